@@ -1,0 +1,45 @@
+# Each target does its own set-up in .venv; nothing but Python 3.11 and make is needed beforehand.
+PYTHON ?= python3
+BIN = .venv/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
+
+.PHONY: demo test lint types check bench clean
+
+demo: .venv/installed ## Install xprun and run the first experiment
+	$(BIN)/xprun specs/optimizers.toml
+	@echo "open runs/optimizers/report.html"
+
+test: .venv/installed-test ## Install xprun with its tests and run them all
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy -p xprun.specs -p xprun.plugins -p xprun.runner -p xprun.reports
+
+check: lint types test
+
+bench: .venv/installed-test ## Print the figures that the docs quote
+	$(BIN)/python benchmarks/overhead.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# editable_mode=strict puts links to the sources where type checkers find them too; a new file needs a new install.
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt $(SOURCES)
+	$(INSTALL) --editable . --config-settings editable_mode=strict
+	touch $@
+
+.venv/installed-test: .venv/bin/python pyproject.toml constraints.txt $(SOURCES)
+	$(INSTALL) --editable '.[test]' --config-settings editable_mode=strict
+	touch $@ .venv/installed
+
+.venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt $(SOURCES)
+	$(INSTALL) --editable '.[dev]' --config-settings editable_mode=strict
+	touch $@ .venv/installed-test .venv/installed
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

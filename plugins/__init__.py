@@ -1,0 +1,34 @@
+"""Components and their registry: what a plugin author imports."""
+
+from xprun.plugins.registry import data, init, launcher, layer, loss, metric, model, optimizer
+from xprun.plugins.types import (
+    Decay,
+    Fraction,
+    Init,
+    Layer,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Vector,
+)
+
+__all__ = [
+    "Decay",
+    "Fraction",
+    "Init",
+    "Layer",
+    "NonNegative",
+    "NonNegativeInt",
+    "Positive",
+    "PositiveInt",
+    "Vector",
+    "data",
+    "init",
+    "launcher",
+    "layer",
+    "loss",
+    "metric",
+    "model",
+    "optimizer",
+]

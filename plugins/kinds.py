@@ -1,0 +1,68 @@
+"""The one table of what can be plugged in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from xprun.plugins.signature import Setting, read_settings
+from xprun.plugins.types import Fraction, Init, NonNegativeInt, PositiveInt
+
+
+def every_data(
+    *,
+    batch_size: PositiveInt | Literal["full"] = 32,
+    valid: Fraction = 0.0,
+    split_seed: NonNegativeInt = 0,
+) -> None:
+    """The settings of every data set.
+
+    `batch_size` rows a step, in an order that the run's seed draws anew for each epoch, or "full": all rows in
+    their own order. The share `valid` of the rows is held out; which ones, `split_seed` says, the same for all runs.
+    """
+
+
+def every_model(*, init: dict[str, Init] = {}) -> None:  # noqa: B006 - read, never changed
+    """The settings of every model.
+
+    `init` fills parameters: a key is a parameter's full name, the last part of it, or a pattern with `*`.
+    """
+
+
+def nothing_more() -> None:
+    """No further settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind of component is: what the runner hands it, and what it gives back.
+
+    A component is a callable. Its positional parameters are handed in by the runner, its keyword-only
+    parameters are the settings that a spec may write.
+    """
+
+    name: str
+    receives: str
+    returns: str
+    common: Callable[..., Any] = field(default=nothing_more)
+
+    @property
+    def common_settings(self) -> dict[str, Setting]:
+        """The settings that every component of this kind has beside its own."""
+        return read_settings(self.common)
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("data", "", "a Table of inputs [N, ...] and targets [N, ...]", every_data),
+        Kind("model", "x, y: a few rows of inputs and targets", "a torch.nn.Module", every_model),
+        Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),
+        Kind("init", "tensor: the parameter to fill in place", "nothing"),
+        Kind("loss", "prediction [B, ...], target [B, ...]", "a scalar tensor, the mean over the batch"),
+        Kind("optimizer", "w, g, then state tensors; t and n by name", "the new w, then the new state"),
+        Kind("launcher", "cohorts, execute: turns one cohort into outcomes", "the outcomes, as they come"),
+        Kind("metric", "prediction [N, ...], target [N, ...]", "a scalar tensor"),
+    )
+}

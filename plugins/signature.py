@@ -1,0 +1,123 @@
+"""A function's signature is its schema: keyword-only parameters are settings, their annotations are the checks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from xprun.plugins.types import AsTensor, OfKind
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name, its type (any annotation pydantic understands) and its default."""
+
+    name: str
+    annotation: Any
+    default: Any = REQUIRED
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+    @cached_property
+    def component_kind(self) -> str | None:
+        """The kind of the components that the value holds (itself, or as items), or None for plain values."""
+        return next((mark.kind for mark in _marks(self.annotation) if isinstance(mark, OfKind)), None)
+
+    @cached_property
+    def is_vector(self) -> bool:
+        """Whether the component wants its list of numbers as a tensor."""
+        return any(isinstance(mark, AsTensor) for mark in _marks(self.annotation))
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.annotation, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+    @cached_property
+    def typed_default(self) -> Any:
+        """The default in the setting's own type, so that leaving it out and writing it are the same."""
+        try:
+            return self.read(self.default)
+        except ValidationError:
+            return self.default
+
+    def read(self, value: Any) -> Any:
+        """Return the value in its own type (`1` becomes `1.0` for a float).
+
+        Raises pydantic.ValidationError for a value of another type or outside its bounds.
+        """
+        return self.adapter.validate_json(json.dumps(value, default=str), strict=True)
+
+
+def read_settings(function: Callable[..., Any]) -> dict[str, Setting]:
+    """Return the settings that a function takes: its keyword-only parameters.
+
+    Raises TypeError when an annotation cannot be evaluated; a missing one is inferred from the default.
+    """
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: Setting(p.name, _annotation(p, names), p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def positional_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the parameters that the runner fills in."""
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def type_name(annotation: Any) -> str:
+    """Return an annotation as a reader of a TOML file would put it: `number > 0`, `list of whole numbers`."""
+    if get_origin(annotation) is Annotated:
+        base, *marks = get_args(annotation)
+        kinds = [f"{mark.kind} component" for mark in marks if isinstance(mark, OfKind)]
+        return kinds[0] if kinds else type_name(base) + "".join(_bound(mark) for mark in marks)
+    if get_origin(annotation) in (list, tuple):
+        items = [type_name(a) for a in get_args(annotation) if a is not Ellipsis]
+        return f"list of {items[0]}" if len(set(items)) == 1 else f"[{', '.join(items)}]"
+    if get_origin(annotation) is dict:
+        return f"table of {type_name(get_args(annotation)[1])}"
+    if get_origin(annotation) is not None:
+        members = [type_name(a) if not isinstance(a, str) else repr(a) for a in get_args(annotation)]
+        return " or ".join(m for m in members if m != "nothing")
+    words = {
+        float: "number",
+        int: "whole number",
+        bool: "true/false",
+        str: "text",
+        type(None): "nothing",
+        Any: "any",
+    }
+    return words.get(annotation, str(annotation))
+
+
+def _bound(mark: Any) -> str:
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    return "".join(f" {sign} {getattr(mark, key)}" for key, sign in signs.items() if hasattr(mark, key))
+
+
+def _annotation(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return next((t for t in (bool, int, float, str) if type(parameter.default) is t), Any)
+    if isinstance(annotation, str):
+        try:
+            return eval(annotation, names)
+        except NameError as error:
+            raise TypeError(f"the type of the setting {parameter.name!r} cannot be read: {error}") from error
+    return annotation
+
+
+def _marks(annotation: Any) -> list[Any]:
+    """Return the marks on a type, however deep they stand in it."""
+    found = list(annotation.__metadata__) if get_origin(annotation) is Annotated else []
+    for argument in get_args(annotation):
+        found += _marks(argument)
+    return found

@@ -1,0 +1,38 @@
+"""PyTorch's own components by class name, known without importing torch.
+
+The modules beside this one hold, as plain function signatures, the settings of the installed torch's classes;
+`generate.py` writes them, and a test compares them with the installed torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from importlib.metadata import version
+from typing import Any
+
+from xprun.plugins.registry import Component, Origin, Registry
+
+# kind: (generated module, where the real class or function lives)
+SOURCES = {
+    "optimizer": ("optimizers", "torch.optim"),
+    "layer": ("layers", "torch.nn"),
+    "loss": ("losses", "torch.nn"),
+    "init": ("inits", "torch.nn.init"),
+}
+
+
+def register(registry: Registry) -> None:
+    """Add every class that the generated modules name; torch is imported when one of them is loaded."""
+    for kind, (module, home) in SOURCES.items():
+        signatures = importlib.import_module(f"{__name__}.{module}")
+        for name, function in vars(signatures).items():
+            if inspect.isfunction(function):
+                registry.add(_component(kind, name, home, function))
+
+
+def _component(kind: str, name: str, home: str, function: Any) -> Component:
+    origin = Origin(home, home, "torch", 0)
+    torch_version = version("torch").partition("+")[0]
+    load = lambda: getattr(importlib.import_module(home), name)  # noqa: E731
+    return Component(kind, name, origin, function, load, version=f"torch {torch_version}")

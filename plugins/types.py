@@ -1,0 +1,31 @@
+"""The types that settings of components are written with; a bound in a type is checked before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le, Lt
+
+
+@dataclass(frozen=True, slots=True)
+class OfKind:
+    """Marks a setting whose value is itself a component: `{ name = "ReLU" }`."""
+
+    kind: str
+
+
+class AsTensor:
+    """Marks a list of numbers that the component receives as a tensor, such as class weights."""
+
+
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
+Decay = Annotated[float, Ge(0), Lt(1)]
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
+
+Vector = Annotated[list[float], AsTensor()]
+Layer = Annotated[dict[str, Any], OfKind("layer")]
+Init = Annotated[dict[str, Any], OfKind("init")]

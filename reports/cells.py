@@ -1,0 +1,117 @@
+"""Numbers, names and tables as the text that people read."""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+NONE = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a listing."""
+
+    head: str
+    cells: list[str]
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table as text. `total`: how many rows there are, of which `rows` are the first."""
+
+    head: list[str]
+    number: list[bool]
+    rows: list[tuple[str, ...]]
+    total: int
+
+
+def listing(columns: list[Column], limit: int | None = None) -> Listing:
+    """The columns side by side, cut to `limit` rows."""
+    rows = list(zip(*(column.cells for column in columns), strict=True))
+    return Listing([c.head for c in columns], [c.number for c in columns], rows[:limit], len(rows))
+
+
+def texts(head: str, values: Iterable[Any]) -> Column:
+    """A column of text."""
+    return Column(head, [value_text(value) for value in values])
+
+
+def numbers(head: str, values: pd.Series, digits: int = 4) -> Column:
+    """A column of measured numbers, with as many decimals as its largest needs for so many digits."""
+    show = decimals(values, digits)
+    return Column(head, [show(value) for value in values], number=True)
+
+
+def exact(head: str, values: pd.Series) -> Column:
+    """A column of counts or settings, each as short as it can be written."""
+    number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    return Column(head, [value_text(value) for value in values], number=number)
+
+
+def decimals(values: pd.Series, digits: int = 4) -> Callable[[float], str]:
+    """A way to write all these numbers alike: fixed decimals, or powers of ten where they differ too much."""
+    finite = values[values.notna() & (values.abs() < math.inf) & (values != 0)].abs()
+    if finite.empty:
+        return value_text
+    places = min(6, max(0, digits - 1 - math.floor(math.log10(finite.max()))))
+    if finite.max() >= 1e6 or finite.min() < 10**-places:
+        return lambda value: f"{value:.2e}" if math.isfinite(value) and value else value_text(value)
+    return lambda value: f"{value:.{places}f}" if math.isfinite(value) else value_text(value)
+
+
+def value_text(value: Any) -> str:
+    """A setting or a number in at most four digits: `0.03162`, `60000`, `full`; a dash for none."""
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return NONE
+    if isinstance(value, bool) or not math.isfinite(value):
+        return {math.inf: "∞", -math.inf: "-∞"}.get(value, str(value))
+    return str(int(value)) if value == int(value) and abs(value) < 1e7 else f"{value:.4g}"
+
+
+def plus_minus(mean: float, spread: float) -> str:
+    """`0.972 ± 0.004`: the spread in two digits, and the mean with as many decimals; without one, four digits."""
+    if not spread > 0:
+        return value_text(mean) if spread != 0 else f"{value_text(mean)} ± 0"
+    places = 1 - math.floor(math.log10(spread))
+    if not 0 <= places <= 6:
+        return f"{mean:.3g} ± {spread:.2g}"
+    return f"{mean:.{places}f} ± {spread:.{places}f}"
+
+
+def short_names(keys: list[str]) -> dict[str, str]:
+    """`optimizer.lr` as `lr`, where no other key would be called the same."""
+    last = [key.partition(".")[2] or key for key in keys]
+    return {key: short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)}
+
+
+def setting_texts(table: pd.DataFrame, keys: list[str]) -> list[str]:
+    """For each row, `lr=0.03, momentum=0.9`: the settings that it has."""
+    names = short_names(keys)
+    columns = [[f"{names[key]}={value_text(v)}" if v == v and v != "" else "" for v in table[key]] for key in keys]
+    rows = zip(*columns, strict=True) if columns else [()] * len(table)
+    return [", ".join(filter(None, row)) for row in rows]
+
+
+def shorten(text: str, length: int = 40) -> str:
+    """One printable line of at most `length` characters."""
+    line = " ".join(re.sub(r"[^\S ]|[\x00-\x1f\x7f-\x9f]", " ", text).split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def listed(items: list[str], limit: int = 6) -> str:
+    """`a, b and c`, or `a, b and 7 more`."""
+    if len(items) > limit:
+        items = [*items[: limit - 1], f"{len(items) - limit + 1} more"]
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

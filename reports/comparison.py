@@ -1,0 +1,68 @@
+"""What is compared, by which metric: read from `resolved.json`, and guessed from the tables where that is absent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from xprun.reports.errors import ReportError
+from xprun.reports.tables import Tables, metrics, sections, settings
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The question a report answers.
+
+    `by`: the sections whose labels make an alternative. `keys`: the other columns that tell one setting of an
+    alternative from another, swept settings first.
+    """
+
+    metric: str
+    goal: str
+    target: float | None
+    baseline: str | None
+    by: list[str]
+    keys: list[str]
+
+    @property
+    def ascending(self) -> bool:
+        """Whether a smaller value is better."""
+        return self.goal == "min"
+
+
+def read_comparison(tables: Tables) -> Comparison:
+    """The comparison of a folder. `ReportError` where its metric or its sections are not in the tables."""
+    stated: dict[str, Any] = tables.resolved.get("compare") or {}
+    by = stated.get("by") or _sections_compared(tables.runs)
+    _check("compare.by", by, sections(tables.runs))
+    metric = stated.get("metric") or "loss"
+    _check("compare.metric", [metric], metrics(tables.runs))
+    return Comparison(
+        metric=metric,
+        goal=stated.get("goal") or "min",
+        target=stated.get("target"),
+        baseline=stated.get("baseline"),
+        by=by,
+        keys=_keys(tables.runs, by, tables.resolved.get("swept") or []),
+    )
+
+
+def _check(name: str, wanted: list[str], known: list[str]) -> None:
+    for column in wanted:
+        if column not in known:
+            raise ReportError(f"results.csv: {name} is {column!r}, which is not there; it has {', '.join(known)}")
+
+
+def _sections_compared(runs: pd.DataFrame) -> list[str]:
+    present = sections(runs)
+    several = [name for name in present if runs[name].nunique() > 1]
+    if not present:
+        raise ReportError("results.csv: no column names an alternative, such as 'optimizer'")
+    return several or [name for name in present if name == "optimizer"] or present[:1]
+
+
+def _keys(runs: pd.DataFrame, by: list[str], swept: list[str]) -> list[str]:
+    """Swept settings, then whatever else varies within an alternative: no two settings pass as one."""
+    others = [name for name in sections(runs) if name not in by]
+    candidates = list(dict.fromkeys([*(name for name in swept if name in runs), *others, *settings(runs)]))
+    varies = runs.groupby(by, sort=False)[candidates].nunique(dropna=False).gt(1).any()
+    return [name for name in candidates if varies[name]]

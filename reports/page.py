@@ -1,0 +1,103 @@
+"""Assembles a report: from the tables of a folder to everything that its pages show."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from xprun.reports.cells import Listing, counted
+from xprun.reports.comparison import Comparison, read_comparison
+from xprun.reports.findings import cautions, counts, verdict
+from xprun.reports.gallery import Picture, pictures
+from xprun.reports.listings import (
+    Span,
+    environment_listing,
+    parameter_listing,
+    ranking_listing,
+    runs_listing,
+    settings_listing,
+    spans,
+    troubled_listing,
+)
+from xprun.reports.reading import reading
+from xprun.reports.statistics import judge, rank, steps_to_target, summarise
+from xprun.reports.tables import Tables, read_results
+
+
+@dataclass(frozen=True)
+class Page:
+    """What both pages show, as text and pictures; a template only arranges it."""
+
+    name: str
+    title: str
+    created: str
+    verdict: str
+    total: str
+    counts: dict[str, int]
+    cautions: list[str]
+    comparison: Comparison
+    ranking: Listing
+    spans: list[Span | None]
+    settings: Listing
+    pictures: list[Picture]
+    parameters: Listing
+    troubled: Listing
+    runs: Listing
+    reading: list[str]
+    spec: str
+    environment: Listing
+
+
+def make_page(tables: Tables) -> Page:
+    """The report on `tables`. `ReportError` where they cannot answer what is compared."""
+    comparison = read_comparison(tables)
+    judged = judge(tables.runs, comparison)
+    summary = summarise(judged, comparison)
+    ranking = rank(summary)
+    return Page(
+        **_heading(tables),
+        **_findings(tables, comparison, judged, summary, ranking),
+        comparison=comparison,
+        ranking=ranking_listing(ranking, comparison, _target(tables, comparison, judged)),
+        spans=spans(ranking),
+        settings=settings_listing(summary, comparison),
+        pictures=pictures(tables.history, judged, summary, ranking, comparison),
+        parameters=parameter_listing(judged, ranking),
+        troubled=troubled_listing(judged, comparison),
+        runs=runs_listing(judged, comparison),
+        reading=reading(comparison),
+        spec=tables.spec,
+        environment=environment_listing(tables.environment),
+    )
+
+
+def read_verdict(folder: Path) -> str:
+    """The verdict on a folder, from its `results.csv` and `resolved.json` alone."""
+    tables = read_results(folder)
+    comparison = read_comparison(tables)
+    judged = judge(tables.runs, comparison)
+    return verdict(judged, rank(summarise(judged, comparison)), comparison)
+
+
+def _heading(tables: Tables) -> dict[str, Any]:
+    name = str(tables.resolved.get("name") or "experiment")
+    title = str(tables.resolved.get("title") or name)
+    return {"name": name, "title": title, "created": str(tables.environment.get("created") or "")}
+
+
+def _findings(
+    tables: Tables, comparison: Comparison, judged: pd.DataFrame, summary: pd.DataFrame, ranking: pd.DataFrame
+) -> dict[str, Any]:
+    return {
+        "verdict": verdict(judged, ranking, comparison),
+        "total": counted(len(judged), "run"),
+        "counts": counts(judged),
+        "cautions": cautions(judged, summary, ranking, comparison, tables.resolved.get("runs")),
+    }
+
+
+def _target(tables: Tables, comparison: Comparison, judged: pd.DataFrame) -> pd.Series | None:
+    """By setting: the median over its runs of the steps to the target; None where no target is set."""
+    if comparison.target is None:
+        return None
+    return steps_to_target(tables.history, judged, comparison).groupby(judged["setting"]).median()

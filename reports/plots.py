@@ -1,0 +1,149 @@
+"""Plots: each maps a table to a figure. No display, no global state."""
+
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from xprun.reports.cells import shorten, value_text
+from xprun.reports.look import INK, Stroke
+
+WIDTH = 5.6
+HEIGHT = 3.4
+LEGEND_ROW = 0.2
+DECADES = 2.0
+
+
+def curve_figure(lines: pd.DataFrame, strokes: dict[str, Stroke], title: str, level: float | None = None) -> Figure:
+    """One line and band an alternative over the steps. `lines`: see `curves`. `level`: a target to draw, or None.
+
+    The lines whose runs all ended well set the scale, if there are any: one that explodes must not flatten the rest.
+    """
+    strokes = _present(strokes, lines)
+    figure, axes = _canvas(strokes, title, "step")
+    lines = lines[lines["alternative"].isin(list(strokes))]
+    calm, wild = lines[~lines["bad"]], lines[lines["bad"]]
+    _log_if_wide(axes, (wild if calm.empty else calm)["mean"])
+    _draw(axes, calm, strokes, "step", markers=False)
+    scale = axes.get_ylim()
+    _draw(axes, wild, strokes, "step", markers=False)
+    if len(calm):
+        axes.set_ylim(scale)
+    if level is not None:
+        axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+    return figure
+
+
+def sensitivity_figure(
+    points: pd.DataFrame, strokes: dict[str, Stroke], title: str, key: str, worst_low: bool
+) -> Figure:
+    """One line and band an alternative over the values of a setting. `points`: see `sensitivity`.
+
+    A value with a bad run is a cross at the worst edge, which is the bottom where `worst_low`.
+    """
+    strokes = _present(strokes, points)
+    figure, axes = _canvas(strokes, title, shorten(key))
+    points = points[points["alternative"].isin(list(strokes))]
+    well = points.dropna(subset=["mean"])
+    _log_if_wide(axes, well["mean"])
+    _scale_settings(axes, points["x"])
+    _draw(axes, well, strokes, "x", markers=True)
+    if well.empty:
+        axes.set_yticks([])
+    _crosses(axes, points[points["bad"] > 0], strokes, worst_low)
+    return figure
+
+
+def _present(strokes: dict[str, Stroke], table: pd.DataFrame) -> dict[str, Stroke]:
+    found = set(table["alternative"])
+    return {name: stroke for name, stroke in strokes.items() if name in found}
+
+
+def _canvas(strokes: dict[str, Stroke], title: str, xlabel: str) -> tuple[Figure, Axes]:
+    columns = 1 if not strokes else max(1, min(4, 58 // (max(len(shorten(name)) for name in strokes) + 8)))
+    rows = -(-len(strokes) // columns)
+    figure = Figure(figsize=(WIDTH, HEIGHT + LEGEND_ROW * rows), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(shorten(title, 60))
+    axes.set_xlabel(xlabel)
+    axes.grid(visible=False, axis="x")
+    axes.margins(x=0.03)
+    handles = [_handle(name, stroke) for name, stroke in strokes.items()]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+    return figure, axes
+
+
+def _handle(name: str, stroke: Stroke) -> Line2D:
+    label = shorten(name)
+    label = f" {label}" if label.startswith("_") else label  # matplotlib hides labels that start with _
+    return Line2D([], [], color=stroke.colour, linestyle=(0, stroke.dashes) if stroke.dashes else "-", label=label)
+
+
+def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *, markers: bool) -> None:
+    names = list(_present(strokes, table))
+    dashes: Any = {name: strokes[name].dashes for name in names}
+    if not names:
+        return
+    for name, rows in table.groupby("alternative", sort=False):
+        colour = strokes[str(name)].colour
+        axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.14, linewidth=0)
+        if markers:
+            axes.vlines(rows[x], rows["low"], rows["high"], color=colour, alpha=0.5, linewidth=0.9)
+    sns.lineplot(
+        data=table,
+        x=x,
+        y="mean",
+        hue="alternative",
+        style="alternative",
+        hue_order=names,
+        style_order=names,
+        palette={name: strokes[name].colour for name in names},
+        dashes=dashes,
+        markers={name: strokes[name].marker for name in names} if markers else False,
+        markersize=5.5,
+        estimator=None,
+        errorbar=None,
+        legend=False,
+        ax=axes,
+    )
+    axes.set_ylabel("")
+
+
+def _crosses(axes: Axes, bad: pd.DataFrame, strokes: dict[str, Stroke], worst_low: bool) -> None:
+    """A cross for each setting with a bad run; those at the same value stand on one another."""
+    floor = bad.groupby("x").cumcount()
+    height = 0.035 + 0.055 * floor
+    for x, y, name in zip(bad["x"], height if worst_low else 1 - height, bad["alternative"], strict=True):
+        where = axes.get_xaxis_transform()
+        axes.plot([x], [y], "x", color=strokes[name].colour, transform=where, markersize=6, markeredgewidth=1.8)
+
+
+def _log_if_wide(axes: Axes, values: pd.Series) -> None:
+    if _spans(values, DECADES):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(numticks=8))
+        _plain_ticks(axes.yaxis)
+
+
+def _scale_settings(axes: Axes, values: pd.Series) -> None:
+    """Decades for settings that span more than one; with a place for 0 where it was tried."""
+    if _spans(values, 1.0):
+        zero = {"linthresh": values[values > 0].min()} if (values == 0).any() else {}
+        axes.set_xscale("symlog" if zero else "log", **zero)
+        _plain_ticks(axes.xaxis)
+
+
+def _spans(values: pd.Series, decades: float) -> bool:
+    """Whether values, none of them negative, spread over more than so many decades."""
+    positive = values[values > 0]
+    return bool(len(positive) and (values.dropna() >= 0).all() and positive.max() > positive.min() * 10**decades)
+
+
+def _plain_ticks(axis: Axis) -> None:
+    axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,53 @@
+"""Renders a page as HTML and as Markdown. Whatever a name, label or reason contains, it comes out as text."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from xprun.reports.page import Page
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render_html(page: Page) -> str:
+    """One self-contained document: style and plots inside, no request to anywhere."""
+    style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # our own file
+    return _templates("html").get_template("report.html.j2").render(page=page, style=style)
+
+
+def render_markdown(page: Page) -> str:
+    """The same in GitHub's Markdown, with the plots as files beside it."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", page.spec)), default=0))
+    return (
+        _templates("markdown")
+        .get_template("report.md.j2")
+        .render(page=page, fence=fence, spec=Markup(page.spec.strip()))
+    )
+
+
+def escape_markdown(value: Any) -> Markup:
+    """`value` as text in one line of Markdown, in a table cell or outside: nothing in it is markup or a link."""
+    line = " ".join(str(value).split())
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("://", "&#58;//"), ("www.", "www&#46;")):
+        line = line.replace(character, entity)
+    return Markup(re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line))
+
+
+@cache
+def _templates(kind: str) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        finalize=_as_markdown if kind == "markdown" else None,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _as_markdown(value: Any) -> Markup:
+    return value if isinstance(value, Markup) else escape_markdown(value)

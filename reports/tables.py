@@ -1,0 +1,121 @@
+"""Reads an output folder back: two tidy tables, and what is recorded beside them."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from xprun.reports.errors import ReportError
+
+RUN_COLUMNS = ("run", "seed", "status", "reason", "steps", "epochs", "seconds")
+HISTORY_TYPES = {"run": "str", "step": "int64", "epoch": "float64", "metric": "str", "value": "float64"}
+NUMBERS = {"seed": "int64", "steps": "int64", "epochs": "float64", "seconds": "float64"}
+TEXTS = ("run", "status", "reason")
+MISSING = ["", "nan", "NaN"]
+MEASURED = ("final.", "best.", "param.")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a folder holds.
+
+    `runs`: one row a run; ids, section labels, status and reason are text, `steps` and `seed` integers, `final.*`,
+    `best.*` and `param.*` floats (NaN where there is none), settings whatever their values are.
+    `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
+    """
+
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    resolved: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    spec: str = ""
+
+
+def read_tables(folder: Path) -> Tables:
+    """The tables of `folder`. `ReportError` names the file, and the column, that is missing or damaged."""
+    return replace(
+        read_results(folder),
+        history=read_history(folder / "history.csv"),
+        environment=_read_json(folder / "environment.json"),
+        spec=_read_text(folder / "spec.toml"),
+    )
+
+
+def read_results(folder: Path) -> Tables:
+    """The runs of `folder` and what was asked of them; its history, which may be long, stays empty."""
+    history = pd.DataFrame(columns=list(HISTORY_TYPES))
+    return Tables(read_runs(folder / "results.csv"), history, _read_json(folder / "resolved.json"))
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """One row a run, with the types that `Tables` states. A label such as `NA` stays text."""
+    columns = _header(path, RUN_COLUMNS)
+    texts = {*TEXTS, *_sections(columns)}
+    measured = {name: "float64" for name in columns if name.startswith(MEASURED)}
+    types = {**dict.fromkeys(texts, "str"), **measured, **NUMBERS}
+    runs = _read_csv(path, types, {name: MISSING for name in columns if name not in texts})
+    if runs.empty:
+        raise ReportError(f"{path}: no runs yet, so there is nothing to report")
+    if runs["run"].duplicated().any():
+        raise ReportError(f"{path}: column 'run': {runs['run'][runs['run'].duplicated()].iloc[0]!r} is there twice")
+    return runs
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """One row a run, step and metric. Categories keep five million rows in a few hundred megabytes."""
+    _header(path, tuple(HISTORY_TYPES))
+    table = _read_csv(path, HISTORY_TYPES, {"value": MISSING, "epoch": MISSING})
+    return table.astype({"run": "category", "metric": "category"})  # read as such, pandas takes 007 for 7
+
+
+def sections(runs: pd.DataFrame) -> list[str]:
+    """The columns that hold the labels of alternatives: `data`, `model`, `loss`, `optimizer` and their like."""
+    return _sections(list(runs.columns))
+
+
+def settings(runs: pd.DataFrame) -> list[str]:
+    """The columns that hold settings: `optimizer.lr` and its like."""
+    return [name for name in runs.columns if "." in name and not name.startswith(MEASURED)]
+
+
+def metrics(runs: pd.DataFrame) -> list[str]:
+    """The names of the metrics that have a final value."""
+    return [name.removeprefix("final.") for name in runs.columns if name.startswith("final.")]
+
+
+def _sections(columns: list[str]) -> list[str]:
+    return [name for name in columns if "." not in name and name not in RUN_COLUMNS]
+
+
+def _header(path: Path, required: tuple[str, ...]) -> list[str]:
+    if not path.is_file():
+        raise ReportError(f"{path}: no such file; a report is made from results.csv and history.csv")
+    columns = list(_read_csv(path, None, {}, rows=0).columns)
+    lacking = [name for name in required if name not in columns]
+    if lacking:
+        raise ReportError(f"{path}: no column {', '.join(map(repr, lacking))}; it has {', '.join(columns)}")
+    return columns
+
+
+def _read_csv(path: Path, types: Any, missing: dict[str, list[str]], rows: int | None = None) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            path, dtype=types, na_values=missing, keep_default_na=False, nrows=rows, encoding="utf-8", index_col=False
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        raise ReportError(f"{path}: {error}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_read_text(path) or "{}")
+    except ValueError as error:
+        raise ReportError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ReportError(f"{path}: an object is expected, not {type(content).__name__}")
+    return content
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -1,0 +1,64 @@
+"""Turns names and settings into live components: the place where torch is first needed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from xprun.plugins.registry import Component, Registry
+
+# Kinds whose component is called once to make something; the others are called again and again with settings.
+MAKERS = {"data", "model", "layer"}
+
+
+def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *inputs: Any) -> Any:
+    """Return the component: what a maker makes of its inputs, or a function with its settings filled in."""
+    component = registry.find(kind, name)
+    thing = component.load()
+    own = own_settings(registry, component, settings)
+    if kind in MAKERS or inspect.isclass(thing):
+        return thing(*inputs, **own)
+    return partial(thing, **own) if own else thing
+
+
+def own_settings(registry: Registry, component: Component, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the component itself takes: nested components built, vectors as tensors."""
+    return {
+        name: _live(registry, component.settings[name].component_kind, component.settings[name].is_vector, value)
+        for name, value in settings.items()
+        if name in component.settings
+    }
+
+
+def _live(registry: Registry, nested_kind: str | None, is_vector: bool, value: Any) -> Any:
+    if nested_kind:
+        return _nested(registry, nested_kind, value)
+    return torch.tensor(value) if is_vector and isinstance(value, list) else value
+
+
+def _nested(registry: Registry, kind: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nested(registry, kind, item) for item in value]
+    if "name" not in value:
+        return {key: _nested(registry, kind, item) for key, item in value.items()}
+    return build(registry, kind, value["name"], {k: v for k, v in value.items() if k != "name"})
+
+
+def fill_parameters(module: torch.nn.Module, fillers: dict[str, Callable[[torch.Tensor], Any]]) -> None:
+    """Apply each initialiser to the parameters that its key names: whole name, last part, or a pattern with `*`.
+
+    Raises ValueError for a key that names no parameter.
+    """
+    from fnmatch import fnmatchcase
+
+    parameters = dict(module.named_parameters())
+    for key, fill in fillers.items():
+        chosen = [p for name, p in parameters.items() if fnmatchcase(name, key) or name.rpartition(".")[2] == key]
+        if not chosen:
+            raise ValueError(f"init names no parameter of the model: {key!r}; it has {', '.join(parameters)}")
+        with torch.no_grad():
+            for parameter in chosen:
+                fill(parameter)

@@ -1,0 +1,244 @@
+"""The command line. It starts without torch, pandas and seaborn; they are imported when a run needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from xprun.plugins.registry import Component, Registry
+    from xprun.runner.experiment import Report
+    from xprun.specs import Spec
+
+OK, FAILED, WRONG, BROKEN = 0, 1, 2, 3
+
+
+class SpecOrCommand(click.Group):
+    """`xprun SPEC` runs a spec: a first word that is no command is taken for the file of one."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Options before the spec (`xprun -o DIR SPEC`) belong to the hidden command `run`.
+        own = {"--help", "-h", "--version"}
+        if args and args[0].startswith("-") and args[0] not in own:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+plugin_option = click.option(
+    "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="A file of components."
+)
+
+
+def shared_options(function: Any) -> Any:
+    """Add the options of every command that reads a spec."""
+    for option in (
+        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a setting; a list sweeps it."),
+        click.option(
+            "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="A file of components."
+        ),
+        click.option(
+            "--max-runs", type=click.IntRange(1), default=100_000, show_default=True, help="Refuse larger grids."
+        ),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(cls=SpecOrCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="xprun", prog_name="xprun")
+def main() -> None:
+    """Run declarative PyTorch experiments and compare them.
+
+    \b
+      xprun SPEC...           run the grid that a spec describes, then write tables and reports
+      xprun check SPEC...     say what is wrong with a spec, without running it
+    """
+
+
+@main.command(hidden=True)
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME).")
+@click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends.")
+@shared_options
+def run(
+    specs: tuple[Path, ...], output: Path | None, device: str | None, quiet: bool, verbose: bool, **shared: Any
+) -> None:
+    """Run specs, then write their tables and reports."""
+    if output and len(specs) > 1:
+        raise click.UsageError("-o names one folder, so it takes one spec")
+    codes = [_run_one(path, output, device, quiet, verbose, **shared) for path in specs]
+    sys.exit(max(codes))
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
+@shared_options
+def check(specs: tuple[Path, ...], **shared: Any) -> None:
+    """Say what is wrong with a spec; nothing is run."""
+    from xprun.specs import count_runs
+
+    wrong = False
+    for path in specs:
+        loaded = _load(path, **shared)
+        wrong |= loaded is None
+        if loaded:
+            click.echo(f"{path}: ok, {count_runs(loaded[0]):,} runs")
+    sys.exit(WRONG if wrong else OK)
+
+
+@main.command()
+@click.argument("kind", required=False)
+@plugin_option
+def ls(kind: str | None, plugins: tuple[Path, ...]) -> None:
+    """List the components, all or of one KIND, with their origin."""
+    from xprun.plugins.kinds import KINDS
+    from xprun.specs.wording import did_you_mean
+
+    if kind is not None and kind not in KINDS:
+        raise click.UsageError(
+            f"there is no kind {kind!r}{did_you_mean(kind, KINDS)}\nthe kinds are {', '.join(KINDS)}"
+        )
+    components = _open_registry(plugins).components(kind)
+    width = max((len(c.name) for c in components), default=0)
+    for component in components:
+        summary = component.doc.partition("\n")[0]
+        click.echo(f"{component.kind:<10} {component.name:<{width}}  {component.origin.source:<14} {summary}")
+
+
+@main.command()
+@click.argument("name")
+@plugin_option
+def describe(name: str, plugins: tuple[Path, ...]) -> None:
+    """Describe a component: its settings, defaults and source."""
+    from xprun.specs.wording import did_you_mean
+
+    registry = _open_registry(plugins)
+    found = registry.find_any(name)
+    if not found:
+        names = [c.name for c in registry.components()]
+        raise click.UsageError(f"there is no component {name!r}{did_you_mean(name, names)}")
+    click.echo("\n\n".join(_description(component) for component in found))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def report(folder: Path, debug: bool) -> None:
+    """Make the report of an output folder again from its tables."""
+    from xprun.reports import ReportError, write_report
+
+    try:
+        written = write_report(folder)
+    except ReportError as error:
+        if debug:
+            raise
+        raise click.UsageError(str(error)) from None
+    click.echo(_written(folder, written))
+
+
+def _run_one(
+    path: Path, output: Path | None, device: str | None, quiet: bool, verbose: bool, debug: bool = False, **shared: Any
+) -> int:
+    """Run one spec and return its exit code."""
+    loaded = _load(path, debug=debug, **shared)
+    if loaded is None:
+        return WRONG
+    from xprun.runner.devices import DeviceError
+    from xprun.runner.experiment import Options, run_experiment
+    from xprun.runner.files import folder_name
+    from xprun.runner.progress import Narrator, Silent
+
+    spec, registry = loaded
+    folder = output or Path("runs") / folder_name(spec.name)
+    options = Options(folder, shared["plugins"], device, debug)
+    progress = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
+    try:
+        result = run_experiment(spec, registry, options, progress)
+    except DeviceError as error:
+        _complain(f"{path}: device: {error}")
+        return WRONG
+    return _conclude(path, result, quiet)
+
+
+def _conclude(path: Path, result: Report, quiet: bool) -> int:
+    """Write the report, print what came out, and return the exit code."""
+    if result.statuses:
+        from xprun.reports import verdict, write_report
+
+        result.written += write_report(result.folder)
+        if not quiet:
+            click.echo(verdict(result.folder))
+            click.echo(_written(result.folder, result.written))
+    for reason in result.reasons[:10]:
+        _complain(f"failed: {reason}")
+    if result.interrupted is not None:
+        left = result.total - result.statuses.total()
+        _complain(f"interrupted; {left} runs are missing. To go on: xprun {path}" + f" -o {result.folder}")
+        return 128 + result.interrupted
+    return FAILED if result.statuses["failed"] + result.statuses["timeout"] else OK
+
+
+def _load(
+    path: Path, *, sets: tuple[str, ...], plugins: tuple[Path, ...], max_runs: int, debug: bool
+) -> tuple[Spec, Registry] | None:
+    """Return a checked spec with its registry, or None after saying what is wrong."""
+    from xprun.runner.check import resolve
+    from xprun.specs import SpecError, read_document, read_spec
+
+    registry = _open_registry(plugins, debug)
+    try:
+        return resolve(read_spec(read_document(path, sets)), registry, max_runs), registry
+    except SpecError as error:
+        if debug:
+            raise
+        _complain(error.render())
+        return None
+
+
+def _open_registry(plugins: tuple[Path, ...], debug: bool = False) -> Registry:
+    from xprun.plugins.discovery import open_registry
+    from xprun.plugins.registry import PluginError
+
+    try:
+        return open_registry(plugins)
+    except PluginError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        sys.exit(BROKEN)
+
+
+def _description(component: Component) -> str:
+    from xprun.plugins.kinds import KINDS
+    from xprun.plugins.signature import type_name
+
+    kind = KINDS[component.kind]
+    lines = [f"{component.kind} {component.name}", f"  from {component.origin}", ""]
+    lines += [f"  {line}".rstrip() for line in component.doc.splitlines()]
+    settings = {**component.settings, **kind.common_settings}
+    lines += ["", "  settings:" if settings else "  no settings"]
+    width = max((len(name) for name in settings), default=0)
+    for setting in settings.values():
+        default = "required" if setting.required else f"default {setting.default!r}"
+        lines.append(f"    {setting.name:<{width}}  {type_name(setting.annotation)}; {default}")
+    return "\n".join(lines)
+
+
+def _written(folder: Path, written: list[Path]) -> str:
+    names = [str(path.relative_to(folder)) for path in written if path.parent == folder]
+    return f"wrote {folder}{'/' if names else ''}{'  '.join(names)}"
+
+
+def _complain(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,121 @@
+"""The main job: a resolved spec in, trained runs, a store and two tables out."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from xprun.plugins.registry import Registry
+from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
+from xprun.runner.devices import pick
+from xprun.runner.environment import describe_environment
+from xprun.runner.execute import Context, execute
+from xprun.runner.files import replace_text
+from xprun.runner.plan import Plan, describe, make_plan
+from xprun.runner.progress import Progress
+from xprun.runner.store import Store
+from xprun.runner.tables import Pairs, write_tables
+from xprun.specs import Spec
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to carry out an experiment; none of it changes a result."""
+
+    folder: Path
+    plugins: tuple[Path, ...] = ()
+    device: str | None = None
+    debug: bool = False
+
+
+@dataclass
+class Report:
+    """What became of an experiment."""
+
+    folder: Path
+    total: int
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: list[str] = field(default_factory=list)
+    interrupted: int | None = None  # the signal that ended it early
+    written: list[Path] = field(default_factory=list)
+
+
+class _InterruptError(Exception):
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def run_experiment(spec: Spec, registry: Registry, options: Options, progress: Progress) -> Report:
+    """Train the runs of a spec that the output folder lacks, and write the tables of all of them.
+
+    An interrupt (SIGINT, SIGTERM) ends it early: every finished run is kept, and the tables hold those.
+    Raises DeviceError for a device that is absent.
+    """
+    device = pick(options.device or spec.head.device)
+    plan = make_plan(spec, registry, device.type)
+    store = Store(options.folder)
+    report = Report(options.folder, len(plan.runs))
+    try:
+        with _signals_as_exceptions():
+            _train(plan, store, Context(str(device), options.plugins, options.debug), registry, progress)
+    except _InterruptError as interrupt:
+        report.interrupted = interrupt.number
+    finally:
+        progress.finish()
+    pairs = _pairs(plan, store)
+    store.close()
+    report.statuses = Counter(outcome.status for _, outcome in pairs)
+    report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
+    report.written = write_tables(options.folder, plan, pairs)
+    _write_background(plan, options, str(device))
+    return report
+
+
+def _train(plan: Plan, store: Store, context: Context, registry: Registry, progress: Progress) -> None:
+    finished = store.finished()
+    cohorts = plan.cohorts(leave_out=finished)
+    to_run = sum(len(cohort.runs) for cohort in cohorts)
+    progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), context.device)
+    runs = {run.id: run for run in plan.runs}
+    launch = registry.find("launcher", "inline").load()
+    for outcome in launch(cohorts, partial(execute, context=context)):
+        store.save([outcome])
+        progress.ended(runs[outcome.run], outcome)
+
+
+def _pairs(plan: Plan, store: Store) -> Pairs:
+    """Return the plan's runs that have an outcome, in the plan's order."""
+    found = ((run, store.load(run.id)) for run in plan.runs)
+    return [(run, outcome) for run, outcome in found if outcome is not None]
+
+
+def _write_background(plan: Plan, options: Options, device: str) -> None:
+    """Write what the reports need beside the tables: the spec as run, as resolved, and the environment."""
+    folder, document = options.folder, plan.spec.document
+    replace_text(folder / "spec.toml", document.text)
+    replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
+    environment = describe_environment(device, options.plugins)
+    replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
+
+
+@contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the training in good order; a second one has its usual effect."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        raise _InterruptError(number)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

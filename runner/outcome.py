@@ -1,0 +1,54 @@
+"""What a run leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measured quantity over a run: `values[i]` was measured at step `steps[i]`, steps counting from 1."""
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass
+class Outcome:
+    """How a run ended, and its history.
+
+    `seconds` is the wall time of training and evaluating. `parameters` holds the final values of a tiny model.
+    """
+
+    run: str
+    status: Status
+    reason: str = ""
+    steps: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+    history: dict[str, Series] = field(default_factory=dict)
+    parameters: dict[str, float] = field(default_factory=dict)
+
+
+class Recorder:
+    """Collects the history of one run on its way to an Outcome."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, list[NDArray[np.int64]]] = {}
+        self._values: dict[str, list[NDArray[np.float64]]] = {}
+
+    def add(self, metric: str, steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        self._steps.setdefault(metric, []).append(steps)
+        self._values.setdefault(metric, []).append(values)
+
+    def history(self) -> dict[str, Series]:
+        return {
+            metric: Series(np.concatenate(self._steps[metric]), np.concatenate(self._values[metric]))
+            for metric in self._steps
+        }

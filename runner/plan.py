@@ -1,0 +1,121 @@
+"""The plan: which runs there are, and which of them belong together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from xprun.plugins.registry import Registry
+from xprun.runner.check import columns_of
+from xprun.specs import Run, Spec, expand
+from xprun.specs.expand import NOT_IDENTITY
+from xprun.specs.models import COMPONENT_SECTIONS
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Runs that share a program: data, model, loss, run settings. They differ in optimizer and seed only."""
+
+    runs: list[Run]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the runs are ranked: a result column, whether less or more of it is better, and between what."""
+
+    metric: str
+    goal: str
+    target: float | None
+    baseline: str | None
+    by: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a spec stands for. `runs` are distinct; equal ones in the spec are planned once."""
+
+    spec: Spec
+    runs: list[Run]
+    comparison: Comparison
+    goals: dict[str, str]  # of each metric column: "min" or "max"
+    duplicates: int
+
+    def cohorts(self, leave_out: set[str]) -> list[Cohort]:
+        """Return the cohorts of the runs whose ids are not in `leave_out`."""
+        groups: dict[str, list[Run]] = {}
+        for run in self.runs:
+            if run.id not in leave_out:
+                groups.setdefault(_program(run), []).append(run)
+        return [Cohort(runs) for runs in groups.values()]
+
+
+def make_plan(spec: Spec, registry: Registry, device_kind: str) -> Plan:
+    """Return the plan of a resolved spec on a kind of device (`cpu`, `cuda`, `mps`), which is part of a run's id."""
+    runs = expand(spec, salt=device_kind)
+    distinct = list({run.id: run for run in runs}.values())
+    goals = {column: _goal(column, registry) for column in columns_of(spec)}
+    return Plan(spec, distinct, compare(spec, registry), goals, len(runs) - len(distinct))
+
+
+def compare(spec: Spec, registry: Registry) -> Comparison:
+    """Return the comparison that a spec asks for, or the most telling one where it does not say."""
+    columns = columns_of(spec)
+    metric = spec.compare.metric or (columns[-1] if len(columns) == 1 else _first_metric(columns))
+    goal = spec.compare.goal or _goal(metric, registry)
+    several = [s for s in COMPONENT_SECTIONS if len(spec.sections[s]) > 1]
+    return Comparison(metric, goal, spec.compare.target, spec.compare.baseline, several or ["optimizer"])
+
+
+def _goal(column: str, registry: Registry) -> str:
+    name = column.partition(".")[2] or column
+    return "min" if name == "loss" else registry.find("metric", name).goal
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return what reports need to know of a plan, as plain values for `resolved.json`."""
+    spec = plan.spec
+    swept = [
+        dotted(section, axis.path)
+        for section, alternatives in {**spec.sections, "run": (spec.run,)}.items()
+        for alternative in alternatives
+        for axis in alternative.axes
+    ]
+    return {
+        "name": spec.name,
+        "title": spec.head.title,
+        "device": spec.head.device,
+        "runs": len(plan.runs),
+        "seeds": plan.runs[0].settings.seed_list,
+        "swept": list(dict.fromkeys(swept)),
+        "compare": vars(plan.comparison),
+        "spec": {
+            section: [
+                {"name": a.name, "label": a.label, "settings": a.settings, "sweeps": _sweeps(a.axes)}
+                for a in alternatives
+            ]
+            for section, alternatives in spec.sections.items()
+        }
+        | {"run": plan.runs[0].settings.model_dump(mode="json")},
+    }
+
+
+def dotted(section: str, path: tuple[str | int, ...]) -> str:
+    """Return the name of a setting in tables: `optimizer.lr`, `model.layers[0].out_features`."""
+    return section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+
+
+def _sweeps(axes: Any) -> dict[str, list[Any]]:
+    return {dotted("", axis.path).lstrip("."): list(axis.values) for axis in axes}
+
+
+def _first_metric(columns: list[str]) -> str:
+    """Return the first metric of the held-out rows, or of the training rows; their loss when there is no other."""
+    split = "valid" if any(c.startswith("valid.") for c in columns) else "train"
+    of_split = [c for c in columns if c.startswith(f"{split}.")]
+    return next((c for c in of_split if not c.endswith(".loss")), of_split[0])
+
+
+def _program(run: Run) -> str:
+    shared = [run.choices[section].identity for section in ("data", "model", "loss")]
+    return json.dumps([*shared, run.settings.model_dump_json(exclude=NOT_IDENTITY)])

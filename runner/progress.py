@@ -1,0 +1,123 @@
+"""Progress of a grid: a live bar on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import Any, Protocol
+
+from xprun.runner.outcome import Outcome
+from xprun.runner.plan import Plan
+from xprun.specs import Run
+
+
+class Progress(Protocol):
+    """Hears of every run as it ends."""
+
+    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None: ...
+    def ended(self, run: Run, outcome: Outcome) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None: ...
+    def ended(self, run: Run, outcome: Outcome) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Narrator:
+    """Tells what is to be done, how far it is, and the best result so far."""
+
+    def __init__(self, *, live: bool, verbose: bool = False) -> None:
+        self._live, self._verbose = live and not verbose, verbose
+        self._bar: Any = None
+        self._done = 0
+        self._best: tuple[float, str] | None = None
+        self._said = time.monotonic()
+        self.statuses: Counter[str] = Counter()
+
+    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
+        self._plan, self._total = plan, to_run
+        say(
+            f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run in {cohorts} cohorts on {device}"
+        )
+        if self._live and to_run:
+            self._bar = _make_bar()
+            self._task = self._bar.add_task("", total=to_run, best="")
+            self._bar.start()
+
+    def ended(self, run: Run, outcome: Outcome) -> None:
+        self._done += 1
+        self.statuses[outcome.status] += 1
+        self._note_best(run, outcome)
+        best = f"best {self._best[1]}" if self._best else ""
+        if self._verbose:
+            say(f"  {outcome.run} {_name(run)} {outcome.status} {outcome.reason}")
+        elif self._bar:
+            self._bar.update(self._task, advance=1, best=best)
+        elif time.monotonic() - self._said > 10 or self._done == self._total:
+            self._said = time.monotonic()
+            say(f"  {self._done}/{self._total} runs  {best}")
+
+    def finish(self) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def _note_best(self, run: Run, outcome: Outcome) -> None:
+        comparison = self._plan.comparison
+        series = outcome.history.get(comparison.metric)
+        if outcome.status not in ("done", "stopped") or series is None:
+            return
+        value = float(series.values[-1])
+        sign = -1 if comparison.goal == "max" else 1
+        if self._best is None or sign * value < sign * self._best[0]:
+            self._best = value, f"{_name(run)} {comparison.metric} {value:.4g}"
+
+
+def headline(plan: Plan) -> str:
+    """Return the size of a grid: `10 optimizers x 5 seeds x settings = 120 runs`."""
+    several = [f"{len(a)} {plural(s, len(a))}" for s, a in plan.spec.sections.items() if len(a) > 1]
+    seeds = len({run.seed for run in plan.runs})
+    parts = [*several, f"{seeds} {plural('seed', seeds)}"]
+    total = len(plan.runs)
+    return f"{total:,} {plural('run', total)} ({', '.join(parts)})"
+
+
+def plural(word: str, count: int) -> str:
+    if count == 1 or word == "data":
+        return word
+    return word + ("es" if word.endswith("s") else "s")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _name(run: Run) -> str:
+    """Return what tells a run from its neighbours: `scratch.adam lr=0.03 seed=0`."""
+    several = [choice for section, choice in run.choices.items() if choice.swept or section == "optimizer"]
+    parts = []
+    for choice in several:
+        parts += [choice.label, *(f"{path[-1]}={_short(value)}" for path, value in choice.swept.items())]
+    return " ".join([*parts, f"seed={run.seed}"])
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _make_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(30),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[best]}", markup=False),
+    )
+    return Progress(*columns, console=Console(stderr=True))

@@ -1,0 +1,54 @@
+"""When things happen in a run: its steps, its evaluations, and which steps the history keeps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from xprun.specs import RunSettings
+
+MAX_POINTS = 2000
+MAX_EVALUATIONS = 200
+BLOCK = 1000  # steps between two looks at the losses; a look costs a synchronisation of the device
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A run of `steps` steps, `steps_per_epoch` of them an epoch."""
+
+    steps: int
+    steps_per_epoch: int
+    evaluate_every: int  # steps
+    record_every: int  # steps
+
+    @classmethod
+    def of(cls, settings: RunSettings, rows: int, batch_size: int) -> Schedule:
+        """Return the schedule of a run over `rows` training rows."""
+        per_epoch = math.ceil(rows / batch_size)
+        steps = settings.steps or (settings.epochs or 1) * per_epoch
+        epochs = math.ceil(steps / per_epoch)
+        every = settings.evaluate_every or math.ceil(epochs / MAX_EVALUATIONS)
+        return cls(steps, per_epoch, every * per_epoch, settings.record_every or _round_interval(steps))
+
+    def block_ends(self) -> list[int]:
+        """Return the steps after which a loop looks up: evaluations, the end, and at most BLOCK steps between."""
+        ends = set(range(self.evaluate_every, self.steps, self.evaluate_every)) | {self.steps}
+        return sorted(ends | set(range(BLOCK, self.steps, BLOCK)))
+
+    def evaluates_after(self, step: int) -> bool:
+        return step == self.steps or step % self.evaluate_every == 0
+
+    def records(self, step: int) -> bool:
+        return step in (1, self.steps) or step % self.record_every == 0
+
+    def epoch_of(self, step: int) -> float:
+        return step / self.steps_per_epoch
+
+
+def _round_interval(steps: int) -> int:
+    """Return 1, 2, 5, 10, 20, ... such that at most MAX_POINTS steps are kept."""
+    interval = 1
+    while steps / interval > MAX_POINTS:
+        leading = int(str(interval)[0])
+        interval = interval * 5 // 2 if leading == 2 else interval * 2
+    return interval

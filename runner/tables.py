@@ -1,0 +1,111 @@
+"""The two result tables: one row a run, and the tidy history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from xprun.runner.files import replace_file
+from xprun.runner.outcome import Outcome
+from xprun.runner.plan import Plan, dotted
+from xprun.specs import Choice, Run
+from xprun.specs.models import COMPONENT_SECTIONS
+
+Pairs = list[tuple[Run, Outcome]]
+
+
+def runs_table(plan: Plan, pairs: Pairs) -> pd.DataFrame:
+    """Return one row a run: `run`, labels, dotted settings, `seed`, how it ended, final and best metrics."""
+    rows = [{**_identity(run), **_ending(outcome), **_metrics(outcome, plan.goals)} for run, outcome in pairs]
+    frame = pd.DataFrame(rows)
+    return frame[_ordered(list(frame.columns))] if rows else frame
+
+
+def history_table(pairs: Pairs, steps_per_epoch: dict[str, float]) -> pd.DataFrame:
+    """Return the tidy history `run, step, epoch, metric, value`, in the order of the runs."""
+    parts: list[tuple[str, str, int]] = []
+    steps, epochs, values = [], [], []
+    for run, outcome in pairs:
+        for metric, series in outcome.history.items():
+            parts.append((run.id, metric, len(series.steps)))
+            steps.append(series.steps)
+            epochs.append(series.steps / steps_per_epoch[run.id])
+            values.append(series.values)
+    counts = [count for _, _, count in parts]
+    return pd.DataFrame(
+        {
+            "run": np.repeat(np.array([p[0] for p in parts], dtype=object), counts),
+            "step": np.concatenate(steps) if steps else np.array([], dtype=np.int64),
+            "epoch": np.concatenate(epochs) if epochs else np.array([]),
+            "metric": np.repeat(np.array([p[1] for p in parts], dtype=object), counts),
+            "value": np.concatenate(values) if values else np.array([]),
+        }
+    )
+
+
+def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
+    """Write `results.csv` and `history.csv` into the folder."""
+    per_epoch = {run.id: outcome.steps / outcome.epochs if outcome.epochs else 1.0 for run, outcome in pairs}
+    results, history = runs_table(plan, pairs), history_table(pairs, per_epoch)
+    return [
+        replace_file(folder / "results.csv", lambda path: results.to_csv(path, index=False, lineterminator="\n")),
+        replace_file(folder / "history.csv", lambda path: history.to_csv(path, index=False, lineterminator="\n")),
+    ]
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    row: dict[str, Any] = {"run": run.id}
+    row |= {section: run.choices[section].label for section in COMPONENT_SECTIONS}
+    for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
+        row |= _settings(section, choice)
+    return {**row, "seed": run.seed}
+
+
+def _settings(section: str, choice: Choice) -> dict[str, Any]:
+    """Return the settings that the spec writes or sweeps, by dotted name; swept lists and tables as JSON."""
+    plain = {
+        dotted(section, (key,)): choice.settings[key]
+        for key in choice.alternative.written
+        if isinstance(choice.settings[key], bool | int | float | str)
+    }
+    swept = {
+        dotted(section, path): value if isinstance(value, bool | int | float | str) else json.dumps(value)
+        for path, value in choice.swept.items()
+    }
+    return plain | swept
+
+
+def _ending(outcome: Outcome) -> dict[str, Any]:
+    names = ("status", "reason", "steps", "epochs", "seconds")
+    return {name: getattr(outcome, name) for name in names}
+
+
+def _metrics(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
+    """Return `final.<metric>` of a run that came to its end, `best.<metric>`, and `param.<name>` of a tiny model."""
+    row: dict[str, Any] = {}
+    ended = outcome.status in ("done", "stopped")
+    for metric, goal in goals.items():
+        series = outcome.history.get(metric)
+        finite = series.values[np.isfinite(series.values)] if series else np.array([])
+        row[f"final.{metric}"] = float(series.values[-1]) if series and ended else np.nan
+        row[f"best.{metric}"] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
+    return row | {f"param.{name}": value for name, value in outcome.parameters.items()}
+
+
+def _ordered(columns: Iterable[str]) -> list[str]:
+    """Return the columns by group: identity, settings, ending, finals, bests, parameters; stable within a group."""
+    first = ["run", *COMPONENT_SECTIONS]
+    ending = ["seed", "status", "reason", "steps", "epochs", "seconds"]
+
+    def group(column: str) -> int:
+        if column in first:
+            return 0
+        if column in ending:
+            return 2
+        return {"final": 3, "best": 4, "param": 5}.get(column.partition(".")[0], 1)
+
+    return sorted(columns, key=group)

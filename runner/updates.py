@@ -1,0 +1,87 @@
+"""One optimizer step of a lone run: with an update rule, or with a torch.optim class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from xprun.runner.rules import Rule
+
+FLAT_LIMIT = 1_000_000  # parameters: above this, gathering the gradients into one vector costs more than it saves
+
+
+class Update(Protocol):
+    """Takes one step: computes the loss, its gradient, and changes the parameters."""
+
+    def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
+        """Return the loss before the change, detached; `rows` is the size of the batch."""
+
+
+class ClassUpdate:
+    """A `torch.optim.Optimizer`, which may evaluate the loss several times in a step, as LBFGS does."""
+
+    def __init__(self, cls: type[torch.optim.Optimizer], module: nn.Module, settings: dict[str, Any]) -> None:
+        self.optimizer: Any = cls([p for p in module.parameters() if p.requires_grad], **settings)
+
+    def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
+        def closure() -> Tensor:
+            self.optimizer.zero_grad()
+            loss = loss_of()
+            loss.backward()
+            return loss
+
+        loss: Tensor = self.optimizer.step(closure)
+        return loss.detach()
+
+
+class RuleUpdate:
+    """A rule, applied to each parameter by itself."""
+
+    def __init__(self, rule: Rule, module: nn.Module, settings: dict[str, Any]) -> None:
+        self.rule, self.settings, self.t = rule, settings, 0
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.states = [tuple(torch.zeros_like(p) for _ in rule.states) for p in self.parameters]
+
+    def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
+        self.t += 1
+        loss = loss_of()
+        gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        with torch.no_grad():
+            for i, (w, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+                new, self.states[i] = self.rule.update(w, g, self.states[i], self.t, rows, self.settings)
+                w.copy_(new)
+        return loss.detach()
+
+
+class FlatRuleUpdate:
+    """An elementwise rule, applied once to all parameters of the model as one vector [P]."""
+
+    def __init__(self, rule: Rule, module: nn.Module, settings: dict[str, Any]) -> None:
+        self.rule, self.settings, self.t = rule, settings, 0
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.flat = torch.cat([p.detach().reshape(-1) for p in self.parameters])
+        self.states = tuple(torch.zeros_like(self.flat) for _ in rule.states)
+        for parameter, part in zip(self.parameters, self.flat.split([p.numel() for p in self.parameters]), strict=True):
+            parameter.data = part.view_as(parameter)
+
+    def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
+        self.t += 1
+        loss = loss_of()
+        gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        with torch.no_grad():
+            g = torch.cat([gradient.reshape(-1) for gradient in gradients])
+            new, self.states = self.rule.update(self.flat, g, self.states, self.t, rows, self.settings)
+            self.flat.copy_(new)
+        return loss.detach()
+
+
+def make_update(thing: Any, module: nn.Module, settings: dict[str, Any]) -> Update:
+    """Return the update of a module by a `torch.optim` class or by a Rule, with the optimizer's settings."""
+    if isinstance(thing, type):
+        return ClassUpdate(thing, module, settings)
+    size = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    if thing.elementwise and size <= FLAT_LIMIT:
+        return FlatRuleUpdate(thing, module, settings)
+    return RuleUpdate(thing, module, settings)

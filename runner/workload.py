@@ -1,0 +1,114 @@
+"""What the runs of a cohort share, built once: data on the device, loss, metrics, and how to make a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from xprun.plugins.data.table import Table
+from xprun.plugins.registry import Registry
+from xprun.runner.build import build, fill_parameters
+from xprun.runner.schedule import Schedule
+from xprun.specs import Choice, Run
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One program: everything about a run but its optimizer and its seed."""
+
+    registry: Registry
+    train: Table
+    valid: Table | None
+    batch_size: int | None  # None: full batch
+    loss: Measure
+    metrics: dict[str, Measure]
+    goals: dict[str, str]
+    model: Choice
+    schedule: Schedule
+    device: torch.device
+    dtype: torch.dtype
+
+    def make_model(self, seed: int) -> nn.Module:
+        """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = self._fresh_model()
+        return module.to(self.device, self.dtype)
+
+    def _fresh_model(self) -> nn.Module:
+        x, y = self.train.inputs[:2].cpu().float(), self.train.targets[:2].cpu()
+        settings = self.model.settings
+        module: nn.Module = build(self.registry, "model", self.model.name, settings, x, y)
+        fillers = {
+            key: build(self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"})
+            for key, init in settings["init"].items()
+        }
+        fill_parameters(module, fillers)
+        return module
+
+    @property
+    def splits(self) -> dict[str, Table]:
+        """The sets that are measured at an evaluation: train where metrics are asked for, valid where held out."""
+        train = {"train": self.train} if self.metrics else {}
+        return {**train, "valid": self.valid} if self.valid else train
+
+    def measure(self, predict: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """Return `train.loss`, `valid.accuracy`, ... of a model, as scalars on its device."""
+        results = {}
+        for split, table in self.splits.items():
+            prediction = torch.cat([predict(x) for x in table.inputs.split(EVALUATION_ROWS)])
+            for name, function in {"loss": self.loss, **self.metrics}.items():
+                results[f"{split}.{name}"] = function(prediction, table.targets)
+        return results
+
+
+def make_workload(registry: Registry, run: Run, device: torch.device) -> Workload:
+    """Return the workload of a run, which is that of all runs of its cohort."""
+    data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
+    dtype = torch.float64 if settings.dtype == "float64" else torch.float32
+    table = build(registry, "data", data.name, data.settings)
+    train, valid = _split(_moved(table, device, dtype), data.settings["valid"], data.settings["split_seed"])
+    batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
+    criterion = build(registry, "loss", loss.name, loss.settings)
+    return Workload(
+        registry,
+        train,
+        valid,
+        batch_size,
+        criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion,
+        {name: build(registry, "metric", name, {}) for name in settings.metrics},
+        {name: registry.find("metric", name).goal for name in settings.metrics},
+        run.choices["model"],
+        Schedule.of(settings, len(train), batch_size or len(train)),
+        device,
+        dtype,
+    )
+
+
+def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
+    targets = table.targets
+    kind = dtype if targets.is_floating_point() else targets.dtype
+    return Table(table.inputs.to(device, dtype), targets.to(device, kind), table.truth)
+
+
+def _split(table: Table, share: float, seed: int) -> tuple[Table, Table | None]:
+    """Return the table without and with only the held-out rows, which `seed` picks; each keeps its order."""
+    held_out = math.floor(len(table) * share + 0.5)
+    if held_out == 0:
+        return table, None
+    if held_out == len(table):
+        raise ValueError(f"valid = {share} holds out all {len(table)} rows; nothing is left to train on")
+    order = torch.randperm(len(table), generator=torch.Generator().manual_seed(seed))
+    valid, train = order[:held_out].sort().values, order[held_out:].sort().values
+    return _rows(table, train), _rows(table, valid)
+
+
+def _rows(table: Table, rows: Tensor) -> Table:
+    rows = rows.to(table.inputs.device)
+    return Table(table.inputs.index_select(0, rows), table.targets.index_select(0, rows), table.truth)

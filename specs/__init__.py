@@ -1,0 +1,24 @@
+"""The spec language: TOML in, typed alternatives with their sweeps out. Data only; nothing here runs anything."""
+
+from xprun.specs.document import Document, read_document
+from xprun.specs.errors import Problem, SpecError
+from xprun.specs.expand import Choice, Run, count_runs, expand
+from xprun.specs.models import Compare, RunSettings
+from xprun.specs.read import Alternative, Axis, Spec, read_spec
+
+__all__ = [
+    "Alternative",
+    "Axis",
+    "Choice",
+    "Compare",
+    "Document",
+    "Problem",
+    "Run",
+    "RunSettings",
+    "Spec",
+    "SpecError",
+    "count_runs",
+    "expand",
+    "read_document",
+    "read_spec",
+]

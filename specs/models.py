@@ -1,0 +1,63 @@
+"""The sections of a spec that are xprun's own, as typed models; components' settings are checked by the registry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+COMPONENT_SECTIONS = ("data", "model", "loss", "optimizer")
+
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+
+
+class Strict(BaseModel):
+    """A table in which every key is known and every value has its exact type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Head(Strict):
+    """What stands at the top of a spec."""
+
+    name: str | None = None
+    title: str = ""
+    device: Device = "auto"
+
+
+class RunSettings(Strict):
+    """`[run]`: how long, how often, and what is measured.
+
+    `epochs` or `steps` says when a run ends (one of them). `seeds` is a number n, meaning 0..n-1, or a list.
+    `record_every` thins the history of the loss: step 1, every such step and the last one are kept; by default
+    as many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run.
+    """
+
+    epochs: Annotated[int, Gt(0)] | None = None
+    steps: Annotated[int, Gt(0)] | None = None
+    seeds: Annotated[int, Gt(0)] | list[Annotated[int, Ge(0)]] = 1
+    metrics: list[str] = []
+    record_every: Annotated[int, Gt(0)] | None = None
+    evaluate_every: Annotated[int, Gt(0)] | None = None
+    dtype: Literal["float32", "float64"] = "float32"
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_distinct(cls, seeds: int | list[int]) -> int | list[int]:
+        if isinstance(seeds, list) and (not seeds or len(set(seeds)) < len(seeds)):
+            raise ValueError("must name at least one seed, each once")
+        return seeds
+
+    @property
+    def seed_list(self) -> list[int]:
+        return self.seeds if isinstance(self.seeds, list) else list(range(self.seeds))
+
+
+class Compare(Strict):
+    """`[compare]`: which result column ranks the alternatives, and against which baseline."""
+
+    metric: str | None = None
+    goal: Literal["min", "max"] | None = None
+    target: float | None = None
+    baseline: str | None = None

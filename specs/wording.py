@@ -1,0 +1,118 @@
+"""Words for what is wrong: pydantic's findings in a user's language, and the name that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+from xprun.specs.errors import Path, Problem
+
+# What newcomers from other tools write, and the field's standard term that is used here.
+SYNONYMS = {
+    "learning_rate": "lr",
+    "step_size": "lr",
+    "alpha": "lr",
+    "eta": "lr",
+    "batchsize": "batch_size",
+    "batch": "batch_size",
+    "max_epochs": "epochs",
+    "num_epochs": "epochs",
+    "max_steps": "steps",
+    "iterations": "steps",
+    "seed": "seeds",
+    "beta1": "betas",
+    "beta2": "betas",
+    "epsilon": "eps",
+    "type": "name",
+    "dataset": "data",
+    "criterion": "loss",
+    "optim": "optimizer",
+}
+
+TYPES = {
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text in quotes",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table",
+    "finite_number": "must be finite",
+    "missing": "is missing",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was most likely meant: by synonym, by spelling, or by its last part."""
+    by_lower = {k.lower(): k for k in known}
+    lower = name.lower()
+    if (synonym := SYNONYMS.get(lower)) in by_lower.values():
+        return synonym
+    if close := difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.6):
+        return by_lower[close[0]]
+    by_last = {k.rpartition(".")[2]: original for k, original in by_lower.items()}
+    close = difflib.get_close_matches(lower.rpartition(".")[2], by_last, n=1, cutoff=0.7)
+    return by_last[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'lr'?`, or nothing when no known name is near."""
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def unknown_key(path: Path, owner: str, known: list[str]) -> Problem:
+    """Return the problem of a key that its table does not take."""
+    takes = f"{owner} takes {', '.join(known)}" if known else f"{owner} takes no settings"
+    message = f"{owner} has no such setting{did_you_mean(str(path[-1]), known)}"
+    return Problem(path, message, takes, at="key")
+
+
+def value_problems(error: ValidationError, path: Path, value: Any) -> list[Problem]:
+    """Return one problem a place for a value that pydantic refused; `path` is where the value stands.
+
+    The complaints of a union's members about one place are joined by "or".
+    """
+    by_place: dict[Path, list[str]] = {}
+    for detail in error.errors(include_url=False):
+        by_place.setdefault(_real_place(detail["loc"], value), []).append(_expectation(detail))
+    problems = []
+    for place, wishes in by_place.items():
+        wish = " or ".join(dict.fromkeys(w for w in wishes if w)).replace(" or must be ", " or ")
+        problems.append(Problem(path + place, f"{wish}, not {show(at(value, place))}"))
+    return problems
+
+
+def show(value: Any) -> str:
+    """Return a value as it would stand in a spec, shortened."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def at(value: Any, place: Path) -> Any:
+    for key in place:
+        value = value[key]
+    return value
+
+
+def _real_place(loc: Path, value: Any) -> Path:
+    """Return pydantic's location without the tags of unions, which are no keys of the value."""
+    place: Path = ()
+    for key in loc:
+        inside = at(value, place)
+        in_table = isinstance(inside, dict) and key in inside
+        in_list = isinstance(inside, list) and isinstance(key, int) and key < len(inside)
+        place = (*place, key) if in_table or in_list else place
+    return place
+
+
+def _expectation(detail: Any) -> str:
+    """Return what pydantic expected: `Input should be greater than 0` becomes `must be greater than 0`."""
+    if detail["type"] == "none_required":
+        return ""
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return TYPES.get(detail["type"]) or message.replace("Input should be", "must be")

@@ -1,0 +1,57 @@
+"""Shared by all tests: a clean registry for each, and a small spec to start from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from xprun.plugins.discovery import open_registry
+from xprun.plugins.registry import REGISTRY
+
+# Small tensors are computed faster by one thread, and tests that run side by side do not get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+LINE = """
+[data]
+name = "line"
+samples = 20
+batch_size = "full"
+[model]
+name = "linear"
+[loss]
+name = "MSELoss"
+[optimizer]
+name = "scratch.gd"
+lr = 0.1
+[run]
+steps = 5
+"""
+
+
+@pytest.fixture(autouse=True)
+def _registry_as_installed() -> Iterator[None]:
+    """Take away what a test registered."""
+    open_registry()
+    before = REGISTRY.copy()
+    yield
+    REGISTRY.restore(before)
+
+
+@pytest.fixture
+def line_spec() -> str:
+    """The text of the smallest useful spec: a line, one optimizer, five steps."""
+    return LINE
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that writes the text of a spec to a file of the test's folder."""
+
+    def write_spec(text: str, name: str = "spec.toml") -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_spec

@@ -1,0 +1,91 @@
+"""The verdict says no more than the seeds allow."""
+
+from collections.abc import Callable
+
+import pytest
+from xprun.reports.findings import cautions, counts, verdict
+
+from .conftest import Case, Study
+
+Make = Callable[..., Study]
+
+
+def said(study: Study) -> str:
+    comparison, judged, _, ranking = study
+    return verdict(judged, ranking, comparison)
+
+
+def objections(study: Study, planned: int | None = None) -> list[str]:
+    comparison, judged, summary, ranking = study
+    return cautions(judged, summary, ranking, comparison, planned)
+
+
+def test_overlapping_ranges_do_not_distinguish(study: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.80, 0.82, 0.84]), Case("Adam", 0.1, [0.82, 0.84, 0.86])]
+    assert said(study(*cases)) == (
+        "Adam reached the best mean valid.accuracy: 0.840 ± 0.020 (sd over 3 seeds), ahead of SGD with 0.820 ± 0.020; "
+        "the ranges overlap, so n = 3 seeds do not distinguish them."
+    )
+
+
+def test_disjoint_ranges_of_few_seeds_are_no_test(study: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.1, 0.2]), Case("Adam", 0.1, [0.8, 0.9])]
+    assert said(study(*cases)).endswith("the ranges do not overlap, but n = 2 seeds are too few for a test.")
+
+
+def test_five_seeds_are_tested(study: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.1] * 5), Case("Adam", 0.1, [0.2] * 5)]
+    assert "over 5 shared seeds gives p = 0.062, the least that 5 seeds can give" in said(study(*cases))
+
+
+def test_six_clear_seeds_are_told_apart(study: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.1] * 6), Case("Adam", 0.1, [0.2] * 6)]
+    assert said(study(*cases)).endswith("gives p = 0.031, so the seeds tell them apart.")
+
+
+def test_one_seed_says_so(study: Make) -> None:
+    sentence = said(study(Case("SGD", 0.1, [0.5]), Case("Adam", 0.1, [0.6])))
+    assert "n = 1" in sentence
+    assert "cannot tell them apart" in sentence
+
+
+def test_level_alternatives_are_level(study: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.5, 0.6]), Case("Adam", 0.1, [0.5, 0.6])]
+    assert "level with Adam" in said(study(*cases))
+
+
+def test_nothing_won_when_everything_diverged(study: Make) -> None:
+    found = study(Case("SGD", 1.0, [None, None]), Case("Adam", 1.0, [None, None]))
+    assert said(found).startswith("Every setting has only runs that did not end well")
+    assert counts(found[1]) == {"diverged": 4}
+
+
+def test_an_incomplete_best_is_no_best(study: Make) -> None:
+    sentence = said(study(Case("SGD", 1.0, [0.9, None])))
+    assert sentence.startswith("No setting ended well in all its seeds")
+    assert "1 of 2 runs did not end well" in sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Few seeds: with n = 1",
+        "SGD (lr=0.3, the largest)",
+        "from 1 setting (Adam) to 3 (SGD)",
+        "so a better value may lie beyond",
+        "Rprop (1 of 1)",
+    ],
+)
+def test_cautions(study: Make, words: str) -> None:
+    cases = [Case("SGD", lr, [lr]) for lr in (0.1, 0.2, 0.3)] + [Case("Adam", 0.1, [0.2]), Case("Rprop", 0.1, [None])]
+    assert words in " ".join(objections(study(*cases)))
+
+
+def test_a_fair_comparison_has_no_cautions(study: Make) -> None:
+    cases = [Case(name, 0.1, [0.1, 0.2, 0.3, 0.4, 0.5]) for name in ("SGD", "Adam")]
+    assert objections(study(*cases)) == []
+
+
+def test_missing_runs_are_a_caution(study: Make) -> None:
+    found = objections(study(Case("SGD", 0.1, [0.1, 0.2])), planned=9)
+    assert "Not finished: 2 of 9 planned runs are in the table." in found

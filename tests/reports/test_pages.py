@@ -1,0 +1,213 @@
+"""The written pages: complete, inert, self-contained and reproducible."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from xprun.reports import ReportError, verdict, write_report
+from xprun.reports.render import escape_markdown
+
+from .conftest import SPEC, Case
+
+Make = Callable[..., Path]
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "$x_1$ | `a` **b**",
+    "![x](http://evil.example/a.png)\n# title",
+    "</svg><style>*{display:none}</style>",
+    "{{ 7 * 7 }}{% raw %}",
+    "_under_ [a](b) ~~c~~",
+]
+SMALL = [Case("SGD", 0.1, [0.8, 0.9]), Case("SGD", 1.0, [0.7, None]), Case("Adam", 0.1, [0.7, 0.8])]
+
+
+class Tags(HTMLParser):
+    """Collects the elements, the references and the text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def written(folder: Path) -> tuple[str, str]:
+    write_report(folder)
+    return (folder / "report.html").read_text(encoding="utf-8"), (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_report_has_every_part(make_folder: Make) -> None:
+    folder = make_folder(SMALL)
+    paths = write_report(folder)
+    assert [path.relative_to(folder).as_posix() for path in paths] == [
+        "plots/curve-loss.png",
+        "plots/curve-valid.accuracy.png",
+        "plots/sensitivity-optimizer.lr.png",
+        "report.md",
+        "report.html",
+    ]
+    assert all(path.stat().st_size for path in paths)
+    for page in written(folder):
+        for part in ("Ranking", "Learning curves", "Sensitivity", "Runs", "How to read", "Spec", "Environment"):
+            assert part in page
+
+
+def test_the_markdown_ranking_is_a_table_of_values(make_folder: Make) -> None:
+    _, markdown = written(make_folder(SMALL))
+    assert "| 1 | SGD | 0.8500 | 0.071 | 0.8000 | 0.9000 | 2 | lr=0.1 | 1 of 4 | 0.0500 |" in markdown
+    assert "6 runs" not in markdown.split("## Ranking")[0].replace("6 runs: 5 done, 1 diverged.", "")
+
+
+def test_every_plot_that_markdown_links_exists(make_folder: Make) -> None:
+    folder = make_folder(SMALL)
+    _, markdown = written(folder)
+    links = re.findall(r"!\[[^\]]+\]\((\S+)\)", markdown)
+    assert len(links) == 3
+    assert all((folder / link).is_file() for link in links)
+
+
+def test_hostile_names_are_text_in_html(make_folder: Make) -> None:
+    plain = Tags(written(make_folder([Case("SGD", 0.1, [0.9, 0.8]) for _ in HOSTILE], name="plain"))[0])
+    page = Tags(written(make_folder([Case(name, 0.1, [0.9, 0.8]) for name in HOSTILE]))[0])
+    assert set(page.tags) <= set(plain.tags) | {"circle"}
+    assert page.tags.count("style") == 1
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert all(name in page.text for name in HOSTILE)
+
+
+def test_hostile_names_are_text_in_markdown(make_folder: Make) -> None:
+    _, markdown = written(make_folder([Case(name, 0.1, [0.9, None], {"reason": name}) for name in HOSTILE]))
+    body = markdown.split("## Spec")[0]
+    assert not re.search(r"<(script|img|style|/svg)", body)
+    assert "http://" not in body
+    assert "\n# title" not in body
+    widths = [len(re.findall(r"(?<!\\)\|", row)) for row in body.splitlines() if row.startswith("|")]
+    assert len(set(widths)) <= 4  # the four tables: every row has its table's number of cells
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", r"a\|b"),
+        ("a\nb", "a b"),
+        ("`x`", r"\`x\`"),
+        ("<b>", "&lt;b&gt;"),
+        ("*a* _b_", r"\*a\* \_b\_"),
+        ("[a](b)", r"\[a\](b)"),
+        ("\\|", r"\\\|"),
+        ("$x$", r"\$x\$"),
+        ("https://a", "https&#58;//a"),
+    ],
+)
+def test_markdown_escapes(text: str, escaped: str) -> None:
+    assert escape_markdown(text) == escaped
+
+
+def test_a_spec_cannot_leave_its_fence(make_folder: Make) -> None:
+    folder = make_folder(SMALL)
+    (folder / "spec.toml").write_text("# ```\n# <script>\n", encoding="utf-8")
+    page, markdown = written(folder)
+    assert "````toml\n# ```\n# <script>\n````" in markdown
+    assert "<script" not in page
+
+
+def test_the_page_asks_nobody_for_anything(make_folder: Make) -> None:
+    page, _ = written(make_folder(SMALL))
+    rest = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page.replace(SPEC.splitlines()[1], ""))
+    assert "http" not in rest.replace("http-equiv", "")
+    assert "url(" not in rest.replace("url(#", "")
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+    assert all(value.startswith("#") for name, value in Tags(page).attributes if name.endswith("href") and value)
+
+
+def test_the_same_tables_give_the_same_bytes(make_folder: Make) -> None:
+    first, second = make_folder(SMALL, name="first"), make_folder(SMALL, name="second")
+    for one, other in zip(write_report(first), write_report(second), strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_nothing_is_left_beside_a_report(make_folder: Make) -> None:
+    folder = make_folder(SMALL)
+    write_report(folder)
+    write_report(folder)
+    assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
+
+
+def test_tables_alone_are_enough(make_folder: Make) -> None:
+    page, markdown = written(make_folder(SMALL, resolved=False))
+    assert "mean loss" in Tags(page).text
+    assert "(lower is better)" in markdown
+    assert "## Environment" not in markdown
+
+
+def test_a_metric_that_is_not_there_is_an_error(make_folder: Make) -> None:
+    with pytest.raises(ReportError, match=r"'test\.f1', which is not there; it has loss, valid\.accuracy"):
+        write_report(make_folder(SMALL, metric="test.f1"))
+
+
+def test_a_section_that_is_not_there_is_an_error(make_folder: Make) -> None:
+    with pytest.raises(ReportError, match=r"compare\.by is 'scheduler'"):
+        write_report(make_folder(SMALL, by=["scheduler"]))
+
+
+@pytest.mark.parametrize("values", [[0.5], [None], [0.5, None]])
+def test_a_single_setting_is_reported(make_folder: Make, values: list[float | None]) -> None:
+    page, _ = written(make_folder([Case("SGD", 0.1, values)]))
+    assert "Sensitivity" not in page
+
+
+def test_runs_that_failed_at_once_are_reported(make_folder: Make) -> None:
+    folder = make_folder([Case("SGD", 0.1, [None])])
+    (folder / "history.csv").write_text("run,step,epoch,metric,value\n", encoding="utf-8")
+    page, _ = written(folder)
+    assert "Learning curves" not in page
+
+
+def test_final_parameters_of_a_tiny_model(make_folder: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.5], {"param.w": 2.001, "param.b": -0.25})]
+    _, markdown = written(make_folder(cases))
+    assert "## Final parameters" in markdown
+    assert "| SGD | 2.001 | – | -0.2500 | – |" in markdown  # noqa: RUF001
+
+
+def test_long_tables_say_how_long_they_are(make_folder: Make) -> None:
+    page, _ = written(make_folder([Case("SGD", 0.1 * k, [0.5, None]) for k in range(1, 121)], steps=10))
+    assert "The first 200 of 240 rows" in page
+    assert "The first 50 of 120 rows" in page
+
+
+def test_only_the_best_twelve_are_drawn(make_folder: Make) -> None:
+    page, _ = written(make_folder([Case(f"rule {i}", 0.1, [0.5 + i / 100]) for i in range(14)]))
+    assert "Only the best 12 of 14 are drawn." in page
+
+
+def test_the_target_is_a_column_and_a_line(make_folder: Make) -> None:
+    page, markdown = written(make_folder(SMALL, target=0.2, baseline="SGD"))
+    assert "steps to target" in markdown
+    assert "SGD (baseline)" in markdown
+    assert "Dotted: the target, 0.2." in page
+
+
+def test_the_verdict_needs_no_history(make_folder: Make) -> None:
+    folder = make_folder(SMALL)
+    (folder / "history.csv").unlink()
+    assert verdict(folder).startswith("SGD at lr=0.1 reached the best mean valid.accuracy: 0.850 ± 0.071")
+
+
+def test_importing_reports_is_cheap() -> None:
+    code = "import sys, xprun.reports; print([m for m in ('pandas', 'matplotlib', 'torch') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

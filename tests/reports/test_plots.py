@@ -1,0 +1,82 @@
+"""Plots show what is in the tables, and take every label literally."""
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from xprun.reports.figures import to_png, to_svg
+from xprun.reports.look import COLOURS, SHOWN, strokes, theme
+from xprun.reports.plots import curve_figure, sensitivity_figure
+
+
+def lines(*names: str, values: tuple[float, ...] = (3.0, 2.0, 1.0), bad: bool = False) -> pd.DataFrame:
+    rows = [(name, k, v, v * 0.9, v * 1.1, bad) for name in names for k, v in enumerate(values, 1)]
+    return pd.DataFrame(rows, columns=["alternative", "step", "mean", "low", "high", "bad"])
+
+
+def points(**bad: int) -> pd.DataFrame:
+    rows = [
+        (name, x, None if n else 0.9, None if n else 0.8, None if n else 1.0, n, 3)
+        for name, n in bad.items()
+        for x in (0.01, 1.0)
+    ]
+    return pd.DataFrame(rows, columns=["alternative", "x", "mean", "low", "high", "bad", "runs"]).astype(
+        {"mean": float}
+    )
+
+
+def draw_curves(*tables: pd.DataFrame) -> Figure:
+    table = pd.concat(tables)
+    with theme():
+        return curve_figure(table, strokes(list(table["alternative"].unique())), "loss")
+
+
+@pytest.mark.parametrize("label", ["$x_1$", "_hidden", "a <b> & c", "100%", "$", "\\alpha", "日本"])
+def test_a_label_is_taken_literally(label: str) -> None:
+    figure = draw_curves(lines(label))
+    assert figure.legends[0].get_texts()[0].get_text().strip() == label
+    with theme():
+        assert label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in to_svg(figure, "x")
+        assert to_png(figure).startswith(b"\x89PNG")
+
+
+def test_losses_over_decades_are_drawn_on_a_logarithmic_axis() -> None:
+    assert draw_curves(lines("SGD", values=(1.0, 0.001))).axes[0].get_yscale() == "log"
+    assert draw_curves(lines("SGD", values=(1.0, 0.1))).axes[0].get_yscale() == "linear"
+    assert draw_curves(lines("SGD", values=(1.0, -0.001))).axes[0].get_yscale() == "linear"
+
+
+def test_an_exploding_line_does_not_flatten_the_others() -> None:
+    wild = lines("Adam", values=(1.0, 1e30), bad=True)
+    assert draw_curves(lines("SGD"), wild).axes[0].get_ylim()[1] < 10
+
+
+def test_a_bad_setting_is_a_cross_at_the_worst_edge() -> None:
+    for worst_low, height in ((True, 0.035), (False, 0.965)):
+        with theme():
+            figure = sensitivity_figure(points(SGD=0, Adam=2), strokes(["SGD", "Adam"]), "t", "lr", worst_low)
+        crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+        assert [(*line.get_xdata(), *line.get_ydata()) for line in crosses] == [(0.01, height), (1.0, height)]
+        assert figure.axes[0].get_xscale() == "log"
+
+
+def test_a_setting_of_zero_keeps_its_place() -> None:
+    table = points(SGD=0).replace({"x": {0.01: 0.0, 1.0: 0.1}})
+    table = pd.concat([table, table.assign(x=[0.001, 0.01])])
+    with theme():
+        figure = sensitivity_figure(table, strokes(["SGD"]), "t", "lr", True)
+    assert figure.axes[0].get_xscale() == "symlog"
+
+
+def test_no_two_strokes_look_alike() -> None:
+    found = strokes([str(i) for i in range(30)])
+    assert len(found) == SHOWN
+    assert len({(stroke.colour, stroke.dashes) for stroke in found.values()}) == SHOWN
+
+
+def test_colours_of_an_svg_follow_the_page() -> None:
+    with theme():
+        svg = to_svg(draw_curves(lines("SGD", "Adam")), "x")
+    assert "var(--series-1)" in svg
+    assert not any(colour in svg for colour in COLOURS)
+    assert "<style" not in svg
+    assert "<metadata" not in svg

@@ -1,0 +1,117 @@
+"""The command line as a user meets it: output, errors and exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from xprun.runner.cli import main
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def xprun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Return a function that runs the command in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_a_spec_becomes_tables_and_reports(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    result = xprun(write(line_spec), "--set", "run.seeds=2")
+    assert result.exit_code == 0, result.stderr
+    folder = Path("runs/spec")
+    for name in ("results.csv", "history.csv", "report.html", "report.md"):
+        assert (folder / name).stat().st_size > 0
+        assert name in result.stdout
+    assert "2 runs" in result.stderr
+    again = xprun(write(line_spec), "--set", "run.seeds=2")
+    assert "2 cached, 0 to run" in again.stderr
+
+
+def test_report_is_made_again_from_the_tables(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    xprun(write(line_spec), "-o", "out")
+    before = Path("out/report.html").read_bytes()
+    Path("out/report.html").unlink()
+    Path("out/store.sqlite").unlink()
+    assert xprun("report", "out").exit_code == 0
+    assert Path("out/report.html").read_bytes() == before
+
+
+def test_a_failed_run_gives_exit_code_1(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    Path("mine.py").write_text(
+        "from xprun.plugins import optimizer\n\n@optimizer('mine')\ndef mine(w, g, *, lr=0.1):\n    return w - 1 / 0\n",
+        encoding="utf-8",
+    )
+    result = xprun("--plugin", "mine.py", write(line_spec.replace("scratch.gd", "mine")))
+    assert result.exit_code == 1
+    assert "failed: ZeroDivisionError: division by zero (mine.py:5)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("scratch.gd", "scratch.gdd"), "did you mean 'scratch.gd'?"),
+        (("lr =", "rl ="), "spec.toml:12:1: optimizer.rl: scratch.gd has no such setting; did you mean 'lr'?"),
+        (("0.1", "'a'"), 'must be a number, not "a"'),
+        (("0.1", "{ grid = [] }"), "this grid has no values"),
+        (("[loss]", "[loss"), "invalid TOML"),
+        (("[data]", 'device = "cuda:99"\n[data]'), "there is no device 'cuda:99' on this machine"),
+    ],
+)
+def test_a_wrong_spec_gives_one_clear_message_and_exit_code_2(
+    xprun: Callable[..., Result], write: Write, line_spec: str, change: tuple[str, str], message: str
+) -> None:
+    result = xprun(write(line_spec.replace(*change)))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("spec.toml") == 1
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["missing.toml"], ["check", "missing.toml"], ["chek", "x"], ["ls", "optimiser"]])
+def test_a_wrong_command_gives_exit_code_2(xprun: Callable[..., Result], arguments: list[str]) -> None:
+    result = xprun(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_a_broken_plugin_gives_exit_code_3(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    Path("broken.py").write_text("import nowhere\n", encoding="utf-8")
+    result = xprun("check", write(line_spec), "--plugin", "broken.py")
+    assert result.exit_code == 3
+    assert "broken.py:1: the plugin cannot be imported: ModuleNotFoundError" in result.stderr
+
+
+def test_check_says_how_many_runs_there_are(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    assert "ok, 3 runs" in xprun("check", write(line_spec), "--set", "optimizer.lr=[1, 2, 3]").stdout
+    assert xprun("check", write(line_spec), "--set", "optimizer.lr=[1, 2, 3]", "--max-runs", "2").exit_code == 2
+
+
+def test_ls_and_describe_show_where_things_come_from(xprun: Callable[..., Result]) -> None:
+    listed = xprun("ls", "optimizer").stdout
+    assert "scratch.adam" in listed
+    assert "torch.optim" in listed
+    described = xprun("describe", "scratch.adam").stdout
+    assert "scratch.py:" in described
+    assert "keep   number >= 0 <= 1; default 0.8" in described
+    assert "did you mean 'scratch.adam'" in xprun("describe", "scratch.adm").stderr
+
+
+def test_a_child_process_is_interrupted_in_good_order(tmp_path: Path, line_spec: str) -> None:
+    (tmp_path / "spec.toml").write_text(line_spec.replace("steps = 5", "steps = 20\nseeds = 90000"), encoding="utf-8")
+    command = [sys.executable, "-c", "from xprun.runner.cli import main; main(['-v', 'spec.toml'])"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " done" in line:
+            break
+    process.terminate()
+    rest = process.stderr.read()
+    assert process.wait(60) == 143
+    assert "To go on: xprun spec.toml -o runs/spec" in rest
+    assert len((tmp_path / "runs/spec/results.csv").read_text(encoding="utf-8").splitlines()) > 1

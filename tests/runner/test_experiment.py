@@ -1,0 +1,137 @@
+"""A spec becomes a folder of tables; failures are rows; what is finished is not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from xprun.plugins import loss, optimizer
+from xprun.plugins.registry import REGISTRY
+from xprun.runner.check import resolve
+from xprun.runner.devices import DeviceError
+from xprun.runner.experiment import Options, Report, run_experiment
+from xprun.runner.outcome import Outcome
+from xprun.runner.progress import Silent
+from xprun.specs import Run, read_document, read_spec
+
+
+class Listener(Silent):
+    """Notes which runs were trained."""
+
+    def __init__(self, at_each: Callable[[], None] = lambda: None) -> None:
+        self.trained: list[str] = []
+        self.at_each = at_each
+
+    def ended(self, run: Run, outcome: Outcome) -> None:
+        self.trained.append(run.id)
+        self.at_each()
+
+
+Go = Callable[..., tuple[Report, Listener]]
+
+
+@pytest.fixture
+def go(tmp_path: Path, write: Callable[[str], Path]) -> Go:
+    def run(text: str, *sets: str, at_each: Callable[[], None] = lambda: None) -> tuple[Report, Listener]:
+        listener = Listener(at_each)
+        spec = resolve(read_spec(read_document(write(text), sets)), REGISTRY)
+        return run_experiment(spec, REGISTRY, Options(tmp_path / "out"), listener), listener
+
+    return run
+
+
+def test_the_tables_have_their_documented_columns_and_types(go: Go, line_spec: str) -> None:
+    text = line_spec.replace("[optimizer]", '[[optimizer]]\nname = "SGD"\nmomentum = 0.9\nlr = 0.1\n[[optimizer]]')
+    report, _ = go(text, "run.seeds=2", "run.metrics=['mae']", "data.valid=0.25")
+    results = pd.read_csv(report.folder / "results.csv")
+    assert list(results.columns) == [
+        "run", "data", "model", "loss", "optimizer",
+        "data.samples", "data.batch_size", "data.valid", "optimizer.momentum", "optimizer.lr",
+        "seed", "status", "reason", "steps", "epochs", "seconds",
+        "final.loss", "final.train.loss", "final.train.mae", "final.valid.loss", "final.valid.mae",
+        "best.loss", "best.train.loss", "best.train.mae", "best.valid.loss", "best.valid.mae",
+        "param.w", "param.b",
+    ]  # fmt: skip
+    assert results["optimizer"].tolist() == ["SGD", "SGD", "scratch.gd", "scratch.gd"]
+    assert results["optimizer.momentum"].isna().tolist() == [False, False, True, True]
+    assert results["steps"].tolist() == [5] * 4
+    history = pd.read_csv(report.folder / "history.csv")
+    assert list(history.columns) == ["run", "step", "epoch", "metric", "value"]
+    assert history.groupby(["run", "metric"]).size().unique().tolist() == [5]
+    last = history[(history.metric == "loss") & (history.step == 5)].set_index("run")["value"]
+    assert last[results["run"]].tolist() == results["final.loss"].tolist()
+    resolved = json.loads((report.folder / "resolved.json").read_text(encoding="utf-8"))
+    assert resolved["compare"]["metric"] == "valid.mae"
+    assert (report.folder / "spec.toml").read_text(encoding="utf-8") == text
+    assert json.loads((report.folder / "environment.json").read_text(encoding="utf-8"))["device"] == "cpu"
+
+
+def test_diverged_and_failed_runs_are_rows(go: Go, line_spec: str) -> None:
+    @optimizer("fragile")
+    def fragile(w: torch.Tensor, g: torch.Tensor, t: int, *, lr: float = 0.1) -> torch.Tensor:
+        if t == 3 and not isinstance(lr, torch.Tensor) and lr == 0.5:
+            raise ArithmeticError("no\nmore")
+        return w - lr * g
+
+    report, _ = go(line_spec.replace("scratch.gd", "fragile"), "optimizer.lr=[0.1, 0.5, 1e30]")
+    results = pd.read_csv(report.folder / "results.csv")
+    assert results["status"].tolist() == ["done", "failed", "diverged"]
+    assert results["reason"][1] == "ArithmeticError: no more"
+    assert results["final.loss"].isna().tolist() == [False, True, True]
+    assert report.statuses == {"done": 1, "failed": 1, "diverged": 1}
+    assert report.reasons == ["ArithmeticError: no more"]
+
+
+def test_a_component_that_cannot_be_built_fails_every_run_of_its_program(go: Go, line_spec: str) -> None:
+    @loss("not.scalar")
+    def not_scalar(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return prediction - target
+
+    report, _ = go(line_spec.replace("MSELoss", "not.scalar"))
+    assert report.statuses == {"failed": 1}
+    assert "scalar" in report.reasons[0]
+
+
+def test_a_second_run_has_nothing_to_do_and_writes_the_same_tables(go: Go, line_spec: str) -> None:
+    report, first = go(line_spec, "run.seeds=3")
+    before = (report.folder / "history.csv").read_bytes(), (report.folder / "results.csv").read_bytes()
+    report, second = go(line_spec, "run.seeds=3")
+    assert len(first.trained) == 3
+    assert second.trained == []
+    assert before == ((report.folder / "history.csv").read_bytes(), (report.folder / "results.csv").read_bytes())
+
+
+def test_only_what_is_new_is_trained(go: Go, line_spec: str) -> None:
+    go(line_spec, "run.seeds=2")
+    report, listener = go(line_spec, "run.seeds=3", "optimizer.lr=[0.1, 0.2]")
+    assert len(listener.trained) == 4
+    assert len(pd.read_csv(report.folder / "results.csv")) == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_is_finished(go: Go, line_spec: str, number: signal.Signals) -> None:
+    report, listener = go(line_spec, "run.seeds=5", at_each=lambda: os.kill(os.getpid(), number))
+    assert report.interrupted == number
+    assert len(listener.trained) == 1
+    assert len(pd.read_csv(report.folder / "results.csv")) == 1
+    report, listener = go(line_spec, "run.seeds=5")
+    assert len(listener.trained) == 4
+    assert len(pd.read_csv(report.folder / "results.csv")) == 5
+
+
+def test_equal_runs_are_trained_once(go: Go, line_spec: str) -> None:
+    report, listener = go(line_spec, "optimizer.lr=[0.1, 0.1]")
+    assert len(listener.trained) == report.total == 1
+
+
+def test_an_absent_device_names_those_present(go: Go, line_spec: str) -> None:
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has an mps device")
+    with pytest.raises(DeviceError, match=r"there is no device 'mps' on this machine; it has .*cpu"):
+        go('device = "mps"\n' + line_spec)

@@ -1,0 +1,59 @@
+"""The dependency direction of the folders is law, and the light parts stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FORBIDDEN = {
+    "specs": {"xprun.plugins", "xprun.runner", "xprun.reports", "torch", "pandas", "seaborn"},
+    "plugins": {"xprun.specs", "xprun.runner", "xprun.reports", "pandas", "seaborn"},
+    "runner": {"xprun.reports", "seaborn"},
+    "reports": {"xprun.specs", "xprun.plugins", "xprun.runner", "torch"},
+}
+ALLOWED = {("runner/cli.py", "xprun.reports")}
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_imports_follow_the_dependency_direction(folder: str) -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for name in imports(file)
+        for ban in FORBIDDEN[folder]
+        if (name == ban or name.startswith(f"{ban}.")) and (file.relative_to(ROOT).as_posix(), ban) not in ALLOWED
+    ]
+    assert wrong == []
+
+
+def test_there_is_no_folder_that_would_shadow_the_installed_package() -> None:
+    assert not (ROOT / "xprun").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "broken.toml"], ["check", "good.toml"], ["ls"]])
+def test_light_commands_import_no_heavy_package(arguments: list[str], tmp_path: Path, line_spec: str) -> None:
+    (tmp_path / "good.toml").write_text(line_spec, encoding="utf-8")
+    (tmp_path / "broken.toml").write_text(line_spec.replace("lr", "rl"), encoding="utf-8")
+    program = (
+        "import sys; from xprun.runner.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'torchvision', 'pandas', 'seaborn', 'matplotlib', 'sklearn', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
