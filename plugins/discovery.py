@@ -57,6 +57,7 @@ def load_file(registry: Registry, file: Path) -> None:
 
 def _reason(file: Path, error: Exception) -> str:
     """Return one line that says where in the file its import failed, and why."""
-    inside = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (inside[-1] if inside else None)
     return f"{file}:{line or 1}: the plugin cannot be imported: {type(error).__name__}: {error}"

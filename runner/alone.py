@@ -22,6 +22,12 @@ REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as col
 
 def train_alone(work: Workload, run: Run) -> Outcome:
     """Train one run to its end and return what became of it; an exception of a component is the caller's."""
+    with torch.random.fork_rng(devices=[work.device] if work.device.type == "cuda" else []):
+        torch.manual_seed(run.seed)  # what random layers draw from
+        return _train(work, run)
+
+
+def _train(work: Workload, run: Run) -> Outcome:
     start = time.perf_counter()
     module = work.make_model(run.seed)
     update = _make_update(work, run, module)

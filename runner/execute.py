@@ -12,6 +12,7 @@ from xprun.plugins.discovery import open_registry
 from xprun.runner.alone import train_alone
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
+from xprun.runner.threads import threads_for
 from xprun.runner.workload import Workload, make_workload
 from xprun.specs import Run
 
@@ -34,6 +35,7 @@ def execute(cohort: Cohort, context: Context) -> Iterator[Outcome]:
     except Exception as error:
         yield from (failure(run, error, context) for run in cohort.runs)
         return
+    torch.set_num_threads(threads_for(work))
     for run in cohort.runs:
         yield _guarded(work, run, context)
 
@@ -44,7 +46,8 @@ def failure(run: Run, error: Exception, context: Context) -> Outcome:
         traceback.print_exception(error)
     words = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if any(f.filename == str(p) for p in context.plugins)]
+    files = {p.resolve() for p in context.plugins}
+    ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
     return Outcome(run.id, "failed", f"{type(error).__name__}: {words}{place}"[:500])
 

@@ -63,9 +63,7 @@ class _Watch(TorchDispatchMode):
 
     HARMLESS = ("zeros_like", "ones_like", "full_like", "empty_like", "lift_fresh", "detach", "alias", "_to_copy")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.pointwise = True
+    pointwise = True
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         harmless = function.overloadpacket.__name__ in self.HARMLESS
@@ -78,9 +76,7 @@ class _ShapeWatch(TorchFunctionMode):
 
     SHAPE = ("__len__", "numel", "nelement", "dim", "ndimension", "size", "stride")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.blind = True
+    blind = True
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(function, "__name__", "")
@@ -94,7 +90,7 @@ def _is_elementwise(rule: Rule) -> bool:
     w, g = torch.linspace(-1, 1, 6).view(2, 3), torch.linspace(0.5, 1, 6).view(2, 3)
     states = tuple(torch.zeros(2, 3) for _ in rule.states)
     try:
-        with _ShapeWatch() as shape, _Watch() as watch, torch.no_grad():
+        with _ShapeWatch() as shape, _Watch() as watch, torch.no_grad():  # type: ignore[no-untyped-call]
             for t in (1, 2):
                 rule.update(w, g, states, t, 1, settings)
     except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,10 +21,21 @@ class Update(Protocol):
 
 
 class ClassUpdate:
-    """A `torch.optim.Optimizer`, which may evaluate the loss several times in a step, as LBFGS does."""
+    """A `torch.optim.Optimizer`."""
 
     def __init__(self, cls: type[torch.optim.Optimizer], module: nn.Module, settings: dict[str, Any]) -> None:
         self.optimizer: Any = cls([p for p in module.parameters() if p.requires_grad], **settings)
+
+    def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
+        self.optimizer.zero_grad()
+        loss = loss_of()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+class ClosureUpdate(ClassUpdate):
+    """A `torch.optim.Optimizer` that evaluates the loss several times in a step, as LBFGS does."""
 
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         def closure() -> Tensor:
@@ -77,11 +89,13 @@ class FlatRuleUpdate:
         return loss.detach()
 
 
-def make_update(thing: Any, module: nn.Module, settings: dict[str, Any]) -> Update:
-    """Return the update of a module by a `torch.optim` class or by a Rule, with the optimizer's settings."""
-    if isinstance(thing, type):
-        return ClassUpdate(thing, module, settings)
+def make_update(optimizer: type[torch.optim.Optimizer] | Rule, module: nn.Module, settings: dict[str, Any]) -> Update:
+    """Return the update of a module by a `torch.optim` class or by a rule, with the optimizer's settings."""
+    if not isinstance(optimizer, Rule):
+        closure = inspect.signature(optimizer.step).parameters["closure"]
+        update = ClosureUpdate if closure.default is closure.empty else ClassUpdate
+        return update(optimizer, module, settings)
     size = sum(p.numel() for p in module.parameters() if p.requires_grad)
-    if thing.elementwise and size <= FLAT_LIMIT:
-        return FlatRuleUpdate(thing, module, settings)
-    return RuleUpdate(thing, module, settings)
+    if optimizer.elementwise and size <= FLAT_LIMIT:
+        return FlatRuleUpdate(optimizer, module, settings)
+    return RuleUpdate(optimizer, module, settings)

@@ -52,6 +52,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     lower = name.lower()
     if (synonym := SYNONYMS.get(lower)) in by_lower.values():
         return synonym
+    swapped = [original for k, original in by_lower.items() if sorted(k) == sorted(lower)]
+    if swapped:
+        return swapped[0]
     if close := difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.6):
         return by_lower[close[0]]
     by_last = {k.rpartition(".")[2]: original for k, original in by_lower.items()}

@@ -33,7 +33,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_the_same_name_twice_is_an_error_with_both_origins() -> None:
-    with pytest.raises(PluginError, match="two plugins register the optimizer 'scratch.adam'") as caught:
+    with pytest.raises(PluginError, match=r"two plugins register the optimizer 'scratch.adam'") as caught:
 
         @optimizer("scratch.adam")
         def adam(w: float, g: float) -> float:

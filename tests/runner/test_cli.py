@@ -105,13 +105,11 @@ def test_ls_and_describe_show_where_things_come_from(xprun: Callable[..., Result
 def test_a_child_process_is_interrupted_in_good_order(tmp_path: Path, line_spec: str) -> None:
     (tmp_path / "spec.toml").write_text(line_spec.replace("steps = 5", "steps = 20\nseeds = 90000"), encoding="utf-8")
     command = [sys.executable, "-c", "from xprun.runner.cli import main; main(['-v', 'spec.toml'])"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if " done" in line:
-            break
-    process.terminate()
-    rest = process.stderr.read()
-    assert process.wait(60) == 143
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as process:  # type: ignore[call-overload]
+        next(line for line in process.stderr if " done" in line)
+        process.terminate()
+        rest = process.stderr.read()
+    assert process.returncode == 143
     assert "To go on: xprun spec.toml -o runs/spec" in rest
     assert len((tmp_path / "runs/spec/results.csv").read_text(encoding="utf-8").splitlines()) > 1

@@ -1,0 +1,53 @@
+"""The examples of the README are files that work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from xprun.runner.cli import main
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def example(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found
+    return found.group(1)
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(example("toml"), encoding="utf-8")
+    Path("my_optimizer.py").write_text(example("python"), encoding="utf-8")
+
+
+def test_the_first_spec_checks() -> None:
+    result = CliRunner().invoke(main, ["check", "mine.toml"])
+    assert result.stdout == "mine.toml: ok, 36 runs\n"
+
+
+def test_the_error_is_the_one_that_is_shown() -> None:
+    path = Path("mine.toml")
+    path.write_text(path.read_text(encoding="utf-8").replace("lr = { logs", "learning_rate = { logs"), encoding="utf-8")
+    result = CliRunner().invoke(main, ["check", "mine.toml"])
+    assert result.exit_code == 2
+    assert result.stderr in README
+
+
+def test_the_first_plugin_trains() -> None:
+    spec = example("toml").replace("[run]", '[[optimizer]]\nname = "lion"\n[run]')
+    Path("mine.toml").write_text(spec, encoding="utf-8")
+    result = CliRunner().invoke(main, ["--plugin", "my_optimizer.py", "mine.toml"])
+    assert result.exit_code == 0, result.stderr
+    results = pd.read_csv("runs/mine/results.csv")
+    assert results[results.optimizer == "lion"]["status"].tolist() == ["done"] * 3
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (Path(__file__).parent.parent / link).exists()
