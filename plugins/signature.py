@@ -27,6 +27,19 @@ class Setting:
     def required(self) -> bool:
         return self.default is REQUIRED
 
+    @property
+    def example(self) -> Any:
+        """Some value that the setting may have: its default, or else one of its type."""
+        candidates: tuple[Any, ...] = (0.5, 1, True, "a", [])
+        return next((v for v in candidates if self._fits(v)), None) if self.required else self.default
+
+    def _fits(self, value: Any) -> bool:
+        try:
+            self.read(value)
+        except ValidationError:
+            return False
+        return True
+
     @cached_property
     def component_kind(self) -> str | None:
         """The kind of the components that the value holds (itself, or as items), or None for plain values."""

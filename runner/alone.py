@@ -30,7 +30,7 @@ def train_alone(work: Workload, run: Run) -> Outcome:
 def _train(work: Workload, run: Run) -> Outcome:
     start = time.perf_counter()
     module = work.make_model(run.seed)
-    update = _make_update(work, run, module)
+    update = make_lone_update(work, run, module)
     outcome, recorder = Outcome(run.id, "done"), Recorder()
     feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
     module.train()
@@ -40,11 +40,11 @@ def _train(work: Workload, run: Run) -> Outcome:
             x, y = next(feed)
             losses.append(update.step(lambda: work.loss(module(x), y), len(x)))  # noqa: B023 - called at once
         _look(outcome, recorder, torch.stack(losses), work.schedule)
-        if outcome.status == "done" and work.schedule.evaluates_after(end):
+        if outcome.status == "stopped" or (outcome.status == "done" and work.schedule.evaluates_after(end)):
             _evaluate(outcome, recorder, work, module)
         if outcome.status != "done":
             break
-    if outcome.status == "done":
+    if outcome.status in ("done", "stopped"):
         _finish(outcome, module)
     outcome.epochs = work.schedule.epoch_of(outcome.steps)
     outcome.history = recorder.history()
@@ -52,7 +52,8 @@ def _train(work: Workload, run: Run) -> Outcome:
     return outcome
 
 
-def _make_update(work: Workload, run: Run, module: nn.Module) -> Update:
+def make_lone_update(work: Workload, run: Run, module: nn.Module) -> Update:
+    """Return what takes the steps of a run on its module."""
     choice = run.choices["optimizer"]
     component = work.registry.find("optimizer", choice.name)
     thing = component.load()
@@ -68,10 +69,16 @@ def _look(outcome: Outcome, recorder: Recorder, losses: Tensor, schedule: Schedu
     if len(wrong):
         steps, values = steps[: wrong[0] + 1], values[: wrong[0] + 1]
         outcome.status, outcome.reason = "diverged", f"the loss is {values[-1]} at step {steps[-1]}"
+    elif schedule.loss_below is not None and values[-1] < schedule.loss_below:
+        outcome.status, outcome.reason = "stopped", stop_reason(values[-1], int(steps[-1]), schedule)
     outcome.steps = int(steps[-1])
-    keep = (steps % schedule.record_every == 0) | (steps == 1) | (steps == schedule.steps)
-    keep[-1] |= outcome.status == "diverged"
+    keep = schedule.records(steps)
+    keep[-1] |= outcome.status != "done"
     recorder.add("loss", steps[keep], values[keep])
+
+
+def stop_reason(loss: float, step: int, schedule: Schedule) -> str:
+    return f"the loss {loss:.6g} of step {step} is below {schedule.loss_below:g}"
 
 
 def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.Module) -> None:
@@ -85,7 +92,7 @@ def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.M
     for metric, value in measured.items():
         number = float(value)
         recorder.add(metric, step, np.array([number]))
-        if metric.endswith(".loss") and not math.isfinite(number) and outcome.status == "done":
+        if metric.endswith(".loss") and not math.isfinite(number):
             outcome.status, outcome.reason = "diverged", f"{metric} is {number} after step {outcome.steps}"
 
 
@@ -95,9 +102,10 @@ def _finish(outcome: Outcome, module: nn.Module) -> None:
     if not all(bool(p.isfinite().all()) for _, p in named):
         outcome.status, outcome.reason = "diverged", f"parameters are not finite after step {outcome.steps}"
     elif sum(p.numel() for _, p in named) <= REPORTED_PARAMETERS:
-        outcome.parameters = {key: value for name, p in named for key, value in _numbers(name, p)}
+        outcome.parameters = {key: value for name, p in named for key, value in numbers(name, p)}
 
 
-def _numbers(name: str, parameter: Tensor) -> list[tuple[str, float]]:
+def numbers(name: str, parameter: Tensor) -> list[tuple[str, float]]:
+    """Return the numbers of a parameter with the names they have in tables: `b`, or `w[0]`, `w[1]`."""
     values = parameter.double().flatten().tolist()
     return [(name, values[0])] if len(values) == 1 else [(f"{name}[{i}]", v) for i, v in enumerate(values)]

@@ -10,9 +10,12 @@ from pathlib import Path
 import torch
 from xprun.plugins.discovery import open_registry
 from xprun.runner.alone import train_alone
+from xprun.runner.engine import Piece, choose, make_program
+from xprun.runner.layout import Grid
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
 from xprun.runner.threads import threads_for
+from xprun.runner.together import train_together
 from xprun.runner.workload import Workload, make_workload
 from xprun.specs import Run
 
@@ -36,8 +39,33 @@ def execute(cohort: Cohort, context: Context) -> Iterator[Outcome]:
         yield from (failure(run, error, context) for run in cohort.runs)
         return
     torch.set_num_threads(threads_for(work))
-    for run in cohort.runs:
-        yield _guarded(work, run, context)
+    try:
+        pieces = choose(work, cohort.runs)
+    except Exception:  # a component breaks at its first step: the ordinary loop tells which run, and why
+        pieces = [Piece(Grid([cohort.runs]), None, "", 0.0)]
+    for piece in pieces:
+        yield from _together(work, piece, context) if piece.program else _alone(work, piece.runs, context)
+
+
+def _together(work: Workload, piece: Piece, context: Context) -> Iterator[Outcome]:
+    """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
+    assert piece.program is not None
+    try:
+        outcomes = train_together(work, make_program(work, piece.grid, piece.program), piece.grid)
+    except Exception as error:
+        if context.debug:
+            traceback.print_exception(error)
+        yield from _alone(work, piece.runs, context)
+        return
+    yield from outcomes
+
+
+def _alone(work: Workload, runs: list[Run], context: Context) -> Iterator[Outcome]:
+    for run in runs:
+        try:
+            yield train_alone(work, run)
+        except Exception as error:
+            yield failure(run, error, context)
 
 
 def failure(run: Run, error: Exception, context: Context) -> Outcome:
@@ -50,10 +78,3 @@ def failure(run: Run, error: Exception, context: Context) -> Outcome:
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
     return Outcome(run.id, "failed", f"{type(error).__name__}: {words}{place}"[:500])
-
-
-def _guarded(work: Workload, run: Run, context: Context) -> Outcome:
-    try:
-        return train_alone(work, run)
-    except Exception as error:
-        return failure(run, error, context)

@@ -47,7 +47,7 @@ class Report:
     written: list[Path] = field(default_factory=list)
 
 
-class _InterruptError(Exception):
+class _InterruptError(BaseException):  # no Exception: what catches a component's errors must not catch it
     def __init__(self, number: int) -> None:
         self.number = number
 

@@ -23,7 +23,8 @@ class Series:
 class Outcome:
     """How a run ended, and its history.
 
-    `seconds` is the wall time of training and evaluating. `parameters` holds the final values of a tiny model.
+    `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
+    of their time. `parameters` holds the final values of a tiny model.
     """
 
     run: str
@@ -32,6 +33,7 @@ class Outcome:
     steps: int = 0
     epochs: float = 0.0
     seconds: float = 0.0
+    together: int = 1
     history: dict[str, Series] = field(default_factory=dict)
     parameters: dict[str, float] = field(default_factory=dict)
 

@@ -41,9 +41,8 @@ class Narrator:
 
     def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
         self._plan, self._total = plan, to_run
-        say(
-            f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run in {cohorts} cohorts on {device}"
-        )
+        todo = f"{to_run:,} to run in {cohorts} {plural('cohort', cohorts)} on {device}" if to_run else "0 to run"
+        say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {todo}")
         if self._live and to_run:
             self._bar = _make_bar()
             self._task = self._bar.add_task("", total=to_run, best="")

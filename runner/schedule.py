@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from xprun.specs import RunSettings
 
 MAX_POINTS = 2000
@@ -20,6 +22,7 @@ class Schedule:
     steps_per_epoch: int
     evaluate_every: int  # steps
     record_every: int  # steps
+    loss_below: float | None = None
 
     @classmethod
     def of(cls, settings: RunSettings, rows: int, batch_size: int) -> Schedule:
@@ -28,18 +31,27 @@ class Schedule:
         steps = settings.steps or (settings.epochs or 1) * per_epoch
         epochs = math.ceil(steps / per_epoch)
         every = settings.evaluate_every or math.ceil(epochs / MAX_EVALUATIONS)
-        return cls(steps, per_epoch, every * per_epoch, settings.record_every or _round_interval(steps))
+        return cls(
+            steps,
+            per_epoch,
+            every * per_epoch,
+            settings.record_every or _round_interval(steps),
+            settings.stop.loss_below if settings.stop else None,
+        )
 
     def block_ends(self) -> list[int]:
         """Return the steps after which a loop looks up: evaluations, the end, and at most BLOCK steps between."""
+        block = BLOCK if self.loss_below is None else 1  # a stop rule must see each loss before the next step
         ends = set(range(self.evaluate_every, self.steps, self.evaluate_every)) | {self.steps}
-        return sorted(ends | set(range(BLOCK, self.steps, BLOCK)))
+        return sorted(ends | set(range(block, self.steps, block)))
 
     def evaluates_after(self, step: int) -> bool:
         return step == self.steps or step % self.evaluate_every == 0
 
-    def records(self, step: int) -> bool:
-        return step in (1, self.steps) or step % self.record_every == 0
+    def records(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these steps the history of the loss keeps."""
+        kept: NDArray[np.bool_] = (steps % self.record_every == 0) | (steps == 1) | (steps == self.steps)
+        return kept
 
     def epoch_of(self, step: int) -> float:
         return step / self.steps_per_epoch

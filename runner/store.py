@@ -61,5 +61,5 @@ class Store:
 
 
 def _row(outcome: Outcome) -> tuple[str, str]:
-    fields = ("status", "reason", "steps", "epochs", "seconds", "parameters")
+    fields = ("status", "reason", "steps", "epochs", "seconds", "together", "parameters")
     return outcome.run, json.dumps({name: getattr(outcome, name) for name in fields})

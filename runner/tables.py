@@ -80,7 +80,7 @@ def _settings(section: str, choice: Choice) -> dict[str, Any]:
 
 
 def _ending(outcome: Outcome) -> dict[str, Any]:
-    names = ("status", "reason", "steps", "epochs", "seconds")
+    names = ("status", "reason", "steps", "epochs", "seconds", "together")
     return {name: getattr(outcome, name) for name in names}
 
 
@@ -99,7 +99,7 @@ def _metrics(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
 def _ordered(columns: Iterable[str]) -> list[str]:
     """Return the columns by group: identity, settings, ending, finals, bests, parameters; stable within a group."""
     first = ["run", *COMPONENT_SECTIONS]
-    ending = ["seed", "status", "reason", "steps", "epochs", "seconds"]
+    ending = ["seed", "status", "reason", "steps", "epochs", "seconds", "together"]
 
     def group(column: str) -> int:
         if column in first:

@@ -51,7 +51,7 @@ class Run:
 
 
 # Settings of [run] that decide which runs there are or how they are carried out, and no result of a run.
-NOT_IDENTITY = {"seeds"}
+NOT_IDENTITY = {"seeds", "engine"}
 
 
 def count_runs(spec: Spec) -> int:

@@ -26,12 +26,19 @@ class Head(Strict):
     device: Device = "auto"
 
 
+class Stop(Strict):
+    """`run.stop`: what ends a run early; the step that fulfils it is the run's last."""
+
+    loss_below: float
+
+
 class RunSettings(Strict):
     """`[run]`: how long, how often, and what is measured.
 
     `epochs` or `steps` says when a run ends (one of them). `seeds` is a number n, meaning 0..n-1, or a list.
-    `record_every` thins the history of the loss: step 1, every such step and the last one are kept; by default
-    as many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run.
+    `record_every` thins the history of the loss: step 1, every such step and the last one are kept; by default as
+    many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run. `engine`
+    says whether runs are trained together or one by one, which changes no result but its rounding.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -41,6 +48,8 @@ class RunSettings(Strict):
     record_every: Annotated[int, Gt(0)] | None = None
     evaluate_every: Annotated[int, Gt(0)] | None = None
     dtype: Literal["float32", "float64"] = "float32"
+    stop: Stop | None = None
+    engine: Literal["auto", "together", "alone"] = "auto"
 
     @field_validator("seeds")
     @classmethod

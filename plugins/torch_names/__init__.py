@@ -11,6 +11,7 @@ import inspect
 from importlib.metadata import version
 from typing import Any
 
+from xprun.plugins.optimizers.twins import TWINS
 from xprun.plugins.registry import Component, Origin, Registry
 
 # kind: (generated module, where the real class or function lives)
@@ -28,11 +29,23 @@ def register(registry: Registry) -> None:
         signatures = importlib.import_module(f"{__name__}.{module}")
         for name, function in vars(signatures).items():
             if inspect.isfunction(function):
-                registry.add(_component(kind, name, home, function))
+                twin = TWINS.get(name) if kind == "optimizer" else None
+                registry.add(_twin(name, home, twin) if twin else _component(kind, name, home, function))
 
 
 def _component(kind: str, name: str, home: str, function: Any) -> Component:
+    """Return a class of torch as a component that imports it when it is loaded."""
     origin = Origin(home, home, "torch", 0)
-    torch_version = version("torch").partition("+")[0]
     load = lambda: getattr(importlib.import_module(home), name)  # noqa: E731
-    return Component(kind, name, origin, function, load, version=f"torch {torch_version}")
+    return Component(kind, name, origin, function, load, version=_torch_version())
+
+
+def _twin(name: str, home: str, twin: Any) -> Component:
+    """Return a class of torch.optim as the rule that computes the same, so that runs can be stacked."""
+    code = twin.__code__
+    origin = Origin(home, twin.__module__, code.co_filename, code.co_firstlineno)
+    return Component("optimizer", name, origin, twin, lambda: twin)
+
+
+def _torch_version() -> str:
+    return "torch " + version("torch").partition("+")[0]

@@ -1,0 +1,56 @@
+"""How the runs of a cohort lie in memory: S groups that see the same rows, K runs in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+from xprun.specs import Run
+
+Batch = tuple[Tensor, ...]  # prepared rows [S, B, ...]
+
+
+@dataclass
+class Grid:
+    """Runs in S groups of K: `runs[s][k]`. Runs of a group share seed and batches; those of a column, settings."""
+
+    runs: list[list[Run]]
+
+    @property
+    def groups(self) -> int:
+        return len(self.runs)
+
+    @property
+    def columns(self) -> int:
+        return len(self.runs[0])
+
+    def __len__(self) -> int:
+        return self.groups * self.columns
+
+    def cells(self) -> Iterator[tuple[int, int, Run]]:
+        """Yield (s, k, run) for every run."""
+        for s, group in enumerate(self.runs):
+            for k, run in enumerate(group):
+                yield s, k, run
+
+    def keep(self, columns: list[int]) -> Grid:
+        """Return the grid of only these columns."""
+        return Grid([[group[k] for k in columns] for group in self.runs])
+
+
+def make_grids(runs: list[Run], family: Callable[[Run], str], *, full_batch: bool) -> list[Grid]:
+    """Return the runs as grids, in which the runs of one `family` lie side by side.
+
+    A full batch is the same for every seed, so all runs are one group. Otherwise settings that were trained with
+    the same seeds form a grid; where an earlier call has left holes there are several.
+    """
+    by_setting: dict[str, dict[int, Run]] = {}
+    for run in sorted(runs, key=family):
+        by_setting.setdefault(run.choices["optimizer"].identity, {})[run.seed] = run
+    if full_batch:
+        return [Grid([[run for seeds in by_setting.values() for run in seeds.values()]])]
+    by_seeds: dict[tuple[int, ...], list[dict[int, Run]]] = {}
+    for seeds in by_setting.values():
+        by_seeds.setdefault(tuple(sorted(seeds)), []).append(seeds)
+    return [Grid([[setting[s] for setting in settings] for s in seeds]) for seeds, settings in by_seeds.items()]

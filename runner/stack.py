@@ -1,0 +1,210 @@
+"""A batched program for chains of Linear layers and activations: products of stacked matrices, backward by hand.
+
+Everything is feature-major, `[runs, features, rows]`: the loss of a classifier then reduces over a middle axis, which
+is many times faster than over a short last one. A layer's weight and bias are one block `[out, in + 1]` whose last
+column is the bias, and its input has a last row of ones, so one product does both, forward and backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from xprun.plugins.models.modules import LinearRegression
+from xprun.runner.layout import Batch
+from xprun.runner.stack_losses import StackLoss, stack_loss
+
+aten = torch.ops.aten
+
+# name of the activation: forward into `out`, and the gradient with respect to its input, from its output
+ACTIVATIONS: dict[type[nn.Module], tuple[Any, Any]] = {
+    nn.ReLU: (lambda z, out: torch.clamp_min(z, 0, out=out), lambda d, h: aten.threshold_backward(d, h, 0)),
+    nn.Tanh: (lambda z, out: torch.tanh(z, out=out), lambda d, h: aten.tanh_backward(d, h)),
+    nn.Sigmoid: (lambda z, out: torch.sigmoid(z, out=out), lambda d, h: aten.sigmoid_backward(d, h)),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One Linear layer: its block of the flat parameter vector, and the activation after it (None at the end)."""
+
+    weight: str
+    bias: str | None
+    outputs: int
+    inputs: int
+    offset: int
+    activation: type[nn.Module] | None
+
+    @property
+    def columns(self) -> int:
+        return self.inputs + (self.bias is not None)
+
+    @property
+    def size(self) -> int:
+        return self.outputs * self.columns
+
+
+class LinearStack:
+    """The program of one model; it holds scratch buffers for the shape of the runs at hand."""
+
+    name = "linear-stack"
+
+    def __init__(self, layers: list[Layer], loss: StackLoss) -> None:
+        self.layers, self.loss = layers, loss
+        self.parameters = layers[-1].offset + layers[-1].size
+        self._buffers: dict[Any, Tensor] = {}
+
+    @classmethod
+    def of(cls, module: nn.Module, loss: Any) -> LinearStack | str:
+        """Return the program, or why the model or the loss is none for it."""
+        layers = _read_layers(module)
+        if isinstance(layers, str):
+            return layers
+        matched = stack_loss(loss)
+        if matched is None:
+            return f"the loss {type(loss).__name__} is not one of the stack's"
+        return cls(layers, matched)
+
+    def begin(self, modules: list[list[nn.Module]]) -> Tensor:
+        """Return the stacked parameters [S, K, P] of freshly made modules [S][K]."""
+        return torch.stack([torch.stack([self._pack(module) for module in group]) for group in modules])
+
+    def _pack(self, module: nn.Module) -> Tensor:
+        """Return the module's parameters as one vector [P], in the order of this program."""
+        named = dict(module.named_parameters())
+        blocks = []
+        for layer in self.layers:
+            weight = named[layer.weight].detach().reshape(layer.outputs, layer.inputs)
+            columns = [weight, named[layer.bias].detach().reshape(-1, 1)] if layer.bias else [weight]
+            blocks.append(torch.cat(columns, 1).reshape(-1))
+        return torch.cat(blocks)
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Return views [..., *shape] of stacked parameters [..., P], by name."""
+        found = {}
+        for layer in self.layers:
+            block = flat[..., layer.offset : layer.offset + layer.size]
+            block = block.unflatten(-1, (layer.outputs, layer.columns))
+            found[layer.weight] = block[..., : layer.inputs]
+            if layer.bias:
+                found[layer.bias] = block[..., -1]
+        return found
+
+    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+        """Return the rows [N, ...] in the form that batches are gathered from: inputs with a column of ones."""
+        inputs = inputs.flatten(1)
+        if self.layers[0].bias:
+            inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1)
+        return (inputs.contiguous(), *self.loss.prepare(targets, self.layers[-1].outputs, inputs.dtype))
+
+    def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
+        """Write the losses [S, K] and their gradient [S, K, P] with respect to the parameters [S, K, P].
+
+        `batch` holds prepared rows [S, B, ...]; every run of one of the S groups sees the same.
+        """
+        S, K, P = flat.shape
+        rows, gradients = flat.view(S * K, P), gradient.view(S * K, P)
+        x = batch[0]
+        inputs: list[Tensor] = []
+        z = self._first(flat, x)
+        for layer, after in zip(self.layers, self.layers[1:], strict=False):
+            h = self._activated(layer, after, z)
+            inputs.append(h)
+            z = torch.bmm(self._block(rows, after), h)
+        delta = self.loss.step(z.view(S, K, *z.shape[1:]), batch[1:], losses).view_as(z)
+        for i in range(len(self.layers) - 1, 0, -1):
+            layer, before, h = self.layers[i], self.layers[i - 1], inputs[i - 1]
+            self._block(gradients, layer).copy_(torch.bmm(delta, h.mT))
+            weight = self._block(rows, layer)[:, :, : layer.inputs]
+            delta = torch.bmm(weight.mT, delta)
+            assert before.activation is not None
+            delta = ACTIVATIONS[before.activation][1](delta, h[:, : layer.inputs])
+        first = self.layers[0]
+        product = torch.bmm(delta.reshape(S, K * first.outputs, -1), x)
+        gradient[:, :, : first.size].copy_(product.view(S, K, first.size))
+
+    def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor:
+        """Return the outputs [S, k, N, ...] of the runs in these columns, [S, k, P], for prepared rows [N, ...]."""
+        S, K, P = flat.shape
+        rows = flat.view(S * K, P)
+        z = self._first(flat.view(1, S * K, P), inputs.unsqueeze(0))
+        for layer, after in zip(self.layers, self.layers[1:], strict=False):
+            z = torch.bmm(self._block(rows, after), self._activated(layer, after, z, keep=False))
+        return z.view(S, K, *z.shape[1:]).mT
+
+    def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
+        """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
+        return self.loss.value(predictions.mT, tuple(part.unsqueeze(0) for part in prepared[1:]))
+
+    def _first(self, flat: Tensor, x: Tensor) -> Tensor:
+        """Return the first layer's output [S * K, O, B]: one product for each group that shares its rows."""
+        S, K, _ = flat.shape
+        layer = self.layers[0]
+        weight = flat[:, :, : layer.size].reshape(S, K * layer.outputs, layer.columns)
+        return torch.bmm(weight, x.mT).view(S * K, layer.outputs, -1)
+
+    def _block(self, rows: Tensor, layer: Layer) -> Tensor:
+        block: Tensor = rows[:, layer.offset : layer.offset + layer.size]
+        return block.view(len(rows), layer.outputs, layer.columns)
+
+    def _activated(self, layer: Layer, after: Layer, z: Tensor, keep: bool = True) -> Tensor:
+        """Return the next layer's input [R, O (+ 1), B], with its row of ones, in a buffer that is used again."""
+        assert layer.activation is not None
+        key = (after.offset, z.shape, keep)
+        buffer = self._buffers.get(key)
+        if buffer is None:
+            buffer = self._buffers[key] = z.new_ones(z.shape[0], after.columns, z.shape[2])
+        ACTIVATIONS[layer.activation][0](z, buffer[:, : after.inputs])
+        return buffer
+
+    def keep(self, columns: Tensor) -> None:
+        """Go on with these columns of runs only; the scratch memory had the shape of all of them."""
+        self._buffers.clear()
+
+    def numbers_per_run(self, rows: int) -> int:
+        """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""
+        features = sum(layer.columns + 2 * layer.outputs for layer in self.layers[1:]) + 3 * self.layers[0].outputs
+        return features * rows
+
+
+def _read_layers(module: nn.Module) -> list[Layer] | str:
+    """Return the chain of Linear layers that a module is, or why it is none."""
+    if type(module) is LinearRegression:
+        return [Layer("w", "b", 1, module.w.numel(), 0, None)]
+    found: list[Layer] = []
+    offset, pending = 0, None
+    for name, part in _parts(module):
+        kind = type(part)
+        if kind is nn.Linear:
+            if found and pending is None:
+                return "two Linear layers without an activation between them"
+            if found:
+                found[-1] = _with_activation(found[-1], pending)
+            bias = f"{name}bias" if part.bias is not None else None
+            found.append(Layer(f"{name}weight", bias, part.out_features, part.in_features, offset, None))
+            offset, pending = offset + found[-1].size, None
+        elif kind in ACTIVATIONS and found and pending is None:
+            pending = kind
+        elif not (kind is nn.Flatten and not found and (part.start_dim, part.end_dim) == (1, -1)):
+            return f"it is no chain of Linear layers and activations ({kind.__name__})"
+    if not found or pending is not None:
+        return "it does not end in a Linear layer"
+    if not all(p.requires_grad for p in module.parameters()):
+        return "some of its parameters are frozen"
+    return found
+
+
+def _parts(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested Sequentials with the prefix of their parameters' names."""
+    if type(module) is nn.Sequential:
+        for name, part in module.named_children():
+            yield from _parts(part, f"{prefix}{name}.")
+    else:
+        yield prefix, module
+
+
+def _with_activation(layer: Layer, activation: Any) -> Layer:
+    return Layer(layer.weight, layer.bias, layer.outputs, layer.inputs, layer.offset, activation)
