@@ -17,6 +17,7 @@ from torch import nn
 from xprun.plugins.discovery import open_registry
 from xprun.runner.alone import train_alone
 from xprun.runner.check import resolve
+from xprun.runner.memory import keep_freed_memory
 from xprun.runner.plan import make_plan
 from xprun.runner.workload import Workload, make_workload
 from xprun.specs import Run, read_document, read_spec
@@ -96,6 +97,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()
     torch.set_flush_denormal(True)
     print(f"torch {torch.__version__}, 1 thread, medians of {REPEATS} alternated repeats; 1.00 is the bare loop")
     print(f"{'workload':<24} {'optimizer':<10} {'bare loop':>12} {'torch class':>12} {'rule':>8}")

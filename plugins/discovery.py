@@ -12,10 +12,10 @@ from xprun.plugins import torch_names
 from xprun.plugins.registry import REGISTRY, PluginError, Registry
 
 BUILT_IN = (
-    "data.digits",
-    "data.line",
-    "data.linear",
-    "data.thermometer",
+    "datasets.digits",
+    "datasets.line",
+    "datasets.linear",
+    "datasets.thermometer",
     "metrics.basic",
     "models.layers",
     "models.linear",

@@ -14,7 +14,7 @@ from xprun.runner.outcome import Outcome, Recorder
 from xprun.runner.rules import read_rule
 from xprun.runner.schedule import Schedule
 from xprun.runner.updates import Update, make_update
-from xprun.runner.workload import Workload
+from xprun.runner.workload import Workload, seed_torch
 from xprun.specs import Run
 
 REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as columns of the results
@@ -23,7 +23,7 @@ REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as col
 def train_alone(work: Workload, run: Run) -> Outcome:
     """Train one run to its end and return what became of it; an exception of a component is the caller's."""
     with torch.random.fork_rng(devices=[work.device] if work.device.type == "cuda" else []):
-        torch.manual_seed(run.seed)  # what random layers draw from
+        seed_torch(run.seed, work.device)  # what random layers draw from
         return _train(work, run)
 
 

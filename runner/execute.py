@@ -12,6 +12,7 @@ from xprun.plugins.discovery import open_registry
 from xprun.runner.alone import train_alone
 from xprun.runner.engine import Piece, choose, make_program
 from xprun.runner.layout import Grid
+from xprun.runner.memory import keep_freed_memory
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
 from xprun.runner.threads import threads_for
@@ -31,6 +32,7 @@ class Context:
 
 def execute(cohort: Cohort, context: Context) -> Iterator[Outcome]:
     """Yield the outcome of each run of the cohort as it ends. Raises nothing that a component raises."""
+    keep_freed_memory()
     torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
     registry = open_registry(context.plugins)
     try:
@@ -39,10 +41,15 @@ def execute(cohort: Cohort, context: Context) -> Iterator[Outcome]:
         yield from (failure(run, error, context) for run in cohort.runs)
         return
     torch.set_num_threads(threads_for(work))
+    yield from train(work, cohort.runs, context)
+
+
+def train(work: Workload, runs: list[Run], context: Context) -> Iterator[Outcome]:
+    """Yield the outcomes of runs of one workload, trained in the pieces that the engine chooses."""
     try:
-        pieces = choose(work, cohort.runs)
+        pieces = choose(work, runs)
     except Exception:  # a component breaks at its first step: the ordinary loop tells which run, and why
-        pieces = [Piece(Grid([cohort.runs]), None, "", 0.0)]
+        pieces = [Piece(Grid([runs]), None, "", 0.0)]
     for piece in pieces:
         yield from _together(work, piece, context) if piece.program else _alone(work, piece.runs, context)
 

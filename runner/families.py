@@ -146,17 +146,12 @@ def _neighbours(grid: Grid) -> Iterator[list[tuple[int, Run]]]:
 
 
 def _stacked(settings: list[dict[str, Any]], like: Tensor) -> dict[str, Any]:
-    """Return for each float setting one number, or a tensor [n] where the columns differ.
-
-    Where more than `lr` differs all of them are tensors, because arithmetic between a number and a flag made from a
-    tensor falls back to the default type.
-    """
+    """Return for each float setting one number, or a tensor [n] where the columns differ."""
     first = settings[0]
     differing = {name for name, value in first.items() if any(s[name] != value for s in settings)}
-    everything = bool(differing - {"lr"})
 
     def stack(name: str, value: Any) -> Any:
-        if not _is_float(value) or not (name in differing or everything):
+        if not _is_float(value) or name not in differing:
             return value
         if isinstance(value, tuple):
             return tuple(_column([s[name][i] for s in settings], like) for i in range(len(value)))

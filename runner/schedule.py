@@ -25,8 +25,8 @@ class Schedule:
     loss_below: float | None = None
 
     @classmethod
-    def of(cls, settings: RunSettings, rows: int, batch_size: int) -> Schedule:
-        """Return the schedule of a run over `rows` training rows."""
+    def of(cls, settings: RunSettings, rows: int, batch_size: int, *, evaluates: bool) -> Schedule:
+        """Return the schedule of a run over `rows` training rows, which has something to evaluate or not."""
         per_epoch = math.ceil(rows / batch_size)
         steps = settings.steps or (settings.epochs or 1) * per_epoch
         epochs = math.ceil(steps / per_epoch)
@@ -34,7 +34,7 @@ class Schedule:
         return cls(
             steps,
             per_epoch,
-            every * per_epoch,
+            every * per_epoch if evaluates else steps,
             settings.record_every or _round_interval(steps),
             settings.stop.loss_below if settings.stop else None,
         )

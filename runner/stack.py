@@ -19,12 +19,22 @@ from xprun.runner.stack_losses import StackLoss, stack_loss
 
 aten = torch.ops.aten
 
-# name of the activation: forward into `out`, and the gradient with respect to its input, from its output
+# activation: forward into `out`; backward in place of `d`, the gradient with respect to its output `h`
 ACTIVATIONS: dict[type[nn.Module], tuple[Any, Any]] = {
-    nn.ReLU: (lambda z, out: torch.clamp_min(z, 0, out=out), lambda d, h: aten.threshold_backward(d, h, 0)),
-    nn.Tanh: (lambda z, out: torch.tanh(z, out=out), lambda d, h: aten.tanh_backward(d, h)),
-    nn.Sigmoid: (lambda z, out: torch.sigmoid(z, out=out), lambda d, h: aten.sigmoid_backward(d, h)),
+    nn.ReLU: (
+        lambda z, out: torch.clamp_min(z, 0, out=out),
+        lambda d, h: aten.threshold_backward.grad_input(d, h, 0, grad_input=d),
+    ),
+    nn.Tanh: (
+        lambda z, out: torch.tanh(z, out=out),
+        lambda d, h: aten.tanh_backward.grad_input(d, h, grad_input=d),
+    ),
+    nn.Sigmoid: (
+        lambda z, out: torch.sigmoid(z, out=out),
+        lambda d, h: aten.sigmoid_backward.grad_input(d, h, grad_input=d),
+    ),
 }
+NARROW = 16  # columns: up to here products are faster over rows that lie feature by feature
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ class LinearStack:
     def __init__(self, layers: list[Layer], loss: StackLoss) -> None:
         self.layers, self.loss = layers, loss
         self.parameters = layers[-1].offset + layers[-1].size
-        self._buffers: dict[Any, Tensor] = {}
+        self.narrow = layers[0].columns <= NARROW
+        self._scratch: dict[Any, Tensor] = {}
 
     @classmethod
     def of(cls, module: nn.Module, loss: Any) -> LinearStack | str:
@@ -98,7 +109,8 @@ class LinearStack:
         inputs = inputs.flatten(1)
         if self.layers[0].bias:
             inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1)
-        return (inputs.contiguous(), *self.loss.prepare(targets, self.layers[-1].outputs, inputs.dtype))
+        inputs = inputs.mT.contiguous().mT if self.narrow else inputs.contiguous()
+        return (inputs, *self.loss.prepare(targets, self.layers[-1].outputs, inputs.dtype))
 
     def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
         """Write the losses [S, K] and their gradient [S, K, P] with respect to the parameters [S, K, P].
@@ -107,62 +119,79 @@ class LinearStack:
         """
         S, K, P = flat.shape
         rows, gradients = flat.view(S * K, P), gradient.view(S * K, P)
-        x = batch[0]
-        inputs: list[Tensor] = []
-        z = self._first(flat, x)
-        for layer, after in zip(self.layers, self.layers[1:], strict=False):
-            h = self._activated(layer, after, z)
-            inputs.append(h)
-            z = torch.bmm(self._block(rows, after), h)
-        delta = self.loss.step(z.view(S, K, *z.shape[1:]), batch[1:], losses).view_as(z)
+        x = batch[0].mT.contiguous().mT if self.narrow else batch[0]
+        activated, z = self._forward(flat, x)
+        delta, factor = self.loss.step(z.view(S, K, -1, z.shape[2]), batch[1:], losses)
+        delta = delta.view_as(z)
+        scale_gradient = delta.numel() > gradient.numel()
+        if not scale_gradient:
+            delta.mul_(factor)
         for i in range(len(self.layers) - 1, 0, -1):
-            layer, before, h = self.layers[i], self.layers[i - 1], inputs[i - 1]
-            self._block(gradients, layer).copy_(torch.bmm(delta, h.mT))
+            layer, before, h = self.layers[i], self.layers[i - 1], activated[i - 1]
+            self._block(gradients, layer).copy_(self._product("gradient", i, delta, h.mT))
             weight = self._block(rows, layer)[:, :, : layer.inputs]
-            delta = torch.bmm(weight.mT, delta)
-            assert before.activation is not None
-            delta = ACTIVATIONS[before.activation][1](delta, h[:, : layer.inputs])
+            delta = self._product("delta", i, weight.mT, delta)
+            ACTIVATIONS[before.activation][1](delta, h[:, : layer.inputs])  # type: ignore[index]
+        self._first_gradient(gradient, delta, x)
+        if scale_gradient:
+            gradient.mul_(factor)
+
+    def _forward(self, flat: Tensor, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the inputs of every layer but the first, and the outputs [S * K, C, B]."""
+        rows = flat.view(-1, self.parameters)
         first = self.layers[0]
-        product = torch.bmm(delta.reshape(S, K * first.outputs, -1), x)
-        gradient[:, :, : first.size].copy_(product.view(S, K, first.size))
+        weight = flat[:, :, : first.size].reshape(x.shape[0], -1, first.columns)
+        # One product for each group that shares its rows.
+        z = self._product("first", 0, weight, x.mT).view(len(rows), first.outputs, -1)
+        activated = []
+        for i, (layer, after) in enumerate(zip(self.layers, self.layers[1:], strict=False), 1):
+            activated.append(self._activated(layer, after, z))
+            z = self._product("z", i, self._block(rows, after), activated[-1])
+        return activated, z
+
+    def _first_gradient(self, gradient: Tensor, delta: Tensor, x: Tensor) -> None:
+        S, K, _ = gradient.shape
+        first = self.layers[0]
+        delta = delta.reshape(S, K * first.outputs, -1)
+        a, b = (x.mT, delta.mT) if self.narrow else (delta, x)
+        product = self._product("first gradient", 0, a, b)
+        product = product.mT if self.narrow else product
+        gradient[:, :, : first.size].unflatten(2, (first.outputs, first.columns)).copy_(
+            product.unflatten(1, (K, first.outputs))
+        )
 
     def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor:
         """Return the outputs [S, k, N, ...] of the runs in these columns, [S, k, P], for prepared rows [N, ...]."""
         S, K, P = flat.shape
-        rows = flat.view(S * K, P)
-        z = self._first(flat.view(1, S * K, P), inputs.unsqueeze(0))
-        for layer, after in zip(self.layers, self.layers[1:], strict=False):
-            z = torch.bmm(self._block(rows, after), self._activated(layer, after, z, keep=False))
+        _, z = self._forward(flat.view(1, S * K, P), inputs.unsqueeze(0))
         return z.view(S, K, *z.shape[1:]).mT
 
     def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
         """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
         return self.loss.value(predictions.mT, tuple(part.unsqueeze(0) for part in prepared[1:]))
 
-    def _first(self, flat: Tensor, x: Tensor) -> Tensor:
-        """Return the first layer's output [S * K, O, B]: one product for each group that shares its rows."""
-        S, K, _ = flat.shape
-        layer = self.layers[0]
-        weight = flat[:, :, : layer.size].reshape(S, K * layer.outputs, layer.columns)
-        return torch.bmm(weight, x.mT).view(S * K, layer.outputs, -1)
-
     def _block(self, rows: Tensor, layer: Layer) -> Tensor:
         block: Tensor = rows[:, layer.offset : layer.offset + layer.size]
         return block.view(len(rows), layer.outputs, layer.columns)
 
-    def _activated(self, layer: Layer, after: Layer, z: Tensor, keep: bool = True) -> Tensor:
-        """Return the next layer's input [R, O (+ 1), B], with its row of ones, in a buffer that is used again."""
-        assert layer.activation is not None
-        key = (after.offset, z.shape, keep)
-        buffer = self._buffers.get(key)
-        if buffer is None:
-            buffer = self._buffers[key] = z.new_ones(z.shape[0], after.columns, z.shape[2])
-        ACTIVATIONS[layer.activation][0](z, buffer[:, : after.inputs])
-        return buffer
+    def _activated(self, layer: Layer, after: Layer, z: Tensor) -> Tensor:
+        """Return the next layer's input [R, O (+ 1), B], with its row of ones."""
+        key = ("input", after.offset, z.shape)
+        if key not in self._scratch:
+            self._scratch[key] = z.new_ones(z.shape[0], after.columns, z.shape[2])
+        ACTIVATIONS[layer.activation][0](z, self._scratch[key][:, : after.inputs])  # type: ignore[index]
+        return self._scratch[key]
+
+    def _product(self, name: str, i: int, a: Tensor, b: Tensor) -> Tensor:
+        """Return the batched product of a and b, in memory that is used again at the next step."""
+        key = (name, i, a.shape, b.shape)
+        if key not in self._scratch:
+            self._scratch[key] = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+        return torch.bmm(a, b, out=self._scratch[key])
 
     def keep(self, columns: Tensor) -> None:
         """Go on with these columns of runs only; the scratch memory had the shape of all of them."""
-        self._buffers.clear()
+        self._scratch.clear()
 
     def numbers_per_run(self, rows: int) -> int:
         """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""

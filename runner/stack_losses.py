@@ -19,8 +19,8 @@ class StackLoss(Protocol):
     def value(self, z: Tensor, targets: Batch) -> Tensor:
         """Return the losses [S, K] of outputs `z` [S, K, C, B] for prepared targets [1 or S, B, ...]."""
 
-    def step(self, z: Tensor, targets: Batch, losses: Tensor) -> Tensor:
-        """Write the losses [S, K]; return the gradient [S, K, C, B] with respect to `z` [S, K, C, B]."""
+    def step(self, z: Tensor, targets: Batch, losses: Tensor) -> tuple[Tensor, float]:
+        """Write the losses [S, K]; return the gradient with respect to `z`, in the memory of `z`, and its factor."""
 
 
 class CrossEntropy:
@@ -33,11 +33,11 @@ class CrossEntropy:
     def value(self, z: Tensor, targets: Batch) -> Tensor:
         return self._mean(z.log_softmax(2), targets[0])
 
-    def step(self, z: Tensor, targets: Batch, losses: Tensor) -> Tensor:
+    def step(self, z: Tensor, targets: Batch, losses: Tensor) -> tuple[Tensor, float]:
         classes, one_hot = targets
-        log_p = z.log_softmax(2)
+        log_p = torch.log_softmax(z, 2)
         losses.copy_(self._mean(log_p, classes))
-        return log_p.exp_().sub_(one_hot.mT.unsqueeze(1)).mul_(1 / z.shape[3])
+        return torch.exp(log_p, out=z).sub_(one_hot.mT.contiguous().unsqueeze(1)), 1 / z.shape[3]
 
     def _mean(self, log_p: Tensor, classes: Tensor) -> Tensor:
         S, K, _, B = log_p.shape
@@ -56,10 +56,21 @@ class Elementwise:
     def value(self, z: Tensor, targets: Batch) -> Tensor:
         return self.of_difference(z - targets[0].mT.unsqueeze(1)).mean((2, 3))
 
-    def step(self, z: Tensor, targets: Batch, losses: Tensor) -> Tensor:
-        difference = z - targets[0].mT.unsqueeze(1)
+    def step(self, z: Tensor, targets: Batch, losses: Tensor) -> tuple[Tensor, float]:
+        difference = z.sub_(targets[0].mT.unsqueeze(1))
         torch.mean(self.of_difference(difference), (2, 3), out=losses)
-        return self.slope(difference).mul_(1 / (z.shape[2] * z.shape[3]))
+        return self.slope(difference), 1 / (z.shape[2] * z.shape[3])
+
+
+class SquaredError(Elementwise):
+    """The mean of the squared difference; its slope, twice the difference, needs no pass of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.square, lambda difference: difference)
+
+    def step(self, z: Tensor, targets: Batch, losses: Tensor) -> tuple[Tensor, float]:
+        difference, factor = super().step(z, targets, losses)
+        return difference, 2 * factor
 
 
 def stack_loss(loss: Any) -> StackLoss | None:
@@ -68,7 +79,7 @@ def stack_loss(loss: Any) -> StackLoss | None:
         plain = loss.weight is None and loss.label_smoothing == 0 and loss.ignore_index == -100
         return CrossEntropy() if plain and loss.reduction == "mean" else None
     if type(loss) is nn.MSELoss and loss.reduction == "mean":
-        return Elementwise(torch.square, lambda d: d * 2)
+        return SquaredError()
     if type(loss) is nn.L1Loss and loss.reduction == "mean":
         return Elementwise(torch.abs, torch.sign)
     if type(loss) is nn.HuberLoss and loss.reduction == "mean":

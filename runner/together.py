@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from xprun.runner.alone import REPORTED_PARAMETERS, numbers, stop_reason
+from xprun.runner.curves import Curves, Numbers
 from xprun.runner.families import keep_columns, make_families
 from xprun.runner.feed import grouped_batches
 from xprun.runner.layout import Batch, Grid
-from xprun.runner.outcome import Outcome, Recorder
+from xprun.runner.outcome import Outcome, Status
 from xprun.runner.traced import over_runs
 from xprun.runner.workload import Workload
 
@@ -46,22 +47,22 @@ def train_together(work: Workload, program: Program, grid: Grid) -> list[Outcome
     start = time.perf_counter()
     training = Training(work, program, grid)
     for end in work.schedule.block_ends():
-        losses = training.advance(end)
-        training.look(losses)
+        training.look(training.advance(end))
         if work.schedule.evaluates_after(end):
             training.evaluate()
             training.leave_out_ended()
-        if training.all_ended:
+        if not training.open.any():
             break
-    training.finish()
+    training.finish(training.open)
     share = (time.perf_counter() - start) / len(grid)
-    for outcome in training.outcomes:
-        outcome.seconds, outcome.together = share, len(grid)
-    return training.outcomes
+    return training.outcomes(share)
 
 
 class Training:
-    """The state of a grid in training: parameters [S, K, P], and for each of its runs how it fares."""
+    """The state of a grid in training: parameters [S, K, P], and which of its runs are still open.
+
+    `columns` [k] are the numbers in the whole grid of the columns that are left; `open` [S, K] is about the whole.
+    """
 
     def __init__(self, work: Workload, program: Program, grid: Grid) -> None:
         self.work, self.program, self.grid = work, program, grid
@@ -69,144 +70,137 @@ class Training:
         self.gradient = torch.empty_like(self.flat)
         self.families = make_families(work.registry, grid, self.flat)
         prepared = program.prepare(work.train.inputs, work.train.targets)
-        seeds = [group[0].seed for group in grid.runs]
-        self.feed = grouped_batches(prepared, work.batch_size, seeds)
+        self.feed = grouped_batches(prepared, work.batch_size, [group[0].seed for group in grid.runs])
         self.splits = {name: program.prepare(t.inputs, t.targets) for name, t in work.splits.items()}
         self.steps = 0
-        self.open = {run.id: (Outcome(run.id, "done"), Recorder()) for _, _, run in grid.cells()}
-        self.closed: dict[str, Outcome] = {}
-        self.order = list(self.open)
-
-    @property
-    def all_ended(self) -> bool:
-        return not self.open
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [self.closed[run] for run in self.order]
+        self.columns = np.arange(grid.columns)
+        self.open = np.ones((grid.groups, grid.columns), dtype=bool)
+        self.ended: dict[tuple[int, int], Outcome] = {}
+        self.curves: dict[str, Curves] = {}
 
     def advance(self, end: int) -> Tensor:
-        """Take the steps up to `end`; return their losses [steps, S, K]."""
+        """Take the steps up to `end`; return their losses [steps, S, k]."""
         losses = self.flat.new_empty(end - self.steps, *self.flat.shape[:2])
         with torch.no_grad():
             for row in losses:
-                self.step(row)
+                self._step(row)
         return losses
 
-    def step(self, losses: Tensor) -> None:
+    def _step(self, losses: Tensor) -> None:
         batch = next(self.feed)
         self.program.step(self.flat, batch, self.gradient, losses)
         self.steps += 1
         rows = batch[0].shape[1]
         new = [f.update(self.flat, self.gradient, self.steps, rows, self.program.views) for f in self.families]
-        self.flat = new[0] if len(new) == 1 else torch.cat(new, 1, out=self.flat)
+        if len(new) == 1:
+            self.flat = new[0]
+        else:
+            for family, part in zip(self.families, new, strict=True):
+                self.flat[:, family.start : family.stop].copy_(part)
 
     def look(self, losses: Tensor) -> None:
         """Fetch the losses since the last look, keep those that the history wants, and close runs that have ended."""
         values = losses.double().cpu().numpy()
         steps = np.arange(self.steps - len(values) + 1, self.steps + 1)
         kept = self.work.schedule.records(steps)
+        self._curves("loss").add(steps[kept], values[kept], self.columns)
+        here = self.open[:, self.columns]
         finite = np.isfinite(values).all(0)
-        below = self.work.schedule.loss_below
-        stopped = values[-1] < below if below is not None else np.zeros_like(finite)
-        for s, k, run in self.grid.cells():
-            if run.id not in self.open:
-                continue
-            outcome, recorder = self.open[run.id]
-            if finite[s, k] and not stopped[s, k]:
-                recorder.add("loss", steps[kept], values[kept, s, k])
-            elif not finite[s, k]:
-                self._close_diverged(outcome, recorder, steps, values[:, s, k])
-            else:
-                recorder.add("loss", steps, values[:, s, k])
-                outcome.status, outcome.reason = (
-                    "stopped",
-                    stop_reason(values[-1, s, k], self.steps, self.work.schedule),
-                )
-        self._close_stopped()
+        for s, i in np.argwhere(here & ~finite):
+            wrong = int(np.flatnonzero(~np.isfinite(values[:, s, i]))[0])
+            step, loss = int(steps[wrong]), float(values[wrong, s, i])
+            self._curves("loss").add_last(s, self.columns[i], step, loss)
+            self._close(s, self.columns[i], "diverged", f"the loss is {loss} at step {step}", step)
+        if self.work.schedule.loss_below is not None:
+            self._stop(here & finite, values[-1])
 
-    def evaluate(self, only: set[str] | None = None) -> None:
-        """Measure all open runs, or only some, on every split."""
-        with torch.no_grad():
-            measured = self._measure() if self.splits else {}
-        steps = np.array([self.steps])
-        for s, k, run in self.grid.cells():
-            if run.id not in self.open or (only is not None and run.id not in only):
-                continue
-            outcome, recorder = self.open[run.id]
+    def _stop(self, candidates: NDArray[np.bool_], losses: Numbers) -> None:
+        """Measure and close the runs whose stop rule fired in this step, before another step changes them."""
+        assert self.work.schedule.loss_below is not None
+        stopping = np.argwhere(candidates & (losses < self.work.schedule.loss_below))
+        if not len(stopping):
+            return
+        measured = self._measure()
+        chosen = np.zeros_like(self.open)
+        for s, i in stopping:
+            k = self.columns[i]
+            chosen[s, k] = True
+            self._curves("loss").add_last(s, k, self.steps, losses[s, i])
             for metric, values in measured.items():
-                recorder.add(metric, steps, values[s, k : k + 1])
-                if metric.endswith(".loss") and not np.isfinite(values[s, k]):
-                    outcome.status = "diverged"
-                    outcome.reason = f"{metric} is {values[s, k]} after step {self.steps}"
-            if outcome.status == "diverged":
-                self._close(outcome, self.steps)
+                self._curves(metric).add_last(s, k, self.steps, values[s, i])
+        reasons = {(s, self.columns[i]): stop_reason(losses[s, i], self.steps, self.work.schedule) for s, i in stopping}
+        self.finish(chosen, reasons)
+
+    def evaluate(self) -> None:
+        """Measure all runs on every split; a run whose loss is not finite there has diverged."""
+        steps = np.array([self.steps])
+        for metric, values in self._measure().items():
+            self._curves(metric).add(steps, values[None], self.columns)
+            if metric.endswith(".loss"):
+                for s, i in np.argwhere(self.open[:, self.columns] & ~np.isfinite(values)):
+                    reason = f"{metric} is {values[s, i]} after step {self.steps}"
+                    self._close(s, self.columns[i], "diverged", reason, self.steps)
 
     def leave_out_ended(self) -> None:
         """Go on without the columns of which no run is open."""
-        columns = [k for k in range(self.grid.columns) if any(group[k].id in self.open for group in self.grid.runs)]
-        if columns and len(columns) < self.grid.columns:
-            index = torch.tensor(columns, device=self.flat.device)
-            self.grid = self.grid.keep(columns)
-            self.flat = self.flat.index_select(1, index)
-            self.gradient = torch.empty_like(self.flat)
-            self.families = keep_columns(self.families, columns, self.flat.device)
-            self.program.keep(index)
+        left = np.flatnonzero(self.open[:, self.columns].any(0))
+        if len(left) in (0, len(self.columns)):
+            return
+        index = torch.from_numpy(left).to(self.flat.device)
+        self.flat = self.flat.index_select(1, index)
+        self.gradient = torch.empty_like(self.flat)
+        self.families = keep_columns(self.families, left.tolist(), self.flat.device)
+        self.program.keep(index)
+        self.columns = self.columns[left]
 
-    def finish(self, only: set[str] | None = None) -> None:
-        """Close the runs that came to their end, if their parameters are finite; keep those of a tiny model."""
+    def finish(self, chosen: NDArray[np.bool_], reasons: dict[tuple[int, int], str] | None = None) -> None:
+        """Close runs that came to their end, or were stopped for a reason; keep the parameters of a tiny model."""
         finite = self.flat.isfinite().all(2).cpu().numpy()
         tiny = self.program.parameters <= REPORTED_PARAMETERS
         views = {name: view.cpu() for name, view in self.program.views(self.flat).items()} if tiny else {}
-        for s, k, run in self.grid.cells():
-            if run.id not in self.open or (only is not None and run.id not in only):
+        for s, i in np.argwhere(chosen[:, self.columns]):
+            k = self.columns[i]
+            if not finite[s, i]:
+                self._close(s, k, "diverged", f"parameters are not finite after step {self.steps}", self.steps)
                 continue
-            outcome, _ = self.open[run.id]
-            if not finite[s, k]:
-                outcome.status = "diverged"
-                outcome.reason = f"parameters are not finite after step {self.steps}"
-            else:
-                outcome.parameters = {key: x for name, v in views.items() for key, x in numbers(name, v[s, k])}
-            self._close(outcome, self.steps)
+            reason = reasons[s, k] if reasons else ""
+            outcome = self._close(s, k, "stopped" if reason else "done", reason, self.steps)
+            outcome.parameters = {key: x for name, view in views.items() for key, x in numbers(name, view[s, i])}
 
-    def _close_diverged(
-        self, outcome: Outcome, recorder: Recorder, steps: NDArray[np.int64], values: NDArray[np.float64]
-    ) -> None:
-        wrong = int(np.flatnonzero(~np.isfinite(values))[0])
-        steps, values = steps[: wrong + 1], values[: wrong + 1]
-        keep = self.work.schedule.records(steps)
-        keep[-1] = True
-        recorder.add("loss", steps[keep], values[keep])
-        outcome.status, outcome.reason = "diverged", f"the loss is {values[-1]} at step {steps[-1]}"
-        self._close(outcome, int(steps[-1]))
+    def outcomes(self, seconds: float) -> list[Outcome]:
+        """Return the outcomes of all runs with their histories; `seconds` is each one's share of the time."""
+        for (s, k), outcome in self.ended.items():
+            found = {metric: curves.series(s, k, outcome.steps) for metric, curves in self.curves.items()}
+            outcome.history = {metric: series for metric, series in found.items() if series}
+            outcome.seconds, outcome.together = seconds, len(self.grid)
+        return [self.ended[s, k] for s, k, _ in self.grid.cells()]
 
-    def _close_stopped(self) -> None:
-        """Measure and close the runs whose stop rule fired in this step, before another step changes them."""
-        stopped = {run for run, (outcome, _) in self.open.items() if outcome.status == "stopped"}
-        if stopped:
-            self.evaluate(only=stopped)
-            self.finish(only=stopped)
+    def _close(self, s: int, k: int, status: Status, reason: str, steps: int) -> Outcome:
+        outcome = Outcome(self.grid.runs[s][k].id, status, reason, steps, self.work.schedule.epoch_of(steps))
+        self.open[s, k] = False
+        self.ended[int(s), int(k)] = outcome
+        return outcome
 
-    def _close(self, outcome: Outcome, steps: int) -> None:
-        outcome.steps, outcome.epochs = steps, self.work.schedule.epoch_of(steps)
-        outcome.history = self.open.pop(outcome.run)[1].history()
-        self.closed[outcome.run] = outcome
+    def _curves(self, metric: str) -> Curves:
+        if metric not in self.curves:
+            self.curves[metric] = Curves(self.grid.groups, self.grid.columns)
+        return self.curves[metric]
 
-    def _measure(self) -> dict[str, NDArray[np.float64]]:
-        """Return `train.loss`, `valid.accuracy`, ... as arrays [S, K]."""
+    def _measure(self) -> dict[str, Numbers]:
+        """Return `train.loss`, `valid.accuracy`, ... as arrays [S, k]."""
         found = {}
-        for split, table in self.work.splits.items():
-            chunks = [self._measure_columns(split, columns) for columns in self._chunks(len(table))]
-            for name in chunks[0]:
-                values = torch.cat([chunk[name] for chunk in chunks], 1)
-                found[f"{split}.{name}"] = values.double().cpu().numpy()
+        with torch.no_grad():
+            for split, table in self.work.splits.items():
+                chunks = [self._measure_columns(split, columns) for columns in self._chunks(len(table))]
+                for name in chunks[0]:
+                    values = torch.cat([chunk[name] for chunk in chunks], 1)
+                    found[f"{split}.{name}"] = values.double().cpu().numpy()
         return found
 
     def _chunks(self, rows: int) -> Iterator[slice]:
         """Yield slices of the columns, small enough for their outputs to fit."""
         per_column = self.grid.groups * max(1, self.program.numbers_per_run(rows))
-        width = max(1, EVALUATION_NUMBERS // per_column)
-        columns = self.grid.columns
+        width, columns = max(1, EVALUATION_NUMBERS // per_column), len(self.columns)
         return (slice(k, min(k + width, columns)) for k in range(0, columns, width))
 
     def _measure_columns(self, split: str, columns: slice) -> dict[str, Tensor]:
@@ -219,7 +213,7 @@ class Training:
 
 def _modules(work: Workload, grid: Grid) -> list[list[nn.Module]]:
     """Return a freshly made module for each run; runs with one seed share it, since it is only read."""
-    made: dict[int, Any] = {}
+    made: dict[int, nn.Module] = {}
     for _, _, run in grid.cells():
         if run.seed not in made:
             made[run.seed] = work.make_model(run.seed)

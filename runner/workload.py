@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from xprun.plugins.data.table import Table
+from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Registry
 from xprun.runner.build import build, fill_parameters
 from xprun.runner.schedule import Schedule
@@ -37,7 +37,7 @@ class Workload:
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            seed_torch(seed, self.device)
             module = self._fresh_model()
         return module.to(self.device, self.dtype)
 
@@ -68,6 +68,16 @@ class Workload:
         return results
 
 
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Seed the generators that models and random layers draw from.
+
+    `torch.manual_seed` would do the same, but it prepares devices that are not there and imports the compiler.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def make_workload(registry: Registry, run: Run, device: torch.device) -> Workload:
     """Return the workload of a run, which is that of all runs of its cohort."""
     data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
@@ -85,7 +95,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         {name: build(registry, "metric", name, {}) for name in settings.metrics},
         {name: registry.find("metric", name).goal for name in settings.metrics},
         run.choices["model"],
-        Schedule.of(settings, len(train), batch_size or len(train)),
+        Schedule.of(settings, len(train), batch_size or len(train), evaluates=bool(valid or settings.metrics)),
         device,
         dtype,
     )

@@ -40,7 +40,7 @@ def sgd(
     al., "On the importance of initialization and momentum in deep learning" (2013).
     """
     g = _add(-g if maximize else g, weight_decay, w)
-    damped = dampening * ((t > 1) & (momentum != 0))
+    damped = _when((t > 1) & (momentum != 0), dampening, w)
     b = _add(_add(g, -damped, g), momentum, b)
     return w - lr * (_add(g, momentum, b) if nesterov else b), b
 
@@ -322,6 +322,13 @@ def asgd(
     g = _add(-g if maximize else g, weight_decay, w)
     eta: float = lr / (1 + lambd * lr * (t - 1)) ** alpha
     return (1 - lambd * eta) * w - eta * g
+
+
+def _when(condition: Any, value: Any, w: Tensor) -> Any:
+    """Return the value where the condition holds and 0 elsewhere; a plain number for a plain condition."""
+    if isinstance(condition, bool) or (isinstance(value, int | float) and value == 0):
+        return value * condition if isinstance(condition, bool) else 0.0
+    return value * condition.to(w.dtype)
 
 
 def _add(x: Tensor, a: float | Tensor, y: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from xprun.plugins.data.digits import digits
-from xprun.plugins.data.line import line
-from xprun.plugins.data.linear import linear
-from xprun.plugins.data.thermometer import thermometer
+from xprun.plugins.datasets.digits import digits
+from xprun.plugins.datasets.line import line
+from xprun.plugins.datasets.linear import linear
+from xprun.plugins.datasets.thermometer import thermometer
 
 
 def test_digits() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from xprun.plugins import Fraction, optimizer
 from xprun.plugins.discovery import load_file
+from xprun.plugins.kinds import KINDS
 from xprun.plugins.registry import REGISTRY, PluginError, UnknownComponentError
 from xprun.plugins.signature import positional_names, read_settings, type_name
 
@@ -85,3 +86,9 @@ def test_a_changed_source_has_another_fingerprint(tmp_path: Path) -> None:
         load_file(REGISTRY, path)
         fingerprints.append(REGISTRY.find("optimizer", "mine").fingerprint)
     assert len(set(fingerprints)) == 2
+
+
+def test_the_decorators_are_not_hidden_by_modules_of_the_same_name() -> None:
+    import xprun.plugins as plugins
+
+    assert all(callable(getattr(plugins, kind)) for kind in KINDS)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from xprun.plugins.data.digits import digits
-from xprun.plugins.data.thermometer import thermometer
+from xprun.plugins.datasets.digits import digits
+from xprun.plugins.datasets.thermometer import thermometer
 from xprun.plugins.registry import optimizer
 
 from .conftest import Train

@@ -74,17 +74,18 @@ def test_the_tables_have_their_documented_columns_and_types(go: Go, line_spec: s
 
 def test_diverged_and_failed_runs_are_rows(go: Go, line_spec: str) -> None:
     @optimizer("fragile")
-    def fragile(w: torch.Tensor, g: torch.Tensor, t: int, *, lr: float = 0.1) -> torch.Tensor:
-        if t == 3 and not isinstance(lr, torch.Tensor) and lr == 0.5:
+    def fragile(w: torch.Tensor, g: torch.Tensor, t: int, *, lr: float = 0.1, sound: bool = True) -> torch.Tensor:
+        if t == 3 and not sound:
             raise ArithmeticError("no\nmore")
         return w - lr * g
 
-    report, _ = go(line_spec.replace("scratch.gd", "fragile"), "optimizer.lr=[0.1, 0.5, 1e30]")
+    text = line_spec.replace("scratch.gd", "fragile").replace("steps = 5", "steps = 5\nengine = 'together'")
+    report, _ = go(text, "optimizer.lr=[0.1, 1e30]", "optimizer.sound=[true, false]")
     results = pd.read_csv(report.folder / "results.csv")
-    assert results["status"].tolist() == ["done", "failed", "diverged"]
+    assert results["status"].tolist() == ["done", "failed", "diverged", "failed"]
     assert results["reason"][1] == "ArithmeticError: no more"
-    assert results["final.loss"].isna().tolist() == [False, True, True]
-    assert report.statuses == {"done": 1, "failed": 1, "diverged": 1}
+    assert results["final.loss"].isna().tolist() == [False, True, True, True]
+    assert report.statuses == {"done": 1, "failed": 2, "diverged": 1}
     assert report.reasons == ["ArithmeticError: no more"]
 
 

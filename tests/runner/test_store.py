@@ -12,7 +12,7 @@ from xprun.runner.store import Store
 
 def outcome(run: str = "a", value: float = 0.5) -> Outcome:
     series = Series(np.array([1, 2, 5]), np.array([value, np.inf, np.nan]))
-    return Outcome(run, "diverged", "the loss is inf", 5, 1.25, 0.1, {"loss": series}, {"w": 0.1 + 0.2})
+    return Outcome(run, "diverged", "the loss is inf", 5, 1.25, 0.1, 3, {"loss": series}, {"w": 0.1 + 0.2})
 
 
 def test_an_outcome_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -22,6 +22,7 @@ def test_an_outcome_comes_back_as_it_was(tmp_path: Path) -> None:
     found = Store(tmp_path / "deep" / "folder").load("a")
     assert found is not None
     assert (found.status, found.reason, found.steps, found.epochs) == ("diverged", "the loss is inf", 5, 1.25)
+    assert found.together == 3
     assert found.parameters == {"w": 0.1 + 0.2}
     assert found.history["loss"].steps.tolist() == [1, 2, 5]
     assert np.array_equal(found.history["loss"].values, [0.5, np.inf, np.nan], equal_nan=True)

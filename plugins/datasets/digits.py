@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xprun.plugins.data.table import Table
+from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xprun.plugins.data.table import Table
+from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data
 
 FAHRENHEIT = (35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4)

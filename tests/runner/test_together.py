@@ -1,0 +1,687 @@
+"""Runs that are trained together end as they do alone: every rule, loss and kind of layer, whatever the neighbours do."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.registry import REGISTRY, data, loss, metric, model, optimizer
+from xprun.plugins.torch_names import losses as torch_losses
+from xprun.runner import alone, feed
+from xprun.runner.alone import train_alone
+from xprun.runner.batches import batches
+from xprun.runner.engine import make_program
+from xprun.runner.families import can_join, program_key
+from xprun.runner.layout import Grid, make_grids
+from xprun.runner.outcome import Outcome
+from xprun.runner.rules import read_rule
+from xprun.runner.stack import LinearStack
+from xprun.runner.together import Training, train_together
+from xprun.runner.workload import Workload, make_workload
+from xprun.specs import Run
+
+from .conftest import MakePlan
+
+CPU = torch.device("cpu")
+PROGRAMS = ("linear-stack", "traced")
+
+# What a row's three scores make of its targets.
+TARGETS: dict[str, Callable[[Tensor], Tensor]] = {
+    "real": lambda score: score[:, :1],
+    "reals": lambda score: score,
+    "class": lambda score: score.argmax(1),
+    "probabilities": lambda score: score.softmax(1),
+    "log_probabilities": lambda score: score.log_softmax(1),
+    "binary": lambda score: (score > 0).float(),
+    "sign": lambda score: score.sign(),
+    "count": lambda score: score.abs().round(),
+    "labels": lambda score: torch.stack([score.argmax(1), *(-torch.ones(2, len(score)).long())], 1),
+}
+
+
+def points(*, target: str = "real", rows: int = 20, shape: list[int] = [3]) -> Table:  # noqa: B006 - never changed
+    """Normally distributed inputs [rows, *shape], and targets that a noisy linear map gives them."""
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(rows, *shape, generator=generator)
+    features = inputs.flatten(1)
+    score = features @ torch.randn(features.shape[1], 3, generator=generator)
+    return Table(inputs, TARGETS[target](score + 0.3 * torch.randn(rows, 3, generator=generator)))
+
+
+@pytest.fixture(autouse=True)
+def _points(_registry_as_installed: None) -> Iterator[None]:
+    data("points")(points)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# --- from plain values to runs, and from runs to outcomes
+
+
+def named(name: str, **settings: Any) -> dict[str, Any]:
+    return {"name": name, **settings}
+
+
+def grid(*values: Any) -> dict[str, Any]:
+    return {"grid": values}
+
+
+def linear(inputs: int, outputs: int, **settings: Any) -> dict[str, Any]:
+    return named("Linear", in_features=inputs, out_features=outputs, **settings)
+
+
+def layers(*items: str | dict[str, Any]) -> dict[str, Any]:
+    return named("layers", layers=[named(item) if isinstance(item, str) else item for item in items])
+
+
+def toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(v)}" for key, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
+MLP = layers(linear(3, 4), "Tanh", linear(4, 3))
+TINY = layers(linear(3, 2), "Tanh", linear(2, 1))  # its 11 parameters are part of an outcome
+SGD = named("SGD", lr=grid(0.03, 0.1, 0.3))
+
+
+class Cohort:
+    """Runs of one workload, and the ways to train them."""
+
+    def __init__(self, plan: MakePlan, **sections: Any) -> None:
+        run = {"dtype": "float64", **sections.pop("run", {})}
+        spec = {"data": DATA, "model": MLP, "loss": named("CrossEntropyLoss"), "optimizer": SGD, **sections, "run": run}
+        [cohort] = plan("\n".join(f"{key} = {toml(value)}" for key, value in spec.items())).cohorts(set())
+        self.runs = cohort.runs
+        self.work = make_workload(REGISTRY, self.runs[0], CPU)
+
+    @property
+    def grids(self) -> list[Grid]:
+        return make_grids(self.runs, program_key, full_batch=self.work.batch_size is None)
+
+    @property
+    def programs(self) -> list[str]:
+        stack = LinearStack.of(self.work.make_model(0), self.work.loss)
+        return [*PROGRAMS] if isinstance(stack, LinearStack) else ["traced"]
+
+    def alone(self) -> dict[str, Outcome]:
+        return {run.id: train_alone(self.work, run) for run in self.runs}
+
+    def together(self, program: str) -> dict[str, Outcome]:
+        made = ((make_program(self.work, grid, program), grid) for grid in self.grids)
+        return {outcome.run: outcome for pair in made for outcome in train_together(self.work, *pair)}
+
+    def check(self, program: str) -> dict[str, Outcome]:
+        """See that the runs end together as they do alone; return how they ended."""
+        expected, found = self.alone(), self.together(program)
+        assert found.keys() == expected.keys()
+        for run in self.runs:
+            same(found[run.id], expected[run.id])
+        return found
+
+    def with_lr(self, outcomes: dict[str, Outcome], lr: float) -> list[Outcome]:
+        return [outcomes[run.id] for run in self.runs if run.choices["optimizer"].settings["lr"] == lr]
+
+
+DATA = named("points", target="class", batch_size=8, valid=0.2)
+FULL = DATA | {"batch_size": "full"}
+
+
+def same(one: Outcome, other: Outcome, rel: float = 1e-9) -> None:
+    """See that two outcomes tell the same story, their numbers equal up to rounding."""
+    assert (one.status, one.steps, one.epochs) == (other.status, other.steps, other.epochs)
+    assert one.reason == other.reason
+    assert one.history.keys() == other.history.keys()
+    for name, series in other.history.items():
+        assert one.history[name].steps.tolist() == series.steps.tolist(), name
+        np.testing.assert_allclose(one.history[name].values, series.values, rel, 1e-12, err_msg=name)
+    assert one.parameters == pytest.approx(other.parameters, rel=rel, abs=1e-12)
+
+
+def identical(one: Outcome, other: Outcome) -> None:
+    """See that two outcomes are the same to the last bit."""
+    assert (one.run, one.status, one.reason, one.steps) == (other.run, other.status, other.reason, other.steps)
+    assert one.parameters == other.parameters
+    assert one.history.keys() == other.history.keys()
+    for name, series in other.history.items():
+        assert np.array_equal(one.history[name].values, series.values), name
+
+
+# --- every rule
+
+# Four learning rates, and values of another setting.
+RULES: dict[str, tuple[tuple[float, ...], dict[str, Any]]] = {
+    "scratch.gd": ((0.03, 0.1, 0.2, 0.3), {}),
+    "scratch.momentum": ((0.03, 0.1, 0.2, 0.3), {"keep": grid(0.2, 0.8)}),
+    "scratch.adagrad": ((0.01, 0.03, 0.1, 0.2), {"delta": grid(1e-7, 1e-2)}),
+    "scratch.rmsprop": ((0.001, 0.003, 0.01, 0.03), {"keep": grid(0.5, 0.9)}),
+    "scratch.adam": ((0.001, 0.003, 0.01, 0.03), {"keep": grid(0.5, 0.9)}),
+    "ASGD": ((0.03, 0.1, 0.2, 0.3), {"lambd": grid(1e-4, 0.1)}),
+    "Adadelta": ((0.3, 0.5, 1.0, 2.0), {"rho": grid(0.5, 0.9)}),
+    "Adagrad": ((0.01, 0.03, 0.1, 0.2), {"lr_decay": grid(0.0, 0.3)}),
+    "Adam": ((0.001, 0.003, 0.01, 0.03), {"betas": grid((0.9, 0.999), (0.5, 0.9))}),
+    "AdamW": ((0.001, 0.003, 0.01, 0.03), {"weight_decay": grid(0.0, 0.3)}),
+    "Adamax": ((0.001, 0.003, 0.01, 0.03), {"betas": grid((0.9, 0.999), (0.5, 0.9))}),
+    "NAdam": ((0.001, 0.003, 0.01, 0.03), {"momentum_decay": grid(0.004, 0.4)}),
+    "RAdam": ((0.001, 0.003, 0.01, 0.03), {"betas": grid((0.9, 0.999), (0.5, 0.6))}),
+    "RMSprop": ((0.001, 0.003, 0.01, 0.03), {"momentum": grid(0.0, 0.9)}),
+    "Rprop": ((0.001, 0.003, 0.01, 0.03), {"etas": grid((0.5, 1.2), (0.3, 1.5))}),
+    "SGD": ((0.03, 0.1, 0.2, 0.3), {"momentum": grid(0.0, 0.9), "weight_decay": 0.01}),
+}
+# Settings that are no floats make rules of their own.
+FLAGS = [
+    named("SGD", lr=grid(0.03, 0.1), momentum=0.9, nesterov=True),
+    named("SGD", lr=grid(0.003, 0.01), maximize=True),
+    named("Adam", lr=grid(0.003, 0.01), amsgrad=True),
+    named("Adam", lr=grid(0.003, 0.01), decoupled_weight_decay=True, weight_decay=grid(0.0, 0.1)),
+    named("RMSprop", lr=grid(0.003, 0.01), centered=True),
+]
+EVERY_RULE = [named(name, lr=grid(*lr[1:3]), **other) for name, (lr, other) in RULES.items()] + FLAGS
+
+# Sizes of a cohort: how many learning rates, whether another setting differs, and how many seeds.
+SIZES = {"R=1": (1, False, 1), "R=3": (3, False, 1), "R=16": (4, False, 4), "R=16, two settings": (4, True, 2)}
+
+
+def rule(name: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the optimizer and the run section of a cohort of one rule."""
+    rates, other, seeds = SIZES[size]
+    lr, others = RULES[name]
+    return named(name, lr=grid(*lr[:rates]), **others if other else {}), {"epochs": 4, "seeds": seeds}
+
+
+def test_the_table_has_every_rule() -> None:
+    rules = {c.name for c in REGISTRY.components("optimizer") if not isinstance(c.load(), type)}
+    assert set(RULES) == rules
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_trains_in_a_linear_stack_as_alone(name: str, size: str, plan: MakePlan) -> None:
+    optimizer, run = rule(name, size)
+    cohort = Cohort(plan, optimizer=optimizer, run=run | {"metrics": ["accuracy"]})
+    outcomes = cohort.check("linear-stack")
+    assert {outcome.status for outcome in outcomes.values()} == {"done"}
+    assert all(outcome.together == len(cohort.runs) for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["Adam"])
+def test_a_rule_trains_in_a_traced_program_as_alone(name: str, size: str, plan: MakePlan) -> None:
+    optimizer, run = rule(name, size)
+    Cohort(plan, optimizer=optimizer, run=run | {"metrics": ["accuracy"]}).check("traced")
+
+
+@pytest.mark.parametrize("batch_size", [8, "full"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_all_rules_in_one_cohort_train_as_alone(program: str, batch_size: Any, plan: MakePlan) -> None:
+    run = {"epochs": 4, "seeds": 2}
+    Cohort(plan, data=DATA | {"batch_size": batch_size}, optimizer=EVERY_RULE, run=run).check(program)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if hasattr(torch.optim, name)])
+def test_a_stack_trains_as_the_class_of_torch_does_by_hand(name: str, plan: MakePlan) -> None:
+    optimizer, run = rule(name, "R=16, two settings")
+    cohort = Cohort(plan, optimizer=optimizer, run=run)
+    for outcome, run in zip(cohort.together("linear-stack").values(), by_grid(cohort), strict=True):
+        losses = by_hand(cohort.work, run, getattr(torch.optim, name))
+        np.testing.assert_allclose(outcome.history["loss"].values, losses, 1e-9)
+
+
+def by_grid(cohort: Cohort) -> Iterator[Run]:
+    return (run for grid in cohort.grids for _, _, run in grid.cells())
+
+
+def by_hand(work: Workload, run: Run, cls: Any) -> list[float]:
+    module, losses = work.make_model(run.seed), []
+    opt = cls(module.parameters(), **run.choices["optimizer"].settings)
+    feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
+    for x, y in islice(feed, work.schedule.steps):
+        opt.zero_grad()
+        loss = work.loss(module(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        opt.step()
+        losses.append(loss.item())
+    return losses
+
+
+# --- every loss
+
+# name, settings, targets, the model's last layers, and whether the Linear stack knows the loss.
+LOSSES: list[tuple[str, dict[str, Any], str, tuple[Any, ...], bool]] = [
+    ("MSELoss", {}, "real", (linear(4, 1),), True),
+    ("MSELoss", {}, "reals", (linear(4, 3),), True),
+    ("MSELoss", {"reduction": "sum"}, "reals", (linear(4, 3),), False),
+    ("L1Loss", {}, "reals", (linear(4, 3),), True),
+    ("L1Loss", {"reduction": "sum"}, "reals", (linear(4, 3),), False),
+    ("HuberLoss", {}, "reals", (linear(4, 3),), True),
+    ("HuberLoss", {"delta": 0.3}, "reals", (linear(4, 3),), True),
+    ("HuberLoss", {"delta": 0.3, "reduction": "sum"}, "reals", (linear(4, 3),), False),
+    ("SmoothL1Loss", {}, "reals", (linear(4, 3),), True),
+    ("SmoothL1Loss", {"beta": 0.3}, "reals", (linear(4, 3),), True),
+    ("SmoothL1Loss", {"beta": 0.0}, "reals", (linear(4, 3),), False),
+    ("SmoothL1Loss", {"beta": 0.3, "reduction": "sum"}, "reals", (linear(4, 3),), False),
+    ("CrossEntropyLoss", {}, "class", (linear(4, 3),), True),
+    ("CrossEntropyLoss", {"label_smoothing": 0.2}, "class", (linear(4, 3),), False),
+    ("CrossEntropyLoss", {"weight": [1.0, 2.0, 0.5]}, "class", (linear(4, 3),), False),
+    ("CrossEntropyLoss", {"reduction": "sum"}, "class", (linear(4, 3),), False),
+    ("CrossEntropyLoss", {"ignore_index": 1}, "class", (linear(4, 3),), False),
+    ("NLLLoss", {}, "class", (linear(4, 3), named("LogSoftmax", dim=1)), False),
+    ("NLLLoss", {"weight": [1.0, 2.0, 0.5]}, "class", (linear(4, 3), named("LogSoftmax", dim=1)), False),
+    ("BCELoss", {}, "binary", (linear(4, 3), "Sigmoid"), False),
+    ("BCELoss", {"weight": [1.0, 2.0, 0.5]}, "binary", (linear(4, 3), "Sigmoid"), False),
+    ("BCEWithLogitsLoss", {}, "binary", (linear(4, 3),), False),
+    ("BCEWithLogitsLoss", {"pos_weight": [1.0, 2.0, 0.5]}, "binary", (linear(4, 3),), False),
+    ("SoftMarginLoss", {}, "sign", (linear(4, 3),), False),
+    ("HingeEmbeddingLoss", {}, "sign", (linear(4, 3),), False),
+    ("KLDivLoss", {"reduction": "batchmean"}, "probabilities", (linear(4, 3), named("LogSoftmax", dim=1)), False),
+    (
+        "KLDivLoss",
+        {"reduction": "sum", "log_target": True},
+        "log_probabilities",
+        (linear(4, 3), named("LogSoftmax", dim=1)),
+        False,
+    ),
+    ("PoissonNLLLoss", {}, "count", (linear(4, 3),), False),
+    ("PoissonNLLLoss", {"full": True}, "count", (linear(4, 3),), False),
+    ("MultiLabelMarginLoss", {}, "labels", (linear(4, 3),), False),
+    ("MultiLabelSoftMarginLoss", {}, "binary", (linear(4, 3),), False),
+    ("MultiMarginLoss", {}, "class", (linear(4, 3),), False),
+    ("MultiMarginLoss", {"p": 2, "weight": [1.0, 2.0, 0.5]}, "class", (linear(4, 3),), False),
+]
+
+
+def test_the_table_has_every_loss() -> None:
+    listed = {name for name, function in vars(torch_losses).items() if inspect.isfunction(function)}
+    assert {name for name, *_ in LOSSES} == listed
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "target", "head", "stacked"),
+    [pytest.param(*case, id=" ".join([case[0], *map(str, case[1].values())])) for case in LOSSES],
+)
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_a_loss_trains_together_as_alone(
+    name: str, settings: dict[str, Any], target: str, head: tuple[Any, ...], stacked: bool, plan: MakePlan
+) -> None:
+    model = layers(linear(3, 4), "Tanh", *head)
+    data, loss = FULL | {"target": target}, named(name, **settings)
+    cohort = Cohort(plan, data=data, model=model, loss=loss, optimizer=SGD, run={"steps": 6})
+    assert ("linear-stack" in cohort.programs) == stacked
+    for program in cohort.programs:
+        outcomes = cohort.check(program).values()
+        assert {outcome.status for outcome in outcomes} == {"done"}
+        assert len({outcome.history["loss"].values[-1] for outcome in outcomes}) == 3  # it did learn
+
+
+# --- every kind of model
+
+IMAGES = named("points", target="class", batch_size=8, valid=0.2, shape=[1, 6, 6])
+CONV = (named("Conv2d", in_channels=1, out_channels=2, kernel_size=3), "ReLU")
+
+# name: the data, the layers, whether it is a Linear stack
+MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "softmax regression": (DATA, layers(linear(3, 3)), True),
+    "softmax regression without bias": (DATA, layers(linear(3, 3, bias=False)), True),
+    "ReLU": (DATA, layers(linear(3, 4), "ReLU", linear(4, 3)), True),
+    "Tanh": (DATA, layers(linear(3, 4), "Tanh", linear(4, 3)), True),
+    "Sigmoid": (DATA, layers(linear(3, 4), "Sigmoid", linear(4, 3)), True),
+    "no bias": (DATA, layers(linear(3, 4, bias=False), "Tanh", linear(4, 3, bias=False)), True),
+    "no first bias": (DATA, layers(linear(3, 4, bias=False), "Tanh", linear(4, 3)), True),
+    "no last bias": (DATA, layers(linear(3, 4), "Tanh", linear(4, 3, bias=False)), True),
+    "three layers": (DATA, layers(linear(3, 5), "ReLU", linear(5, 5), "Tanh", linear(5, 3)), True),
+    "same widths": (DATA, layers(linear(3, 3), "ReLU", linear(3, 3), "ReLU", linear(3, 3)), True),
+    "wide": (DATA | {"shape": [20]}, layers(linear(20, 4), "Tanh", linear(4, 3)), True),
+    "Flatten": (IMAGES, layers("Flatten", linear(36, 4), "ReLU", linear(4, 3)), True),
+    "two Linears": (DATA, layers(linear(3, 4), linear(4, 3)), False),
+    "ends in an activation": (DATA, layers(linear(3, 4), "ReLU", linear(4, 3), "Tanh"), False),
+    "GELU": (DATA, layers(linear(3, 4), "GELU", linear(4, 3)), False),
+    "ReLU in place": (DATA, layers(linear(3, 4), named("ReLU", inplace=True), "Identity", linear(4, 3)), False),
+    "PReLU": (DATA, layers(linear(3, 4), "PReLU", linear(4, 3)), False),
+    "LayerNorm": (DATA, layers(linear(3, 4), named("LayerNorm", normalized_shape=4), "ReLU", linear(4, 3)), False),
+    "Conv2d": (IMAGES, layers(*CONV, named("MaxPool2d", kernel_size=2), "Flatten", linear(8, 3)), False),
+    "Dropout": (DATA, layers(linear(3, 8), "ReLU", named("Dropout", p=0.4), linear(8, 3)), False),
+    "Dropout first": (DATA, layers(named("Dropout", p=0.4), linear(3, 3)), False),
+    "two Dropouts": (
+        DATA,
+        layers(linear(3, 8), named("Dropout", p=0.4), "Tanh", named("Dropout", p=0.2), linear(8, 3)),
+        False,
+    ),
+    "Dropout of nothing, and more": (
+        DATA,
+        layers(linear(3, 8), named("Dropout", p=0.0), "Tanh", named("Dropout", p=0.2), linear(8, 3)),
+        False,
+    ),
+    "Dropout of all": (DATA, layers(linear(3, 8), named("Dropout", p=1.0), linear(8, 3)), False),
+    "Dropout1d": (
+        DATA | {"shape": [2, 3]},
+        layers(
+            named("Conv1d", in_channels=2, out_channels=4, kernel_size=2),
+            named("Dropout1d", p=0.4),
+            "Flatten",
+            linear(8, 3),
+        ),
+        False,
+    ),
+    "Dropout2d": (IMAGES, layers(*CONV, named("Dropout2d", p=0.4), "Flatten", linear(32, 3)), False),
+    "BatchNorm1d": (DATA, layers(linear(3, 4), named("BatchNorm1d", num_features=4), "ReLU", linear(4, 3)), False),
+    "BatchNorm2d": (
+        IMAGES,
+        layers(CONV[0], named("BatchNorm2d", num_features=2), "ReLU", "Flatten", linear(32, 3)),
+        False,
+    ),
+    "BatchNorm and Dropout": (
+        DATA,
+        layers(linear(3, 8), named("BatchNorm1d", num_features=8), named("Dropout", p=0.4), linear(8, 3)),
+        False,
+    ),
+    "BatchNorm alone": (
+        DATA,
+        layers(linear(3, 8), named("BatchNorm1d", num_features=8, affine=False, momentum=0.5), linear(8, 3)),
+        False,
+    ),
+}
+RANDOM = [name for name in MODELS if "Dropout" in name]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_trains_together_as_alone(name: str, plan: MakePlan) -> None:
+    data, model, stacked = MODELS[name]
+    cohort = Cohort(plan, data=data, model=model, run={"epochs": 4, "seeds": [1, 4], "metrics": ["accuracy"]})
+    assert ("linear-stack" in cohort.programs) == stacked
+    for program in cohort.programs:
+        assert {outcome.status for outcome in cohort.check(program).values()} == {"done"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_trains_together_as_alone_on_full_batches(name: str, plan: MakePlan) -> None:
+    data, model, _ = MODELS[name]
+    cohort = Cohort(plan, data=data | {"batch_size": "full"}, model=model, run={"steps": 4, "seeds": [1, 4]})
+    for program in cohort.programs:
+        cohort.check(program)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 16, 100])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_batch_size_trains_together_as_alone(program: str, batch_size: int, plan: MakePlan) -> None:
+    cohort = Cohort(plan, data=DATA | {"batch_size": batch_size}, run={"epochs": 2, "seeds": 3})
+    assert len(cohort.work.train) == 16
+    cohort.check(program)
+
+
+# --- rules as users write them
+
+
+def normalised(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
+    return w - lr * g / g.norm()
+
+
+def by_shape(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
+    return w - lr * g if w.ndim == 2 else w
+
+
+def normalised_momentum(w: Tensor, g: Tensor, v: Tensor, t: int, *, lr: float = 0.1, keep: float = 0.5) -> Any:
+    v = keep * v + g / (t * g.abs().max())
+    return w - lr * v, v
+
+
+def normalised_on_demand(w: Tensor, g: Tensor, *, lr: float = 0.1, norm: bool = False) -> Tensor:
+    return w - lr * (g / g.norm() if norm else g)
+
+
+def limited(w: Tensor, g: Tensor, *, lr: float = 0.1, most: float = 0.0) -> Tensor:
+    return w - lr * (g * (most / g.norm()).clamp(max=1.0) if most else g)
+
+
+def normalised_later(w: Tensor, g: Tensor, t: int, *, lr: float = 0.1) -> Tensor:
+    return w - lr * (g / g.norm() if t > 3 else g)
+
+
+def by_batch(w: Tensor, g: Tensor, t: int, n: int, *, lr: float = 0.1) -> Tensor:
+    return w - lr * n / (8 * t) * g
+
+
+def optimistic(w: Tensor, g: Tensor, before: Tensor, *, lr: float = 0.1) -> Any:
+    return w - lr * (2 * g - before), g
+
+
+def heavy_ball(w: Tensor, g: Tensor, before: Tensor, t: int, *, lr: float = 0.1, keep: float = 0.5) -> Any:
+    return w - lr * g + (t > 1) * keep * (w - before), w
+
+
+def late_start(w: Tensor, g: Tensor, t: int, *, lr: float = 0.1) -> Tensor:
+    return w if t < 3 else w - lr * g
+
+
+def in_place(w: Tensor, g: Tensor, v: Tensor, *, lr: float = 0.1) -> Any:
+    v.mul_(0.5).add_(g)
+    w -= lr * v
+    return w, v
+
+
+USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "whole parameter": (normalised, {}),
+    "by shape": (by_shape, {}),
+    "whole parameter, state and step": (normalised_momentum, {"keep": grid(0.2, 0.8)}),
+    "whole parameter where a flag says so": (normalised_on_demand, {"norm": True}),
+    "whole parameter where a number says so": (limited, {"most": 0.1}),
+    "whole parameter from a step on": (normalised_later, {}),
+    "batch size": (by_batch, {}),
+    "the gradient as state": (optimistic, {}),
+    "the parameter as state": (heavy_ball, {}),
+    "the parameter unchanged": (late_start, {}),
+    "in place": (in_place, {}),
+}
+
+
+@pytest.mark.parametrize("way", ["alone", *PROGRAMS])
+@pytest.mark.parametrize("name", USERS)
+def test_a_rule_of_a_user_means_what_it_says(name: str, way: str, plan: MakePlan) -> None:
+    function, settings = USERS[name]
+    optimizer("mine")(function)
+    mine, others = named("mine", lr=grid(0.01, 0.1, 0.2), **settings), named("SGD", lr=grid(0.03, 0.1))
+    cohort = Cohort(plan, data=DATA | {"batch_size": 6}, optimizer=[others, mine], run={"epochs": 3, "seeds": 2})
+    outcomes = cohort.alone() if way == "alone" else cohort.together(way)
+    for run in cohort.runs:
+        if run.choices["optimizer"].name == "mine":
+            losses = by_definition(function, cohort.work, run)
+            np.testing.assert_allclose(outcomes[run.id].history["loss"].values, losses, 1e-9)
+
+
+def by_definition(function: Callable[..., Any], work: Workload, run: Run) -> list[float]:
+    """Train with a rule applied to copies of each parameter and its gradient; return the losses."""
+    module, losses = work.make_model(run.seed), []
+    feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
+    rule = read_rule(function)
+    states = {p: tuple(torch.zeros_like(p) for _ in rule.states) for p in module.parameters()}
+    for t, (x, y) in enumerate(islice(feed, work.schedule.steps), 1):
+        loss = work.loss(module(x), y)
+        gradients = torch.autograd.grad(loss, list(states))
+        for (p, state), g in zip(states.items(), gradients, strict=True):
+            copies = p.detach().clone(), g.clone(), tuple(part.clone() for part in state)
+            new, states[p] = rule.update(*copies, t, len(x), run.choices["optimizer"].settings)
+            p.data.copy_(new)
+        losses.append(loss.item())
+    return losses
+
+
+# --- each run has a life of its own
+
+REAL = DATA | {"target": "real"}
+MSE = named("MSELoss")
+WILD = 1e12  # a learning rate that overflows after a dozen steps
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_neighbours_of_a_diverging_run_are_the_same_to_the_last_bit(program: str, plan: MakePlan) -> None:
+    def outcomes(lr: float) -> tuple[Cohort, dict[str, Outcome]]:
+        optimizers = [named("SGD", lr=grid(0.03, lr, 0.1), momentum=0.5), named("Adam", lr=grid(0.01, 0.1))]
+        run = {"steps": 40, "seeds": 2, "evaluate_every": 20}
+        cohort = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run)
+        return cohort, cohort.together(program)
+
+    wild, tame = outcomes(WILD), outcomes(0.05)
+    assert {outcome.status for outcome in tame[1].values()} == {"done"}
+    for outcome in wild[0].with_lr(wild[1], WILD):
+        assert outcome.status == "diverged"
+        assert 2 < outcome.steps < 39
+    neighbours = wild[1].keys() & tame[1].keys()
+    assert len(neighbours) == 8
+    for run in neighbours:
+        identical(wild[1][run], tame[1][run])
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_run_diverges_together_as_alone(program: str, plan: MakePlan) -> None:
+    optimizers = [named("SGD", lr=grid(0.03, WILD, 0.1)), named("Adam", lr=grid(0.01, 1e300, 0.1))]
+    cohort = Cohort(
+        plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run={"steps": 40, "seeds": 2, "metrics": ["mae"]}
+    )
+    outcomes = cohort.check(program)
+    assert [o.status for o in cohort.with_lr(outcomes, WILD)] == ["diverged"] * 2
+    assert [o.status for o in cohort.with_lr(outcomes, 1e300)] == ["diverged"] * 2
+    assert [o.status for o in cohort.with_lr(outcomes, 0.1)] == ["done"] * 4
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_cohort_in_which_all_runs_diverge_ends_early(program: str, plan: MakePlan) -> None:
+    optimizers = named("SGD", lr=grid(1e11, WILD))
+    run = {"steps": 3000, "seeds": 2, "evaluate_every": 100}
+    outcomes = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run).check(program)
+    assert {o.status for o in outcomes.values()} == {"diverged"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_evaluation_can_show_a_divergence(program: str, plan: MakePlan) -> None:
+    optimizers = named("SGD", lr=grid(0.01, 1e160))
+    outcomes = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run={"epochs": 3}).check(program)
+    [diverged] = [o for o in outcomes.values() if o.status == "diverged"]
+    cohort = Cohort(
+        plan, data=REAL | {"batch_size": "full"}, model=TINY, loss=MSE, optimizer=optimizers, run={"steps": 3}
+    )
+    [diverged] = [o for o in cohort.check(program).values() if o.status == "diverged"]
+    assert diverged.reason == "valid.loss is inf after step 1"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_last_step_into_infinity_is_a_divergence(program: str, plan: MakePlan) -> None:
+    data, run = REAL | {"valid": 0.0}, {"steps": 1, "dtype": "float32"}
+    optimizers = named("SGD", lr=grid(0.1, 1e39))
+    outcomes = Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run=run).together(program)
+    last = list(outcomes.values())[1]
+    assert (last.status, last.reason) == ("diverged", "parameters are not finite after step 1")
+    assert [o.status for o in outcomes.values()] == ["done", "diverged"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_run_stops_together_at_its_step_as_alone(program: str, plan: MakePlan) -> None:
+    optimizers = [named("SGD", lr=grid(0.003, 0.03, 0.1, 0.3)), named("Adam", lr=grid(0.03, 0.1))]
+    run = {"epochs": 12, "seeds": 2, "stop": {"loss_below": 1.0}, "metrics": ["mae"]}
+    outcomes = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run).check(program).values()
+    assert {o.status for o in outcomes} == {"done", "stopped"}
+    stopped = [o for o in outcomes if o.status == "stopped"]
+    assert len({o.steps for o in stopped}) > 2
+    for outcome in stopped:
+        assert outcome.parameters
+        loss, measured = outcome.history["loss"], outcome.history["valid.loss"]
+        assert loss.values[-1] < 1.0 <= loss.values[:-1].min()
+        assert loss.steps[-1] == measured.steps[-1] == outcome.steps
+
+
+# What a step leaves behind must follow its run when others leave: averages, running statistics, random streams.
+BATCH_NORM = layers(linear(3, 8), named("BatchNorm1d", num_features=8), named("Dropout", p=0.2), linear(8, 1))
+LIVES: dict[str, dict[str, Any]] = {
+    "linear-stack": layers(linear(3, 8), "ReLU", linear(8, 1)),
+    "traced": BATCH_NORM,
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_runs_that_end_early_change_nothing_for_the_others(program: str, plan: MakePlan) -> None:
+    optimizers = [
+        named("SGD", lr=grid(WILD, 0.01, 0.1), momentum=0.9),
+        named("Adam", lr=grid(0.001, 0.1, 0.3), betas=grid((0.9, 0.999), (0.5, 0.9))),
+        named("scratch.momentum", lr=grid(0.1, WILD, 0.01)),
+    ]
+    run = {"epochs": 10, "seeds": 3, "stop": {"loss_below": 0.8}}
+    cohort = Cohort(plan, data=REAL, model=LIVES[program], loss=MSE, optimizer=optimizers, run=run)
+    outcomes = cohort.check(program).values()
+    assert {o.status for o in outcomes} == {"done", "stopped", "diverged"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_settings_leave_when_all_their_seeds_have_ended(
+    program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimizers = named("SGD", lr=grid(0.001, 0.03, 0.1, 0.3))
+    run = {"epochs": 12, "seeds": 3, "stop": {"loss_below": 1.0}}
+    cohort = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run)
+    widths = []
+    leave_out = Training.leave_out_ended
+
+    def spy(training: Training) -> None:
+        leave_out(training)
+        widths.append((training.steps, training.flat.shape[1]))
+
+    monkeypatch.setattr(Training, "leave_out_ended", spy)
+    [grid_] = cohort.grids
+    ends = {run: outcome.steps for run, outcome in cohort.together(program).items()}
+    columns = list(zip(*[[ends[run.id] for run in group] for group in grid_.runs], strict=True))
+    assert widths == [(step, sum(max(column) > step for column in columns)) for step, _ in widths[:-1]] + widths[-1:]
+    assert len({width for _, width in widths}) > 2
+    assert any(min(column) < step <= max(column) for step, _ in widths for column in columns)
+
+
+# --- single precision
+
+# The MLP is smooth, so that its curves do not fork; Adam's bias correction is where single precision is thin.
+DIGITS = named("digits", batch_size=64, valid=0.2)
+DIGITS_MLP = layers(linear(64, 32), "Tanh", linear(32, 10))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        named("SGD", lr=grid(0.03, 0.1, 0.3), momentum=0.9),
+        named("SGD", lr=0.1, momentum=grid(0.0, 0.5, 0.9)),
+        named("Adam", lr=grid(0.001, 0.003, 0.01)),
+        named("Adam", lr=0.003, betas=grid((0.9, 0.999), (0.9, 0.99))),
+    ],
+    ids=lambda optimizer: " ".join(optimizer),
+)
+def test_single_precision_differs_no_more_than_by_the_order_of_a_sum(
+    optimizer: dict[str, Any], program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = {"steps": 50, "dtype": "float32", "seeds": 2}
+    cohort = Cohort(plan, data=DIGITS, model=DIGITS_MLP, optimizer=optimizer, run=run)
+    expected, found = cohort.alone(), cohort.together(program)
+    monkeypatch.setattr(alone, "batches", shuffled)
+    control = cohort.alone()
+
+    def apart(one: dict[str, Outcome]) -> float:
+        curves = [(one[run].history["loss"].values, o.history["loss"].values) for run, o in expected.items()]
+        return max(float(np.abs(a / b - 1).max()) for a, b in curves)
+
+    print(apart(found), apart(control), apart(found) / apart(control))
+    assert apart(control) > 0
+    assert apart(found) < 20 * apart(control)
+
+
+def shuffled(inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of a run, each with its rows in another order."""
+    generator = torch.Generator().manual_seed(99)
+    for x, y in batches(inputs, targets, batch_size, seed):
+        order = torch.randperm(len(x), generator=generator)
+        yield x[order], y[order]
