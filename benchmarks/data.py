@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ Epoch = Callable[[], Batches]
 _declared: list[torch.library.Library] = []  # a library's operators last as long as the object
 
 
-def import_torchvision() -> ModuleType:
+def import_torchvision() -> Any:
     """Return torchvision, also where its compiled operators are made for another build of torch than this one."""
     try:
         import torchvision

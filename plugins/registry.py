@@ -50,7 +50,7 @@ class Component:
     """One registered component.
 
     `signature` is a callable whose keyword-only parameters are the settings; it imports nothing. `load` returns
-    the callable that does the work and may import torch.
+    the callable that does the work and may import torch. `fingerprint` identifies the source that was imported.
     """
 
     kind: str
@@ -58,7 +58,7 @@ class Component:
     origin: Origin
     signature: Callable[..., Any]
     load: Callable[[], Any]
-    version: str = ""
+    fingerprint: str
     goal: str = "min"  # of a metric: whether less or more is better
 
     @cached_property
@@ -68,12 +68,6 @@ class Component:
     @property
     def doc(self) -> str:
         return inspect.getdoc(self.signature) or ""
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of what decides the component's results: its version, or else the text of its file."""
-        content = self.version.encode() if self.version else _source_of(self.origin.file)
-        return hashlib.sha256(content).hexdigest()[:16]
 
 
 class Registry:
@@ -120,7 +114,8 @@ class Registry:
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)
-                self.add(Component(kind, name, origin, function, lambda: function, goal=goal))
+                fingerprint = fingerprint_of_file(origin.file)
+                self.add(Component(kind, name, origin, function, lambda: function, fingerprint, goal))
                 return function
 
             return register
@@ -144,8 +139,9 @@ class Registry:
         return Origin(self.source, function.__module__, file, line)
 
 
-def _source_of(file: str) -> bytes:
-    return Path(file).read_bytes()
+def fingerprint_of_file(file: str) -> str:
+    """Return a hash of a source file as it is now, which is as it was imported: a result depends on its text."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
 
 
 REGISTRY = Registry()

@@ -9,6 +9,7 @@ import pandas as pd
 from xprun.reports.errors import ReportError
 
 RUN_COLUMNS = ("run", "seed", "status", "reason", "steps", "epochs", "seconds")
+OPTIONAL_COLUMNS = ("together",)  # how many runs were trained at once: about seconds, no setting
 HISTORY_TYPES = {"run": "str", "step": "int64", "epoch": "float64", "metric": "str", "value": "float64"}
 NUMBERS = {"seed": "int64", "steps": "int64", "epochs": "float64", "seconds": "float64"}
 TEXTS = ("run", "status", "reason")
@@ -85,7 +86,7 @@ def metrics(runs: pd.DataFrame) -> list[str]:
 
 
 def _sections(columns: list[str]) -> list[str]:
-    return [name for name in columns if "." not in name and name not in RUN_COLUMNS]
+    return [name for name in columns if "." not in name and name not in (*RUN_COLUMNS, *OPTIONAL_COLUMNS)]
 
 
 def _header(path: Path, required: tuple[str, ...]) -> list[str]:

@@ -68,16 +68,25 @@ def main() -> None:
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME).")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(0), help="Worker processes (default: what the size of the work repays)."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends.")
 @shared_options
 def run(
-    specs: tuple[Path, ...], output: Path | None, device: str | None, quiet: bool, verbose: bool, **shared: Any
+    specs: tuple[Path, ...],
+    output: Path | None,
+    device: str | None,
+    jobs: int | None,
+    quiet: bool,
+    verbose: bool,
+    **shared: Any,
 ) -> None:
     """Run specs, then write their tables and reports."""
     if output and len(specs) > 1:
         raise click.UsageError("-o names one folder, so it takes one spec")
-    codes = [_run_one(path, output, device, quiet, verbose, **shared) for path in specs]
+    codes = [_run_one(path, output, device, jobs, quiet, verbose, **shared) for path in specs]
     sys.exit(max(codes))
 
 
@@ -95,6 +104,28 @@ def check(specs: tuple[Path, ...], **shared: Any) -> None:
         if loaded:
             click.echo(f"{path}: ok, {count_runs(loaded[0]):,} runs")
     sys.exit(WRONG if wrong else OK)
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME).")
+@click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
+@shared_options
+def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, **shared: Any) -> None:
+    """Say what would be run, what is cached, and how runs would be trained together."""
+    for path in specs:
+        loaded = _load(path, **shared)
+        if loaded is None:
+            sys.exit(WRONG)
+        from xprun.runner.devices import DeviceError
+        from xprun.runner.outlook import describe_plan
+
+        folder = output or _default_folder(loaded[0])
+        try:
+            click.echo(describe_plan(*loaded, folder, shared["plugins"], device))
+        except DeviceError as error:
+            _complain(f"{path}: device: {error}")
+            sys.exit(WRONG)
 
 
 @main.command()
@@ -148,7 +179,14 @@ def report(folder: Path, debug: bool) -> None:
 
 
 def _run_one(
-    path: Path, output: Path | None, device: str | None, quiet: bool, verbose: bool, debug: bool = False, **shared: Any
+    path: Path,
+    output: Path | None,
+    device: str | None,
+    jobs: int | None,
+    quiet: bool,
+    verbose: bool,
+    debug: bool = False,
+    **shared: Any,
 ) -> int:
     """Run one spec and return its exit code."""
     loaded = _load(path, debug=debug, **shared)
@@ -156,12 +194,11 @@ def _run_one(
         return WRONG
     from xprun.runner.devices import DeviceError
     from xprun.runner.experiment import Options, run_experiment
-    from xprun.runner.files import folder_name
     from xprun.runner.progress import Narrator, Silent
 
     spec, registry = loaded
-    folder = output or Path("runs") / folder_name(spec.name)
-    options = Options(folder, shared["plugins"], device, debug)
+    folder = output or _default_folder(spec)
+    options = Options(folder, shared["plugins"], device, debug, jobs)
     progress = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
     try:
         result = run_experiment(spec, registry, options, progress)
@@ -169,6 +206,12 @@ def _run_one(
         _complain(f"{path}: device: {error}")
         return WRONG
     return _conclude(path, result, quiet)
+
+
+def _default_folder(spec: Spec) -> Path:
+    from xprun.runner.files import folder_name
+
+    return Path("runs") / folder_name(spec.name)
 
 
 def _conclude(path: Path, result: Report, quiet: bool) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from xprun.runner.alone import make_lone_update
@@ -19,9 +18,12 @@ from xprun.runner.workload import Workload
 from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one piece may take in a step
-PROBE_STEPS = 3
+PROBE_STEPS = 4
 SIZES = (256, 64, 16)  # runs at once that are tried beside all of them
+TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
+LONG_STEP = 1e-3  # seconds
+STACKED = "a chain of Linear layers"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def choose(work: Workload, runs: list[Run]) -> list[Piece]:
     for run in runs:
         obstacle = "run.engine asks for it" if wanted == "alone" else can_join(work.registry, run)
         if obstacle:
-            pieces.append(_alone(work, [run], obstacle))
+            pieces.append(_alone([run], obstacle))
         else:
             joinable.append(run)
     if joinable:
@@ -69,18 +71,34 @@ def make_program(work: Workload, grid: Grid, name: str) -> Program:
 
 
 def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
-    alone = _time_alone(work, grid.runs[0][0])
+    """Return the pieces of one grid. A lone run needs no comparison: the stack is no slower, tracing never repays."""
     matched = LinearStack.of(work.make_model(0), work.loss)
-    if isinstance(matched, LinearStack):
-        return _best_size(work, grid, LinearStack.name, "a chain of Linear layers", None if forced else alone)
-    total = alone * work.schedule.steps * len(grid)
-    if not forced and (len(grid) == 1 or total < TRACING_REPAYS):
-        return [_alone(work, _all(grid), f"{matched}; tracing it would take longer than its {total:.1f} s", alone)]
+    stacked = isinstance(matched, LinearStack)
+    if len(grid) == 1 and not forced:
+        why = STACKED if stacked else f"a lone run, and {matched}"
+        return [Piece(grid, LinearStack.name if stacked else None, why, _time_alone(work, grid.runs[0][0]))]
+    alone = None if forced else _time_alone(work, grid.runs[0][0])
+    if stacked:
+        return _best_size(work, grid, LinearStack.name, STACKED, alone)
+    obstacle = _too_short_to_trace(work, grid, alone) if alone else ""
+    if obstacle:
+        return [_alone(_all(grid), f"{matched}; {obstacle}", alone)]
     try:
-        return _best_size(work, grid, Traced.name, matched, None if forced else alone)
+        return _best_size(work, grid, Traced.name, str(matched), alone)
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
         words = " ".join(str(error).split())[:120]
-        return [_alone(work, _all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone)]
+        return [_alone(_all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone)]
+
+
+def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
+    """Return why tracing would cost more time than it may save, or nothing.
+
+    Steps of more than LONG_STEP are spent on arithmetic, which stacking does not make less: there tracing must cost
+    a small share of the whole, because it will probably be in vain.
+    """
+    total = alone * work.schedule.steps * len(grid)
+    repays = TRACING_REPAYS * (1 if alone < LONG_STEP else 25)
+    return f"all its steps take {total:.1f} s alone, too little to trace it" if total < repays else ""
 
 
 def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: float | None) -> list[Piece]:
@@ -90,11 +108,11 @@ def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: float 
         cost = _time_together(work, grid.keep(list(range(columns))), program) / (grid.groups * columns)
         if cost < 0.95 * best:  # of equals the larger
             best_columns, best = columns, cost
-    if alone is not None and alone < best:
-        return [_alone(work, _all(grid), f"alone {alone * 1e6:.0f} us a step, together {best * 1e6:.0f}", alone)]
+    if alone and alone < best:
+        return [_alone(_all(grid), f"alone {alone * 1e6:.0f} us a step, together {best * 1e6:.0f}", alone)]
     cuts = range(0, grid.columns, best_columns)
     parts = [grid.keep(list(range(k, min(k + best_columns, grid.columns)))) for k in cuts]
-    speedup = f"; alone {alone * 1e6:.0f} us a step, together {best * 1e6:.1f} a run" if alone is not None else ""
+    speedup = f"; alone {alone * 1e6:.0f} us a step, together {best * 1e6:.1f} a run" if alone else ""
     return [Piece(part, program, why + speedup, best * len(part)) for part in parts]
 
 
@@ -105,16 +123,17 @@ def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
     numbers = made.numbers_per_run(rows) + 6 * made.parameters
     fitting = max(1, MEMORY // (numbers * work.train.inputs.element_size() * grid.groups))
     most = min(grid.columns, fitting)
-    yield most
-    if program == LinearStack.name:  # a traced program is traced anew for each size
+    if program == Traced.name:  # it is traced anew for each size, so only one is tried
+        yield min(most, max(1, TRACED_SIZE // grid.groups))
+    else:
+        yield most
         yield from (size // grid.groups for size in SIZES if 0 < size // grid.groups < most)
 
 
 def _time_together(work: Workload, grid: Grid, program: str) -> float:
     """Return the seconds of one step of a grid."""
     training = Training(work, make_program(work, grid, program), grid)
-    training.advance(1)
-    return _seconds(lambda: training.advance(training.steps + PROBE_STEPS), work) / PROBE_STEPS
+    return _seconds(lambda: training.advance(training.steps + 1), work)
 
 
 def _time_alone(work: Workload, run: Run) -> float:
@@ -123,31 +142,29 @@ def _time_alone(work: Workload, run: Run) -> float:
     update = make_lone_update(work, run, module)
     feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
 
-    def steps(count: int) -> None:
-        for _ in range(count):
-            x, y = next(feed)
-            update.step(lambda: work.loss(module(x), y), len(x))  # noqa: B023 - called at once
+    def step() -> None:
+        x, y = next(feed)
+        update.step(lambda: work.loss(module(x), y), len(x))
 
     with torch.random.fork_rng(devices=[]):
-        steps(1)
-        return _seconds(lambda: steps(PROBE_STEPS), work) / PROBE_STEPS
+        return _seconds(step, work)
 
 
-def _seconds(function: Any, work: Workload) -> float:
-    """Return the shortest of two timings; the first may pay for memory that the second finds."""
+def _seconds(step: Callable[[], object], work: Workload) -> float:
+    """Return the shortest time of a few steps; the first pays for memory that the others find."""
 
     def once() -> float:
         start = time.perf_counter()
-        function()
+        step()
         if work.device.type == "cuda":
             torch.cuda.synchronize(work.device)
         return time.perf_counter() - start
 
-    return min(once(), once())
+    return min(once() for _ in range(PROBE_STEPS))
 
 
-def _alone(work: Workload, runs: list[Run], reason: str, seconds: float = 0.0) -> Piece:
-    return Piece(Grid([runs]), None, reason, seconds * len(runs))
+def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> Piece:
+    return Piece(Grid([runs]), None, reason, (seconds or 0.0) * len(runs))
 
 
 def _all(grid: Grid) -> list[Run]:

@@ -28,33 +28,57 @@ class Context:
     device: str
     plugins: tuple[Path, ...] = ()
     debug: bool = False
+    workers: int = 1  # processes that share this machine
 
 
-def execute(cohort: Cohort, context: Context) -> Iterator[Outcome]:
-    """Yield the outcome of each run of the cohort as it ends. Raises nothing that a component raises."""
-    keep_freed_memory()
-    torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
-    registry = open_registry(context.plugins)
+def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of a cohort's runs, those that end together in one list.
+
+    Raises nothing that a component raises: such a run has the status `failed`.
+    """
+    prepare_torch()
     try:
-        work = make_workload(registry, cohort.runs[0], torch.device(context.device))
+        work = workload_of(cohort, context)
     except Exception as error:
-        yield from (failure(run, error, context) for run in cohort.runs)
+        yield [failure(run, error, context) for run in cohort.runs]
         return
-    torch.set_num_threads(threads_for(work))
+    torch.set_num_threads(threads_for(work, context.workers))
     yield from train(work, cohort.runs, context)
 
 
-def train(work: Workload, runs: list[Run], context: Context) -> Iterator[Outcome]:
+def prepare_torch() -> None:
+    """Set up this process for many small tensors."""
+    keep_freed_memory()
+    torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
+
+
+_latest: dict[tuple[str, Context], Workload] = {}
+
+
+def workload_of(cohort: Cohort, context: Context) -> Workload:
+    """Return the workload of a cohort; the latest one is kept, so that its data are not read twice in a row."""
+    key = cohort.program, context
+    if key not in _latest:
+        registry = open_registry(context.plugins)
+        made = make_workload(registry, cohort.runs[0], torch.device(context.device))
+        _latest.clear()
+        _latest[key] = made
+    return _latest[key]
+
+
+def train(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of runs of one workload, trained in the pieces that the engine chooses."""
     try:
         pieces = choose(work, runs)
-    except Exception:  # a component breaks at its first step: the ordinary loop tells which run, and why
+    except Exception as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
+        if context.debug:
+            traceback.print_exception(error)
         pieces = [Piece(Grid([runs]), None, "", 0.0)]
     for piece in pieces:
         yield from _together(work, piece, context) if piece.program else _alone(work, piece.runs, context)
 
 
-def _together(work: Workload, piece: Piece, context: Context) -> Iterator[Outcome]:
+def _together(work: Workload, piece: Piece, context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
     assert piece.program is not None
     try:
@@ -64,15 +88,15 @@ def _together(work: Workload, piece: Piece, context: Context) -> Iterator[Outcom
             traceback.print_exception(error)
         yield from _alone(work, piece.runs, context)
         return
-    yield from outcomes
+    yield outcomes
 
 
-def _alone(work: Workload, runs: list[Run], context: Context) -> Iterator[Outcome]:
+def _alone(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Outcome]]:
     for run in runs:
         try:
-            yield train_alone(work, run)
+            yield [train_alone(work, run)]
         except Exception as error:
-            yield failure(run, error, context)
+            yield [failure(run, error, context)]
 
 
 def failure(run: Run, error: Exception, context: Context) -> Outcome:

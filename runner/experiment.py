@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -18,11 +19,15 @@ from xprun.runner.devices import pick
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
 from xprun.runner.files import replace_text
-from xprun.runner.plan import Plan, describe, make_plan
+from xprun.runner.plan import Cohort, Plan, describe, make_plan
 from xprun.runner.progress import Progress
 from xprun.runner.store import Store
+from xprun.runner.survey import survey
 from xprun.runner.tables import Pairs, write_tables
 from xprun.specs import Spec
+
+WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
+SURVEYED = 8  # cohorts that are looked at to estimate the whole
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Options:
     plugins: tuple[Path, ...] = ()
     device: str | None = None
     debug: bool = False
+    workers: int | None = None  # processes; None: as many as the size of the work repays, 0 or 1: this one
 
 
 @dataclass
@@ -64,7 +70,7 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     report = Report(options.folder, len(plan.runs))
     try:
         with _signals_as_exceptions():
-            _train(plan, store, Context(str(device), options.plugins, options.debug), registry, progress)
+            _train(plan, store, options, str(device), registry, progress)
     except _InterruptError as interrupt:
         report.interrupted = interrupt.number
     finally:
@@ -78,16 +84,32 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     return report
 
 
-def _train(plan: Plan, store: Store, context: Context, registry: Registry, progress: Progress) -> None:
-    finished = store.finished()
-    cohorts = plan.cohorts(leave_out=finished)
+def _train(plan: Plan, store: Store, options: Options, device: str, registry: Registry, progress: Progress) -> None:
+    cohorts = plan.cohorts(leave_out=store.finished())
     to_run = sum(len(cohort.runs) for cohort in cohorts)
-    progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), context.device)
+    progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), device)
+    context = Context(device, options.plugins, options.debug)
+    workers = _workers(cohorts, context) if options.workers is None else options.workers
+    context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}
-    launch = registry.find("launcher", "inline").load()
-    for outcome in launch(cohorts, partial(execute, context=context)):
-        store.save([outcome])
-        progress.ended(runs[outcome.run], outcome)
+    launch = registry.find("launcher", "processes" if workers > 1 else "inline").load()
+    for outcomes in launch(cohorts, partial(execute, context=context), workers):
+        store.save(outcomes)
+        for outcome in outcomes:
+            progress.ended(runs[outcome.run], outcome)
+
+
+def _workers(cohorts: list[Cohort], context: Context) -> int:
+    """Return how many processes will end soonest: one, unless the work repays starting more."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores == 1 or context.device != "cpu" or sum(len(cohort.runs) for cohort in cohorts) < 2:
+        return 1
+    try:
+        seconds = sum(survey(cohort, context).seconds for cohort in cohorts[:SURVEYED])
+    except Exception:  # a broken component: the loop reports it as the failure of its runs
+        return 1
+    whole = seconds * len(cohorts) / max(1, min(SURVEYED, len(cohorts)))
+    return cores if whole > WORKERS_REPAY else 1
 
 
 def _pairs(plan: Plan, store: Store) -> Pairs:

@@ -19,6 +19,20 @@ class Cohort:
 
     runs: list[Run]
 
+    @property
+    def program(self) -> str:
+        """What the runs share, as text."""
+        return _program(self.runs[0])
+
+    def split(self, parts: int) -> list[Cohort]:
+        """Return at most that many cohorts of about equal size; the seeds of one setting stay together."""
+        settings: dict[str, list[Run]] = {}
+        for run in self.runs:
+            settings.setdefault(run.choices["optimizer"].identity, []).append(run)
+        groups = list(settings.values()) if len(settings) >= parts else [[run] for run in self.runs]
+        shares = [groups[i::parts] for i in range(min(parts, len(groups)))]
+        return [Cohort([run for group in share for run in group]) for share in shares]
+
 
 @dataclass(frozen=True)
 class Comparison:

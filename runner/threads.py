@@ -9,8 +9,8 @@ SMALL = 10_000_000  # parameters times rows of a batch: about the multiplication
 AVAILABLE = torch.get_num_threads()
 
 
-def threads_for(work: Workload) -> int:
-    """Return 1 for a small program, and all threads that torch was given for a large one."""
+def threads_for(work: Workload, workers: int = 1) -> int:
+    """Return 1 for a small program, and a worker's share of torch's threads for a large one."""
     parameters = sum(p.numel() for p in work.make_model(0).parameters())
     rows = work.batch_size or len(work.train)
-    return 1 if parameters * rows < SMALL else AVAILABLE
+    return 1 if parameters * rows < SMALL else max(1, AVAILABLE // workers)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from xprun.plugins.optimizers.twins import TWINS
-from xprun.plugins.registry import Component, Origin, Registry
+from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
 
 # kind: (generated module, where the real class or function lives)
 SOURCES = {
@@ -37,14 +37,14 @@ def _component(kind: str, name: str, home: str, function: Any) -> Component:
     """Return a class of torch as a component that imports it when it is loaded."""
     origin = Origin(home, home, "torch", 0)
     load = lambda: getattr(importlib.import_module(home), name)  # noqa: E731
-    return Component(kind, name, origin, function, load, version=_torch_version())
+    return Component(kind, name, origin, function, load, _torch_version())
 
 
 def _twin(name: str, home: str, twin: Any) -> Component:
     """Return a class of torch.optim as the rule that computes the same, so that runs can be stacked."""
     code = twin.__code__
     origin = Origin(home, twin.__module__, code.co_filename, code.co_firstlineno)
-    return Component("optimizer", name, origin, twin, lambda: twin)
+    return Component("optimizer", name, origin, twin, lambda: twin, fingerprint_of_file(origin.file))
 
 
 def _torch_version() -> str:

@@ -103,7 +103,9 @@ def test_ls_and_describe_show_where_things_come_from(xprun: Callable[..., Result
 
 
 def test_a_child_process_is_interrupted_in_good_order(tmp_path: Path, line_spec: str) -> None:
-    (tmp_path / "spec.toml").write_text(line_spec.replace("steps = 5", "steps = 20\nseeds = 9000\nengine = 'alone'"), encoding="utf-8")
+    (tmp_path / "spec.toml").write_text(
+        line_spec.replace("steps = 5", "steps = 20\nseeds = 9000\nengine = 'alone'"), encoding="utf-8"
+    )
     command = [sys.executable, "-c", "from xprun.runner.cli import main; main(['-v', 'spec.toml'])"]
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as process:  # type: ignore[call-overload]

@@ -117,11 +117,12 @@ def test_only_what_is_new_is_trained(go: Go, line_spec: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_what_is_finished(go: Go, line_spec: str, number: signal.Signals) -> None:
-    report, listener = go(line_spec, "run.seeds=5", at_each=lambda: os.kill(os.getpid(), number))
+    one_by_one = ("run.seeds=5", "run.engine=alone")
+    report, listener = go(line_spec, *one_by_one, at_each=lambda: os.kill(os.getpid(), number))
     assert report.interrupted == number
     assert len(listener.trained) == 1
     assert len(pd.read_csv(report.folder / "results.csv")) == 1
-    report, listener = go(line_spec, "run.seeds=5")
+    report, listener = go(line_spec, *one_by_one)
     assert len(listener.trained) == 4
     assert len(pd.read_csv(report.folder / "results.csv")) == 5
 

@@ -1,10 +1,10 @@
-"""Runs that are trained together end as they do alone: every rule, loss and kind of layer, whatever the neighbours do."""
+"""Runs that are trained together end as they do alone: every rule, loss and layer, whatever the neighbours do."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY, data, loss, metric, model, optimizer
 from xprun.plugins.torch_names import losses as torch_losses
-from xprun.runner import alone, feed
+from xprun.runner import alone, feed, together
 from xprun.runner.alone import train_alone
 from xprun.runner.batches import batches
 from xprun.runner.engine import make_program
-from xprun.runner.families import can_join, program_key
+from xprun.runner.families import program_key
 from xprun.runner.layout import Grid, make_grids
 from xprun.runner.outcome import Outcome
 from xprun.runner.rules import read_rule
@@ -161,26 +161,52 @@ def identical(one: Outcome, other: Outcome) -> None:
 
 # --- every rule
 
-# Four learning rates, and values of another setting.
-RULES: dict[str, tuple[tuple[float, ...], dict[str, Any]]] = {
+# Four learning rates, and two values of every other setting that is a number.
+BETAS = {"betas": ((0.9, 0.999), (0.5, 0.9)), "eps": (1e-8, 1e-3), "weight_decay": (0.0, 0.1)}
+RULES: dict[str, tuple[tuple[float, ...], dict[str, tuple[Any, Any]]]] = {
     "scratch.gd": ((0.03, 0.1, 0.2, 0.3), {}),
-    "scratch.momentum": ((0.03, 0.1, 0.2, 0.3), {"keep": grid(0.2, 0.8)}),
-    "scratch.adagrad": ((0.01, 0.03, 0.1, 0.2), {"delta": grid(1e-7, 1e-2)}),
-    "scratch.rmsprop": ((0.001, 0.003, 0.01, 0.03), {"keep": grid(0.5, 0.9)}),
-    "scratch.adam": ((0.001, 0.003, 0.01, 0.03), {"keep": grid(0.5, 0.9)}),
-    "ASGD": ((0.03, 0.1, 0.2, 0.3), {"lambd": grid(1e-4, 0.1)}),
-    "Adadelta": ((0.3, 0.5, 1.0, 2.0), {"rho": grid(0.5, 0.9)}),
-    "Adagrad": ((0.01, 0.03, 0.1, 0.2), {"lr_decay": grid(0.0, 0.3)}),
-    "Adam": ((0.001, 0.003, 0.01, 0.03), {"betas": grid((0.9, 0.999), (0.5, 0.9))}),
-    "AdamW": ((0.001, 0.003, 0.01, 0.03), {"weight_decay": grid(0.0, 0.3)}),
-    "Adamax": ((0.001, 0.003, 0.01, 0.03), {"betas": grid((0.9, 0.999), (0.5, 0.9))}),
-    "NAdam": ((0.001, 0.003, 0.01, 0.03), {"momentum_decay": grid(0.004, 0.4)}),
-    "RAdam": ((0.001, 0.003, 0.01, 0.03), {"betas": grid((0.9, 0.999), (0.5, 0.6))}),
-    "RMSprop": ((0.001, 0.003, 0.01, 0.03), {"momentum": grid(0.0, 0.9)}),
-    "Rprop": ((0.001, 0.003, 0.01, 0.03), {"etas": grid((0.5, 1.2), (0.3, 1.5))}),
-    "SGD": ((0.03, 0.1, 0.2, 0.3), {"momentum": grid(0.0, 0.9), "weight_decay": 0.01}),
+    "scratch.momentum": ((0.03, 0.1, 0.2, 0.3), {"keep": (0.2, 0.8)}),
+    "scratch.adagrad": ((0.01, 0.03, 0.1, 0.2), {"delta": (1e-7, 1e-2)}),
+    "scratch.rmsprop": ((0.001, 0.003, 0.01, 0.03), {"keep": (0.5, 0.9), "delta": (1e-7, 1e-2)}),
+    "scratch.adam": ((0.001, 0.003, 0.01, 0.03), {"keep": (0.5, 0.9), "delta": (1e-7, 1e-2)}),
+    "ASGD": (
+        (0.03, 0.1, 0.2, 0.3),
+        {"lambd": (1e-4, 0.1), "alpha": (0.75, 0.5), "t0": (1e6, 2.0), "weight_decay": (0.0, 0.1)},
+    ),
+    "Adadelta": ((0.3, 0.5, 1.0, 2.0), {"rho": (0.5, 0.9), "eps": (1e-6, 1e-3), "weight_decay": (0.0, 0.1)}),
+    "Adagrad": (
+        (0.01, 0.03, 0.1, 0.2),
+        {
+            "lr_decay": (0.0, 0.3),
+            "weight_decay": (0.0, 0.1),
+            "initial_accumulator_value": (0.0, 0.3),
+            "eps": (1e-10, 1e-3),
+        },
+    ),
+    "Adam": ((0.001, 0.003, 0.01, 0.03), BETAS),
+    "AdamW": ((0.001, 0.003, 0.01, 0.03), BETAS),
+    "Adamax": ((0.001, 0.003, 0.01, 0.03), BETAS),
+    "NAdam": ((0.001, 0.003, 0.01, 0.03), BETAS | {"momentum_decay": (0.004, 0.4)}),
+    "RAdam": ((0.001, 0.003, 0.01, 0.03), BETAS),
+    "RMSprop": (
+        (0.001, 0.003, 0.01, 0.03),
+        {"momentum": (0.0, 0.9), "alpha": (0.99, 0.5), "eps": (1e-8, 1e-3), "weight_decay": (0.0, 0.1)},
+    ),
+    "Rprop": (
+        (0.001, 0.003, 0.01, 0.03),
+        {"etas": ((0.5, 1.2), (0.3, 1.5)), "step_sizes": ((1e-6, 50.0), (1e-3, 0.1))},
+    ),
+    "SGD": ((0.03, 0.1, 0.2, 0.3), {"momentum": (0.0, 0.9), "dampening": (0.0, 0.3), "weight_decay": (0.0, 0.1)}),
 }
-# Settings that are no floats make rules of their own.
+
+
+def differing(name: str, setting: str) -> dict[str, Any]:
+    """Return a rule's settings but the learning rate: both values of one, and the second of all others."""
+    others = {key: second for key, (_, second) in RULES[name][1].items()}
+    return others | ({setting: grid(*RULES[name][1][setting])} if setting in others else {})
+
+
+# Settings that are no numbers make families of their own.
 FLAGS = [
     named("SGD", lr=grid(0.03, 0.1), momentum=0.9, nesterov=True),
     named("SGD", lr=grid(0.003, 0.01), maximize=True),
@@ -188,59 +214,71 @@ FLAGS = [
     named("Adam", lr=grid(0.003, 0.01), decoupled_weight_decay=True, weight_decay=grid(0.0, 0.1)),
     named("RMSprop", lr=grid(0.003, 0.01), centered=True),
 ]
-EVERY_RULE = [named(name, lr=grid(*lr[1:3]), **other) for name, (lr, other) in RULES.items()] + FLAGS
+EVERY_RULE = [named(name, lr=grid(*RULES[name][0][1:3]), **differing(name, "betas")) for name in RULES] + FLAGS
 
-# Sizes of a cohort: how many learning rates, whether another setting differs, and how many seeds.
-SIZES = {"R=1": (1, False, 1), "R=3": (3, False, 1), "R=16": (4, False, 4), "R=16, two settings": (4, True, 2)}
+# Sizes of a cohort: how many learning rates and seeds.
+SIZES = {"R=1": (1, 1), "R=3": (3, 1), "R=16": (4, 4)}
 
 
-def rule(name: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def rates(name: str, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the optimizer and the run section of a cohort of one rule."""
-    rates, other, seeds = SIZES[size]
-    lr, others = RULES[name]
-    return named(name, lr=grid(*lr[:rates]), **others if other else {}), {"epochs": 4, "seeds": seeds}
+    count, seeds = SIZES[size]
+    return named(name, lr=grid(*RULES[name][0][:count])), {"epochs": 4, "seeds": seeds, "metrics": ["accuracy"]}
 
 
-def test_the_table_has_every_rule() -> None:
-    rules = {c.name for c in REGISTRY.components("optimizer") if not isinstance(c.load(), type)}
-    assert set(RULES) == rules
+def test_the_table_has_every_rule_and_setting() -> None:
+    rules = [c for c in REGISTRY.components("optimizer") if not isinstance(c.load(), type)]
+    settings = {
+        c.name: {"lr", *(s.name for s in c.settings.values() if not isinstance(s.default, bool))} for c in rules
+    }
+    assert {name: {"lr", *others} for name, (_, others) in RULES.items()} == settings
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_trains_in_a_linear_stack_as_alone(name: str, size: str, plan: MakePlan) -> None:
-    optimizer, run = rule(name, size)
-    cohort = Cohort(plan, optimizer=optimizer, run=run | {"metrics": ["accuracy"]})
+    optimizer, run = rates(name, size)
+    cohort = Cohort(plan, optimizer=optimizer, run=run)
     outcomes = cohort.check("linear-stack")
+    assert len(outcomes) == int(size.partition("=")[2])
     assert {outcome.status for outcome in outcomes.values()} == {"done"}
-    assert all(outcome.together == len(cohort.runs) for outcome in outcomes.values())
+    assert {outcome.together for outcome in outcomes.values()} == {len(outcomes)}
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["Adam"])
-def test_a_rule_trains_in_a_traced_program_as_alone(name: str, size: str, plan: MakePlan) -> None:
-    optimizer, run = rule(name, size)
-    Cohort(plan, optimizer=optimizer, run=run | {"metrics": ["accuracy"]}).check("traced")
+def test_a_rule_trains_in_a_traced_program_as_alone(size: str, plan: MakePlan) -> None:
+    optimizer, run = rates("Adam", size)
+    Cohort(plan, optimizer=optimizer, run=run).check("traced")
+
+
+@pytest.mark.parametrize(("name", "setting"), [(name, key) for name, (_, others) in RULES.items() for key in others])
+def test_any_setting_may_differ_between_runs(name: str, setting: str, plan: MakePlan) -> None:
+    optimizer = named(name, lr=RULES[name][0][1], **differing(name, setting))
+    cohort = Cohort(plan, optimizer=optimizer, run={"epochs": 3, "seeds": 2})
+    assert len(cohort.check("linear-stack")) == 4
 
 
 @pytest.mark.parametrize("batch_size", [8, "full"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_all_rules_in_one_cohort_train_as_alone(program: str, batch_size: Any, plan: MakePlan) -> None:
-    run = {"epochs": 4, "seeds": 2}
-    Cohort(plan, data=DATA | {"batch_size": batch_size}, optimizer=EVERY_RULE, run=run).check(program)
+    data, run = DATA | {"batch_size": batch_size}, {"epochs": 4, "seeds": 2}
+    outcomes = Cohort(plan, data=data, optimizer=EVERY_RULE, run=run).check(program).values()
+    assert {outcome.together for outcome in outcomes} == {len(outcomes)}
+
+
+# The class keeps its step size in single precision.
+ROUGH = {"ASGD": 1e-7}
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if hasattr(torch.optim, name)])
 def test_a_stack_trains_as_the_class_of_torch_does_by_hand(name: str, plan: MakePlan) -> None:
-    optimizer, run = rule(name, "R=16, two settings")
-    cohort = Cohort(plan, optimizer=optimizer, run=run)
-    for outcome, run in zip(cohort.together("linear-stack").values(), by_grid(cohort), strict=True):
+    setting = next(iter(RULES[name][1]))
+    optimizer = named(name, lr=grid(*RULES[name][0][:2]), **differing(name, setting))
+    cohort = Cohort(plan, optimizer=optimizer, run={"epochs": 4, "seeds": 2})
+    outcomes = cohort.together("linear-stack")
+    for run in cohort.runs:
         losses = by_hand(cohort.work, run, getattr(torch.optim, name))
-        np.testing.assert_allclose(outcome.history["loss"].values, losses, 1e-9)
-
-
-def by_grid(cohort: Cohort) -> Iterator[Run]:
-    return (run for grid in cohort.grids for _, _, run in grid.cells())
+        np.testing.assert_allclose(outcomes[run.id].history["loss"].values, losses, ROUGH.get(name, 1e-9))
 
 
 def by_hand(work: Workload, run: Run, cls: Any) -> list[float]:
@@ -318,16 +356,16 @@ def test_a_loss_trains_together_as_alone(
     model = layers(linear(3, 4), "Tanh", *head)
     data, loss = FULL | {"target": target}, named(name, **settings)
     cohort = Cohort(plan, data=data, model=model, loss=loss, optimizer=SGD, run={"steps": 6})
-    assert ("linear-stack" in cohort.programs) == stacked
-    for program in cohort.programs:
-        outcomes = cohort.check(program).values()
-        assert {outcome.status for outcome in outcomes} == {"done"}
-        assert len({outcome.history["loss"].values[-1] for outcome in outcomes}) == 3  # it did learn
+    assert cohort.programs[0] == ("linear-stack" if stacked else "traced")
+    outcomes = cohort.check(cohort.programs[0]).values()
+    assert {outcome.status for outcome in outcomes} == {"done"}
+    assert len({outcome.history["loss"].values[-1] for outcome in outcomes}) == 3  # it did learn
 
 
 # --- every kind of model
 
 IMAGES = named("points", target="class", batch_size=8, valid=0.2, shape=[1, 6, 6])
+CONV1D = named("Conv1d", in_channels=2, out_channels=4, kernel_size=2)
 CONV = (named("Conv2d", in_channels=1, out_channels=2, kernel_size=3), "ReLU")
 
 # name: the data, the layers, whether it is a Linear stack
@@ -366,12 +404,7 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "Dropout of all": (DATA, layers(linear(3, 8), named("Dropout", p=1.0), linear(8, 3)), False),
     "Dropout1d": (
         DATA | {"shape": [2, 3]},
-        layers(
-            named("Conv1d", in_channels=2, out_channels=4, kernel_size=2),
-            named("Dropout1d", p=0.4),
-            "Flatten",
-            linear(8, 3),
-        ),
+        layers(CONV1D, named("Dropout1d", p=0.4), "Flatten", linear(8, 3)),
         False,
     ),
     "Dropout2d": (IMAGES, layers(*CONV, named("Dropout2d", p=0.4), "Flatten", linear(32, 3)), False),
@@ -392,24 +425,54 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
         False,
     ),
 }
-RANDOM = [name for name in MODELS if "Dropout" in name]
 
 
-@pytest.mark.parametrize("name", MODELS)
+def known(names: Iterable[str], bugs: dict[str, str]) -> list[Any]:
+    """Return the names as parameters of a test, some of them marked as failing for a known reason."""
+    marks = {name: [pytest.mark.xfail(strict=True, reason=bugs[name])] if name in bugs else [] for name in names}
+    return [pytest.param(name, marks=mark) for name, mark in marks.items()]
+
+
+ON_MINIBATCHES = {
+    "Dropout of nothing, and more": "Dropout with p = 0 draws a mask, which a lone run does not",
+    "Dropout of all": "Dropout with p = 1 divides zero by zero",
+}
+FIRST_SEED = "on full batches the runs of all seeds get the masks of the first seed"
+ON_FULL_BATCHES = {"Dropout": FIRST_SEED, "Dropout2d": FIRST_SEED, "BatchNorm and Dropout": FIRST_SEED}
+
+
+@pytest.mark.parametrize("name", known(MODELS, ON_MINIBATCHES))
 def test_a_model_trains_together_as_alone(name: str, plan: MakePlan) -> None:
     data, model, stacked = MODELS[name]
     cohort = Cohort(plan, data=data, model=model, run={"epochs": 4, "seeds": [1, 4], "metrics": ["accuracy"]})
-    assert ("linear-stack" in cohort.programs) == stacked
-    for program in cohort.programs:
-        assert {outcome.status for outcome in cohort.check(program).values()} == {"done"}
+    assert cohort.programs[0] == ("linear-stack" if stacked else "traced")
+    assert {outcome.status for outcome in cohort.check(cohort.programs[0]).values()} == {"done"}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["softmax regression", "ReLU", "three layers", "Flatten"])
+def test_a_chain_of_linear_layers_trains_in_a_traced_program_as_alone(name: str, plan: MakePlan) -> None:
+    data, model, _ = MODELS[name]
+    Cohort(plan, data=data, model=model, run={"epochs": 4, "seeds": [1, 4], "metrics": ["accuracy"]}).check("traced")
+
+
+FULL_BATCHES = ["softmax regression", "Tanh", "no bias", "wide", "Flatten", "LayerNorm", "Conv2d", "BatchNorm1d"]
+
+
+@pytest.mark.parametrize("name", known([*FULL_BATCHES, *ON_FULL_BATCHES], ON_FULL_BATCHES))
 def test_a_model_trains_together_as_alone_on_full_batches(name: str, plan: MakePlan) -> None:
     data, model, _ = MODELS[name]
     cohort = Cohort(plan, data=data | {"batch_size": "full"}, model=model, run={"steps": 4, "seeds": [1, 4]})
-    for program in cohort.programs:
-        cohort.check(program)
+    cohort.check(cohort.programs[0])
+
+
+def test_the_regression_with_two_named_parameters_trains_together_as_alone(plan: MakePlan) -> None:
+    model = named("linear", w=[0.1, 0.2, 0.3], b=0.4)
+    for batch_size in (8, "full"):
+        data = DATA | {"target": "real", "batch_size": batch_size}
+        cohort = Cohort(plan, data=data, model=model, loss=named("MSELoss"), run={"epochs": 4, "seeds": 2})
+        for program in PROGRAMS:
+            outcomes = cohort.check(program)
+            assert {tuple(outcome.parameters) for outcome in outcomes.values()} == {("w[0]", "w[1]", "w[2]", "b")}
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 16, 100])
@@ -418,6 +481,125 @@ def test_a_batch_size_trains_together_as_alone(program: str, batch_size: int, pl
     cohort = Cohort(plan, data=DATA | {"batch_size": batch_size}, run={"epochs": 2, "seeds": 3})
     assert len(cohort.work.train) == 16
     cohort.check(program)
+
+
+# --- models as users write them
+
+
+class Tied(nn.Module):
+    """Uses one weight in two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.second(self.first(x).tanh())
+        return result
+
+
+class PartlyUsed(nn.Module):
+    """Has a layer that its output does not depend on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = nn.Linear(3, 3), nn.Linear(5, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.used(x)
+        return result
+
+
+class Counting(nn.Module):
+    """Keeps a count in a buffer, in place, as BatchNorm does."""
+
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.count += 1
+        result: Tensor = self.inner(x) * (1 + self.count)
+        return result
+
+
+class Scaled(nn.Module):
+    """Has a parameter without a shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.scale = nn.Linear(3, 3), nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.inner(x) * self.scale
+        return result
+
+
+def chain() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3))
+
+
+def partly_frozen() -> nn.Module:
+    module = chain()
+    module[0].requires_grad_(False)
+    return module
+
+
+def reparametrised() -> nn.Module:
+    module = chain()
+    torch.nn.utils.parametrizations.weight_norm(module[0])
+    return module
+
+
+MODELS_OF_USERS: dict[str, Callable[[], nn.Module]] = {
+    "tied": Tied,
+    "partly used": PartlyUsed,
+    "counting": Counting,
+    "scaled": Scaled,
+    "partly frozen": partly_frozen,
+    "reparametrised": reparametrised,
+}
+BUGS = {
+    "scaled": "the gradients of a parameter without a shape cannot be joined",
+    "partly frozen": "the numbers of frozen parameters count alone, and not together",
+}
+
+
+@pytest.mark.parametrize("name", known(MODELS_OF_USERS, BUGS))
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_a_model_of_a_user_trains_together_as_alone(name: str, plan: MakePlan) -> None:
+    model("mine")(lambda x, y: MODELS_OF_USERS[name]())
+    optimizers = [SGD, named("Adam", lr=0.01, weight_decay=0.1)]
+    cohort = Cohort(plan, model=named("mine"), optimizer=optimizers, run={"epochs": 3, "seeds": 2})
+    cohort.check("traced")
+
+
+def test_a_loss_of_a_user_trains_together_as_alone(plan: MakePlan) -> None:
+    @loss("cubic")
+    def cubic(prediction: Tensor, target: Tensor, *, power: float = 3.0) -> Tensor:
+        return ((prediction - target).abs() ** power).mean()
+
+    data = DATA | {"target": "reals"}
+    Cohort(plan, data=data, loss=named("cubic", power=2.5), run={"epochs": 3, "seeds": 2}).check("traced")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_metrics_that_cannot_be_batched_are_measured_run_by_run(program: str, plan: MakePlan) -> None:
+    @metric("with_numpy")
+    def with_numpy(prediction: Tensor, target: Tensor) -> float:
+        return float((prediction.numpy().argmax(1) == target.numpy()).mean())
+
+    @metric("with_branch")
+    def with_branch(prediction: Tensor, target: Tensor) -> Tensor:
+        return prediction.mean() if (prediction > 0.1).all() else prediction.max()
+
+    run = {"epochs": 3, "seeds": 2, "metrics": ["with_numpy", "with_branch", "accuracy"]}
+    Cohort(plan, run=run).check(program)
 
 
 # --- rules as users write them
@@ -470,7 +652,7 @@ def in_place(w: Tensor, g: Tensor, v: Tensor, *, lr: float = 0.1) -> Any:
     return w, v
 
 
-USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+RULES_OF_USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "whole parameter": (normalised, {}),
     "by shape": (by_shape, {}),
     "whole parameter, state and step": (normalised_momentum, {"keep": grid(0.2, 0.8)}),
@@ -485,10 +667,33 @@ USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("way", ["alone", *PROGRAMS])
-@pytest.mark.parametrize("name", USERS)
-def test_a_rule_of_a_user_means_what_it_says(name: str, way: str, plan: MakePlan) -> None:
-    function, settings = USERS[name]
+BY_ONE_PROBE = "whether a rule is elementwise is decided with its default settings and its first two steps"
+RULE_BUGS = {
+    "whole parameter where a flag says so": BY_ONE_PROBE,
+    "whole parameter where a number says so": BY_ONE_PROBE,
+    "whole parameter from a step on": BY_ONE_PROBE,
+    "the parameter as state": "a state that is the parameter itself changes with it",
+}
+STACK_BUGS = RULE_BUGS | {"the gradient as state": "a state that is the gradient itself is overwritten by the next one"}
+
+
+@pytest.mark.parametrize("name", known(RULES_OF_USERS, RULE_BUGS))
+def test_a_rule_of_a_user_means_alone_what_it_says(name: str, plan: MakePlan) -> None:
+    check_rule(name, "alone", plan)
+
+
+@pytest.mark.parametrize("name", known(RULES_OF_USERS, STACK_BUGS))
+def test_a_rule_of_a_user_means_together_what_it_says(name: str, plan: MakePlan) -> None:
+    check_rule(name, "linear-stack", plan)
+
+
+@pytest.mark.parametrize("name", ["whole parameter, state and step", "by shape"])
+def test_a_rule_of_a_user_means_in_a_traced_program_what_it_says(name: str, plan: MakePlan) -> None:
+    check_rule(name, "traced", plan)
+
+
+def check_rule(name: str, way: str, plan: MakePlan) -> None:
+    function, settings = RULES_OF_USERS[name]
     optimizer("mine")(function)
     mine, others = named("mine", lr=grid(0.01, 0.1, 0.2), **settings), named("SGD", lr=grid(0.03, 0.1))
     cohort = Cohort(plan, data=DATA | {"batch_size": 6}, optimizer=[others, mine], run={"epochs": 3, "seeds": 2})
@@ -518,16 +723,17 @@ def by_definition(function: Callable[..., Any], work: Workload, run: Run) -> lis
 
 # --- each run has a life of its own
 
-REAL = DATA | {"target": "real"}
+REAL = named("points", target="real", batch_size=4, valid=0.2)  # four steps an epoch
 MSE = named("MSELoss")
-WILD = 1e12  # a learning rate that overflows after a dozen steps
+WILD = 1e15  # a learning rate that overflows after some steps, between two evaluations
+WILDEST = 1e200  # and one that overflows at the second step
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_neighbours_of_a_diverging_run_are_the_same_to_the_last_bit(program: str, plan: MakePlan) -> None:
     def outcomes(lr: float) -> tuple[Cohort, dict[str, Outcome]]:
         optimizers = [named("SGD", lr=grid(0.03, lr, 0.1), momentum=0.5), named("Adam", lr=grid(0.01, 0.1))]
-        run = {"steps": 40, "seeds": 2, "evaluate_every": 20}
+        run = {"steps": 40, "seeds": 2, "evaluate_every": 10}  # no column leaves before the end
         cohort = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run)
         return cohort, cohort.together(program)
 
@@ -544,32 +750,34 @@ def test_neighbours_of_a_diverging_run_are_the_same_to_the_last_bit(program: str
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_run_diverges_together_as_alone(program: str, plan: MakePlan) -> None:
-    optimizers = [named("SGD", lr=grid(0.03, WILD, 0.1)), named("Adam", lr=grid(0.01, 1e300, 0.1))]
-    cohort = Cohort(
-        plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run={"steps": 40, "seeds": 2, "metrics": ["mae"]}
-    )
+    optimizers = [named("SGD", lr=grid(0.03, WILD, 0.1)), named("Adam", lr=grid(0.01, WILDEST, 0.1))]
+    run = {"steps": 40, "seeds": 2, "metrics": ["mae"]}
+    cohort = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run)
     outcomes = cohort.check(program)
-    assert [o.status for o in cohort.with_lr(outcomes, WILD)] == ["diverged"] * 2
-    assert [o.status for o in cohort.with_lr(outcomes, 1e300)] == ["diverged"] * 2
-    assert [o.status for o in cohort.with_lr(outcomes, 0.1)] == ["done"] * 4
+    for lr, status in {WILD: "diverged", WILDEST: "diverged", 0.1: "done"}.items():
+        assert {outcome.status for outcome in cohort.with_lr(outcomes, lr)} == {status}
+
+
+@pytest.mark.xfail(strict=True, reason="the evaluation of the step at which a run diverged is kept")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_run_that_diverges_just_before_an_evaluation_is_not_evaluated(program: str, plan: MakePlan) -> None:
+    optimizers = named("SGD", lr=grid(0.03, WILDEST))
+    data = REAL | {"batch_size": 8}  # two steps an epoch
+    Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run={"epochs": 2}).check(program)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_cohort_in_which_all_runs_diverge_ends_early(program: str, plan: MakePlan) -> None:
-    optimizers = named("SGD", lr=grid(1e11, WILD))
-    run = {"steps": 3000, "seeds": 2, "evaluate_every": 100}
+    optimizers = named("SGD", lr=grid(WILD, WILDEST))
+    run = {"steps": 3000, "seeds": 2}
     outcomes = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run).check(program)
     assert {o.status for o in outcomes.values()} == {"diverged"}
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_evaluation_can_show_a_divergence(program: str, plan: MakePlan) -> None:
-    optimizers = named("SGD", lr=grid(0.01, 1e160))
-    outcomes = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run={"epochs": 3}).check(program)
-    [diverged] = [o for o in outcomes.values() if o.status == "diverged"]
-    cohort = Cohort(
-        plan, data=REAL | {"batch_size": "full"}, model=TINY, loss=MSE, optimizer=optimizers, run={"steps": 3}
-    )
+    data, optimizers = REAL | {"batch_size": "full"}, named("SGD", lr=grid(0.01, 1e160))
+    cohort = Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run={"steps": 3})
     [diverged] = [o for o in cohort.check(program).values() if o.status == "diverged"]
     assert diverged.reason == "valid.loss is inf after step 1"
 
@@ -586,21 +794,24 @@ def test_a_last_step_into_infinity_is_a_divergence(program: str, plan: MakePlan)
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_run_stops_together_at_its_step_as_alone(program: str, plan: MakePlan) -> None:
-    optimizers = [named("SGD", lr=grid(0.003, 0.03, 0.1, 0.3)), named("Adam", lr=grid(0.03, 0.1))]
-    run = {"epochs": 12, "seeds": 2, "stop": {"loss_below": 1.0}, "metrics": ["mae"]}
-    outcomes = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run).check(program).values()
+    optimizers = [named("SGD", lr=grid(0.001, 0.03, 0.1, 0.3)), named("Adam", lr=grid(0.03, 0.1))]
+    run = {"epochs": 12, "seeds": 2, "stop": {"loss_below": 0.4}, "metrics": ["mae"]}
+    data = REAL | {"batch_size": 8}
+    outcomes = Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run=run).check(program).values()
     assert {o.status for o in outcomes} == {"done", "stopped"}
     stopped = [o for o in outcomes if o.status == "stopped"]
     assert len({o.steps for o in stopped}) > 2
     for outcome in stopped:
         assert outcome.parameters
         loss, measured = outcome.history["loss"], outcome.history["valid.loss"]
-        assert loss.values[-1] < 1.0 <= loss.values[:-1].min()
+        assert loss.values[-1] < 0.4 <= loss.values[:-1].min()
         assert loss.steps[-1] == measured.steps[-1] == outcome.steps
 
 
 # What a step leaves behind must follow its run when others leave: averages, running statistics, random streams.
-BATCH_NORM = layers(linear(3, 8), named("BatchNorm1d", num_features=8), named("Dropout", p=0.2), linear(8, 1))
+BATCH_NORM = layers(
+    linear(3, 8, bias=False), named("BatchNorm1d", num_features=8), named("Dropout", p=0.2), linear(8, 1)
+)
 LIVES: dict[str, dict[str, Any]] = {
     "linear-stack": layers(linear(3, 8), "ReLU", linear(8, 1)),
     "traced": BATCH_NORM,
@@ -610,11 +821,11 @@ LIVES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_runs_that_end_early_change_nothing_for_the_others(program: str, plan: MakePlan) -> None:
     optimizers = [
-        named("SGD", lr=grid(WILD, 0.01, 0.1), momentum=0.9),
+        named("SGD", lr=grid(WILDEST, 0.001, 0.01), momentum=0.9),
         named("Adam", lr=grid(0.001, 0.1, 0.3), betas=grid((0.9, 0.999), (0.5, 0.9))),
-        named("scratch.momentum", lr=grid(0.1, WILD, 0.01)),
+        named("scratch.momentum", lr=grid(0.003, WILDEST, 0.01)),
     ]
-    run = {"epochs": 10, "seeds": 3, "stop": {"loss_below": 0.8}}
+    run = {"epochs": 10, "seeds": 3, "stop": {"loss_below": 0.03}}
     cohort = Cohort(plan, data=REAL, model=LIVES[program], loss=MSE, optimizer=optimizers, run=run)
     outcomes = cohort.check(program).values()
     assert {o.status for o in outcomes} == {"done", "stopped", "diverged"}
@@ -624,9 +835,10 @@ def test_runs_that_end_early_change_nothing_for_the_others(program: str, plan: M
 def test_settings_leave_when_all_their_seeds_have_ended(
     program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    optimizers = named("SGD", lr=grid(0.001, 0.03, 0.1, 0.3))
-    run = {"epochs": 12, "seeds": 3, "stop": {"loss_below": 1.0}}
-    cohort = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run)
+    optimizers = named("SGD", lr=grid(0.001, 0.1, 0.15, 0.3))
+    run = {"epochs": 12, "seeds": 3, "stop": {"loss_below": 0.35}}
+    data = REAL | {"batch_size": 8}
+    cohort = Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run=run)
     widths = []
     leave_out = Training.leave_out_ended
 
@@ -638,7 +850,7 @@ def test_settings_leave_when_all_their_seeds_have_ended(
     [grid_] = cohort.grids
     ends = {run: outcome.steps for run, outcome in cohort.together(program).items()}
     columns = list(zip(*[[ends[run.id] for run in group] for group in grid_.runs], strict=True))
-    assert widths == [(step, sum(max(column) > step for column in columns)) for step, _ in widths[:-1]] + widths[-1:]
+    assert widths[:-1] == [(step, sum(max(column) > step for column in columns)) for step, _ in widths[:-1]]
     assert len({width for _, width in widths}) > 2
     assert any(min(column) < step <= max(column) for step, _ in widths for column in columns)
 
@@ -650,7 +862,6 @@ DIGITS = named("digits", batch_size=64, valid=0.2)
 DIGITS_MLP = layers(linear(64, 32), "Tanh", linear(32, 10))
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -662,11 +873,11 @@ DIGITS_MLP = layers(linear(64, 32), "Tanh", linear(32, 10))
     ids=lambda optimizer: " ".join(optimizer),
 )
 def test_single_precision_differs_no_more_than_by_the_order_of_a_sum(
-    optimizer: dict[str, Any], program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+    optimizer: dict[str, Any], plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = {"steps": 50, "dtype": "float32", "seeds": 2}
     cohort = Cohort(plan, data=DIGITS, model=DIGITS_MLP, optimizer=optimizer, run=run)
-    expected, found = cohort.alone(), cohort.together(program)
+    expected, found = cohort.alone(), [cohort.together(program) for program in PROGRAMS]
     monkeypatch.setattr(alone, "batches", shuffled)
     control = cohort.alone()
 
@@ -674,9 +885,8 @@ def test_single_precision_differs_no_more_than_by_the_order_of_a_sum(
         curves = [(one[run].history["loss"].values, o.history["loss"].values) for run, o in expected.items()]
         return max(float(np.abs(a / b - 1).max()) for a, b in curves)
 
-    print(apart(found), apart(control), apart(found) / apart(control))
     assert apart(control) > 0
-    assert apart(found) < 20 * apart(control)
+    assert max(map(apart, found)) < 20 * apart(control)
 
 
 def shuffled(inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -685,3 +895,45 @@ def shuffled(inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int)
     for x, y in batches(inputs, targets, batch_size, seed):
         order = torch.randperm(len(x), generator=generator)
         yield x[order], y[order]
+
+
+# --- memory, devices, and cohorts that were interrupted
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_evaluation_in_chunks_is_the_same(program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "EVALUATION_NUMBERS", 1)
+    optimizers = [SGD, named("Adam", lr=grid(0.01, 0.03))]
+    data, model, _ = MODELS["BatchNorm1d"] if program == "traced" else MODELS["ReLU"]
+    run = {"epochs": 2, "seeds": 2, "metrics": ["accuracy"]}
+    Cohort(plan, data=data, model=model, optimizer=optimizers, run=run).check(program)
+
+
+def test_data_too_large_to_be_put_in_order_at_once_is_seen_in_the_same_order(
+    plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = Cohort(plan, data=DATA | {"batch_size": 5}, run={"epochs": 3, "seeds": 3})
+    expected = cohort.alone()
+    monkeypatch.setattr(feed, "GATHER_AT_ONCE", 0)
+    for run, outcome in cohort.together("linear-stack").items():
+        same(outcome, expected[run])
+
+
+@pytest.mark.parametrize("batch_size", [8, "full"])
+def test_what_an_interrupted_cohort_lacks_is_trained_as_alone(batch_size: Any, plan: MakePlan) -> None:
+    optimizers = [named("Adam", lr=grid(0.003, 0.01, 0.03)), SGD]
+    data, run = DATA | {"batch_size": batch_size}, {"epochs": 3, "seeds": 4}
+    cohort = Cohort(plan, data=data, optimizer=optimizers, run=run)
+    cohort.runs = [run for i, run in enumerate(cohort.runs) if i not in (0, 1, 2, 3, 5, 6, 10, 17)]
+    cohort.check("linear-stack")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("name", ["Tanh", "Conv2d", "LayerNorm", "BatchNorm1d"])
+def test_runs_train_together_on_a_gpu_as_alone(name: str, plan: MakePlan) -> None:
+    data, model, _ = MODELS[name]
+    run = {"epochs": 4, "seeds": 2, "metrics": ["accuracy"]}
+    cohort = Cohort(plan, data=data, model=model, optimizer=EVERY_RULE, run=run)
+    cohort.work = make_workload(REGISTRY, cohort.runs[0], torch.device("cuda"))
+    for program in cohort.programs:
+        assert {outcome.status for outcome in cohort.check(program).values()} == {"done"}

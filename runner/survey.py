@@ -1,0 +1,34 @@
+"""Looks ahead: how the cohorts of a plan would be trained, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from xprun.runner.engine import Piece, choose
+from xprun.runner.execute import Context, prepare_torch, workload_of
+from xprun.runner.plan import Cohort
+from xprun.runner.threads import threads_for
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is ahead of a cohort: its pieces, the steps of a run, and the seconds that all will take."""
+
+    cohort: Cohort
+    pieces: list[Piece]
+    steps: int
+    seconds: float
+
+
+def survey(cohort: Cohort, context: Context) -> Outlook:
+    """Return the outlook of a cohort, from a few steps of each way to train it.
+
+    Raises what a component raises when it is made or takes its first step.
+    """
+    prepare_torch()
+    work = workload_of(cohort, context)
+    torch.set_num_threads(threads_for(work, context.workers))
+    pieces = choose(work, cohort.runs)
+    seconds = sum(piece.seconds_per_step * work.schedule.steps for piece in pieces)
+    return Outlook(cohort, pieces, work.schedule.steps, seconds)

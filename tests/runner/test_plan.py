@@ -1,0 +1,66 @@
+"""The plan groups runs by program, says what is ahead, and workers give the same results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from xprun.runner.cli import main
+from xprun.runner.plan import Cohort
+
+from .conftest import MakePlan
+
+
+def test_a_cohort_shares_everything_but_optimizer_and_seed(plan: MakePlan, line_spec: str) -> None:
+    more = '[[optimizer]]\nname = "Adam"\nlr = { grid = [0.1, 0.2] }\n'
+    text = line_spec.replace("[optimizer]", "[[optimizer]]").replace("[run]", more + "[run]\nseeds = 2")
+    made = plan(text, "data.samples=[20, 30]")
+    cohorts = made.cohorts(leave_out=set())
+    assert [len(cohort.runs) for cohort in cohorts] == [6, 6]
+    assert len({cohort.program for cohort in cohorts}) == 2
+    first = {run.id for run in cohorts[0].runs}
+    assert [len(c.runs) for c in made.cohorts(leave_out=first)] == [6]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 100])
+def test_a_cohort_is_split_without_loss(plan: MakePlan, line_spec: str, parts: int) -> None:
+    runs = plan(line_spec, "optimizer.lr=[0.1, 0.2, 0.3]", "run.seeds=4").runs
+    split = Cohort(runs).split(parts)
+    assert sorted(run.id for part in split for run in part.runs) == sorted(run.id for run in runs)
+    assert len(split) == min(parts, 12)
+    if parts <= 3:
+        assert all(len({run.seed for run in part.runs}) == 4 for part in split)
+
+
+def test_worker_processes_give_the_same_tables(
+    line_spec: str, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from xprun.plugins import optimizer\n@optimizer('mine')\ndef mine(w, g, *, lr=0.1):\n    return w - lr * g\n",
+        encoding="utf-8",
+    )
+    spec = write(line_spec.replace("scratch.gd", "mine"))
+    common = [str(spec), "--plugin", "mine.py", "--set", "run.seeds=3", "--set", "optimizer.lr=[0.1, 0.2]", "-q"]
+    tables = []
+    for jobs in ("1", "2"):
+        result = CliRunner().invoke(main, [*common, "-j", jobs, "-o", jobs])
+        assert result.exit_code == 0, result.output
+        tables.append(pd.read_csv(tmp_path / jobs / "history.csv"))
+    pd.testing.assert_frame_equal(tables[0], tables[1], rtol=1e-6)
+
+
+def test_plan_tells_what_is_ahead(line_spec: str, write: Callable[[str], Path], tmp_path: Path) -> None:
+    more = '[[optimizer]]\nname = "LBFGS"\n'
+    text = line_spec.replace("[optimizer]", "[[optimizer]]").replace("[run]", more + "[run]\nseeds = 2")
+    arguments = [str(write(text)), "-o", str(tmp_path / "out"), "--set", "run.seeds=2"]
+    told = CliRunner().invoke(main, ["plan", *arguments]).stdout
+    assert "0 cached, 4 to run on cpu" in told
+    assert "2 runs together (linear-stack): a chain of Linear layers" in told or "2 runs alone: alone" in told
+    assert "2 runs alone: LBFGS is a class of its own, not an update rule" in told
+    assert not (tmp_path / "out").exists()
+    CliRunner().invoke(main, arguments)
+    assert "4 cached, 0 to run" in CliRunner().invoke(main, ["plan", *arguments]).stdout
