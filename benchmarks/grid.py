@@ -21,6 +21,7 @@ from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.memory import keep_freed_memory
 from xprun.runner.plan import Plan
 from xprun.runner.progress import Silent
+from xprun.runner.threads import AVAILABLE
 from xprun.runner.workload import make_workload
 
 
@@ -50,7 +51,7 @@ BARE_RUNS = 64
 def engine(plan: Plan, registry: object) -> float:
     """Return the seconds in which the engine trains all runs of a plan."""
     work = make_workload(registry, plan.runs[0], torch.device("cpu"))  # type: ignore[arg-type]
-    return w.seconds(lambda: list(train(work, plan.runs, Context("cpu", debug=True))))
+    return w.seconds(lambda: list(train(work, plan.runs, Context("cpu", debug=True, workers=AVAILABLE))))
 
 
 def job(plan: Plan, registry: object) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from xprun.runner.alone import make_lone_update
@@ -12,6 +12,7 @@ from xprun.runner.batches import batches
 from xprun.runner.families import can_join, program_key
 from xprun.runner.layout import Grid, make_grids
 from xprun.runner.stack import LinearStack
+from xprun.runner.threads import threads_for_lone_run, using_threads
 from xprun.runner.together import Program, Training
 from xprun.runner.traced import Traced
 from xprun.runner.workload import Workload
@@ -23,6 +24,7 @@ SIZES = (256, 64, 16)  # runs at once that are tried beside all of them
 TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
 LONG_STEP = 1e-3  # seconds
+WAKING_REPAYS = 1e-3  # seconds of a step below which a second thread is not tried
 STACKED = "a chain of Linear layers"
 
 
@@ -37,14 +39,25 @@ class Piece:
     program: str | None
     reason: str
     seconds_per_step: float
+    threads: int = 1
 
     @property
     def runs(self) -> list[Run]:
         return [run for _, _, run in self.grid.cells()]
 
 
-def choose(work: Workload, runs: list[Run]) -> list[Piece]:
-    """Return the pieces in which the runs of a cohort are trained fastest, by a short probe of each way."""
+def choose(work: Workload, runs: list[Run], threads: int = 1) -> list[Piece]:
+    """Return the pieces in which the runs of a cohort are trained fastest, by a short probe of each way.
+
+    `threads` is how many of them a piece may use.
+    """
+    lone_threads = threads_for_lone_run(work, threads)
+    with using_threads(lone_threads):
+        pieces = _choose(work, runs, threads)
+    return [piece if piece.program else replace(piece, threads=lone_threads) for piece in pieces]
+
+
+def _choose(work: Workload, runs: list[Run], threads: int) -> list[Piece]:
     wanted = runs[0].settings.engine
     pieces: list[Piece] = []
     joinable: list[Run] = []
@@ -56,7 +69,7 @@ def choose(work: Workload, runs: list[Run]) -> list[Piece]:
             joinable.append(run)
     if joinable:
         for grid in make_grids(joinable, program_key, full_batch=work.batch_size is None):
-            pieces += _pieces(work, grid, forced=wanted == "together")
+            pieces += _pieces(work, grid, threads, forced=wanted == "together")
     return pieces
 
 
@@ -70,7 +83,7 @@ def make_program(work: Workload, grid: Grid, name: str) -> Program:
     return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs)
 
 
-def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
+def _pieces(work: Workload, grid: Grid, threads: int, *, forced: bool) -> list[Piece]:
     """Return the pieces of one grid. A lone run needs no comparison: the stack is no slower, tracing never repays."""
     matched = LinearStack.of(work.make_model(0), work.loss)
     stacked = isinstance(matched, LinearStack)
@@ -79,12 +92,12 @@ def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
         return [Piece(grid, LinearStack.name if stacked else None, why, _time_alone(work, grid.runs[0][0]))]
     alone = None if forced else _time_alone(work, grid.runs[0][0])
     if stacked:
-        return _best_size(work, grid, LinearStack.name, STACKED, alone)
+        return _best_size(work, grid, LinearStack.name, STACKED, alone, threads)
     obstacle = _too_short_to_trace(work, grid, alone) if alone else ""
     if obstacle:
         return [_alone(_all(grid), f"{matched}; {obstacle}", alone)]
     try:
-        return _best_size(work, grid, Traced.name, str(matched), alone)
+        return _best_size(work, grid, Traced.name, str(matched), alone, threads)
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
         words = " ".join(str(error).split())[:120]
         return [_alone(_all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone)]
@@ -101,19 +114,30 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
     return f"all its steps take {total:.1f} s alone, too little to trace it" if total < repays else ""
 
 
-def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: float | None) -> list[Piece]:
+def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: float | None, threads: int) -> list[Piece]:
     """Return the grid cut into pieces of the size whose steps cost least a run, or alone when that costs less."""
     best_columns, best = 0, float("inf")
     for columns in _candidates(work, grid, program):
-        cost = _time_together(work, grid.keep(list(range(columns))), program) / (grid.groups * columns)
+        cost = _time_together(work, grid.first(columns), program) / (grid.groups * columns)
         if cost < 0.95 * best:  # of equals the larger
             best_columns, best = columns, cost
+    best, used = _with_threads(work, grid.first(best_columns), program, best, threads)
     if alone and alone < best:
         return [_alone(_all(grid), f"alone {alone * 1e6:.0f} us a step, together {best * 1e6:.0f}", alone)]
     cuts = range(0, grid.columns, best_columns)
     parts = [grid.keep(list(range(k, min(k + best_columns, grid.columns)))) for k in cuts]
     speedup = f"; alone {alone * 1e6:.0f} us a step, together {best * 1e6:.1f} a run" if alone else ""
-    return [Piece(part, program, why + speedup, best * len(part)) for part in parts]
+    return [Piece(part, program, why + speedup, best * len(part), used) for part in parts]
+
+
+def _with_threads(work: Workload, grid: Grid, program: str, single: float, threads: int) -> tuple[float, int]:
+    """Return the seconds a run of a step and the threads that give them: one, or all where they clearly help."""
+    if threads > 1 and single * len(grid) > WAKING_REPAYS:
+        with using_threads(threads):
+            several = _time_together(work, grid, program) / len(grid)
+        if several < 0.85 * single:
+            return several, threads
+    return single, 1
 
 
 def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:

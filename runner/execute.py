@@ -15,7 +15,7 @@ from xprun.runner.layout import Grid
 from xprun.runner.memory import keep_freed_memory
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
-from xprun.runner.threads import threads_for
+from xprun.runner.threads import share
 from xprun.runner.together import train_together
 from xprun.runner.workload import Workload, make_workload
 from xprun.specs import Run
@@ -42,7 +42,6 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     except Exception as error:
         yield [failure(run, error, context) for run in cohort.runs]
         return
-    torch.set_num_threads(threads_for(work, context.workers))
     yield from train(work, cohort.runs, context)
 
 
@@ -52,12 +51,12 @@ def prepare_torch() -> None:
     torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
 
 
-_latest: dict[tuple[str, Context], Workload] = {}
+_latest: dict[tuple[str, str, tuple[Path, ...]], Workload] = {}
 
 
 def workload_of(cohort: Cohort, context: Context) -> Workload:
     """Return the workload of a cohort; the latest one is kept, so that its data are not read twice in a row."""
-    key = cohort.program, context
+    key = cohort.program, context.device, context.plugins
     if key not in _latest:
         registry = open_registry(context.plugins)
         made = make_workload(registry, cohort.runs[0], torch.device(context.device))
@@ -69,12 +68,13 @@ def workload_of(cohort: Cohort, context: Context) -> Workload:
 def train(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of runs of one workload, trained in the pieces that the engine chooses."""
     try:
-        pieces = choose(work, runs)
+        pieces = choose(work, runs, share(context.workers))
     except Exception as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
         if context.debug:
             traceback.print_exception(error)
         pieces = [Piece(Grid([runs]), None, "", 0.0)]
     for piece in pieces:
+        torch.set_num_threads(piece.threads)
         yield from _together(work, piece, context) if piece.program else _alone(work, piece.runs, context)
 
 

@@ -34,6 +34,10 @@ class Grid:
             for k, run in enumerate(group):
                 yield s, k, run
 
+    def first(self, columns: int) -> Grid:
+        """Return the grid of the first so many columns."""
+        return self.keep(list(range(columns)))
+
     def keep(self, columns: list[int]) -> Grid:
         """Return the grid of only these columns."""
         return Grid([[group[k] for k in columns] for group in self.runs])

@@ -52,7 +52,8 @@ def _describe(number: int, outlook: Outlook) -> list[str]:
     for (program, reason), pieces in told.items():
         runs = sum(len(piece.grid) for piece in pieces)
         parts = f" in {len(pieces)} parts" if program and len(pieces) > 1 else ""
-        way = f"together{parts} ({program})" if program else "alone"
+        threads = f", {pieces[0].threads} threads" if pieces[0].threads > 1 else ""
+        way = f"together{parts} ({program}{threads})" if program else "alone"
         lines.append(f"  {runs:,} {plural('run', runs)} {way}: {reason}")
     return lines
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from xprun.runner.engine import Piece, choose
 from xprun.runner.execute import Context, prepare_torch, workload_of
 from xprun.runner.plan import Cohort
-from xprun.runner.threads import threads_for
+from xprun.runner.threads import share
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,6 @@ def survey(cohort: Cohort, context: Context) -> Outlook:
     """
     prepare_torch()
     work = workload_of(cohort, context)
-    torch.set_num_threads(threads_for(work, context.workers))
-    pieces = choose(work, cohort.runs)
+    pieces = choose(work, cohort.runs, share(context.workers))
     seconds = sum(piece.seconds_per_step * work.schedule.steps for piece in pieces)
     return Outlook(cohort, pieces, work.schedule.steps, seconds)

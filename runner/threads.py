@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from xprun.runner.workload import Workload
 
@@ -9,8 +12,24 @@ SMALL = 10_000_000  # parameters times rows of a batch: about the multiplication
 AVAILABLE = torch.get_num_threads()
 
 
-def threads_for(work: Workload, workers: int = 1) -> int:
-    """Return 1 for a small program, and a worker's share of torch's threads for a large one."""
+def share(workers: int) -> int:
+    """Return how many threads each of so many processes may use."""
+    return max(1, AVAILABLE // workers)
+
+
+def threads_for_lone_run(work: Workload, most: int) -> int:
+    """Return 1 for a small program, and `most` for a large one."""
     parameters = sum(p.numel() for p in work.make_model(0).parameters())
     rows = work.batch_size or len(work.train)
-    return 1 if parameters * rows < SMALL else max(1, AVAILABLE // workers)
+    return 1 if parameters * rows < SMALL else most
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

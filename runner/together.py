@@ -19,7 +19,7 @@ from xprun.runner.outcome import Outcome, Status
 from xprun.runner.traced import over_runs
 from xprun.runner.workload import Workload
 
-EVALUATION_NUMBERS = 2**19  # numbers that one chunk of an evaluation works on; more do not fit a cache
+EVALUATION_NUMBERS = 2**21  # numbers that one chunk of an evaluation works on; more do not fit a cache
 
 
 class Program(Protocol):

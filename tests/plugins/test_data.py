@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from xprun.plugins.datasets.digits import digits
 from xprun.plugins.datasets.line import line
 from xprun.plugins.datasets.linear import linear
@@ -15,6 +16,9 @@ def test_digits() -> None:
     assert (table.inputs.shape, table.targets.shape) == ((1797, 64), (1797,))
     assert (table.inputs.min(), table.inputs.max()) == (0, 1)
     assert table.targets.unique().tolist() == list(range(10))
+    bunch = load_digits()
+    assert table.inputs.double().numpy() * 16 == pytest.approx(bunch.data)
+    assert table.targets.tolist() == bunch.target.tolist()
     assert digits(flat=False).inputs.shape == (1797, 1, 8, 8)
 
 
