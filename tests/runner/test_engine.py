@@ -47,7 +47,7 @@ def ways(pieces: list[Piece]) -> dict[str, tuple[str | None, str]]:
 
 def check(cohort: Cohort) -> dict[str, Outcome]:
     """See that the engine's outcomes are those of the ordinary loop, each run once; return them."""
-    found = list(train(cohort.work, cohort.runs, CONTEXT))
+    found = [o for part in train(cohort.work, cohort.runs, CONTEXT) for o in part]
     assert sorted(outcome.run for outcome in found) == sorted(run.id for run in cohort.runs)
     expected = cohort.alone()
     for outcome in found:
@@ -183,7 +183,7 @@ def test_a_rule_that_breaks_lets_the_other_families_finish(plan: MakePlan) -> No
         return w - lr * g
 
     cohort = Cohort(plan, optimizer=[SGD, named("breaking"), RATES], run={"steps": 24, "seeds": 2})
-    outcomes = {outcome.run: outcome for outcome in execute(PlannedCohort(cohort.runs), CONTEXT)}
+    outcomes = {outcome.run: outcome for part in execute(PlannedCohort(cohort.runs), CONTEXT) for outcome in part}
     expected = Cohort(plan, optimizer=[SGD, RATES], run={"steps": 24, "seeds": 2}).alone()
     assert len(outcomes) == 14
     for run in cohort.runs:
@@ -199,7 +199,7 @@ def test_a_rule_that_breaks_at_once_lets_the_other_families_finish(plan: MakePla
         return w - lr * g.no_such_thing  # type: ignore[no-any-return, attr-defined]
 
     cohort = Cohort(plan, optimizer=[SGD, named("broken"), RATES], run={"epochs": 2, "seeds": 2})
-    outcomes = list(train(cohort.work, cohort.runs, CONTEXT))
+    outcomes = [o for part in train(cohort.work, cohort.runs, CONTEXT) for o in part]
     assert sorted(outcome.status for outcome in outcomes) == ["done"] * 12 + ["failed"] * 2
 
 
@@ -314,6 +314,12 @@ def tied() -> nn.Module:
     return module
 
 
+def partly_frozen() -> nn.Module:
+    module = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3))
+    module[0].requires_grad_(False)
+    return module
+
+
 class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -336,6 +342,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "a shared layer": shared_layer,
     "a hook": with_hook,
     "tied weights": tied,
+    "frozen parameters": partly_frozen,
     "LSTM": Recurrent,
     "AlphaDropout": lambda: nn.Sequential(nn.Linear(3, 4), nn.AlphaDropout(0.3), nn.Linear(4, 3)),
     "RReLU": lambda: nn.Sequential(nn.Linear(3, 4), nn.RReLU(), nn.Linear(4, 3)),
