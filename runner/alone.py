@@ -101,8 +101,10 @@ def _finish(outcome: Outcome, module: nn.Module) -> None:
     named = [(name, p.detach()) for name, p in module.named_parameters()]
     if not all(bool(p.isfinite().all()) for _, p in named):
         outcome.status, outcome.reason = "diverged", f"parameters are not finite after step {outcome.steps}"
-    elif sum(p.numel() for _, p in named) <= REPORTED_PARAMETERS:
-        outcome.parameters = {key: value for name, p in named for key, value in numbers(name, p)}
+        return
+    trained = [(name, p.detach()) for name, p in module.named_parameters() if p.requires_grad]
+    if sum(p.numel() for _, p in trained) <= REPORTED_PARAMETERS:
+        outcome.parameters = {key: value for name, p in trained for key, value in numbers(name, p)}
 
 
 def numbers(name: str, parameter: Tensor) -> list[tuple[str, float]]:

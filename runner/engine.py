@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 from xprun.runner.alone import make_lone_update
 from xprun.runner.batches import batches
 from xprun.runner.families import can_join, program_key
@@ -14,8 +15,8 @@ from xprun.runner.layout import Grid, make_grids
 from xprun.runner.stack import LinearStack
 from xprun.runner.threads import threads_for_lone_run, using_threads
 from xprun.runner.together import Program, Training
-from xprun.runner.traced import Traced
-from xprun.runner.workload import Workload
+from xprun.runner.traced import Traced, draws_at_random
+from xprun.runner.workload import Workload, seed_torch
 from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one piece may take in a step
@@ -24,6 +25,7 @@ SIZES = (256, 64, 16)  # runs at once that are tried beside all of them
 TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
 LONG_STEP = 1e-3  # seconds
+AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
 WAKING_REPAYS = 1e-3  # seconds of a step below which a second thread is not tried
 STACKED = "a chain of Linear layers"
 
@@ -44,6 +46,14 @@ class Piece:
     @property
     def runs(self) -> list[Run]:
         return [run for _, _, run in self.grid.cells()]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a probe found: the seconds of a step, and the losses [steps] of one run, by which ways can be compared."""
+
+    seconds: float
+    losses: Tensor
 
 
 def choose(work: Workload, runs: list[Run], threads: int = 1) -> list[Piece]:
@@ -68,16 +78,22 @@ def _choose(work: Workload, runs: list[Run], threads: int) -> list[Piece]:
         else:
             joinable.append(run)
     if joinable:
-        for grid in make_grids(joinable, program_key, full_batch=work.batch_size is None):
+        for grid in grids_of(work, joinable):
             pieces += _pieces(work, grid, threads, forced=wanted == "together")
     return pieces
+
+
+def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:
+    """Return the runs as grids: one group where all see the same rows and draw nothing, else one for each seed."""
+    one_group = work.batch_size is None and not draws_at_random(work.make_model(0))
+    return make_grids(runs, program_key, one_group=one_group)
 
 
 def make_program(work: Workload, grid: Grid, name: str) -> Program:
     """Return a fresh program for the runs of a grid."""
     module = work.make_model(grid.runs[0][0].seed)
     if name == LinearStack.name:
-        stack = LinearStack.of(module, work.loss)
+        stack = LinearStack.of(module, work.loss, work.train.targets)
         assert isinstance(stack, LinearStack)
         return stack
     return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs)
@@ -85,22 +101,22 @@ def make_program(work: Workload, grid: Grid, name: str) -> Program:
 
 def _pieces(work: Workload, grid: Grid, threads: int, *, forced: bool) -> list[Piece]:
     """Return the pieces of one grid. A lone run needs no comparison: the stack is no slower, tracing never repays."""
-    matched = LinearStack.of(work.make_model(0), work.loss)
+    matched = LinearStack.of(work.make_model(0), work.loss, work.train.targets)
     stacked = isinstance(matched, LinearStack)
+    alone = _time_alone(work, grid.runs[0][0])
     if len(grid) == 1 and not forced:
         why = STACKED if stacked else f"a lone run, and {matched}"
-        return [Piece(grid, LinearStack.name if stacked else None, why, _time_alone(work, grid.runs[0][0]))]
-    alone = None if forced else _time_alone(work, grid.runs[0][0])
+        return [Piece(grid, LinearStack.name if stacked else None, why, alone.seconds)]
     if stacked:
-        return _best_size(work, grid, LinearStack.name, STACKED, alone, threads)
-    obstacle = _too_short_to_trace(work, grid, alone) if alone else ""
+        return _best_size(work, grid, LinearStack.name, STACKED, alone, threads, forced=forced)
+    obstacle = "" if forced else _too_short_to_trace(work, grid, alone.seconds)
     if obstacle:
-        return [_alone(_all(grid), f"{matched}; {obstacle}", alone)]
+        return [_alone(_all(grid), f"{matched}; {obstacle}", alone.seconds)]
     try:
-        return _best_size(work, grid, Traced.name, str(matched), alone, threads)
+        return _best_size(work, grid, Traced.name, str(matched), alone, threads, forced=forced)
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
         words = " ".join(str(error).split())[:120]
-        return [_alone(_all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone)]
+        return [_alone(_all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
 
 
 def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
@@ -114,27 +130,32 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
     return f"all its steps take {total:.1f} s alone, too little to trace it" if total < repays else ""
 
 
-def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: float | None, threads: int) -> list[Piece]:
+def _best_size(
+    work: Workload, grid: Grid, program: str, why: str, alone: Timed, threads: int, *, forced: bool
+) -> list[Piece]:
     """Return the grid cut into pieces of the size whose steps cost least a run, or alone when that costs less."""
     best_columns, best = 0, float("inf")
     for columns in _candidates(work, grid, program):
-        cost = _time_together(work, grid.first(columns), program) / (grid.groups * columns)
+        together = _time_together(work, grid.first(columns), program)
+        if not torch.allclose(together.losses, alone.losses, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True):
+            return [_alone(_all(grid), "its losses would not be those of the ordinary loop", alone.seconds)]
+        cost = together.seconds / (grid.groups * columns)
         if cost < 0.95 * best:  # of equals the larger
             best_columns, best = columns, cost
     best, used = _with_threads(work, grid.first(best_columns), program, best, threads)
-    if alone and alone < best:
-        return [_alone(_all(grid), f"alone {alone * 1e6:.0f} us a step, together {best * 1e6:.0f}", alone)]
+    times = f"alone {alone.seconds * 1e6:.0f} us a step, together {best * 1e6:.1f} a run"
+    if alone.seconds < best and not forced:
+        return [_alone(_all(grid), times, alone.seconds)]
     cuts = range(0, grid.columns, best_columns)
     parts = [grid.keep(list(range(k, min(k + best_columns, grid.columns)))) for k in cuts]
-    speedup = f"; alone {alone * 1e6:.0f} us a step, together {best * 1e6:.1f} a run" if alone else ""
-    return [Piece(part, program, why + speedup, best * len(part), used) for part in parts]
+    return [Piece(part, program, f"{why}; {times}", best * len(part), used) for part in parts]
 
 
 def _with_threads(work: Workload, grid: Grid, program: str, single: float, threads: int) -> tuple[float, int]:
     """Return the seconds a run of a step and the threads that give them: one, or all where they clearly help."""
     if threads > 1 and single * len(grid) > WAKING_REPAYS:
         with using_threads(threads):
-            several = _time_together(work, grid, program) / len(grid)
+            several = _time_together(work, grid, program).seconds / len(grid)
         if several < 0.85 * single:
             return several, threads
     return single, 1
@@ -154,37 +175,38 @@ def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
         yield from (size // grid.groups for size in SIZES if 0 < size // grid.groups < most)
 
 
-def _time_together(work: Workload, grid: Grid, program: str) -> float:
-    """Return the seconds of one step of a grid."""
+def _time_together(work: Workload, grid: Grid, program: str) -> Timed:
+    """Return the seconds of one step of a grid, and the losses of its first run."""
     training = Training(work, make_program(work, grid, program), grid)
-    return _seconds(lambda: training.advance(training.steps + 1), work)
+    return _timed(lambda: training.advance(training.steps + 1)[0, 0, 0], work)
 
 
-def _time_alone(work: Workload, run: Run) -> float:
-    """Return the seconds of one step of a lone run."""
-    module = work.make_model(run.seed)
-    update = make_lone_update(work, run, module)
-    feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
-
-    def step() -> None:
-        x, y = next(feed)
-        update.step(lambda: work.loss(module(x), y), len(x))
-
+def _time_alone(work: Workload, run: Run) -> Timed:
+    """Return the seconds of one step of a lone run, and its losses."""
     with torch.random.fork_rng(devices=[]):
-        return _seconds(step, work)
+        seed_torch(run.seed, work.device)
+        module = work.make_model(run.seed)
+        module.train()
+        update = make_lone_update(work, run, module)
+        feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
+
+        def step() -> Tensor:
+            x, y = next(feed)
+            return update.step(lambda: work.loss(module(x), y), len(x))
+
+        return _timed(step, work)
 
 
-def _seconds(step: Callable[[], object], work: Workload) -> float:
-    """Return the shortest time of a few steps; the first pays for memory that the others find."""
-
-    def once() -> float:
+def _timed(step: Callable[[], Tensor], work: Workload) -> Timed:
+    """Return the shortest time of a few steps, of which the first pay for memory that the others find."""
+    seconds, losses = [], []
+    for _ in range(PROBE_STEPS):
         start = time.perf_counter()
-        step()
+        losses.append(step())
         if work.device.type == "cuda":
             torch.cuda.synchronize(work.device)
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(PROBE_STEPS))
+        seconds.append(time.perf_counter() - start)
+    return Timed(min(seconds), torch.stack(losses).double().cpu())
 
 
 def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> Piece:

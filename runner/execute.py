@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,8 +71,7 @@ def train(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Ou
     try:
         pieces = choose(work, runs, share(context.workers))
     except Exception as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
-        if context.debug:
-            traceback.print_exception(error)
+        _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
         pieces = [Piece(Grid([runs]), None, "", 0.0)]
     for piece in pieces:
         torch.set_num_threads(piece.threads)
@@ -84,8 +84,7 @@ def _together(work: Workload, piece: Piece, context: Context) -> Iterator[list[O
     try:
         outcomes = train_together(work, make_program(work, piece.grid, piece.program), piece.grid)
     except Exception as error:
-        if context.debug:
-            traceback.print_exception(error)
+        _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
         yield from _alone(work, piece.runs, context)
         return
     yield outcomes
@@ -97,6 +96,13 @@ def _alone(work: Workload, runs: list[Run], context: Context) -> Iterator[list[O
             yield [train_alone(work, run)]
         except Exception as error:
             yield [failure(run, error, context)]
+
+
+def _note(what: str, error: Exception, context: Context) -> None:
+    """Say on stderr what was done otherwise than planned; nobody should have to guess why a grid is slow."""
+    print(f"note: {what}: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
+    if context.debug:
+        traceback.print_exception(error)
 
 
 def failure(run: Run, error: Exception, context: Context) -> Outcome:

@@ -14,7 +14,7 @@ from torch.func import vmap
 from xprun.plugins.registry import Registry
 from xprun.runner.build import own_settings
 from xprun.runner.layout import Grid
-from xprun.runner.rules import Rule, read_rule
+from xprun.runner.rules import Rule, own_memory, read_rule
 from xprun.specs import Run
 
 VIEWS = Any  # a program's function from [..., P] to named views [..., *shape]
@@ -41,7 +41,8 @@ class Family:
         """Return the new parameters [S, n, P] of the family's columns, and move its states on."""
         w, g = flat[:, self.start : self.stop], gradient[:, self.start : self.stop]
         if self.rule.elementwise:
-            new, self.states = self.rule.update(w, g, self.states, t, n, self._columns)
+            new, states = self.rule.update(w, g, self.states, t, n, self._columns)
+            self.states = own_memory(states, w, g)
             return new
         return self._update_by_parameter(w, g, t, n, views)
 

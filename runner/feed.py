@@ -13,10 +13,10 @@ from xprun.runner.layout import Batch
 def grouped_batches(prepared: Batch, batch_size: int | None, seeds: list[int]) -> Iterator[Batch]:
     """Yield batches [S, B, ...] of prepared rows [N, ...], the s-th group in the order that `seeds[s]` gives.
 
-    Each group sees what `batches` yields for its seed. A full batch (`batch_size` None) is one group: [1, N, ...].
+    Each group sees what `batches` yields for its seed: of a full batch (`batch_size` None) all the same rows.
     """
     if batch_size is None:
-        whole = tuple(part.unsqueeze(0) for part in prepared)
+        whole = tuple(part.expand(len(seeds), *part.shape) for part in prepared)
         while True:
             yield whole
     rows = len(prepared[0])

@@ -43,16 +43,16 @@ class Grid:
         return Grid([[group[k] for k in columns] for group in self.runs])
 
 
-def make_grids(runs: list[Run], family: Callable[[Run], str], *, full_batch: bool) -> list[Grid]:
+def make_grids(runs: list[Run], family: Callable[[Run], str], *, one_group: bool) -> list[Grid]:
     """Return the runs as grids, in which the runs of one `family` lie side by side.
 
-    A full batch is the same for every seed, so all runs are one group. Otherwise settings that were trained with
-    the same seeds form a grid; where an earlier call has left holes there are several.
+    Where a step is the same for every seed (`one_group`), all runs are one group. Otherwise settings that are
+    trained with the same seeds form a grid; where an earlier call has left holes there are several.
     """
     by_setting: dict[str, dict[int, Run]] = {}
     for run in sorted(runs, key=family):
         by_setting.setdefault(run.choices["optimizer"].identity, {})[run.seed] = run
-    if full_batch:
+    if one_group:
         return [Grid([[run for seeds in by_setting.values() for run in seeds.values()]])]
     by_seeds: dict[tuple[int, ...], list[dict[int, Run]]] = {}
     for seeds in by_setting.values():

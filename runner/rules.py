@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -44,6 +47,12 @@ class Rule:
         return result, ()
 
 
+def own_memory(states: tuple[Tensor, ...], *others: Tensor) -> tuple[Tensor, ...]:
+    """Return the states, copied where a rule hands back a parameter or gradient, whose memory is used again."""
+    taken = {other.data_ptr() for other in others}
+    return tuple(state.clone() if state.data_ptr() in taken else state for state in states)
+
+
 @cache
 def read_rule(function: Callable[..., Any]) -> Rule:
     """Return the rule that a function is.
@@ -80,7 +89,12 @@ class _Watch(TorchFunctionMode):
 
 
 def _is_elementwise(rule: Rule) -> bool:
-    """Whether the rule, with some settings, does pointwise operations only and asks for no shape."""
+    """Whether the rule does pointwise operations only and asks for no shape.
+
+    It is watched with some settings, and its code is searched for what it may do with others.
+    """
+    if not _names_only_pointwise(rule.function):
+        return False
     settings = {name: s.example for name, s in read_settings(rule.function).items()}
     w, g = torch.linspace(-1, 1, 6).view(2, 3), torch.linspace(0.5, 1, 6).view(2, 3)
     states = tuple(torch.zeros(2, 3) for _ in rule.states)
@@ -91,3 +105,27 @@ def _is_elementwise(rule: Rule) -> bool:
     except Exception:
         return False  # it cannot be told with these settings; the safe way is always open
     return bool(watch.pointwise)
+
+
+# What a pointwise rule may name beside POINTWISE: numbers, types of tensors, and questions about them.
+HARMLESS = {"torch", "math", "bool", "int", "float", "isinstance", "to", "double", "float64", "dtype", "device", "type"}
+NOT_POINTWISE = {"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "GET_ITER", "FOR_ITER"}
+
+
+def _names_only_pointwise(function: Callable[..., Any]) -> bool:
+    """Whether the code of a function, and of the functions it calls, can do nothing but pointwise operations."""
+    code = getattr(function, "__code__", None)
+    if code is None or getattr(function, "__wrapped__", None):
+        return False
+    if any(_is_suspect(instruction) for instruction in dis.get_instructions(code)):
+        return False
+    known = {**vars(builtins), **getattr(function, "__globals__", {})}
+    others = [name for name in code.co_names if name not in POINTWISE | HARMLESS]
+    called = [known.get(name) for name in others]
+    return all(inspect.isfunction(other) and _names_only_pointwise(other) for other in called)
+
+
+def _is_suspect(instruction: dis.Instruction) -> bool:
+    """Whether an instruction looks into a tensor, or multiplies matrices, or is a function defined inside."""
+    matrix = instruction.opname.startswith("BINARY_OP") and instruction.argrepr.startswith("@")
+    return matrix or instruction.opname in NOT_POINTWISE or instruction.opname == "MAKE_FUNCTION"

@@ -69,14 +69,16 @@ class LinearStack:
         self._scratch: dict[Any, Tensor] = {}
 
     @classmethod
-    def of(cls, module: nn.Module, loss: Any) -> LinearStack | str:
-        """Return the program, or why the model or the loss is none for it."""
+    def of(cls, module: nn.Module, loss: Any, targets: Tensor) -> LinearStack | str:
+        """Return the program, or why the model, the loss or the targets [N, ...] are none for it."""
         layers = _read_layers(module)
         if isinstance(layers, str):
             return layers
         matched = stack_loss(loss)
         if matched is None:
             return f"the loss {type(loss).__name__} is not one of the stack's"
+        if not matched.fits(targets, layers[-1].outputs):
+            return "its targets have not the shape of its outputs"
         return cls(layers, matched)
 
     def begin(self, modules: list[list[nn.Module]]) -> Tensor:
@@ -201,6 +203,8 @@ class LinearStack:
 
 def _read_layers(module: nn.Module) -> list[Layer] | str:
     """Return the chain of Linear layers that a module is, or why it is none."""
+    if any(_has_hooks(part) for part in module.modules()):
+        return "a module has hooks"
     if type(module) is LinearRegression:
         return [Layer("w", "b", 1, module.w.numel(), 0, None)]
     found: list[Layer] = []
@@ -226,10 +230,15 @@ def _read_layers(module: nn.Module) -> list[Layer] | str:
     return found
 
 
+def _has_hooks(module: nn.Module) -> bool:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, kind) for kind in kinds) or nn.utils.parametrize.is_parametrized(module)
+
+
 def _parts(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested Sequentials with the prefix of their parameters' names."""
     if type(module) is nn.Sequential:
-        for name, part in module.named_children():
+        for name, part in module._modules.items():  # named_children leaves out a module that is there twice
             yield from _parts(part, f"{prefix}{name}.")
     else:
         yield prefix, module

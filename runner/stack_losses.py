@@ -13,6 +13,9 @@ from xprun.runner.layout import Batch
 class StackLoss(Protocol):
     """A mean over rows and outputs, as `torch.nn` computes it for one run."""
 
+    def fits(self, targets: Tensor, outputs: int) -> bool:
+        """Whether targets [N, ...] are what the loss takes beside so many outputs."""
+
     def prepare(self, targets: Tensor, outputs: int, dtype: torch.dtype) -> Batch:
         """Return what is gathered for the rows of a batch, each [N, ...]."""
 
@@ -25,6 +28,10 @@ class StackLoss(Protocol):
 
 class CrossEntropy:
     """-log softmax(z) at the target class, for integer targets [N]."""
+
+    def fits(self, targets: Tensor, outputs: int) -> bool:
+        whole = targets.dim() == 1 and targets.dtype == torch.int64
+        return whole and int(targets.min()) >= 0 and int(targets.max()) < outputs
 
     def prepare(self, targets: Tensor, outputs: int, dtype: torch.dtype) -> Batch:
         one_hot = nn.functional.one_hot(targets, outputs).to(dtype)
@@ -49,6 +56,9 @@ class Elementwise:
 
     def __init__(self, of_difference: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor]) -> None:
         self.of_difference, self.slope = of_difference, slope
+
+    def fits(self, targets: Tensor, outputs: int) -> bool:
+        return targets.shape[1:] == (outputs,) and targets.is_floating_point()
 
     def prepare(self, targets: Tensor, outputs: int, dtype: torch.dtype) -> Batch:
         return (targets.reshape(len(targets), -1),)

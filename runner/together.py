@@ -76,6 +76,7 @@ class Training:
         self.columns = np.arange(grid.columns)
         self.open = np.ones((grid.groups, grid.columns), dtype=bool)
         self.ended: dict[tuple[int, int], Outcome] = {}
+        self.measured_until: dict[tuple[int, int], int] = {}
         self.curves: dict[str, Curves] = {}
 
     def advance(self, end: int) -> Tensor:
@@ -110,7 +111,7 @@ class Training:
             wrong = int(np.flatnonzero(~np.isfinite(values[:, s, i]))[0])
             step, loss = int(steps[wrong]), float(values[wrong, s, i])
             self._curves("loss").add_last(s, self.columns[i], step, loss)
-            self._close(s, self.columns[i], "diverged", f"the loss is {loss} at step {step}", step)
+            self._close(s, self.columns[i], "diverged", f"the loss is {loss} at step {step}", step, measured=False)
         if self.work.schedule.loss_below is not None:
             self._stop(here & finite, values[-1])
 
@@ -170,15 +171,18 @@ class Training:
     def outcomes(self, seconds: float) -> list[Outcome]:
         """Return the outcomes of all runs with their histories; `seconds` is each one's share of the time."""
         for (s, k), outcome in self.ended.items():
-            found = {metric: curves.series(s, k, outcome.steps) for metric, curves in self.curves.items()}
+            until = dict.fromkeys(self.curves, self.measured_until[s, k]) | {"loss": outcome.steps}
+            found = {metric: curves.series(s, k, until[metric]) for metric, curves in self.curves.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}
             outcome.seconds, outcome.together = seconds, len(self.grid)
         return [self.ended[s, k] for s, k, _ in self.grid.cells()]
 
-    def _close(self, s: int, k: int, status: Status, reason: str, steps: int) -> Outcome:
+    def _close(self, s: int, k: int, status: Status, reason: str, steps: int, *, measured: bool = True) -> Outcome:
+        """End a run after so many steps; `measured` tells whether an evaluation after the last of them counts."""
         outcome = Outcome(self.grid.runs[s][k].id, status, reason, steps, self.work.schedule.epoch_of(steps))
         self.open[s, k] = False
         self.ended[int(s), int(k)] = outcome
+        self.measured_until[int(s), int(k)] = steps if measured else steps - 1
         return outcome
 
     def _curves(self, metric: str) -> Curves:

@@ -16,6 +16,10 @@ NO_OPS = {torch.ops.aten.detach.default, torch.ops.aten.alias.default}
 VIEWS = {torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default, torch.ops.aten.expand.default}
 
 
+class CannotBatchError(Exception):
+    """The model does something that has no batched form here."""
+
+
 class MaskedDropout(nn.Module):
     """Dropout whose mask is handed in, drawn from a run's own generator."""
 
@@ -25,18 +29,22 @@ class MaskedDropout(nn.Module):
         super().__init__()
         self.p, self.trailing = p, trailing
         self.shape: tuple[int, ...] = ()
+        self.uses = 0
         self.register_buffer("mask", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
+        if not self.shape and not x.is_contiguous():
+            raise CannotBatchError("a dropout layer gets a transposed tensor, for which a lone run draws otherwise")
+        self.uses += 1
         self.shape = (*x.shape[: x.dim() - self.trailing], *(1 for _ in range(self.trailing)))
         return x * self.mask
 
     def draw(self, rows: int, generator: torch.Generator, like: Tensor) -> Tensor:
-        """Return a mask for a batch, drawn as `torch.nn.functional.dropout` draws it."""
-        noise = torch.empty((rows, *self.shape[1:]), dtype=like.dtype, device=like.device)
-        return noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
+        """Return a mask for a batch, drawn as `torch.nn.functional.dropout` draws it: not at all for p = 0 and 1."""
+        noise = torch.full((rows, *self.shape[1:]), 1 - self.p, dtype=like.dtype, device=like.device)
+        return noise if self.p in (0, 1) else noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
 
 
 class Traced:
@@ -57,6 +65,8 @@ class Traced:
         self.state: dict[str, Tensor] = {}
         self._programs: dict[Any, Any] = {}
         self._numbers = _numbers_of_a_row(self.module, inputs)
+        if any(layer.uses != 1 for layer in self.masked.values()):
+            raise CannotBatchError("a dropout layer is not used exactly once in a step")
 
     def begin(self, modules: list[list[nn.Module]]) -> Tensor:
         """Return the stacked parameters [S, K, P] of freshly made modules [S][K], and stack their other tensors."""
@@ -86,7 +96,7 @@ class Traced:
         program = self._program(flat, x, y)
         gradients, found = program(self.views(flat), self.state, self._draw(x), x, y)
         losses.copy_(found)
-        torch.cat([g.flatten(2) for g in gradients.values()], 2, out=gradient)
+        torch.cat([g.reshape(*flat.shape[:2], -1) for g in gradients.values()], 2, out=gradient)
 
     def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor:
         """Return the outputs [S, k, N, ...] of the runs in these columns, [S, k, P], for rows [N, ...]."""
@@ -219,3 +229,8 @@ def over_runs(measure: Callable[[Tensor, Tensor], Tensor], predictions: Tensor, 
     except RuntimeError:
         result = torch.stack([torch.as_tensor(measure(prediction, targets)) for prediction in flat])
     return result.view(predictions.shape[:2])
+
+
+def draws_at_random(module: nn.Module) -> bool:
+    """Whether the masks of a model depend on the seed, so that even a full batch is not the same for all seeds."""
+    return any(type(part) in DROPOUTS for part in module.modules())

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from xprun.runner.rules import Rule
+from xprun.runner.rules import Rule, own_memory
 
 FLAT_LIMIT = 1_000_000  # parameters: above this, gathering the gradients into one vector costs more than it saves
 
@@ -62,7 +62,8 @@ class RuleUpdate:
         gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         with torch.no_grad():
             for i, (w, g) in enumerate(zip(self.parameters, gradients, strict=True)):
-                new, self.states[i] = self.rule.update(w, g, self.states[i], self.t, rows, self.settings)
+                new, states = self.rule.update(w, g, self.states[i], self.t, rows, self.settings)
+                self.states[i] = own_memory(states, w)
                 w.copy_(new)
         return loss.detach()
 
@@ -84,7 +85,8 @@ class FlatRuleUpdate:
         gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         with torch.no_grad():
             g = torch.cat([gradient.reshape(-1) for gradient in gradients])
-            new, self.states = self.rule.update(self.flat, g, self.states, self.t, rows, self.settings)
+            new, states = self.rule.update(self.flat, g, self.states, self.t, rows, self.settings)
+            self.states = own_memory(states, self.flat)
             self.flat.copy_(new)
         return loss.detach()
 

@@ -354,7 +354,7 @@ def _rectifier(beta2: Any, t: Any) -> tuple[Any, Any]:
     beta = beta2 if plain or beta2.device.type == "mps" else beta2.double()
     rho_inf = 2 / (1 - beta) - 1
     rho = rho_inf - 2 * t * beta**t / (1 - beta**t)
-    at_inf, at_t = (5 + (x - 5) * (x > 5) for x in (rho_inf, rho))
+    at_inf, at_t = 5 + (rho_inf - 5) * (rho_inf > 5), 5 + (rho - 5) * (rho > 5)
     r = ((at_t - 4) * (at_t - 2) * at_inf / ((at_inf - 4) * (at_inf - 2) * at_t)) ** 0.5
     factor = r * (1 - beta**t) ** 0.5
     return rho > 5, factor if plain else factor.to(beta2.dtype)

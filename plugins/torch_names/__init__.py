@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -47,5 +48,6 @@ def _twin(name: str, home: str, twin: Any) -> Component:
     return Component("optimizer", name, origin, twin, lambda: twin, fingerprint_of_file(origin.file))
 
 
+@cache
 def _torch_version() -> str:
     return "torch " + version("torch").partition("+")[0]

@@ -31,7 +31,7 @@ def runs_of(plan: MakePlan, *optimizers: str) -> list[Run]:
 
 def families_of(plan: MakePlan, *optimizers: str, P: int = 3) -> tuple[Grid, list[Family], Tensor]:
     """Return the grid of two seeds, its families, and parameters [2, K, P] for it."""
-    [grid] = make_grids(runs_of(plan, *optimizers), program_key, full_batch=False)
+    [grid] = make_grids(runs_of(plan, *optimizers), program_key, one_group=False)
     flat = torch.randn(grid.groups, grid.columns, P, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return grid, make_families(REGISTRY, grid, flat), flat
 

@@ -57,7 +57,7 @@ def check(grids: list[Grid], runs: list[Run]) -> None:
 
 def test_settings_by_seeds_are_one_grid(plan: MakePlan) -> None:
     runs = plan(THREE_FAMILIES).runs
-    [grid] = make_grids(runs, program_key, full_batch=False)
+    [grid] = make_grids(runs, program_key, one_group=False)
     check([grid], runs)
     assert (grid.groups, grid.columns) == (3, 5)
     assert [group[0].seed for group in grid.runs] == [1, 2, 3]
@@ -66,13 +66,13 @@ def test_settings_by_seeds_are_one_grid(plan: MakePlan) -> None:
 def test_one_run_is_a_grid(plan: MakePlan) -> None:
     runs = plan(THREE_FAMILIES).runs[:1]
     for full_batch in (True, False):
-        [grid] = make_grids(runs, program_key, full_batch=full_batch)
+        [grid] = make_grids(runs, program_key, one_group=full_batch)
         assert grid.runs == [runs]
 
 
 def test_runs_of_a_full_batch_are_one_row(plan: MakePlan) -> None:
     runs = plan(THREE_FAMILIES).runs
-    [grid] = make_grids(runs, program_key, full_batch=True)
+    [grid] = make_grids(runs, program_key, one_group=True)
     assert (grid.groups, grid.columns) == (1, 15)
     families = [key for key, _ in groupby(grid.runs[0], program_key)]
     assert len(families) == 3
@@ -82,17 +82,17 @@ def test_runs_of_a_full_batch_are_one_row(plan: MakePlan) -> None:
 @pytest.mark.parametrize("missing", [{0}, {0, 4, 8}, {0, 1, 2}, {1, 2, 4, 5, 9, 14}, set(range(1, 15))])
 def test_what_an_interrupted_cohort_lacks_becomes_grids_without_holes(missing: set[int], plan: MakePlan) -> None:
     runs = [run for i, run in enumerate(plan(THREE_FAMILIES).runs) if i not in missing]
-    check(make_grids(runs, program_key, full_batch=False), runs)
+    check(make_grids(runs, program_key, one_group=False), runs)
 
 
 def test_settings_that_lack_the_same_seeds_share_a_grid(plan: MakePlan) -> None:
     runs = [run for i, run in enumerate(plan(THREE_FAMILIES).runs) if i not in (0, 3)]  # both of seed 3
-    shapes = sorted((grid.groups, grid.columns) for grid in make_grids(runs, program_key, full_batch=False))
+    shapes = sorted((grid.groups, grid.columns) for grid in make_grids(runs, program_key, one_group=False))
     assert shapes == [(2, 2), (3, 3)]
 
 
 def test_a_grid_keeps_some_of_its_columns_in_order(plan: MakePlan) -> None:
-    [grid] = make_grids(plan(THREE_FAMILIES).runs, program_key, full_batch=False)
+    [grid] = make_grids(plan(THREE_FAMILIES).runs, program_key, one_group=False)
     kept = grid.keep([0, 3])
     assert kept.runs == [[group[0], group[3]] for group in grid.runs]
     assert [(s, k) for s, k, _ in kept.cells()] == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]

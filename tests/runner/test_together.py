@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -18,9 +18,8 @@ from xprun.plugins.torch_names import losses as torch_losses
 from xprun.runner import alone, feed, together
 from xprun.runner.alone import train_alone
 from xprun.runner.batches import batches
-from xprun.runner.engine import make_program
-from xprun.runner.families import program_key
-from xprun.runner.layout import Grid, make_grids
+from xprun.runner.engine import grids_of, make_program
+from xprun.runner.layout import Grid
 from xprun.runner.outcome import Outcome
 from xprun.runner.rules import read_rule
 from xprun.runner.stack import LinearStack
@@ -109,11 +108,11 @@ class Cohort:
 
     @property
     def grids(self) -> list[Grid]:
-        return make_grids(self.runs, program_key, full_batch=self.work.batch_size is None)
+        return grids_of(self.work, self.runs)
 
     @property
     def programs(self) -> list[str]:
-        stack = LinearStack.of(self.work.make_model(0), self.work.loss)
+        stack = LinearStack.of(self.work.make_model(0), self.work.loss, self.work.train.targets)
         return [*PROGRAMS] if isinstance(stack, LinearStack) else ["traced"]
 
     def alone(self) -> dict[str, Outcome]:
@@ -427,21 +426,7 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
 }
 
 
-def known(names: Iterable[str], bugs: dict[str, str]) -> list[Any]:
-    """Return the names as parameters of a test, some of them marked as failing for a known reason."""
-    marks = {name: [pytest.mark.xfail(strict=True, reason=bugs[name])] if name in bugs else [] for name in names}
-    return [pytest.param(name, marks=mark) for name, mark in marks.items()]
-
-
-ON_MINIBATCHES = {
-    "Dropout of nothing, and more": "Dropout with p = 0 draws a mask, which a lone run does not",
-    "Dropout of all": "Dropout with p = 1 divides zero by zero",
-}
-FIRST_SEED = "on full batches the runs of all seeds get the masks of the first seed"
-ON_FULL_BATCHES = {"Dropout": FIRST_SEED, "Dropout2d": FIRST_SEED, "BatchNorm and Dropout": FIRST_SEED}
-
-
-@pytest.mark.parametrize("name", known(MODELS, ON_MINIBATCHES))
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_trains_together_as_alone(name: str, plan: MakePlan) -> None:
     data, model, stacked = MODELS[name]
     cohort = Cohort(plan, data=data, model=model, run={"epochs": 4, "seeds": [1, 4], "metrics": ["accuracy"]})
@@ -456,9 +441,10 @@ def test_a_chain_of_linear_layers_trains_in_a_traced_program_as_alone(name: str,
 
 
 FULL_BATCHES = ["softmax regression", "Tanh", "no bias", "wide", "Flatten", "LayerNorm", "Conv2d", "BatchNorm1d"]
+FULL_BATCHES += ["Dropout", "Dropout2d", "BatchNorm and Dropout"]
 
 
-@pytest.mark.parametrize("name", known([*FULL_BATCHES, *ON_FULL_BATCHES], ON_FULL_BATCHES))
+@pytest.mark.parametrize("name", FULL_BATCHES)
 def test_a_model_trains_together_as_alone_on_full_batches(name: str, plan: MakePlan) -> None:
     data, model, _ = MODELS[name]
     cohort = Cohort(plan, data=data | {"batch_size": "full"}, model=model, run={"steps": 4, "seeds": [1, 4]})
@@ -564,13 +550,9 @@ MODELS_OF_USERS: dict[str, Callable[[], nn.Module]] = {
     "partly frozen": partly_frozen,
     "reparametrised": reparametrised,
 }
-BUGS = {
-    "scaled": "the gradients of a parameter without a shape cannot be joined",
-    "partly frozen": "the numbers of frozen parameters count alone, and not together",
-}
 
 
-@pytest.mark.parametrize("name", known(MODELS_OF_USERS, BUGS))
+@pytest.mark.parametrize("name", MODELS_OF_USERS)
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_a_model_of_a_user_trains_together_as_alone(name: str, plan: MakePlan) -> None:
     model("mine")(lambda x, y: MODELS_OF_USERS[name]())
@@ -630,6 +612,21 @@ def normalised_later(w: Tensor, g: Tensor, t: int, *, lr: float = 0.1) -> Tensor
     return w - lr * (g / g.norm() if t > 3 else g)
 
 
+def clip(g: Tensor, most: float) -> Tensor:  # torch's function of this name works on each element by itself
+    return g * (most / g.norm()).clamp(max=1.0)
+
+
+def clipped(w: Tensor, g: Tensor, *, lr: float = 0.1, most: float = 0.0) -> Tensor:
+    return w - lr * (clip(g, most) if most else g)
+
+
+def with_helper(normalise: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    def rule(w: Tensor, g: Tensor, *, lr: float = 0.1, norm: bool = False) -> Tensor:
+        return w - lr * (normalise(g) if norm else g)
+
+    return rule
+
+
 def by_batch(w: Tensor, g: Tensor, t: int, n: int, *, lr: float = 0.1) -> Tensor:
     return w - lr * n / (8 * t) * g
 
@@ -659,6 +656,8 @@ RULES_OF_USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "whole parameter where a flag says so": (normalised_on_demand, {"norm": True}),
     "whole parameter where a number says so": (limited, {"most": 0.1}),
     "whole parameter from a step on": (normalised_later, {}),
+    "whole parameter in a helper named like torch's": (clipped, {"most": 0.1}),
+    "whole parameter in a helper from around": (with_helper(lambda g: g / g.norm()), {"norm": True}),
     "batch size": (by_batch, {}),
     "the gradient as state": (optimistic, {}),
     "the parameter as state": (heavy_ball, {}),
@@ -667,22 +666,12 @@ RULES_OF_USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }
 
 
-BY_ONE_PROBE = "whether a rule is elementwise is decided with its default settings and its first two steps"
-RULE_BUGS = {
-    "whole parameter where a flag says so": BY_ONE_PROBE,
-    "whole parameter where a number says so": BY_ONE_PROBE,
-    "whole parameter from a step on": BY_ONE_PROBE,
-    "the parameter as state": "a state that is the parameter itself changes with it",
-}
-STACK_BUGS = RULE_BUGS | {"the gradient as state": "a state that is the gradient itself is overwritten by the next one"}
-
-
-@pytest.mark.parametrize("name", known(RULES_OF_USERS, RULE_BUGS))
+@pytest.mark.parametrize("name", RULES_OF_USERS)
 def test_a_rule_of_a_user_means_alone_what_it_says(name: str, plan: MakePlan) -> None:
     check_rule(name, "alone", plan)
 
 
-@pytest.mark.parametrize("name", known(RULES_OF_USERS, STACK_BUGS))
+@pytest.mark.parametrize("name", RULES_OF_USERS)
 def test_a_rule_of_a_user_means_together_what_it_says(name: str, plan: MakePlan) -> None:
     check_rule(name, "linear-stack", plan)
 
@@ -758,7 +747,6 @@ def test_a_run_diverges_together_as_alone(program: str, plan: MakePlan) -> None:
         assert {outcome.status for outcome in cohort.with_lr(outcomes, lr)} == {status}
 
 
-@pytest.mark.xfail(strict=True, reason="the evaluation of the step at which a run diverged is kept")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_run_that_diverges_just_before_an_evaluation_is_not_evaluated(program: str, plan: MakePlan) -> None:
     optimizers = named("SGD", lr=grid(0.03, WILDEST))
