@@ -13,7 +13,7 @@ from xprun.runner.batches import batches
 from xprun.runner.families import can_join, program_key
 from xprun.runner.layout import Grid, make_grids
 from xprun.runner.stack import LinearStack
-from xprun.runner.threads import threads_for_lone_run, using_threads
+from xprun.runner.threads import threads_for, using_threads
 from xprun.runner.together import Program, Training
 from xprun.runner.traced import Traced, draws_at_random
 from xprun.runner.workload import Workload, seed_torch
@@ -26,7 +26,6 @@ TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
 LONG_STEP = 1e-3  # seconds
 AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
-WAKING_REPAYS = 1e-3  # seconds of a step below which a second thread is not tried
 STACKED = "a chain of Linear layers"
 
 
@@ -59,15 +58,14 @@ class Timed:
 def choose(work: Workload, runs: list[Run], threads: int = 1) -> list[Piece]:
     """Return the pieces in which the runs of a cohort are trained fastest, by a short probe of each way.
 
-    `threads` is how many of them a piece may use.
+    `threads` is how many of them a step may use.
     """
-    lone_threads = threads_for_lone_run(work, threads)
-    with using_threads(lone_threads):
-        pieces = _choose(work, runs, threads)
-    return [piece if piece.program else replace(piece, threads=lone_threads) for piece in pieces]
+    used = threads_for(work, threads)
+    with using_threads(used):
+        return [replace(piece, threads=used) for piece in _choose(work, runs)]
 
 
-def _choose(work: Workload, runs: list[Run], threads: int) -> list[Piece]:
+def _choose(work: Workload, runs: list[Run]) -> list[Piece]:
     wanted = runs[0].settings.engine
     pieces: list[Piece] = []
     joinable: list[Run] = []
@@ -79,7 +77,7 @@ def _choose(work: Workload, runs: list[Run], threads: int) -> list[Piece]:
             joinable.append(run)
     if joinable:
         for grid in grids_of(work, joinable):
-            pieces += _pieces(work, grid, threads, forced=wanted == "together")
+            pieces += _pieces(work, grid, forced=wanted == "together")
     return pieces
 
 
@@ -99,7 +97,7 @@ def make_program(work: Workload, grid: Grid, name: str) -> Program:
     return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs)
 
 
-def _pieces(work: Workload, grid: Grid, threads: int, *, forced: bool) -> list[Piece]:
+def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
     """Return the pieces of one grid. A lone run needs no comparison: the stack is no slower, tracing never repays."""
     matched = LinearStack.of(work.make_model(0), work.loss, work.train.targets)
     stacked = isinstance(matched, LinearStack)
@@ -108,12 +106,12 @@ def _pieces(work: Workload, grid: Grid, threads: int, *, forced: bool) -> list[P
         why = STACKED if stacked else f"a lone run, and {matched}"
         return [Piece(grid, LinearStack.name if stacked else None, why, alone.seconds)]
     if stacked:
-        return _best_size(work, grid, LinearStack.name, STACKED, alone, threads, forced=forced)
+        return _best_size(work, grid, LinearStack.name, STACKED, alone, forced=forced)
     obstacle = "" if forced else _too_short_to_trace(work, grid, alone.seconds)
     if obstacle:
         return [_alone(_all(grid), f"{matched}; {obstacle}", alone.seconds)]
     try:
-        return _best_size(work, grid, Traced.name, str(matched), alone, threads, forced=forced)
+        return _best_size(work, grid, Traced.name, str(matched), alone, forced=forced)
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
         words = " ".join(str(error).split())[:120]
         return [_alone(_all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
@@ -130,9 +128,7 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
     return f"all its steps take {total:.1f} s alone, too little to trace it" if total < repays else ""
 
 
-def _best_size(
-    work: Workload, grid: Grid, program: str, why: str, alone: Timed, threads: int, *, forced: bool
-) -> list[Piece]:
+def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: Timed, *, forced: bool) -> list[Piece]:
     """Return the grid cut into pieces of the size whose steps cost least a run, or alone when that costs less."""
     best_columns, best = 0, float("inf")
     for columns in _candidates(work, grid, program):
@@ -142,23 +138,12 @@ def _best_size(
         cost = together.seconds / (grid.groups * columns)
         if cost < 0.95 * best:  # of equals the larger
             best_columns, best = columns, cost
-    best, used = _with_threads(work, grid.first(best_columns), program, best, threads)
     times = f"alone {alone.seconds * 1e6:.0f} us a step, together {best * 1e6:.1f} a run"
     if alone.seconds < best and not forced:
         return [_alone(_all(grid), times, alone.seconds)]
     cuts = range(0, grid.columns, best_columns)
     parts = [grid.keep(list(range(k, min(k + best_columns, grid.columns)))) for k in cuts]
-    return [Piece(part, program, f"{why}; {times}", best * len(part), used) for part in parts]
-
-
-def _with_threads(work: Workload, grid: Grid, program: str, single: float, threads: int) -> tuple[float, int]:
-    """Return the seconds a run of a step and the threads that give them: one, or all where they clearly help."""
-    if threads > 1 and single * len(grid) > WAKING_REPAYS:
-        with using_threads(threads):
-            several = _time_together(work, grid, program).seconds / len(grid)
-        if several < 0.85 * single:
-            return several, threads
-    return single, 1
+    return [Piece(part, program, f"{why}; {times}", best * len(part)) for part in parts]
 
 
 def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:

@@ -1,4 +1,8 @@
-"""How many threads a program deserves: waking a second one costs more than a small product takes."""
+"""How many threads a program deserves.
+
+Waking a second thread costs more than a small product takes, and where another process keeps a core busy, threads that
+wait for each other after every operation can make a step many times slower. Spare cores go to worker processes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from xprun.runner.workload import Workload
 
-SMALL = 10_000_000  # parameters times rows of a batch: about the multiplications of a step's forward pass
+SMALL = 50_000_000  # parameters times rows of a batch: about the multiplications of a step's forward pass
 AVAILABLE = torch.get_num_threads()
 
 
@@ -17,7 +21,7 @@ def share(workers: int) -> int:
     return max(1, AVAILABLE // workers)
 
 
-def threads_for_lone_run(work: Workload, most: int) -> int:
+def threads_for(work: Workload, most: int) -> int:
     """Return 1 for a small program, and `most` for a large one."""
     parameters = sum(p.numel() for p in work.make_model(0).parameters())
     rows = work.batch_size or len(work.train)

@@ -189,6 +189,13 @@ def test_columns_that_stay_go_on_as_if_nobody_had_left(columns: list[int], plan:
     torch.testing.assert_close(new, by_column(grid, flat, gradients)[:, columns], rtol=1e-12, atol=1e-12)
 
 
+def test_every_built_in_rule_is_applied_to_all_parameters_as_one_vector() -> None:
+    loaded = [component.load() for component in REGISTRY.components("optimizer")]
+    rules = [rule for rule in loaded if not isinstance(rule, type) and rule is not typed]
+    assert len(rules) == 16
+    assert [rule.__name__ for rule in rules if not read_rule(rule).elementwise] == []
+
+
 def test_a_rule_may_be_stacked_and_a_class_may_not(plan: MakePlan) -> None:
     obstacles = {
         name: can_join(REGISTRY, runs_of(plan, f'{{ name = "{name}" }}')[0])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY, data, loss, metric, model, optimizer
 from xprun.plugins.torch_names import losses as torch_losses
-from xprun.runner import alone, feed, together
+from xprun.runner import alone, feed, schedule, together
 from xprun.runner.alone import train_alone
 from xprun.runner.batches import batches
 from xprun.runner.engine import grids_of, make_program
@@ -666,12 +666,16 @@ RULES_OF_USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", RULES_OF_USERS)
+HELPERS = pytest.mark.xfail(strict=True, reason="which function a name stands for is not looked up")
+NAMES_OF_RULES = [pytest.param(name, marks=HELPERS if "helper" in name else ()) for name in RULES_OF_USERS]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_RULES)
 def test_a_rule_of_a_user_means_alone_what_it_says(name: str, plan: MakePlan) -> None:
     check_rule(name, "alone", plan)
 
 
-@pytest.mark.parametrize("name", RULES_OF_USERS)
+@pytest.mark.parametrize("name", NAMES_OF_RULES)
 def test_a_rule_of_a_user_means_together_what_it_says(name: str, plan: MakePlan) -> None:
     check_rule(name, "linear-stack", plan)
 
@@ -752,6 +756,31 @@ def test_a_run_that_diverges_just_before_an_evaluation_is_not_evaluated(program:
     optimizers = named("SGD", lr=grid(0.03, WILDEST))
     data = REAL | {"batch_size": 8}  # two steps an epoch
     Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run={"epochs": 2}).check(program)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("measured", [True, False])
+def test_thinned_histories_have_the_last_step_of_every_run(measured: bool, program: str, plan: MakePlan) -> None:
+    optimizers = [named("SGD", lr=grid(0.001, WILD, 0.1)), named("Adam", lr=grid(0.01, WILDEST, 0.1))]
+    run = {"steps": 40, "seeds": 2, "record_every": 6, "stop": {"loss_below": 0.02}}
+    data = REAL | ({} if measured else {"valid": 0.0})
+    cohort = Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run=run)
+    outcomes = cohort.check(program).values()
+    assert {outcome.status for outcome in outcomes} == {"done", "diverged", "stopped"}
+    assert all(outcome.history["loss"].steps[-1] == outcome.steps for outcome in outcomes)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_how_often_the_losses_are_looked_at_changes_nothing(
+    program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimizers = [named("SGD", lr=grid(0.03, WILD, 0.1)), named("Adam", lr=grid(0.01, WILDEST, 0.1))]
+    run = {"steps": 40, "seeds": 2, "record_every": 6, "evaluate_every": 5}
+    cohort = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run)
+    expected = cohort.alone()
+    monkeypatch.setattr(schedule, "BLOCK", 3)
+    for run_id, outcome in cohort.together(program).items():
+        same(outcome, expected[run_id])
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
