@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import dis
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -107,25 +108,32 @@ def _is_elementwise(rule: Rule) -> bool:
     return bool(watch.pointwise)
 
 
-# What a pointwise rule may name beside POINTWISE: numbers, types of tensors, and questions about them.
-HARMLESS = {"torch", "math", "bool", "int", "float", "isinstance", "to", "double", "float64", "dtype", "device", "type"}
-NOT_POINTWISE = {"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "GET_ITER", "FOR_ITER"}
+# What a pointwise rule may ask of a tensor beside POINTWISE, and what it may call beside functions that are pointwise.
+HARMLESS = {"to", "double", "float64", "dtype", "device", "type"}
+PLAIN = (bool, int, float, isinstance, abs, torch, math)
+NOT_POINTWISE = {"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "GET_ITER", "FOR_ITER", "MAKE_FUNCTION"}
 
 
-def _names_only_pointwise(function: Callable[..., Any]) -> bool:
+def _names_only_pointwise(function: Callable[..., Any], seen: frozenset[Any] = frozenset()) -> bool:
     """Whether the code of a function, and of the functions it calls, can do nothing but pointwise operations."""
     code = getattr(function, "__code__", None)
-    if code is None or getattr(function, "__wrapped__", None):
+    if code is None or code.co_freevars or hasattr(function, "__wrapped__"):
         return False
-    if any(_is_suspect(instruction) for instruction in dis.get_instructions(code)):
-        return False
-    known = {**vars(builtins), **getattr(function, "__globals__", {})}
-    others = [name for name in code.co_names if name not in POINTWISE | HARMLESS]
-    called = [known.get(name) for name in others]
-    return all(inspect.isfunction(other) and _names_only_pointwise(other) for other in called)
+    if code in seen:
+        return True
+    names = {**vars(builtins), **getattr(function, "__globals__", {})}
+    return all(_is_pointwise(instruction, names, seen | {code}) for instruction in dis.get_instructions(code))
 
 
-def _is_suspect(instruction: dis.Instruction) -> bool:
-    """Whether an instruction looks into a tensor, or multiplies matrices, or is a function defined inside."""
-    matrix = instruction.opname.startswith("BINARY_OP") and instruction.argrepr.startswith("@")
-    return matrix or instruction.opname in NOT_POINTWISE or instruction.opname == "MAKE_FUNCTION"
+def _is_pointwise(instruction: dis.Instruction, names: dict[str, Any], seen: frozenset[Any]) -> bool:
+    """Whether an instruction neither looks into a tensor, nor multiplies matrices, nor calls what may do so."""
+    kind, name = instruction.opname, instruction.argval
+    if kind == "LOAD_GLOBAL":
+        value = names.get(name)
+        of_torch = name in POINTWISE and value is getattr(torch, name, None)
+        plain = isinstance(value, int | float) or any(value is one for one in PLAIN)
+        return plain or of_torch or (inspect.isfunction(value) and _names_only_pointwise(value, seen))
+    if kind in ("LOAD_ATTR", "LOAD_METHOD"):
+        return name in POINTWISE | HARMLESS
+    matrix_or_item = kind.startswith("BINARY_OP") and instruction.argrepr.startswith(("@", "["))
+    return kind not in NOT_POINTWISE and not matrix_or_item

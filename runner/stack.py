@@ -227,6 +227,8 @@ def _read_layers(module: nn.Module) -> list[Layer] | str:
         return "it does not end in a Linear layer"
     if not all(p.requires_grad for p in module.parameters()):
         return "some of its parameters are frozen"
+    if len(dict(module.named_parameters())) != sum(1 + (layer.bias is not None) for layer in found):
+        return "its layers share weights"
     return found
 
 

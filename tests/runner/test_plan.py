@@ -62,5 +62,5 @@ def test_plan_tells_what_is_ahead(line_spec: str, write: Callable[[str], Path], 
     assert "2 runs together (linear-stack): a chain of Linear layers" in told or "2 runs alone: alone" in told
     assert "2 runs alone: LBFGS is a class of its own, not an update rule" in told
     assert not (tmp_path / "out").exists()
-    CliRunner().invoke(main, arguments)
+    assert CliRunner().invoke(main, arguments).exit_code == 0
     assert "4 cached, 0 to run" in CliRunner().invoke(main, ["plan", *arguments]).stdout

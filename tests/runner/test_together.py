@@ -666,16 +666,12 @@ RULES_OF_USERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }
 
 
-HELPERS = pytest.mark.xfail(strict=True, reason="which function a name stands for is not looked up")
-NAMES_OF_RULES = [pytest.param(name, marks=HELPERS if "helper" in name else ()) for name in RULES_OF_USERS]
-
-
-@pytest.mark.parametrize("name", NAMES_OF_RULES)
+@pytest.mark.parametrize("name", RULES_OF_USERS)
 def test_a_rule_of_a_user_means_alone_what_it_says(name: str, plan: MakePlan) -> None:
     check_rule(name, "alone", plan)
 
 
-@pytest.mark.parametrize("name", NAMES_OF_RULES)
+@pytest.mark.parametrize("name", RULES_OF_USERS)
 def test_a_rule_of_a_user_means_together_what_it_says(name: str, plan: MakePlan) -> None:
     check_rule(name, "linear-stack", plan)
 
