@@ -24,6 +24,8 @@ check: lint types test
 
 bench: .venv/installed-test ## Print the figures that the docs quote
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/grid.py
+	$(BIN)/python benchmarks/data.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

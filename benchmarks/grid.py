@@ -44,7 +44,7 @@ CASES = {
     "8 x 8 CNN, batch 64": Case(w.SMALL_CNN, 140, (1, 8, 64)),
     "MLP with LayerNorm and GELU": Case(w.NORMED_MLP, 140, (1, 8, 64)),
 }
-REPEATS = 5
+REPEATS = 3
 BARE_RUNS = 64
 
 
@@ -73,10 +73,7 @@ def measure(case: Case, runs: int) -> tuple[float, float, float]:
     """Return the medians of the bare loop's seconds a run-step, the engine's speed-up and the job's."""
     plan, registry = w.load(w.make_spec(case.text, runs, case.steps))
     engine(plan, registry)
-    samples = [
-        (bare(plan, registry, case.steps), engine(plan, registry), job(plan, registry))
-        for _ in range(REPEATS if runs < 256 else 3)
-    ]
+    samples = [(bare(plan, registry, case.steps), engine(plan, registry), job(plan, registry)) for _ in range(REPEATS)]
     loop = statistics.median(b for b, _, _ in samples)
     return (
         loop / runs / case.steps,

@@ -21,9 +21,10 @@ from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one piece may take in a step
 PROBE_STEPS = 4
-SIZES = (256, 64, 16)  # runs at once that are tried beside all of them
+SIZES = (256, 64, 16, 4)  # runs at once that are tried beside all of them
 TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
+LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster for a lone run, too
 LONG_STEP = 1e-3  # seconds
 AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
 STACKED = "a chain of Linear layers"
@@ -33,13 +34,13 @@ STACKED = "a chain of Linear layers"
 class Piece:
     """Runs that are trained in one go: a grid in a program, or (`program` None) one after the other.
 
-    `reason` says why, for people; `seconds_per_step` is what a step of all its runs was measured to take.
+    `reason` says why, for people; `seconds_per_step` is what a step of all its runs was measured to take, if it was.
     """
 
     grid: Grid
     program: str | None
     reason: str
-    seconds_per_step: float
+    seconds_per_step: float | None
     threads: int = 1
 
     @property
@@ -98,13 +99,12 @@ def make_program(work: Workload, grid: Grid, name: str) -> Program:
 
 
 def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
-    """Return the pieces of one grid. A lone run needs no comparison: the stack is no slower, tracing never repays."""
+    """Return the pieces of one grid."""
     matched = LinearStack.of(work.make_model(0), work.loss, work.train.targets)
     stacked = isinstance(matched, LinearStack)
-    alone = _time_alone(work, grid.runs[0][0])
     if len(grid) == 1 and not forced:
-        why = STACKED if stacked else f"a lone run, and {matched}"
-        return [Piece(grid, LinearStack.name if stacked else None, why, alone.seconds)]
+        return [_lone(work, grid, matched)]
+    alone = time_alone(work, grid.runs[0][0])
     if stacked:
         return _best_size(work, grid, LinearStack.name, STACKED, alone, forced=forced)
     obstacle = "" if forced else _too_short_to_trace(work, grid, alone.seconds)
@@ -115,6 +115,15 @@ def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
         words = " ".join(str(error).split())[:120]
         return [_alone(_all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
+
+
+def _lone(work: Workload, grid: Grid, matched: LinearStack | str) -> Piece:
+    """Return the piece of a lone run, without a probe: a small stack saves overhead, tracing never repays."""
+    if isinstance(matched, str):
+        return Piece(grid, None, f"a lone run, and {matched}", None)
+    if matched.parameters * (work.batch_size or len(work.train)) > LONE_STACK:
+        return Piece(grid, None, "a lone run of large products", None)
+    return Piece(grid, LinearStack.name, STACKED, None)
 
 
 def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
@@ -133,7 +142,7 @@ def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: Timed,
     best_columns, best = 0, float("inf")
     candidates = list(_candidates(work, grid, program))
     gentlest = min(range(min(candidates)), key=lambda k: _lr(grid.runs[0][k]))  # magnifies rounding least
-    expected = _time_alone(work, grid.runs[0][gentlest]).losses
+    expected = time_alone(work, grid.runs[0][gentlest]).losses
     for columns in candidates:
         together = _time_together(work, grid.first(columns), program, gentlest)
         if not torch.allclose(together.losses, expected, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True):
@@ -174,7 +183,7 @@ def _time_together(work: Workload, grid: Grid, program: str, column: int) -> Tim
     return _timed(lambda: training.advance(training.steps + 1)[0, 0, column], work)
 
 
-def _time_alone(work: Workload, run: Run) -> Timed:
+def time_alone(work: Workload, run: Run) -> Timed:
     """Return the seconds of one step of a lone run, and its losses."""
     with torch.random.fork_rng(devices=[]):
         seed_torch(run.seed, work.device)
@@ -203,7 +212,7 @@ def _timed(step: Callable[[], Tensor], work: Workload) -> Timed:
 
 
 def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> Piece:
-    return Piece(Grid([runs]), None, reason, (seconds or 0.0) * len(runs))
+    return Piece(Grid([runs]), None, reason, seconds * len(runs) if seconds else None)
 
 
 def _all(grid: Grid) -> list[Run]:

@@ -72,7 +72,7 @@ def train(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Ou
         pieces = choose(work, runs, share(context.workers))
     except Exception as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
         _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
-        pieces = [Piece(Grid([runs]), None, "", 0.0)]
+        pieces = [Piece(Grid([runs]), None, "", None)]
     for piece in pieces:
         torch.set_num_threads(piece.threads)
         yield from _together(work, piece, context) if piece.program else _alone(work, piece.runs, context)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xprun.runner.engine import Piece, choose
+from xprun.runner.engine import Piece, choose, time_alone
 from xprun.runner.execute import Context, prepare_torch, workload_of
 from xprun.runner.plan import Cohort
 from xprun.runner.threads import share
+from xprun.runner.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -28,5 +29,12 @@ def survey(cohort: Cohort, context: Context) -> Outlook:
     prepare_torch()
     work = workload_of(cohort, context)
     pieces = choose(work, cohort.runs, share(context.workers))
-    seconds = sum(piece.seconds_per_step * work.schedule.steps for piece in pieces)
+    seconds = sum(_seconds_per_step(work, piece) for piece in pieces) * work.schedule.steps
     return Outlook(cohort, pieces, work.schedule.steps, seconds)
+
+
+def _seconds_per_step(work: Workload, piece: Piece) -> float:
+    """Return the seconds of a step of all runs of a piece; the engine may have chosen it without measuring."""
+    if piece.seconds_per_step is not None:
+        return piece.seconds_per_step
+    return time_alone(work, piece.runs[0]).seconds * len(piece.runs)

@@ -98,8 +98,8 @@ def test_together_is_obeyed_even_by_one_run(plan: MakePlan) -> None:
 
 
 def test_runs_that_are_faster_alone_are_trained_alone(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = engine._time_alone
-    monkeypatch.setattr(engine, "_time_alone", lambda work, run: replace(true(work, run), seconds=1e-9))
+    true = engine.time_alone
+    monkeypatch.setattr(engine, "time_alone", lambda work, run: replace(true(work, run), seconds=1e-9))
     cohort = Cohort(plan, run={"epochs": 2, "seeds": 4})
     [piece] = choose(cohort.work, cohort.runs)
     assert piece.program is None
