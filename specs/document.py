@@ -118,7 +118,7 @@ def _read_text(path: Path, document: Document) -> str:
 
 def _neighbours(path: Path) -> str:
     try:
-        found = sorted(p.name for p in path.parent.glob("*.toml"))[:10]
+        found = sorted(p.name for p in path.parent.glob("*.toml") if p.name != "pyproject.toml")[:10]
     except (OSError, ValueError):
         return ""
     return f"specs beside it: {', '.join(found)}" if found else ""
