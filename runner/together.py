@@ -42,7 +42,7 @@ def train_together(work: Workload, program: Program, grid: Grid) -> list[Outcome
     """Train all runs of a grid at once and return their outcomes.
 
     A run that diverges or stops is closed at that step: what its numbers do afterwards is not looked at, and they
-    touch no other run's. Columns whose runs have all ended are left out from the next evaluation on.
+    touch no other run's. Columns whose runs have all ended are left out from the next look on.
     """
     start = time.perf_counter()
     training = Training(work, program, grid)
@@ -50,7 +50,7 @@ def train_together(work: Workload, program: Program, grid: Grid) -> list[Outcome
         training.look(training.advance(end))
         if work.schedule.evaluates_after(end):
             training.evaluate()
-            training.leave_out_ended()
+        training.leave_out_ended()
         if not training.open.any():
             break
     training.finish(training.open)
