@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 
 from xprun.plugins.registry import launcher
 from xprun.runner.outcome import Outcome
@@ -25,25 +26,54 @@ def inline(cohorts: list[Cohort], execute: Execute, workers: int) -> Iterator[li
 def processes(cohorts: list[Cohort], execute: Execute, workers: int) -> Iterator[list[Outcome]]:
     """Cohorts, cut into parts, in worker processes of this machine.
 
-    Workers are spawned: a fork after torch has started its threads would hang.
+    Workers are spawned: a fork after torch has started its threads would hang. Each has a pipe of its own, so that
+    one that is killed in the middle of a message leaves nobody waiting. The runs of a worker that dies are `failed`.
     """
     parts = [part for cohort in cohorts for part in cohort.split(2 * workers)]
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(parts)), mp_context=context, initializer=_leave_interrupts_to_parent)
+    crew: dict[Connection, SpawnProcess] = dict(_hire(execute) for _ in range(min(workers, len(parts))))
+    busy: dict[Connection, Cohort] = {}
     try:
-        for future in as_completed([pool.submit(_execute, execute, part) for part in parts]):
-            yield from future.result()
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
+        while parts or busy:
+            for connection in crew:
+                if parts and connection not in busy:
+                    busy[connection] = parts.pop(0)
+                    connection.send(busy[connection])
+            ready = wait(list(busy))
+            for connection in [connection for connection in busy if connection in ready]:
+                part = busy.pop(connection)
+                try:
+                    yield from connection.recv()
+                except (EOFError, OSError):
+                    yield _lost(part, crew.pop(connection))
+                    crew.update([_hire(execute)] if parts else [])
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for process in crew.values():
+            process.terminate()
+        for process in crew.values():
+            process.join()
 
 
-def _execute(execute: Execute, cohort: Cohort) -> list[list[Outcome]]:
-    return list(execute(cohort))
+def _hire(execute: Execute) -> tuple[Connection, SpawnProcess]:
+    """Return a new worker with the parent's end of its pipe."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, execute), daemon=True)
+    process.start()
+    theirs.close()  # so that the worker's end closes when the worker dies
+    return ours, process
 
 
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _work(connection: Connection, execute: Execute) -> None:
+    """Execute the cohorts that come through the pipe, until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
+    try:
+        while True:
+            connection.send(list(execute(connection.recv())))
+    except (EOFError, OSError):
+        return
+
+
+def _lost(part: Cohort, process: SpawnProcess) -> list[Outcome]:
+    process.join()
+    reason = f"its worker process ended with exit code {process.exitcode}"
+    return [Outcome(run.id, "failed", reason) for run in part.runs]

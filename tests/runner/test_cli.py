@@ -102,16 +102,18 @@ def test_ls_and_describe_show_where_things_come_from(xprun: Callable[..., Result
     assert "did you mean 'scratch.adam'" in xprun("describe", "scratch.adm").stderr
 
 
-def test_a_child_process_is_interrupted_in_good_order(tmp_path: Path, line_spec: str) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_child_process_is_interrupted_in_good_order(tmp_path: Path, line_spec: str, jobs: str) -> None:
     (tmp_path / "spec.toml").write_text(
         line_spec.replace("steps = 5", "steps = 20\nseeds = 9000\nengine = 'alone'"), encoding="utf-8"
     )
-    command = [sys.executable, "-c", "from xprun.runner.cli import main; main(['-v', 'spec.toml'])"]
+    program = f"from xprun.runner.cli import main; main(['-v', '-j', '{jobs}', 'spec.toml'])"
+    command = [sys.executable, "-c", program]
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as process:  # type: ignore[call-overload]
-        next(line for line in process.stderr if " done" in line)
+        next(line for line in iter(process.stderr.readline, "") if " done" in line)
         process.terminate()
-        rest = process.stderr.read()
+        rest = process.communicate(timeout=60)[1]
     assert process.returncode == 143
     assert "To go on: xprun spec.toml -o runs/spec" in rest
     assert len((tmp_path / "runs/spec/results.csv").read_text(encoding="utf-8").splitlines()) > 1

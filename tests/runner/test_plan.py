@@ -64,3 +64,22 @@ def test_plan_tells_what_is_ahead(line_spec: str, write: Callable[[str], Path], 
     assert not (tmp_path / "out").exists()
     assert CliRunner().invoke(main, arguments).exit_code == 0
     assert "4 cached, 0 to run" in CliRunner().invoke(main, ["plan", *arguments]).stdout
+
+
+def test_the_runs_of_a_worker_that_dies_are_failed_and_the_others_go_on(
+    line_spec: str, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import os\nfrom xprun.plugins import optimizer\n"
+        "@optimizer('mine')\ndef mine(w, g, *, lr=0.1, die: bool = False):\n"
+        "    if die:\n        os._exit(7)\n    return w - lr * g\n",
+        encoding="utf-8",
+    )
+    text = line_spec.replace("scratch.gd", "mine")
+    command = [str(write(text)), "--plugin", "mine.py", "--set", "optimizer.die=[false, true]", "-j", "2", "-o", "out"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    table = pd.read_csv(tmp_path / "out" / "results.csv").set_index("optimizer.die")
+    assert table["status"].to_dict() == {False: "done", True: "failed"}
+    assert table["reason"][True] == "its worker process ended with exit code 7"
