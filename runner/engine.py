@@ -45,7 +45,7 @@ class Piece:
 
     @property
     def runs(self) -> list[Run]:
-        return [run for _, _, run in self.grid.cells()]
+        return self.grid.every_run
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,12 @@ def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
         return _best_size(work, grid, LinearStack.name, STACKED, alone, forced=forced)
     obstacle = "" if forced else _too_short_to_trace(work, grid, alone.seconds)
     if obstacle:
-        return [_alone(_all(grid), f"{matched}; {obstacle}", alone.seconds)]
+        return [_alone(grid.every_run, f"{matched}; {obstacle}", alone.seconds)]
     try:
         return _best_size(work, grid, Traced.name, str(matched), alone, forced=forced)
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
         words = " ".join(str(error).split())[:120]
-        return [_alone(_all(grid), f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
+        return [_alone(grid.every_run, f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
 
 
 def _lone(work: Workload, grid: Grid, matched: LinearStack | str) -> Piece:
@@ -146,13 +146,13 @@ def _best_size(work: Workload, grid: Grid, program: str, why: str, alone: Timed,
     for columns in candidates:
         together = _time_together(work, grid.first(columns), program, gentlest)
         if not torch.allclose(together.losses, expected, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True):
-            return [_alone(_all(grid), "its losses would not be those of the ordinary loop", alone.seconds)]
+            return [_alone(grid.every_run, "its losses would not be those of the ordinary loop", alone.seconds)]
         cost = together.seconds / (grid.groups * columns)
         if cost < 0.95 * best:  # of equals the larger
             best_columns, best = columns, cost
     times = f"alone {alone.seconds * 1e6:.0f} us a step, together {best * 1e6:.1f} a run"
     if alone.seconds < best and not forced:
-        return [_alone(_all(grid), times, alone.seconds)]
+        return [_alone(grid.every_run, times, alone.seconds)]
     cuts = range(0, grid.columns, best_columns)
     parts = [grid.keep(list(range(k, min(k + best_columns, grid.columns)))) for k in cuts]
     return [Piece(part, program, f"{why}; {times}", best * len(part)) for part in parts]
@@ -213,7 +213,3 @@ def _timed(step: Callable[[], Tensor], work: Workload) -> Timed:
 
 def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> Piece:
     return Piece(Grid([runs]), None, reason, seconds * len(runs) if seconds else None)
-
-
-def _all(grid: Grid) -> list[Run]:
-    return [run for _, _, run in grid.cells()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -17,7 +17,7 @@ from xprun.runner.layout import Grid
 from xprun.runner.rules import Rule, own_memory, read_rule
 from xprun.specs import Run
 
-VIEWS = Any  # a program's function from [..., P] to named views [..., *shape]
+Views = Callable[[Tensor], dict[str, Tensor]]  # a program's function from [..., P] to named views [..., *shape]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Family:
     def __post_init__(self) -> None:
         self._columns = _columns(self.settings)
 
-    def update(self, flat: Tensor, gradient: Tensor, t: int, n: int, views: VIEWS) -> Tensor:
+    def update(self, flat: Tensor, gradient: Tensor, t: int, n: int, views: Views) -> Tensor:
         """Return the new parameters [S, n, P] of the family's columns, and move its states on."""
         w, g = flat[:, self.start : self.stop], gradient[:, self.start : self.stop]
         if self.rule.elementwise:
@@ -46,7 +46,7 @@ class Family:
             return new
         return self._update_by_parameter(w, g, t, n, views)
 
-    def _update_by_parameter(self, w: Tensor, g: Tensor, t: int, n: int, views: VIEWS) -> Tensor:
+    def _update_by_parameter(self, w: Tensor, g: Tensor, t: int, n: int, views: Views) -> Tensor:
         """Apply a rule that looks at whole parameters to each parameter of each run by itself."""
         batched, fixed = _split(self.settings)
 

@@ -28,6 +28,10 @@ class Grid:
     def __len__(self) -> int:
         return self.groups * self.columns
 
+    @property
+    def every_run(self) -> list[Run]:
+        return [run for _, _, run in self.cells()]
+
     def cells(self) -> Iterator[tuple[int, int, Run]]:
         """Yield (s, k, run) for every run."""
         for s, group in enumerate(self.runs):

@@ -94,11 +94,6 @@ def read_document(path: Path, sets: tuple[str, ...] = ()) -> Document:
     return document
 
 
-def from_mapping(data: dict[str, Any], file: str = "<spec>") -> Document:
-    """Return a document for a spec that was built in Python rather than written in a file."""
-    return Document(file, "", data)
-
-
 def without_indices(path: KeyPath) -> KeyPath:
     return tuple(part for part in path if isinstance(part, str))
 
