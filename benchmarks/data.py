@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
+from xprun.plugins.vision import import_torchvision
 from xprun.runner.batches import batches
 from xprun.runner.memory import keep_freed_memory
 
@@ -31,19 +32,6 @@ TARGET = 40  # times faster than the loader without workers
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Epoch = Callable[[], Batches]
-_declared: list[torch.library.Library] = []  # a library's operators last as long as the object
-
-
-def import_torchvision() -> Any:
-    """Return torchvision, also where its compiled operators are made for another build of torch than this one."""
-    try:
-        import torchvision
-    except RuntimeError:  # "operator torchvision::nms does not exist"; reading images needs none of them
-        _declared.append(torch.library.Library("torchvision", "DEF"))
-        for name in ("nms", "qnms"):
-            _declared[0].define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision
-    return torchvision
 
 
 def write_idx(path: Path, numbers: Tensor) -> None:
