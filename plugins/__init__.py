@@ -10,6 +10,7 @@ from xprun.plugins.types import (
     NonNegativeInt,
     Positive,
     PositiveInt,
+    SpecFile,
     Vector,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     "NonNegativeInt",
     "Positive",
     "PositiveInt",
+    "SpecFile",
     "Vector",
     "data",
     "init",

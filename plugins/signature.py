@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from xprun.plugins.types import AsTensor, OfKind
+from xprun.plugins.types import AsTensor, BesideSpec, OfKind
 
 REQUIRED = inspect.Parameter.empty
 
@@ -49,6 +49,11 @@ class Setting:
     def is_vector(self) -> bool:
         """Whether the component wants its list of numbers as a tensor."""
         return any(isinstance(mark, AsTensor) for mark in _marks(self.annotation))
+
+    @cached_property
+    def is_file(self) -> bool:
+        """Whether the value names a file beside the spec."""
+        return any(isinstance(mark, BesideSpec) for mark in _marks(self.annotation))
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
@@ -91,6 +96,7 @@ def type_name(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         base, *marks = get_args(annotation)
         kinds = [f"{mark.kind} component" for mark in marks if isinstance(mark, OfKind)]
+        kinds += ["file beside the spec" for mark in marks if isinstance(mark, BesideSpec)]
         return kinds[0] if kinds else type_name(base) + "".join(_bound(mark) for mark in marks)
     if get_origin(annotation) in (list, tuple):
         items = [type_name(a) for a in get_args(annotation) if a is not Ellipsis]

@@ -19,6 +19,13 @@ class AsTensor:
     """Marks a list of numbers that the component receives as a tensor, such as class weights."""
 
 
+class BesideSpec:
+    """Marks the name of a file in the spec's folder, whose content is part of a run's identity.
+
+    The component receives the file's whole path, a `pathlib.Path`.
+    """
+
+
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
@@ -27,5 +34,6 @@ PositiveInt = Annotated[int, Gt(0)]
 NonNegativeInt = Annotated[int, Ge(0)]
 
 Vector = Annotated[list[float], AsTensor()]
+SpecFile = Annotated[str, BesideSpec()]
 Layer = Annotated[dict[str, Any], OfKind("layer")]
 Init = Annotated[dict[str, Any], OfKind("init")]

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from xprun.plugins.registry import Component, Registry
+from xprun.plugins.signature import Setting
+from xprun.runner.beside import FileBeside
 
 # Kinds whose component is called once to make something; the others are called again and again with settings.
 MAKERS = {"data", "model", "layer"}
@@ -25,18 +27,20 @@ def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *i
 
 
 def own_settings(registry: Registry, component: Component, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that the component itself takes: nested components built, vectors as tensors."""
+    """Return a component's own settings as it takes them: components built, vectors as tensors, files as paths."""
     return {
-        name: _live(registry, component.settings[name].component_kind, component.settings[name].is_vector, value)
+        name: _live(registry, component.settings[name], value)
         for name, value in settings.items()
         if name in component.settings
     }
 
 
-def _live(registry: Registry, nested_kind: str | None, is_vector: bool, value: Any) -> Any:
-    if nested_kind:
-        return _nested(registry, nested_kind, value)
-    return torch.tensor(value) if is_vector and isinstance(value, list) else value
+def _live(registry: Registry, setting: Setting, value: Any) -> Any:
+    if setting.component_kind:
+        return _nested(registry, setting.component_kind, value)
+    if isinstance(value, FileBeside):
+        return value.path
+    return torch.tensor(value) if setting.is_vector and isinstance(value, list) else value
 
 
 def _nested(registry: Registry, kind: str, value: Any) -> Any:

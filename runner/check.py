@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.kinds import KINDS
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
+from xprun.runner.beside import SpecFileError, digest, file_beside
 from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_runs
 from xprun.specs.errors import Path
 from xprun.specs.read import replaced
@@ -26,7 +27,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     Raises SpecError with every name and setting that does not fit, or when the spec stands for too many runs.
     """
     _refuse_bombs(spec, max_runs)
-    checker = _Checker(registry)
+    checker = _Checker(registry, spec.document.file)
     sections = {
         name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives))
         for name, alternatives in spec.sections.items()
@@ -58,8 +59,8 @@ def _refuse_bombs(spec: Spec, max_runs: int) -> None:
 class _Checker:
     """Collects the problems of all alternatives while resolving them."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, spec_file: str) -> None:
+        self.registry, self.spec_file = registry, spec_file
         self.problems: list[Problem] = []
         self.fingerprints: list[str] = []
 
@@ -117,7 +118,19 @@ class _Checker:
         except ValidationError as error:
             self.problems += value_problems(error, path, value)
             return value
+        if setting.is_file and typed is not None:
+            return self.file(typed, path)
         return self.nested(setting.component_kind, typed, path) if setting.component_kind else typed
+
+    def file(self, name: str, path: Path) -> str:
+        """Return the name with the place of its file; what stands in the file is part of the alternative's identity."""
+        try:
+            found = file_beside(name, self.spec_file)
+            self.fingerprints.append(f"{name} {digest(found.path)}")
+        except SpecFileError as error:
+            self.problems.append(Problem(path, str(error), error.cure))
+            return name
+        return found
 
     def nested(self, kind: str, value: Any, path: Path) -> Any:
         """Return a component inside a setting, or a list or table of them, with its own settings resolved."""
