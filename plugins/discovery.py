@@ -12,9 +12,12 @@ from xprun.plugins import torch_names
 from xprun.plugins.registry import REGISTRY, PluginError, Registry
 
 BUILT_IN = (
+    "datasets.csv_file",
     "datasets.digits",
     "datasets.line",
     "datasets.linear",
+    "datasets.polynomial",
+    "datasets.sklearn_tables",
     "datasets.thermometer",
     "metrics.basic",
     "models.layers",

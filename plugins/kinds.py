@@ -15,11 +15,13 @@ def every_data(
     batch_size: PositiveInt | Literal["full"] = 32,
     valid: Fraction = 0.0,
     split_seed: NonNegativeInt = 0,
+    standardise: bool = False,
 ) -> None:
     """The settings of every data set.
 
     `batch_size` rows a step, in an order that the run's seed draws anew for each epoch, or "full": all rows in
     their own order. The share `valid` of the rows is held out; which ones, `split_seed` says, the same for all runs.
+    `standardise` shifts and scales each input to mean 0 and standard deviation 1 over the training rows.
     """
 
 
@@ -56,7 +58,7 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("data", "", "a Table of inputs [N, ...] and targets [N, ...]", every_data),
+        Kind("data", "", "a Table of inputs [N, ...] and targets [N, ...], or a Stream", every_data),
         Kind("model", "x, y: a few rows of inputs and targets", "a torch.nn.Module", every_model),
         Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),
         Kind("init", "tensor: the parameter to fill in place", "nothing"),

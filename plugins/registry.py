@@ -65,6 +65,17 @@ class Component:
     def settings(self) -> dict[str, Setting]:
         return read_settings(self.signature)
 
+    @cached_property
+    def schema(self) -> dict[str, Setting]:
+        """Its own settings, then those of its kind, for which its own may stand in."""
+        return {**self.settings, **KINDS[self.kind].common_settings, **self.settings}
+
+    @property
+    def returns(self) -> str:
+        """The name of what the component says it returns, or nothing."""
+        annotation = getattr(self.signature, "__annotations__", {}).get("return", "")
+        return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+
     @property
     def doc(self) -> str:
         return inspect.getdoc(self.signature) or ""

@@ -8,7 +8,6 @@ import time
 import numpy as np
 import torch
 from torch import Tensor, nn
-from xprun.runner.batches import batches
 from xprun.runner.build import own_settings
 from xprun.runner.outcome import Outcome, Recorder
 from xprun.runner.rules import read_rule
@@ -32,7 +31,7 @@ def _train(work: Workload, run: Run) -> Outcome:
     module = work.make_model(run.seed)
     update = make_lone_update(work, run, module)
     outcome, recorder = Outcome(run.id, "done"), Recorder()
-    feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
+    feed = work.feed.alone(run.seed)
     module.train()
     for end in work.schedule.block_ends():
         losses = []

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
-from xprun.plugins.kinds import KINDS
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
 from xprun.runner.beside import SpecFileError, digest, file_beside
@@ -35,6 +34,8 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     checker.metrics(spec)
     resolved = replace(spec, sections=sections)
     checker.problems += _compare_problems(resolved)
+    if not checker.problems:
+        checker.problems += _stream_problems(resolved, registry)
     if checker.problems:
         raise SpecError(spec.document, checker.problems)
     return resolved
@@ -69,7 +70,7 @@ class _Checker:
         component = self.find(alternative.section, alternative.name, alternative.path)
         if component is None:
             return alternative
-        schema = {**component.settings, **KINDS[alternative.section].common_settings}
+        schema = component.schema
         swept = {str(axis.path[0]) for axis in alternative.axes}
         settings = self.table(schema, alternative.settings, alternative.path, component.name, skip=swept)
         axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.path[0] in schema)
@@ -188,6 +189,20 @@ def _compare_problems(spec: Spec) -> Iterator[Problem]:
     if baseline is not None and baseline not in labels:
         message = f"no alternative is labelled {baseline!r}{did_you_mean(baseline, labels)}"
         yield Problem(("compare", "baseline"), message, f"there are {', '.join(labels)}")
+
+
+def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Problem]:
+    """Yield what asks a stream for an end, which it has not: every step sees fresh rows."""
+    for alternative in spec.sections["data"]:
+        if registry.find("data", alternative.name).returns == "Stream":
+            why = f"{alternative.name} draws fresh rows at every step"
+            if spec.run.settings.get("steps") is None:
+                yield Problem(("run", "epochs"), f"{why}, so no epoch of it ends", "write steps = 1000", at="key")
+            if alternative.settings["batch_size"] == "full":
+                yield Problem((*alternative.path, "batch_size"), f"{why}: there is no full batch", "write a number")
+            for key in ("valid", "standardise"):
+                if alternative.settings[key]:
+                    yield Problem((*alternative.path, key), f"{why}: it has no rows to do that with", "leave it out")
 
 
 def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative, ...]:

@@ -263,13 +263,11 @@ def _open_registry(plugins: tuple[Path, ...], debug: bool = False) -> Registry:
 
 
 def _description(component: Component) -> str:
-    from xprun.plugins.kinds import KINDS
     from xprun.plugins.signature import type_name
 
-    kind = KINDS[component.kind]
     lines = [f"{component.kind} {component.name}", f"  from {component.origin}", ""]
     lines += [f"  {line}".rstrip() for line in component.doc.splitlines()]
-    settings = {**component.settings, **kind.common_settings}
+    settings = component.schema
     lines += ["", "  settings:" if settings else "  no settings"]
     width = max((len(name) for name in settings), default=0)
     for setting in settings.values():

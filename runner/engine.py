@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from xprun.runner.alone import make_lone_update
-from xprun.runner.batches import batches
 from xprun.runner.families import can_join, program_key
 from xprun.runner.layout import Grid, make_grids
 from xprun.runner.stack import LinearStack
@@ -84,7 +83,7 @@ def _choose(work: Workload, runs: list[Run]) -> list[Piece]:
 
 def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:
     """Return the runs as grids: one group where all see the same rows and draw nothing, else one for each seed."""
-    one_group = work.batch_size is None and not draws_at_random(work.make_model(0))
+    one_group = not work.feed.depends_on_seed and not draws_at_random(work.make_model(0))
     return make_grids(runs, program_key, one_group=one_group)
 
 
@@ -190,7 +189,7 @@ def time_alone(work: Workload, run: Run) -> Timed:
         module = work.make_model(run.seed)
         module.train()
         update = make_lone_update(work, run, module)
-        feed = batches(work.train.inputs, work.train.targets, work.batch_size, run.seed)
+        feed = work.feed.alone(run.seed)
 
         def step() -> Tensor:
             x, y = next(feed)

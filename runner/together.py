@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from xprun.runner.alone import REPORTED_PARAMETERS, numbers, stop_reason
 from xprun.runner.curves import Curves, Numbers
 from xprun.runner.families import keep_columns, make_families
-from xprun.runner.feed import grouped_batches
 from xprun.runner.layout import Batch, Grid
 from xprun.runner.outcome import Outcome, Status
 from xprun.runner.traced import over_runs
@@ -69,8 +68,7 @@ class Training:
         self.flat = program.begin(_modules(work, grid))
         self.gradient = torch.empty_like(self.flat)
         self.families = make_families(work.registry, grid, self.flat)
-        prepared = program.prepare(work.train.inputs, work.train.targets)
-        self.feed = grouped_batches(prepared, work.batch_size, [group[0].seed for group in grid.runs])
+        self.feed = work.feed.together(program.prepare, [group[0].seed for group in grid.runs])
         self.splits = {name: program.prepare(t.inputs, t.targets) for name, t in work.splits.items()}
         self.steps = 0
         self.columns = np.arange(grid.columns)

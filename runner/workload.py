@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Registry
 from xprun.runner.build import build, fill_parameters
+from xprun.runner.feeds import Drawn, Feed, Rows, sample_of
 from xprun.runner.schedule import Schedule
 from xprun.specs import Choice, Run
 
@@ -20,11 +23,15 @@ EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
 
 @dataclass(frozen=True)
 class Workload:
-    """One program: everything about a run but its optimizer and its seed."""
+    """One program: everything about a run but its optimizer and its seed.
+
+    `train` and `valid` are what is measured; `feed` gives the batches that are trained on.
+    """
 
     registry: Registry
     train: Table
     valid: Table | None
+    feed: Feed
     batch_size: int | None  # None: full batch
     loss: Measure
     metrics: dict[str, Measure]
@@ -82,14 +89,15 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     """Return the workload of a run, which is that of all runs of its cohort."""
     data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
     dtype = torch.float64 if settings.dtype == "float64" else torch.float32
-    table = build(registry, "data", data.name, data.settings)
-    train, valid = _split(_moved(table, device, dtype), data.settings["valid"], data.settings["split_seed"])
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
+    made = build(registry, "data", data.name, data.settings)
+    train, valid, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
     criterion = build(registry, "loss", loss.name, loss.settings)
     return Workload(
         registry,
         train,
         valid,
+        feed,
         batch_size,
         criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion,
         {name: build(registry, "metric", name, {}) for name in settings.metrics},
@@ -101,24 +109,59 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     )
 
 
+def _split_and_feed(
+    made: Table | Stream, settings: dict[str, Any], batch_size: int | None, device: torch.device, dtype: torch.dtype
+) -> tuple[Table, Table | None, Feed]:
+    """Return the rows that are trained on, those held out, and where the batches come from."""
+    if isinstance(made, Stream):
+        if batch_size is None or settings["valid"] or settings["standardise"]:
+            raise ValueError("a stream draws fresh rows at every step: it takes no 'full' batch, valid or standardise")
+        drawn = Drawn(made, batch_size, device, dtype)
+        return sample_of(drawn, settings["split_seed"]), None, drawn
+    train, valid = _split(made, settings["valid"], settings["split_seed"])
+    if settings["standardise"]:
+        train, valid = _standardised(train, valid)
+    train = _moved(train, device, dtype)
+    return train, _moved(valid, device, dtype) if valid else None, Rows(train, batch_size)
+
+
 def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
     targets = table.targets
     kind = dtype if targets.is_floating_point() else targets.dtype
     return Table(table.inputs.to(device, dtype), targets.to(device, kind), table.truth)
 
 
-def _split(table: Table, share: float, seed: int) -> tuple[Table, Table | None]:
-    """Return the table without and with only the held-out rows, which `seed` picks; each keeps its order."""
-    held_out = math.floor(len(table) * share + 0.5)
+def _split(table: Table, valid: float | str, seed: int) -> tuple[Table, Table | None]:
+    """Return the table without and with only the held-out rows: those that the set keeps apart, or a share of all.
+
+    `seed` picks the share; each part keeps its order.
+    """
+    if table.valid or isinstance(valid, str):
+        return table, table.valid
+    held_out = math.floor(len(table) * valid + 0.5)
     if held_out == 0:
         return table, None
     if held_out == len(table):
-        raise ValueError(f"valid = {share} holds out all {len(table)} rows; nothing is left to train on")
+        raise ValueError(f"valid = {valid} holds out all {len(table)} rows; nothing is left to train on")
     order = torch.randperm(len(table), generator=torch.Generator().manual_seed(seed))
-    valid, train = order[:held_out].sort().values, order[held_out:].sort().values
-    return _rows(table, train), _rows(table, valid)
+    apart, rest = order[:held_out].sort().values, order[held_out:].sort().values
+    return _rows(table, rest), _rows(table, apart)
 
 
 def _rows(table: Table, rows: Tensor) -> Table:
-    rows = rows.to(table.inputs.device)
     return Table(table.inputs.index_select(0, rows), table.targets.index_select(0, rows), table.truth)
+
+
+def _standardised(train: Table, valid: Table | None) -> tuple[Table, Table | None]:
+    """Return both parts with every input shifted and scaled as the training rows say; a constant one is only shifted.
+
+    True parameters are dropped: they belong to the inputs as they were.
+    """
+    wide = train.inputs.double()
+    mean, deviation = wide.mean(0), wide.std(0, correction=0)
+    deviation = torch.where(deviation > 0, deviation, 1.0)
+
+    def scaled(table: Table) -> Table:
+        return Table((table.inputs.double() - mean) / deviation, table.targets)
+
+    return scaled(train), scaled(valid) if valid else None

@@ -1,4 +1,4 @@
-"""What every data plugin returns."""
+"""What a data plugin returns when its examples are all there: a table."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ class Table:
     """N examples, resident in memory.
 
     `inputs` [N, ...] floats; `targets` [N, k] floats for a regression, [N] int64 for classes. `truth` holds the
-    true parameters of a synthetic set by name.
+    true parameters of a synthetic set by name. `valid` holds the rows that the set itself keeps apart.
     """
 
     inputs: Tensor
     targets: Tensor
     truth: dict[str, list[float]] = field(default_factory=dict)
+    valid: Table | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY, data, loss, metric, model, optimizer
 from xprun.plugins.torch_names import losses as torch_losses
-from xprun.runner import alone, feed, schedule, together
+from xprun.runner import feed, feeds, schedule, together
 from xprun.runner.alone import train_alone
 from xprun.runner.batches import batches
 from xprun.runner.engine import grids_of, make_program
@@ -891,7 +891,7 @@ def test_single_precision_differs_no_more_than_by_the_order_of_a_sum(
     run = {"steps": 50, "dtype": "float32", "seeds": 2}
     cohort = Cohort(plan, data=DIGITS, model=DIGITS_MLP, optimizer=optimizer, run=run)
     expected, found = cohort.alone(), [cohort.together(program) for program in PROGRAMS]
-    monkeypatch.setattr(alone, "batches", shuffled)
+    monkeypatch.setattr(feeds, "batches", shuffled)
     control = cohort.alone()
 
     def apart(one: dict[str, Outcome]) -> float:
