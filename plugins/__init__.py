@@ -1,5 +1,6 @@
 """Components and their registry: what a plugin author imports."""
 
+from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data, init, launcher, layer, loss, metric, model, optimizer
 from xprun.plugins.types import (
     Decay,
@@ -24,6 +25,7 @@ __all__ = [
     "Positive",
     "PositiveInt",
     "SpecFile",
+    "Table",
     "Vector",
     "data",
     "init",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
+import tomli
 from xprun.plugins import torch_names
+from xprun.plugins.entry_points import find_entry_points
+from xprun.plugins.installed import Installed
 from xprun.plugins.registry import REGISTRY, PluginError, Registry
 
 BUILT_IN = (
@@ -27,35 +31,65 @@ BUILT_IN = (
 
 
 def open_registry(files: tuple[Path, ...] = ()) -> Registry:
-    """Return the registry with all components, those in `files` included.
+    """Return the registry with all components, those in `files` included; installed plugins wait to be asked for.
 
     Nothing here imports torch. Raises PluginError for a file that cannot be imported.
     """
     for module in BUILT_IN:
         importlib.import_module(f"xprun.plugins.{module}")
     torch_names.register(REGISTRY)
+    find_plugins(REGISTRY)
     for file in files:
         load_file(REGISTRY, file)
     return REGISTRY
 
 
-def load_file(registry: Registry, file: Path) -> None:
-    """Import a Python file, whose decorators register its components."""
-    name = f"xprun_plugin_{file.stem}"
-    module_spec = importlib.util.spec_from_file_location(name, file)
-    if module_spec is None or module_spec.loader is None or not file.is_file():
-        raise PluginError(f"{file}: there is no such Python file")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[name] = module
-    registry.source, before = str(file), registry.source
+@cache
+def find_plugins(registry: Registry) -> None:
+    """Add the plugins of installed distributions to a registry, once, and what is wrong with the distributions."""
+    points, complaints = find_entry_points()
+    registry.plugins += [Installed(point) for point in points]
+    registry.complaints += complaints
+
+
+def project_plugins() -> tuple[Path, ...]:
+    """Return the files that `[tool.xprun] plugins` names in the `pyproject.toml` of the working directory.
+
+    Raises PluginError when they cannot be read from it.
+    """
     try:
-        module_spec.loader.exec_module(module)
+        text = Path("pyproject.toml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PluginError(f"pyproject.toml: cannot be read: {error}") from None
+    try:
+        files = tomli.loads(text).get("tool", {}).get("xprun", {}).get("plugins", [])
+    except tomli.TOMLDecodeError as error:
+        raise PluginError(f"pyproject.toml: invalid TOML: {error}") from None
+    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+        raise PluginError('pyproject.toml: [tool.xprun] plugins must be a list of files: plugins = ["my_rule.py"]')
+    return tuple(Path(file) for file in files)
+
+
+def load_file(registry: Registry, file: Path) -> None:
+    """Import a Python file, whose decorators register its components; what it registered before is forgotten."""
+    try:
+        source = file.read_bytes()
+    except OSError as error:
+        raise PluginError(f"{file}: there is no such Python file ({error.strerror})") from None
+    module = ModuleType(f"xprun_plugin_{file.stem}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module
+    registry.forget(str(file))
+    try:
+        with registry.attributing(str(file)):
+            # Not by an import: its bytecode cache takes a file that was changed twice in a second for unchanged.
+            exec(compile(source, file, "exec", dont_inherit=True), vars(module))
     except PluginError:
         raise
     except Exception as error:
         raise PluginError(_reason(file, error)) from error
-    finally:
-        registry.source = before
 
 
 def _reason(file: Path, error: Exception) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +25,40 @@ class PluginError(Exception):
     """A plugin is broken: it cannot be imported, or two of them claim one name."""
 
 
-class UnknownComponentError(LookupError):
-    """No component of that kind has that name; `known` lists those that exist."""
+class NameTakenError(PluginError):
+    """Two plugins register the same name."""
 
-    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+    def __init__(self, first: Component, second: Component) -> None:
+        self.kind, self.name = second.kind, second.name
+        origins = f"  {first.origin}\n  {second.origin}"
+        super().__init__(f"two plugins register the {self.kind} {self.name!r}:\n{origins}")
+
+
+class UnknownComponentError(LookupError):
+    """No component of that kind has that name; `known` lists those that exist, `broken` the plugins that might."""
+
+    def __init__(self, kind: str, name: str, known: list[str], broken: list[str]) -> None:
         super().__init__(f"there is no {kind} named {name!r}")
-        self.kind, self.name, self.known = kind, name, known
+        self.kind, self.name, self.known, self.broken = kind, name, known, broken
+
+
+class Plugin(Protocol):
+    """A source of components that is imported when one of its names is asked for."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def loaded(self) -> bool: ...
+    @property
+    def in_use(self) -> bool: ...
+    @property
+    def reason(self) -> str: ...
+    def may_be(self, name: str) -> bool: ...
+    def load(self, registry: Registry) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +72,10 @@ class Origin:
 
     def __str__(self) -> str:
         return f"{self.source} ({self.module}, {self.file}:{self.line})"
+
+    def is_replaced_by(self, other: Origin) -> bool:
+        """Whether the other is the same definition again; in a notebook, where cells are run anew, any later one."""
+        return self == other or self.module == other.module == "__main__"
 
 
 @dataclass(frozen=True)
@@ -82,28 +115,66 @@ class Component:
 
 
 class Registry:
-    """All components by kind and name."""
+    """All components by kind and name, and the plugins that hold further ones until they are imported."""
 
     def __init__(self) -> None:
         self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
-        self.source = "built-in"
+        self.plugins: list[Plugin] = []
+        self.contested: dict[tuple[str, str], str] = {}  # (kind, name) that two plugins register: who they are
+        self.complaints: list[str] = []  # what is wrong with distributions, so that they could not be read well
+        self._source, self._release = "", ""
 
     def add(self, component: Component) -> None:
         """Register a component; the same name twice is an error that shows both origins."""
         known = self._components[component.kind]
         other = known.get(component.name)
-        if other is not None and other.origin != component.origin:
-            raise PluginError(
-                f"two plugins register the {component.kind} {component.name!r}:\n  {other.origin}\n  {component.origin}"
-            )
+        if other is not None and not other.origin.is_replaced_by(component.origin):
+            raise NameTakenError(other, component)
         known[component.name] = component
 
     def find(self, kind: str, name: str) -> Component:
-        """Return the component; raise UnknownComponentError when there is none."""
-        try:
+        """Return the component, after importing the plugins that may hold it.
+
+        Raises UnknownComponentError when there is none, and PluginError when its plugin is broken or two claim it.
+        """
+        self._import_for(name, kind)
+        if (kind, name) in self.contested:
+            raise PluginError(self.contested[kind, name])
+        if name in self._components[kind]:
             return self._components[kind][name]
-        except KeyError:
-            raise UnknownComponentError(kind, name, self.names(kind)) from None
+        raise UnknownComponentError(kind, name, self.names(kind), [_of_broken(plugin) for plugin in self.broken()])
+
+    def find_any(self, name: str) -> list[Component]:
+        """Return the components of that name, of whatever kind; raise PluginError as `find` does."""
+        self._import_for(name, *KINDS)
+        return [self.find(kind, name) for kind, known in self._components.items() if name in known]
+
+    def _import_for(self, name: str, *kinds: str) -> None:
+        """Import the plugins that are called as a component is, and only if that does not help the others."""
+        if self._import_namesakes(name, kinds):
+            return
+        self.import_plugins()
+        broken = [plugin for plugin in self.broken() if plugin.may_be(name)]
+        if broken and not self._has(name, kinds):
+            raise PluginError(f"{name!r} is not there, because a plugin is broken: {_of_broken(broken[0])}")
+
+    def _import_namesakes(self, name: str, kinds: tuple[str, ...]) -> bool:
+        for plugin in self.plugins:
+            if plugin.may_be(name):
+                plugin.load(self)
+        return self._has(name, kinds)
+
+    def _has(self, name: str, kinds: tuple[str, ...]) -> bool:
+        return any(name in self._components[kind] for kind in kinds)
+
+    def import_plugins(self) -> None:
+        """Import all plugins; those that are broken have a reason afterwards."""
+        for plugin in self.plugins:
+            plugin.load(self)
+
+    def broken(self) -> list[Plugin]:
+        """Return the plugins whose import has failed."""
+        return [plugin for plugin in self.plugins if plugin.reason]
 
     def names(self, kind: str) -> list[str]:
         return sorted(self._components[kind])
@@ -111,10 +182,6 @@ class Registry:
     def components(self, kind: str | None = None) -> list[Component]:
         kinds = [kind] if kind else list(KINDS)
         return [self._components[k][name] for k in kinds for name in self.names(k)]
-
-    def find_any(self, name: str) -> list[Component]:
-        """Return the components of that name, of whatever kind."""
-        return [known[name] for known in self._components.values() if name in known]
 
     def decorator(self, kind: str) -> Decorator:
         """Return the decorator `@kind("name")`, which registers a function and gives it back unchanged."""
@@ -125,7 +192,7 @@ class Registry:
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)
-                fingerprint = fingerprint_of_file(origin.file)
+                fingerprint = fingerprint_of(function, origin.file, self._release)
                 self.add(Component(kind, name, origin, function, lambda: function, fingerprint, goal))
                 return function
 
@@ -133,26 +200,65 @@ class Registry:
 
         return named
 
+    @contextmanager
+    def attributing(self, source: str, release: str = "") -> Iterator[None]:
+        """Give what is registered inside this source as its origin; the `release` is part of its fingerprint."""
+        before = self._source, self._release
+        self._source, self._release = source, release
+        try:
+            yield
+        finally:
+            self._source, self._release = before
+
     def copy(self) -> Registry:
         """Return an independent registry with the same components."""
         twin = Registry()
-        twin._components = {kind: dict(known) for kind, known in self._components.items()}
+        twin.restore(self)
         return twin
 
     def restore(self, other: Registry) -> None:
         """Forget everything and take over the components of `other`."""
-        self._components = other.copy()._components
+        self._components = {kind: dict(known) for kind, known in other._components.items()}
+        self.plugins, self.contested = list(other.plugins), dict(other.contested)
+
+    def forget(self, source: str) -> None:
+        """Forget the components that come from a source."""
+        for known in self._components.values():
+            for name in [name for name, component in known.items() if component.origin.source == source]:
+                del known[name]
 
     def _origin_of(self, function: Callable[..., Any]) -> Origin:
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        file = code.co_filename if code else inspect.getfile(function)
-        line = code.co_firstlineno if code else inspect.getsourcelines(function)[1]
-        return Origin(self.source, function.__module__, file, line)
+        inner = inspect.unwrap(function)
+        code = getattr(inner, "__code__", None)
+        file = code.co_filename if code else inspect.getfile(inner)
+        line = code.co_firstlineno if code else inspect.getsourcelines(inner)[1]
+        own = "built-in" if function.__module__.startswith("xprun.") else function.__module__
+        return Origin(self._source or own, function.__module__, file, line)
 
 
-def fingerprint_of_file(file: str) -> str:
-    """Return a hash of a source file as it is now, which is as it was imported: a result depends on its text."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+def _of_broken(plugin: Plugin) -> str:
+    return f"{plugin.name} of {plugin.source}: {plugin.reason}"
+
+
+def fingerprint_of(function: Callable[..., Any], file: str, release: str) -> str:
+    """Return a hash of a component's source: of its file, or of itself where it was typed into a notebook.
+
+    Raises PluginError where there is no source to be read, because a change of it would go unnoticed.
+    """
+    if Path(file).is_file():
+        return fingerprint_of_file(file, release)
+    try:
+        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+    except OSError:
+        raise PluginError(f"{function.__qualname__} has no source that could be read; write it into a file") from None
+
+
+def fingerprint_of_file(file: str, release: str = "") -> str:
+    """Return a hash of a source file as it is now, which is as it was imported: a result depends on its text.
+
+    The `release` of its distribution stands for the files that it imports.
+    """
+    return hashlib.sha256(Path(file).read_bytes() + release.encode()).hexdigest()[:16]
 
 
 REGISTRY = Registry()

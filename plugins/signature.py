@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from xprun.plugins.types import AsTensor, BesideSpec, OfKind
 
 REQUIRED = inspect.Parameter.empty
@@ -76,13 +76,43 @@ class Setting:
 
 
 def read_settings(function: Callable[..., Any]) -> dict[str, Setting]:
-    """Return the settings that a function takes: its keyword-only parameters.
+    """Return the settings that a function takes: its keyword-only parameters; of a class, see `_class_settings`.
 
     Raises TypeError when an annotation cannot be evaluated; a missing one is inferred from the default.
     """
+    if inspect.isclass(function):
+        return _class_settings(function)
     names = getattr(inspect.unwrap(function), "__globals__", {})
     parameters = inspect.signature(function).parameters.values()
     return {p.name: Setting(p.name, _annotation(p, names), p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _class_settings(cls: Any) -> dict[str, Setting]:
+    """Return the settings of a class, such as one of torch.optim: the named parameters of its constructor.
+
+    Not `params`, which the runner fills in, and none whose default could not stand in a spec. Such a class was not
+    written for specs: what its annotations say in other words than a spec's is not checked.
+    """
+    names = getattr(cls.__init__, "__globals__", {})
+    parameters = inspect.signature(cls).parameters.values()
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "params"]
+    return {p.name: Setting(p.name, _lenient_annotation(p, names), p.default) for p in named if _is_plain(p.default)}
+
+
+def _lenient_annotation(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:
+    try:
+        annotation = _annotation(parameter, names)
+        TypeAdapter(annotation)
+    except (TypeError, PydanticUserError):
+        return Any
+    return annotation | None if parameter.default is None and annotation is not Any else annotation
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a default is a value that a spec can hold, or is missing."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or value is REQUIRED or isinstance(value, bool | int | float | str)
 
 
 def positional_names(function: Callable[..., Any]) -> tuple[str, ...]:

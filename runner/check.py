@@ -86,7 +86,9 @@ class _Checker:
         except UnknownComponentError as error:
             article = "an" if kind[0] in "aeiou" else "a"
             message = f"there is no {kind} named {name!r}{did_you_mean(name, error.known)}"
-            self.problems.append(Problem((*path, "name"), message, f"{article} {kind} is one of " + _list(error.known)))
+            broken = "".join(f"\nbroken, and perhaps what is missing: {plugin}" for plugin in error.broken)
+            cure = f"{article} {kind} is one of {_list(error.known)}{broken}"
+            self.problems.append(Problem((*path, "name"), message, cure))
             return None
         self.fingerprints.append(component.fingerprint)
         return component
@@ -173,10 +175,13 @@ class _Checker:
 
     def metrics(self, spec: Spec) -> None:
         for i, name in enumerate(spec.run.settings.get("metrics", [])):
-            known = self.registry.names("metric")
-            if name not in known:
-                message = f"there is no metric named {name!r}{did_you_mean(name, known)}"
-                self.problems.append(Problem(("run", "metrics", i), message, f"a metric is one of {_list(known)}"))
+            try:
+                self.registry.find("metric", name)
+            except UnknownComponentError as error:
+                message = f"there is no metric named {name!r}{did_you_mean(name, error.known)}"
+                self.problems.append(
+                    Problem(("run", "metrics", i), message, f"a metric is one of {_list(error.known)}")
+                )
 
 
 def _compare_problems(spec: Spec) -> Iterator[Problem]:

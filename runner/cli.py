@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from xprun.runner.catalog import complete_components, complete_kinds, component_rows, describe_component
 
 if TYPE_CHECKING:
-    from xprun.plugins.registry import Component, Registry
+    from xprun.plugins.registry import Registry
     from xprun.runner.experiment import Report
     from xprun.specs import Spec
 
@@ -32,8 +33,27 @@ class SpecOrCommand(click.Group):
         return super().parse_args(ctx, args)
 
 
+def _with_project_plugins(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the files of `[tool.xprun] plugins`, then those that were given."""
+    from xprun.plugins.discovery import project_plugins
+    from xprun.plugins.registry import PluginError
+
+    if context.resilient_parsing:  # the shell asks for completions
+        return given
+    try:
+        return tuple(dict.fromkeys((*project_plugins(), *given)))
+    except PluginError as error:
+        _complain(str(error))
+        sys.exit(BROKEN)
+
+
 plugin_option = click.option(
-    "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="A file of components."
+    "--plugin",
+    "plugins",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    callback=_with_project_plugins,
+    help="A file of components.",
 )
 
 
@@ -41,9 +61,7 @@ def shared_options(function: Any) -> Any:
     """Add the options of every command that reads a spec."""
     for option in (
         click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a setting; a list sweeps it."),
-        click.option(
-            "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="A file of components."
-        ),
+        plugin_option,
         click.option(
             "--max-runs", type=click.IntRange(1), default=100_000, show_default=True, help="Refuse larger grids."
         ),
@@ -129,7 +147,7 @@ def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, **sha
 
 
 @main.command()
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=complete_kinds)
 @plugin_option
 def ls(kind: str | None, plugins: tuple[Path, ...]) -> None:
     """List the components, all or of one KIND, with their origin."""
@@ -140,26 +158,29 @@ def ls(kind: str | None, plugins: tuple[Path, ...]) -> None:
         raise click.UsageError(
             f"there is no kind {kind!r}{did_you_mean(kind, KINDS)}\nthe kinds are {', '.join(KINDS)}"
         )
-    components = _open_registry(plugins).components(kind)
-    width = max((len(c.name) for c in components), default=0)
-    for component in components:
-        summary = component.doc.partition("\n")[0]
-        click.echo(f"{component.kind:<10} {component.name:<{width}}  {component.origin.source:<14} {summary}")
+    registry = _open_registry(plugins)
+    for row in component_rows(registry, kind):
+        click.echo(row)
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_components)
 @plugin_option
 def describe(name: str, plugins: tuple[Path, ...]) -> None:
     """Describe a component: its settings, defaults and source."""
+    from xprun.plugins.registry import PluginError
     from xprun.specs.wording import did_you_mean
 
     registry = _open_registry(plugins)
-    found = registry.find_any(name)
+    try:
+        found = registry.find_any(name)
+    except PluginError as error:
+        _complain(str(error))
+        sys.exit(BROKEN)
     if not found:
         names = [c.name for c in registry.components()]
         raise click.UsageError(f"there is no component {name!r}{did_you_mean(name, names)}")
-    click.echo("\n\n".join(_description(component) for component in found))
+    click.echo("\n\n".join(describe_component(component) for component in found))
 
 
 @main.command()
@@ -235,7 +256,11 @@ def _conclude(path: Path, result: Report, quiet: bool) -> int:
 def _load(
     path: Path, *, sets: tuple[str, ...], plugins: tuple[Path, ...], max_runs: int, debug: bool
 ) -> tuple[Spec, Registry] | None:
-    """Return a checked spec with its registry, or None after saying what is wrong."""
+    """Return a checked spec with its registry, or None after saying what is wrong.
+
+    Ends the process where a plugin that the spec asks for is broken.
+    """
+    from xprun.plugins.registry import PluginError
     from xprun.runner.check import resolve
     from xprun.specs import SpecError, read_document, read_spec
 
@@ -247,6 +272,11 @@ def _load(
             raise
         _complain(error.render())
         return None
+    except PluginError as error:
+        if debug:
+            raise
+        _complain(f"{path}: {error}")
+        sys.exit(BROKEN)
 
 
 def _open_registry(plugins: tuple[Path, ...], debug: bool = False) -> Registry:
@@ -254,26 +284,15 @@ def _open_registry(plugins: tuple[Path, ...], debug: bool = False) -> Registry:
     from xprun.plugins.registry import PluginError
 
     try:
-        return open_registry(plugins)
+        registry = open_registry(plugins)
     except PluginError as error:
         if debug:
             raise
         _complain(str(error))
         sys.exit(BROKEN)
-
-
-def _description(component: Component) -> str:
-    from xprun.plugins.signature import type_name
-
-    lines = [f"{component.kind} {component.name}", f"  from {component.origin}", ""]
-    lines += [f"  {line}".rstrip() for line in component.doc.splitlines()]
-    settings = component.schema
-    lines += ["", "  settings:" if settings else "  no settings"]
-    width = max((len(name) for name in settings), default=0)
-    for setting in settings.values():
-        default = "required" if setting.required else f"default {setting.default!r}"
-        lines.append(f"    {setting.name:<{width}}  {type_name(setting.annotation)}; {default}")
-    return "\n".join(lines)
+    for complaint in registry.complaints:
+        _complain(f"warning: {complaint}")
+    return registry
 
 
 def _written(folder: Path, written: list[Path]) -> str:

@@ -12,11 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from xprun.plugins.registry import Registry
+
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pydantic", "scikit-learn", "seaborn")
 
 
-def describe_environment(device: str, plugins: tuple[Path, ...]) -> dict[str, Any]:
-    """Return versions, hardware, git state and the command line as plain values."""
+def describe_environment(device: str, plugins: tuple[Path, ...], registry: Registry) -> dict[str, Any]:
+    """Return versions, hardware, plugins in use, git state and the command line as plain values."""
     import torch
 
     return {
@@ -31,7 +33,7 @@ def describe_environment(device: str, plugins: tuple[Path, ...]) -> dict[str, An
         "device": device,
         "gpu": torch.cuda.get_device_name(torch.device(device)) if device.startswith("cuda") else None,
         "threads": torch.get_num_threads(),
-        "plugins": [str(path) for path in plugins],
+        "plugins": [*map(str, plugins), *dict.fromkeys(p.source for p in registry.plugins if p.in_use)],
         "git": _git(),
     }
 

@@ -80,7 +80,7 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     report.statuses = Counter(outcome.status for _, outcome in pairs)
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
     report.written = write_tables(options.folder, plan, pairs)
-    _write_background(plan, options, str(device))
+    _write_background(plan, options, str(device), registry)
     return report
 
 
@@ -118,12 +118,12 @@ def _pairs(plan: Plan, store: Store) -> Pairs:
     return [(run, outcome) for run, outcome in found if outcome is not None]
 
 
-def _write_background(plan: Plan, options: Options, device: str) -> None:
+def _write_background(plan: Plan, options: Options, device: str, registry: Registry) -> None:
     """Write what the reports need beside the tables: the spec as run, as resolved, and the environment."""
     folder, document = options.folder, plan.spec.document
     replace_text(folder / "spec.toml", document.text)
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
-    environment = describe_environment(device, options.plugins)
+    environment = describe_environment(device, options.plugins, registry)
     replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import linecache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xprun.plugins import Fraction, optimizer
@@ -86,6 +88,56 @@ def test_a_changed_source_has_another_fingerprint(tmp_path: Path) -> None:
         load_file(REGISTRY, path)
         fingerprints.append(REGISTRY.find("optimizer", "mine").fingerprint)
     assert len(set(fingerprints)) == 2
+
+
+def test_a_file_that_is_changed_and_loaded_again_has_its_new_text_and_may_move_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    for factor in (1, 2):
+        lines = "\n" * factor
+        path.write_text(
+            f"from xprun.plugins import optimizer{lines}@optimizer('mine')\n"
+            f"def mine(w, g, *, lr=0.1):\n    return w - {factor} * g\n",
+            encoding="utf-8",
+        )
+        load_file(REGISTRY, path)
+        assert REGISTRY.find("optimizer", "mine").load()(0, 1) == -factor
+
+
+class Classic:
+    """A class in the style of torch.optim."""
+
+    def __init__(
+        self,
+        params: object,
+        lr: float = 0.1,
+        betas: tuple[float, float] = (0.9, 0.99),
+        decay: float = None,  # type: ignore[assignment] # noqa: RUF013 - as such classes are often written
+        *,
+        places: Nowhere = 3,  # type: ignore[name-defined] # noqa: F821
+        kind: object = object,
+    ) -> None: ...
+
+
+def test_the_settings_of_a_class_are_what_its_constructor_takes_beside_the_parameters() -> None:
+    settings = read_settings(Classic)
+    assert {name: type_name(s.annotation) for name, s in settings.items()} == {
+        "lr": "number",
+        "betas": "list of number",
+        "decay": "number",
+        "places": "any",
+    }
+    assert settings["decay"].read(None) is None
+
+
+def test_a_cell_of_a_notebook_may_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in (10, 20):
+        source = "\n" * line + "def rule(w, g, *, lr=0.1):\n    return w\n"
+        names: dict[str, Any] = {"__name__": "__main__"}
+        file = f"<cell {line}>"
+        exec(compile(source, file, "exec"), names)
+        monkeypatch.setitem(linecache.cache, file, (len(source), None, source.splitlines(True), file))
+        optimizer("cell")(names["rule"])
+        assert REGISTRY.find("optimizer", "cell").origin.line == line + 1
 
 
 def test_the_decorators_are_not_hidden_by_modules_of_the_same_name() -> None:
