@@ -109,19 +109,58 @@ def run(
 
 
 @main.command()
-@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...|OPTIMIZER...")
+@click.option("--against", metavar="OPTIMIZER", help="Where an optimizer departs from this one.")
 @shared_options
-def check(specs: tuple[Path, ...], **shared: Any) -> None:
-    """Say what is wrong with a spec; nothing is run."""
+def check(specs: tuple[Path, ...], against: str | None, **shared: Any) -> None:
+    """Say what is wrong with a spec, or with an optimizer; nothing is trained.
+
+    An optimizer takes steps over fixed gradients. It is checked for values that are not finite, inputs changed in
+    place, results of a wrong shape or type, settings without effect, and a difference between alone and together.
+    """
+    sys.exit(max(_check_one(path, against, shared) for path in specs))
+
+
+def _check_one(path: Path, against: str | None, shared: dict[str, Any]) -> int:
+    """Check a spec or an optimizer, say what came out, and return the exit code."""
     from xprun.specs import count_runs
 
-    wrong = False
-    for path in specs:
-        loaded = _load(path, **shared)
-        wrong |= loaded is None
-        if loaded:
-            click.echo(f"{path}: ok, {count_runs(loaded[0]):,} runs")
-    sys.exit(WRONG if wrong else OK)
+    if against or not (path.suffix == ".toml" or path.exists()):
+        code = _check_optimizer(str(path), against, **shared)
+        if code is not None:
+            return code
+    loaded = _load(path, **shared)
+    if loaded:
+        click.echo(f"{path}: ok, {count_runs(loaded[0]):,} runs")
+    return OK if loaded else WRONG
+
+
+def _check_optimizer(
+    name: str, against: str | None, *, sets: tuple[str, ...], plugins: tuple[Path, ...], debug: bool, **_: Any
+) -> int | None:
+    """Try an optimizer, say what came out, and return the exit code; None when there is none of that name."""
+    from xprun.plugins.registry import PluginError, UnknownComponentError
+    from xprun.specs.wording import did_you_mean
+
+    registry = _open_registry(plugins, debug)
+    try:
+        component = registry.find("optimizer", name)
+        if against:
+            registry.find("optimizer", against)
+        from xprun.runner.trial import read_given, try_optimizer
+
+        trial = try_optimizer(registry, name, read_given(component, sets), against)
+    except UnknownComponentError as error:
+        if against is None:
+            return None
+        raise click.UsageError(f"{error}{did_you_mean(error.name, error.known)}") from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except PluginError as error:
+        _complain(str(error))
+        return BROKEN
+    click.echo(trial.render())
+    return FAILED if trial.problems else OK
 
 
 @main.command()
