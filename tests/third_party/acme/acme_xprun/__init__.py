@@ -1,0 +1,1 @@
+"""Components for xprun, from a distribution of their own."""
