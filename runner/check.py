@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
 from xprun.runner.beside import SpecFileError, digest, file_beside
+from xprun.runner.expect_check import expect_problems
 from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_runs
 from xprun.specs.errors import Path
 from xprun.specs.read import replaced
@@ -34,6 +35,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     checker.metrics(spec)
     resolved = replace(spec, sections=sections)
     checker.problems += _compare_problems(resolved)
+    checker.problems += expect_problems(resolved, columns_of(resolved))
     if not checker.problems:
         checker.problems += _stream_problems(resolved, registry)
     if checker.problems:

@@ -10,9 +10,13 @@ import click
 from xprun.runner.catalog import complete_components, complete_kinds, component_rows, describe_component
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xprun.plugins.registry import Registry
     from xprun.runner.experiment import Report
     from xprun.specs import Spec
+
+    Tell = Callable[[Path, Report], None]
 
 OK, FAILED, WRONG, BROKEN = 0, 1, 2, 3
 
@@ -79,33 +83,39 @@ def main() -> None:
     \b
       xprun SPEC...           run the grid that a spec describes, then write tables and reports
       xprun check SPEC...     say what is wrong with a spec, without running it
+      xprun test SPEC...      say whether the results are what the spec expects
     """
+
+
+def running_options(function: Any) -> Any:
+    """Add the options of every command that trains."""
+    for option in (
+        click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME)."),
+        click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's."),
+        click.option(
+            "-j", "--jobs", type=click.IntRange(0), help="Worker processes (default: what the size of the work repays)."
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends."),
+    ):
+        function = option(function)
+    return shared_options(function)
 
 
 @main.command(hidden=True)
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME).")
-@click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(0), help="Worker processes (default: what the size of the work repays)."
-)
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-@click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends.")
-@shared_options
-def run(
-    specs: tuple[Path, ...],
-    output: Path | None,
-    device: str | None,
-    jobs: int | None,
-    quiet: bool,
-    verbose: bool,
-    **shared: Any,
-) -> None:
+@running_options
+def run(specs: tuple[Path, ...], **options: Any) -> None:
     """Run specs, then write their tables and reports."""
-    if output and len(specs) > 1:
-        raise click.UsageError("-o names one folder, so it takes one spec")
-    codes = [_run_one(path, output, device, jobs, quiet, verbose, **shared) for path in specs]
-    sys.exit(max(codes))
+    sys.exit(_run_all(specs, _tell_results, **options))
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
+@running_options
+def test(specs: tuple[Path, ...], **options: Any) -> None:
+    """Run what is missing, then say of each [[expect]] whether it holds."""
+    sys.exit(_run_all(specs, _tell_verdicts, **options))
 
 
 @main.command()
@@ -238,8 +248,17 @@ def report(folder: Path, debug: bool) -> None:
     click.echo(_written(folder, written))
 
 
+def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **options: Any) -> int:
+    """Run specs one after the other and return the exit code: that of the worst."""
+    if output and len(specs) > 1:
+        raise click.UsageError("-o names one folder, so it takes one spec")
+    return max([_run_one(path, tell, output=output, **options) for path in specs])
+
+
 def _run_one(
     path: Path,
+    tell: Tell,
+    *,
     output: Path | None,
     device: str | None,
     jobs: int | None,
@@ -265,7 +284,7 @@ def _run_one(
     except DeviceError as error:
         _complain(f"{path}: device: {error}")
         return WRONG
-    return _conclude(path, result, quiet)
+    return _conclude(path, result, _tell_disappointments if quiet else tell)
 
 
 def _default_folder(spec: Spec) -> Path:
@@ -274,22 +293,43 @@ def _default_folder(spec: Spec) -> Path:
     return Path("runs") / folder_name(spec.name)
 
 
-def _conclude(path: Path, result: Report, quiet: bool) -> int:
-    """Write the report, print what came out, and return the exit code."""
+def _conclude(path: Path, result: Report, tell: Tell) -> int:
+    """Write the report, tell what came out, and return the exit code."""
     if result.statuses:
-        from xprun.reports import verdict, write_report
+        from xprun.reports import write_report
 
         result.written += write_report(result.folder)
-        if not quiet:
-            click.echo(verdict(result.folder))
-            click.echo(_written(result.folder, result.written))
+        tell(path, result)
     for reason in result.reasons[:10]:
         _complain(f"failed: {reason}")
     if result.interrupted is not None:
         left = result.total - result.statuses.total()
         _complain(f"interrupted; {left} runs are missing. To go on: xprun {path}" + f" -o {result.folder}")
         return 128 + result.interrupted
-    return FAILED if result.statuses["failed"] + result.statuses["timeout"] else OK
+    wrong = result.statuses["failed"] + result.statuses["timeout"] + len(result.disappointments)
+    return FAILED if wrong else OK
+
+
+def _tell_results(path: Path, result: Report) -> None:
+    """Print what came out best, where the tables are, and which expectations do not hold."""
+    from xprun.reports import verdict
+
+    click.echo(verdict(result.folder))
+    click.echo(_written(result.folder, result.written))
+    _tell_disappointments(path, result)
+
+
+def _tell_disappointments(path: Path, result: Report) -> None:
+    for verdict in result.disappointments:
+        _complain(verdict.line)
+
+
+def _tell_verdicts(path: Path, result: Report) -> None:
+    """Print every expectation with its verdict."""
+    for verdict in result.verdicts:
+        click.echo(verdict.line)
+    held = len(result.verdicts) - len(result.disappointments)
+    click.echo(f"{path}: {held} of {len(result.verdicts)} expectations hold")
 
 
 def _load(

@@ -18,6 +18,7 @@ from xprun.runner import launchers as _launchers  # noqa: F401 - registers the b
 from xprun.runner.devices import pick
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
+from xprun.runner.expect import Verdict, evaluate
 from xprun.runner.files import replace_text
 from xprun.runner.plan import Cohort, Plan, describe, make_plan
 from xprun.runner.progress import Progress
@@ -39,6 +40,7 @@ class Options:
     device: str | None = None
     debug: bool = False
     workers: int | None = None  # processes; None: as many as the size of the work repays, 0 or 1: this one
+    only: frozenset[str] | None = None  # ids of the runs to train; None: all
 
 
 @dataclass
@@ -51,6 +53,12 @@ class Report:
     reasons: list[str] = field(default_factory=list)
     interrupted: int | None = None  # the signal that ended it early
     written: list[Path] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)  # on the expectations of the spec, in their order
+
+    @property
+    def disappointments(self) -> list[Verdict]:
+        """The verdicts on expectations that do not hold."""
+        return [verdict for verdict in self.verdicts if not verdict.holds]
 
 
 class _InterruptError(BaseException):  # no Exception: what catches a component's errors must not catch it
@@ -80,12 +88,16 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     report.statuses = Counter(outcome.status for _, outcome in pairs)
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
     report.written = write_tables(options.folder, plan, pairs)
+    if report.interrupted is None:
+        outcomes = {run.id: outcome for run, outcome in pairs}
+        report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in spec.expectations]
     _write_background(plan, options, str(device), registry)
     return report
 
 
 def _train(plan: Plan, store: Store, options: Options, device: str, registry: Registry, progress: Progress) -> None:
-    cohorts = plan.cohorts(leave_out=store.finished())
+    others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
+    cohorts = plan.cohorts(leave_out=store.finished() | others)
     to_run = sum(len(cohort.runs) for cohort in cohorts)
     progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), device)
     context = Context(device, options.plugins, options.debug)

@@ -8,6 +8,7 @@ from typing import Any
 
 from xprun.plugins.registry import Registry
 from xprun.runner.check import columns_of
+from xprun.runner.columns import dotted
 from xprun.specs import Run, Spec, expand
 from xprun.specs.expand import NOT_IDENTITY
 from xprun.specs.models import COMPONENT_SECTIONS
@@ -112,11 +113,6 @@ def describe(plan: Plan) -> dict[str, Any]:
         }
         | {"run": plan.runs[0].settings.model_dump(mode="json")},
     }
-
-
-def dotted(section: str, path: tuple[str | int, ...]) -> str:
-    """Return the name of a setting in tables: `optimizer.lr`, `model.layers[0].out_features`."""
-    return section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
 
 
 def _sweeps(axes: Any) -> dict[str, list[Any]]:

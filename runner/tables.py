@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from xprun.runner.columns import columns_of_run
 from xprun.runner.files import replace_file
 from xprun.runner.outcome import Outcome
-from xprun.runner.plan import Plan, dotted
-from xprun.specs import Choice, Run
+from xprun.runner.plan import Plan
+from xprun.specs import Run
 from xprun.specs.models import COMPONENT_SECTIONS
 
 Pairs = list[tuple[Run, Outcome]]
@@ -20,7 +20,7 @@ Pairs = list[tuple[Run, Outcome]]
 
 def runs_table(plan: Plan, pairs: Pairs) -> pd.DataFrame:
     """Return one row a run: `run`, labels, dotted settings, `seed`, how it ended, final and best metrics."""
-    rows = [{**_identity(run), **_ending(outcome), **_metrics(outcome, plan.goals)} for run, outcome in pairs]
+    rows = [{"run": run.id, **columns_of_run(run), **result_columns(outcome, plan.goals)} for run, outcome in pairs]
     frame = pd.DataFrame(rows)
     return frame[_ordered(list(frame.columns))] if rows else frame
 
@@ -57,26 +57,9 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
     ]
 
 
-def _identity(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": run.id}
-    row |= {section: run.choices[section].label for section in COMPONENT_SECTIONS}
-    for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
-        row |= _settings(section, choice)
-    return {**row, "seed": run.seed}
-
-
-def _settings(section: str, choice: Choice) -> dict[str, Any]:
-    """Return the settings that the spec writes or sweeps, by dotted name; swept lists and tables as JSON."""
-    plain = {
-        dotted(section, (key,)): choice.settings[key]
-        for key in choice.alternative.written
-        if isinstance(choice.settings[key], bool | int | float | str)
-    }
-    swept = {
-        dotted(section, path): value if isinstance(value, bool | int | float | str) else json.dumps(value)
-        for path, value in choice.swept.items()
-    }
-    return plain | swept
+def result_columns(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
+    """Return how a run ended (`status`, `steps`, ...) and what came out (`final.loss`, `best.loss`, `param.w`, ...)."""
+    return {**_ending(outcome), **_metrics(outcome, goals)}
 
 
 def _ending(outcome: Outcome) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from xprun.specs.document import Document, read_document
 from xprun.specs.errors import Problem, SpecError
 from xprun.specs.expand import Choice, Run, count_runs, expand
+from xprun.specs.expect import Expectation
 from xprun.specs.models import Compare, RunSettings
 from xprun.specs.read import Alternative, Axis, Spec, read_spec
 
@@ -12,6 +13,7 @@ __all__ = [
     "Choice",
     "Compare",
     "Document",
+    "Expectation",
     "Problem",
     "Run",
     "RunSettings",

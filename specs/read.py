@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from xprun.specs.document import Document
 from xprun.specs.errors import Path, Problem, SpecError
+from xprun.specs.expect import Expectation, ExpectTable, expectations_of, flattened
 from xprun.specs.models import COMPONENT_SECTIONS, Compare, Head, RunSettings, Strict
 from xprun.specs.sweeps import is_sweep, read_sweep
 from xprun.specs.wording import did_you_mean, show, unknown_key, value_problems
@@ -51,6 +52,7 @@ class Spec:
     sections: dict[str, tuple[Alternative, ...]]
     run: Alternative
     compare: Compare
+    expectations: tuple[Expectation, ...] = ()
     name: str = field(default="spec")
 
 
@@ -62,14 +64,15 @@ def read_spec(document: Document) -> Spec:
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
     sections = {section: tuple(_alternatives(data, section, problems)) for section in COMPONENT_SECTIONS}
     run = _run(data.get("run", {}), problems)
+    expectations = tuple(_expectations(data, problems))
     if problems or head is None or compare is None or run is None:
         raise SpecError(document, problems)
     name = head.name or document.file.replace("\\", "/").rpartition("/")[2].removesuffix(".toml")
-    return Spec(document, head, sections, run, compare, name)
+    return Spec(document, head, sections, run, compare, expectations, name)
 
 
 def _section_problems(data: dict[str, Any]) -> list[Problem]:
-    known = [*Head.model_fields, *COMPONENT_SECTIONS, "run", "compare"]
+    known = [*Head.model_fields, *COMPONENT_SECTIONS, "run", "compare", "expect"]
     problems = [
         Problem(
             (key,),
@@ -104,16 +107,31 @@ def _model(model: type[Model], data: Any, path: Path, problems: list[Problem]) -
 
 def _alternatives(data: dict[str, Any], section: str, problems: list[Problem]) -> Iterator[Alternative]:
     """Yield the alternatives of a section that is written once, `[x]`, or several times, `[[x]]`."""
-    written = data.get(section, [])
-    several = isinstance(written, list)
-    if several and section in data and not written:
+    if data.get(section) == []:
         problems.append(Problem((section,), "has no alternatives"))
-    for i, table in enumerate(written if several else [written]):
-        path: Path = (section, i) if several else (section,)
+    for path, table in _tables(data, section):
         if not isinstance(table, dict):
             problems.append(Problem(path, f"must be a table, not {show(table)}"))
         else:
             yield from _alternative(section, path, table, problems)
+
+
+def _tables(data: dict[str, Any], section: str) -> Iterator[tuple[Path, Any]]:
+    """Yield where each `[x]` or `[[x]]` stands, and what stands there."""
+    written = data.get(section, [])
+    several = isinstance(written, list)
+    for i, table in enumerate(written if several else [written]):
+        yield ((section, i) if several else (section,)), table
+
+
+def _expectations(data: dict[str, Any], problems: list[Problem]) -> Iterator[Expectation]:
+    for path, table in _tables(data, "expect"):
+        if isinstance(table, dict):
+            table = {key: flattened(value) if key in ("where", "beats") else value for key, value in table.items()}
+        before = len(problems)
+        typed = _model(ExpectTable, table, path, problems)
+        if typed is not None and len(problems) == before:
+            yield from expectations_of(typed, path, problems)
 
 
 def _alternative(section: str, path: Path, table: dict[str, Any], problems: list[Problem]) -> Iterator[Alternative]:

@@ -117,3 +117,35 @@ def test_a_child_process_is_interrupted_in_good_order(tmp_path: Path, line_spec:
     assert process.returncode == 143
     assert "To go on: xprun spec.toml -o runs/spec" in rest
     assert len((tmp_path / "runs/spec/results.csv").read_text(encoding="utf-8").splitlines()) > 1
+
+
+CLAIMS = """
+[[expect]]
+value = "steps"
+equals = 5
+[[expect]]
+value = "loss"
+max = 0.0
+"""
+
+
+def test_each_expectation_is_told_with_its_place(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    result = xprun("test", write(line_spec + CLAIMS))
+    assert result.exit_code == 1
+    first, second, count = result.stdout.splitlines()
+    assert first.endswith("spec.toml:16:3: ok: steps = 5; found 5")
+    assert "spec.toml:19:3: FAILED: final.loss <= 0; found " in second
+    assert count.endswith("spec.toml: 1 of 2 expectations hold")
+    good = write((line_spec + CLAIMS).replace("max = 0.0", "max = 100.0"))
+    again = xprun("test", good)
+    assert again.exit_code == 0
+    assert "1 cached, 0 to run" in again.stderr
+
+
+def test_an_expectation_that_does_not_hold_gives_exit_code_1(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    result = xprun(write(line_spec + CLAIMS))
+    assert result.exit_code == 1
+    assert "spec.toml:19:3: FAILED: final.loss <= 0; found " in result.stderr
+    assert "steps = 5" not in result.stderr

@@ -1,0 +1,46 @@
+"""Whether the columns, labels and values that `[[expect]]` names exist; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xprun.runner.columns import columns_of_spec
+from xprun.specs import Expectation, Problem, Spec
+from xprun.specs.errors import Path
+from xprun.specs.expect import Cell
+from xprun.specs.wording import did_you_mean, show
+
+
+def expect_problems(spec: Spec, metrics: list[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the expectations of a spec whose runs will have these metrics."""
+    columns = columns_of_spec(spec)
+    for first in {e.table: e for e in reversed(spec.expectations)}.values():
+        yield from _selection_problems(spec, columns, first.where, (*first.table, "where"))
+        yield from _selection_problems(spec, columns, first.beats or {}, (*first.table, "beats"))
+        yield from _value_problems(first, metrics)
+
+
+def _selection_problems(spec: Spec, columns: set[str], where: dict[str, Cell], path: Path) -> Iterator[Problem]:
+    for column, cell in where.items():
+        labels = [a.label or a.name for a in spec.sections.get(column, ())]
+        if column not in columns:
+            message = f"no run of this spec has such a column{did_you_mean(column, sorted(columns))}"
+            yield Problem((*path, column), message, f"they have {', '.join(sorted(columns))}", "key")
+        elif labels and cell not in labels:
+            near = did_you_mean(cell, labels) if isinstance(cell, str) else ""
+            yield Problem(
+                (*path, column), f"no {column} is labelled {show(cell)}{near}", f"there is {', '.join(labels)}"
+            )
+
+
+def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Problem]:
+    path, value = (*expectation.table, "value"), expectation.value
+    kind, _, metric = value.partition(".")
+    if expectation.status or kind == "param":
+        if expectation.beats is not None:
+            yield Problem(path, f"{value} has no better side, so nothing beats anything")
+    elif expectation.step or kind in ("final", "best"):
+        wanted = value if expectation.step else metric
+        if wanted not in metrics:
+            message = f"the runs of this spec have no result {wanted!r}{did_you_mean(wanted, metrics)}"
+            yield Problem(path, message, f"they have {', '.join([*metrics, 'steps', 'epochs', 'seconds'])}, param.*")
