@@ -1,0 +1,155 @@
+"""Specs under pytest, as someone meets them who has xprun installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from xprun.runner import experiment  # here, since pytester forgets what its runs import, and torch loads only once
+from xprun.runner.plan import Cohort
+
+pytest_plugins = "pytester"
+
+GRID = 'lr = { grid = [0.1, 1e30] }\nlabel = "descent"'
+EXPECT = """
+[[expect]]
+where = { optimizer.lr = 0.1 }
+value = "loss"
+at = [1, 5]
+equals = [100, 100]
+abs = 100
+[[expect]]
+where = { optimizer.lr = 1e30 }
+status = "diverged"
+"""
+
+
+@pytest.fixture
+def grid_spec(line_spec: str) -> str:
+    """A spec of four runs, two of which diverge, with three claims that hold."""
+    return line_spec.replace("lr = 0.1", GRID) + "seeds = 2\n" + EXPECT
+
+
+@pytest.fixture
+def specs(pytester: pytest.Pytester, grid_spec: str) -> Path:
+    """A folder with a spec, and with TOML files that are none."""
+    folder = pytester.mkdir("specs")
+    (folder / "grid.toml").write_text(grid_spec, encoding="utf-8")
+    (folder / "project").mkdir()
+    (folder / "project" / "pyproject.toml").write_text('[project]\nname = "x"\n[tool.xprun]\n', encoding="utf-8")
+    (folder / "other.toml").write_text("[data]\n[run]\n[model]\n", encoding="utf-8")
+    return folder
+
+
+IDS = [
+    "specs/grid.toml::check",
+    "specs/grid.toml::run[descent optimizer.lr=0.1 seed=0]",
+    "specs/grid.toml::run[descent optimizer.lr=0.1 seed=1]",
+    "specs/grid.toml::run[descent optimizer.lr=1e+30 seed=0]",
+    "specs/grid.toml::run[descent optimizer.lr=1e+30 seed=1]",
+    "specs/grid.toml::expect[optimizer.lr=0.1: loss at step 1 = 100 (abs 100)]",
+    "specs/grid.toml::expect[optimizer.lr=0.1: loss at step 5 = 100 (abs 100)]",
+    "specs/grid.toml::expect[optimizer.lr=1e+30: status = diverged]",
+]
+
+
+def test_the_tests_of_a_spec_are_its_check_its_runs_and_its_claims(pytester: pytest.Pytester, specs: Path) -> None:
+    collected = pytester.runpytest_inprocess("specs", "--collect-only", "-q")
+    assert [line for line in collected.outlines if "::" in line] == IDS
+
+
+@pytest.mark.parametrize("xdist", [[], ["-n", "2"]], ids=["one process", "xdist"])
+def test_they_pass(pytester: pytest.Pytester, specs: Path, xdist: list[str]) -> None:
+    result = pytester.runpytest_inprocess("specs", *xdist)
+    result.assert_outcomes(passed=8)
+
+
+def test_collecting_imports_neither_torch_nor_pandas(pytester: pytest.Pytester, specs: Path) -> None:
+    program = (
+        "import sys, pytest\n"
+        "assert pytest.main(['specs', '--collect-only', '-q']) == 0\n"
+        "heavy = {'torch', 'pandas', 'numpy', 'scipy', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_loading_the_plugin_imports_the_standard_library_only() -> None:
+    program = (
+        "import sys, pytest; before = set(sys.modules)\n"
+        "import xprun.runner.pytest_plugin\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "assert new <= {'xprun', *sys.stdlib_module_names}, new\n"
+        "ours = {name for name in sys.modules if name.startswith('xprun')}\n"
+        "assert ours == {'xprun', 'xprun.runner', 'xprun.runner.pytest_plugin'}, ours"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_what_is_selected_is_trained(
+    pytester: pytest.Pytester, specs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[list[str]] = []
+    execute = experiment.execute
+
+    def listen(cohort: Cohort, context: experiment.Context) -> object:
+        trained.append([f"{run.choices['optimizer'].settings['lr']} {run.seed}" for run in cohort.runs])
+        return execute(cohort, context)
+
+    monkeypatch.setattr(experiment, "execute", listen)
+    pytester.runpytest_inprocess("specs", "-k", "descent and 0.1").assert_outcomes(passed=2, deselected=6)
+    pytester.runpytest_inprocess("specs", "-k", "step").assert_outcomes(passed=2, deselected=6)
+    pytester.runpytest_inprocess(IDS[2]).assert_outcomes(passed=1)
+    pytester.runpytest_inprocess(IDS[-1]).assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("specs/grid.toml::check").assert_outcomes(passed=1)
+    both = ["0.1 0", "0.1 1"]
+    assert trained == [both, both, ["0.1 1"], ["1e+30 0", "1e+30 1"]]
+
+
+def test_a_claim_that_does_not_hold_is_shown_with_its_place_and_the_value(
+    pytester: pytest.Pytester, specs: Path, grid_spec: str
+) -> None:
+    wrong = grid_spec.replace("equals = [100, 100]", "equals = [100, 999]")
+    (specs / "grid.toml").write_text(wrong, encoding="utf-8")
+    result = pytester.runpytest_inprocess("specs")
+    result.assert_outcomes(passed=7, failed=1)
+    result.stdout.re_match_lines(
+        [
+            r"specs/grid.toml:22:16: FAILED: optimizer.lr=0.1: loss at step 5 = 999 .*; found 0\.\d+ in descent .*",
+            r"run it again: pytest 'specs/grid.toml::expect\[optimizer.lr=0.1: loss at step 5 = 999 \(abs 100\)\]'",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_a_run_that_fails_is_shown_with_its_reason(pytester: pytest.Pytester, specs: Path, grid_spec: str) -> None:
+    (specs / "grid.toml").write_text(grid_spec.replace("MSELoss", "NLLLoss"), encoding="utf-8")
+    result = pytester.runpytest_inprocess("specs", "-k", "run and 0.1")
+    result.assert_outcomes(failed=2, deselected=6)
+    result.stdout.re_match_lines([r".*grid.toml: the run failed: RuntimeError: .*", r"run it again: pytest 'specs/.*'"])
+
+
+@pytest.mark.parametrize("text", [("lr =", "rl ="), ("[loss]", "[loss"), ("[loss]\n", "")])
+def test_a_broken_spec_is_one_failing_test(
+    pytester: pytest.Pytester, specs: Path, grid_spec: str, text: tuple[str, str]
+) -> None:
+    (specs / "grid.toml").write_text(grid_spec.replace(*text), encoding="utf-8")
+    result = pytester.runpytest_inprocess("specs")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines([r"specs/grid.toml:\d+:\d+: .*", r"run it again: xprun check specs/grid.toml"])
+
+
+def test_a_file_that_is_named_is_collected_whatever_is_in_it(pytester: pytest.Pytester, specs: Path) -> None:
+    result = pytester.runpytest_inprocess("specs/project/pyproject.toml")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines([r"specs/project/pyproject.toml.*: there is no such section.*"])
+    assert pytester.runpytest_inprocess("specs", "--ignore=specs/grid.toml").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_a_spec_that_extends_another_needs_not_have_all_sections(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".toml", short='extends = "base.toml"\n[run]\nsteps = 3\n')
+    assert "short.toml::check" in pytester.runpytest_inprocess("--collect-only", "-q").outlines
