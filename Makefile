@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test lint types check bench clean
+.PHONY: demo test specs lint types check bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -12,6 +12,9 @@ demo: .venv/installed ## Install xprun and run the first experiment
 
 test: .venv/installed-test ## Install xprun with its tests and run them all
 	$(BIN)/python -m pytest
+
+specs: .venv/installed-test ## Run the shipped specs and check every figure that they claim
+	$(BIN)/python -m pytest specs
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The examples of the README are files that work."""
+"""The examples of the README and the docs are files that work."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 from click.testing import CliRunner
 from xprun.runner.cli import main
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXPECTATIONS = (ROOT / "docs" / "expectations.md").read_text(encoding="utf-8")
 
 
-def example(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def example(language: str, page: str = README) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)
     assert found
     return found.group(1)
 
@@ -46,6 +48,19 @@ def test_the_first_plugin_trains() -> None:
     assert result.exit_code == 0, result.stderr
     results = pd.read_csv("runs/mine/results.csv")
     assert results[results.optimizer == "lion"]["status"].tolist() == ["done"] * 3
+
+
+def test_the_claims_hold_as_shown() -> None:
+    Path("descent.toml").write_text(example("toml", EXPECTATIONS), encoding="utf-8")
+    result = CliRunner().invoke(main, ["test", "descent.toml"])
+    assert result.exit_code == 0, result.output
+    shown = example("console", EXPECTATIONS).splitlines()[1:]
+    assert [_claim(line) for line in result.stdout.splitlines()] == [_claim(line) for line in shown]
+
+
+def _claim(line: str) -> str:
+    """Return a verdict without the digits found, which may differ between machines."""
+    return line.partition("; found")[0]
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
