@@ -1,7 +1,8 @@
 """Components and their registry: what a plugin author imports."""
 
+from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.registry import data, init, launcher, layer, loss, metric, model, optimizer
+from xprun.plugins.registry import data, init, launcher, layer, loss, metric, model, optimizer, transform
 from xprun.plugins.types import (
     Decay,
     Fraction,
@@ -12,6 +13,7 @@ from xprun.plugins.types import (
     Positive,
     PositiveInt,
     SpecFile,
+    Transform,
     Vector,
 )
 
@@ -25,7 +27,9 @@ __all__ = [
     "Positive",
     "PositiveInt",
     "SpecFile",
+    "Stream",
     "Table",
+    "Transform",
     "Vector",
     "data",
     "init",
@@ -35,4 +39,5 @@ __all__ = [
     "metric",
     "model",
     "optimizer",
+    "transform",
 ]

@@ -59,6 +59,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("data", "", "a Table of inputs [N, ...] and targets [N, ...], or a Stream", every_data),
+        Kind("transform", "image [C, H, W] of floats, from 0 to 1 at first", "an image [C, H, W]"),
         Kind("model", "x, y: a few rows of inputs and targets", "a torch.nn.Module", every_model),
         Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),
         Kind("init", "tensor: the parameter to fill in place", "nothing"),

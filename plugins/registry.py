@@ -264,6 +264,7 @@ def fingerprint_of_file(file: str, release: str = "") -> str:
 REGISTRY = Registry()
 
 data = REGISTRY.decorator("data")
+transform = REGISTRY.decorator("transform")
 model = REGISTRY.decorator("model")
 layer = REGISTRY.decorator("layer")
 init = REGISTRY.decorator("init")

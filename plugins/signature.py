@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from xprun.plugins.types import AsTensor, BesideSpec, OfKind
+from xprun.plugins.types import AsTensor, BesideSpec, NotIdentity, OfKind
 
 REQUIRED = inspect.Parameter.empty
 
@@ -54,6 +54,11 @@ class Setting:
     def is_file(self) -> bool:
         """Whether the value names a file beside the spec."""
         return any(isinstance(mark, BesideSpec) for mark in _marks(self.annotation))
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether another value may give other results."""
+        return not any(isinstance(mark, NotIdentity) for mark in _marks(self.annotation))
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:

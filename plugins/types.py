@@ -19,6 +19,10 @@ class AsTensor:
     """Marks a list of numbers that the component receives as a tensor, such as class weights."""
 
 
+class NotIdentity:
+    """Marks a setting that says how something is done and changes no result, so that it is no part of a run's id."""
+
+
 class BesideSpec:
     """Marks the name of a file in the spec's folder, whose content is part of a run's identity.
 
@@ -37,3 +41,6 @@ Vector = Annotated[list[float], AsTensor()]
 SpecFile = Annotated[str, BesideSpec()]
 Layer = Annotated[dict[str, Any], OfKind("layer")]
 Init = Annotated[dict[str, Any], OfKind("init")]
+Transform = Annotated[dict[str, Any], OfKind("transform")]
+Workers = Annotated[int, Ge(0), NotIdentity()]
+Download = Annotated[bool, NotIdentity()]

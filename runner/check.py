@@ -80,7 +80,8 @@ class _Checker:
             if len(axis.values):
                 settings = replaced(settings, axis.path, axis.values[0])
         digest = hashlib.sha256("".join(sorted(set(self.fingerprints))).encode()).hexdigest()[:16]
-        return replace(alternative, settings=settings, axes=axes, fingerprint=digest)
+        aside = frozenset(name for name, setting in schema.items() if not setting.is_identity)
+        return replace(alternative, settings=settings, axes=axes, fingerprint=digest, aside=aside)
 
     def find(self, kind: str, name: str, path: Path) -> Component | None:
         try:

@@ -60,6 +60,7 @@ def choose(work: Workload, runs: list[Run], threads: int = 1) -> list[Piece]:
 
     `threads` is how many of them a step may use.
     """
+    work = replace(work, feed=work.feed.in_process())
     used = threads_for(work, threads)
     with using_threads(used):
         return [replace(piece, threads=used) for piece in _choose(work, runs)]

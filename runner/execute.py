@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.discovery import open_registry
 from xprun.runner.alone import train_alone
 from xprun.runner.engine import Piece, choose, make_program
@@ -114,4 +115,5 @@ def failure(run: Run, error: Exception, context: Context) -> Outcome:
     files = {p.resolve() for p in context.plugins}
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
-    return Outcome(run.id, "failed", f"{type(error).__name__}: {words}{place}"[:500])
+    reason = f"{type(error).__name__}: {words}{place}"[:500]
+    return Outcome(run.id, "failed", reason, lasting=not isinstance(error, MissingFilesError))

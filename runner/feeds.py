@@ -31,6 +31,9 @@ class Feed(Protocol):
     def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
         """Yield prepared batches [S, B, ...]; the s-th group sees what `alone` yields for its seed."""
 
+    def in_process(self) -> Feed:
+        """Return a feed of the same batches that starts no processes, which a few steps would not repay."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -48,6 +51,9 @@ class Rows:
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
         return grouped_batches(prepare(self.table.inputs, self.table.targets), self.batch_size, seeds)
+
+    def in_process(self) -> Feed:
+        return self
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,11 @@ class Drawn:
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
         for groups in zip(*(self.alone(seed) for seed in seeds), strict=True):
-            yield prepared_groups(prepare, groups)
+            x, y = (torch.cat(parts) for parts in zip(*groups, strict=True))
+            yield prepared_groups(prepare, x, y, len(seeds))
+
+    def in_process(self) -> Feed:
+        return self
 
     def draw(self, generator: torch.Generator, rows: int) -> tuple[Tensor, Tensor]:
         """Return so many rows on the device, in the precision of the run."""
@@ -76,10 +86,9 @@ class Drawn:
         return x.to(self.device, self.dtype), y.to(self.device, kind)
 
 
-def prepared_groups(prepare: Prepare, groups: tuple[tuple[Tensor, Tensor], ...]) -> Batch:
-    """Return the batches of S seeds as one prepared batch [S, B, ...]."""
-    x, y = (torch.cat(parts) for parts in zip(*groups, strict=True))
-    return tuple(part.unflatten(0, (len(groups), -1)) for part in prepare(x, y))
+def prepared_groups(prepare: Prepare, x: Tensor, y: Tensor, groups: int) -> Batch:
+    """Return the batches of S groups, one behind the other [S * B, ...], as one prepared batch [S, B, ...]."""
+    return tuple(part.unflatten(0, (groups, -1)) for part in prepare(x, y))
 
 
 def sample_of(feed: Drawn, seed: int) -> Table:

@@ -24,7 +24,8 @@ class Outcome:
     """How a run ended, and its history.
 
     `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
-    of their time. `parameters` holds the final values of a tiny model.
+    of their time. `parameters` holds the final values of a tiny model. An outcome that is not `lasting` depends on what
+    this machine lacks at the moment: when the run is asked for again, it is tried again.
     """
 
     run: str
@@ -36,6 +37,7 @@ class Outcome:
     together: int = 1
     history: dict[str, Series] = field(default_factory=dict)
     parameters: dict[str, float] = field(default_factory=dict)
+    lasting: bool = True
 
 
 class Recorder:

@@ -44,8 +44,9 @@ class Store:
             )
 
     def finished(self) -> set[str]:
-        """Return the ids of all runs that have an outcome, whatever it is."""
-        return {run for (run,) in self._db.execute("SELECT run FROM runs")}
+        """Return the ids of all runs that have a lasting outcome, whatever it is."""
+        lasting = "SELECT run FROM runs WHERE coalesce(json_extract(outcome, '$.lasting'), 1)"
+        return {run for (run,) in self._db.execute(lasting)}
 
     def load(self, run: str) -> Outcome | None:
         """Return a run's outcome with its history, or None."""
@@ -61,5 +62,5 @@ class Store:
 
 
 def _row(outcome: Outcome) -> tuple[str, str]:
-    fields = ("status", "reason", "steps", "epochs", "seconds", "together", "parameters")
+    fields = ("status", "reason", "steps", "epochs", "seconds", "together", "parameters", "lasting")
     return outcome.run, json.dumps({name: getattr(outcome, name) for name in fields})

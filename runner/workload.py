@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Registry
+from xprun.runner.augmented import Augmented
 from xprun.runner.build import build, fill_parameters
 from xprun.runner.feeds import Drawn, Feed, Rows, sample_of
 from xprun.runner.schedule import Schedule
@@ -121,14 +122,16 @@ def _split_and_feed(
     train, valid = _split(made, settings["valid"], settings["split_seed"])
     if settings["standardise"]:
         train, valid = _standardised(train, valid)
-    train = _moved(train, device, dtype)
-    return train, _moved(valid, device, dtype) if valid else None, Rows(train, batch_size)
+    train, valid = _moved(train, device, dtype), _moved(valid, device, dtype) if valid else None
+    if train.augmentation:
+        return train, valid, Augmented(train, batch_size, device, dtype, train.augmentation.workers)
+    return train, valid, Rows(train, batch_size)
 
 
 def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
     targets = table.targets
     kind = dtype if targets.is_floating_point() else targets.dtype
-    return Table(table.inputs.to(device, dtype), targets.to(device, kind), table.truth)
+    return replace(table, inputs=table.inputs.to(device, dtype), targets=targets.to(device, kind))
 
 
 def _split(table: Table, valid: float | str, seed: int) -> tuple[Table, Table | None]:
@@ -145,11 +148,14 @@ def _split(table: Table, valid: float | str, seed: int) -> tuple[Table, Table | 
         raise ValueError(f"valid = {valid} holds out all {len(table)} rows; nothing is left to train on")
     order = torch.randperm(len(table), generator=torch.Generator().manual_seed(seed))
     apart, rest = order[:held_out].sort().values, order[held_out:].sort().values
-    return _rows(table, rest), _rows(table, apart)
+    return _rows(table, rest), _rows(replace(table, augmentation=None), apart)
 
 
 def _rows(table: Table, rows: Tensor) -> Table:
-    return Table(table.inputs.index_select(0, rows), table.targets.index_select(0, rows), table.truth)
+    part = replace(table, inputs=table.inputs.index_select(0, rows), targets=table.targets.index_select(0, rows))
+    if table.augmentation is None:
+        return part
+    return replace(part, augmentation=replace(table.augmentation, rows=table.augmentation.rows.index_select(0, rows)))
 
 
 def _standardised(train: Table, valid: Table | None) -> tuple[Table, Table | None]:
@@ -157,6 +163,10 @@ def _standardised(train: Table, valid: Table | None) -> tuple[Table, Table | Non
 
     True parameters are dropped: they belong to the inputs as they were.
     """
+    if train.augmentation:
+        raise ValueError(
+            "standardise does not know what random transforms make of the rows; use the transform Normalize"
+        )
     wide = train.inputs.double()
     mean, deviation = wide.mean(0), wide.std(0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1.0)

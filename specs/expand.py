@@ -35,7 +35,8 @@ class Choice:
     @cached_property
     def identity(self) -> str:
         """What decides the choice's results, as canonical text: the same for the same settings in any order."""
-        content = [self.alternative.section, self.name, self.alternative.fingerprint, self.settings]
+        settings = {key: value for key, value in self.settings.items() if key not in self.alternative.aside}
+        content = [self.alternative.section, self.name, self.alternative.fingerprint, settings]
         return json.dumps(content, sort_keys=True, default=str)
 
 

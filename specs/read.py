@@ -29,8 +29,8 @@ class Axis:
 class Alternative:
     """One way to fill a section: a component's name, its constant settings and its axes.
 
-    `path` is where it stands in the document. `fingerprint` identifies the component's source; it and the
-    defaults are filled in by whoever knows the components.
+    `path` is where it stands in the document. `fingerprint` identifies the component's source, `aside` names the
+    settings that change no result; they and the defaults are filled in by whoever knows the components.
     """
 
     section: str
@@ -41,6 +41,7 @@ class Alternative:
     label: str = ""
     written: tuple[str, ...] = ()
     fingerprint: str = ""
+    aside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

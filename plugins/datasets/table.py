@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """What changes the rows of a table at random, anew each time that one is seen.
+
+    `rows` [N, ...] are what it starts from; each of the `steps` turns one row [...] into another, and may draw from
+    torch's default generator. `workers` processes do it ahead of the training.
+    """
+
+    rows: Tensor
+    steps: tuple[Callable[[Tensor], Tensor], ...]
+    workers: int = 0
+
+
+@dataclass(frozen=True)
 class Table:
     """N examples, resident in memory.
 
     `inputs` [N, ...] floats; `targets` [N, k] floats for a regression, [N] int64 for classes. `truth` holds the
-    true parameters of a synthetic set by name. `valid` holds the rows that the set itself keeps apart.
+    true parameters of a synthetic set by name. `valid` holds the rows that the set itself keeps apart. With an
+    `augmentation` the rows are trained on as it changes them; `inputs` are measured.
     """
 
     inputs: Tensor
     targets: Tensor
     truth: dict[str, list[float]] = field(default_factory=dict)
     valid: Table | None = None
+    augmentation: Augmentation | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

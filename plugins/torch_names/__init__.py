@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -21,6 +21,8 @@ SOURCES = {
     "layer": ("layers", "torch.nn"),
     "loss": ("losses", "torch.nn"),
     "init": ("inits", "torch.nn.init"),
+    "data": ("datasets", "torchvision.datasets"),
+    "transform": ("transforms", "torchvision.transforms.v2"),
 }
 
 
@@ -36,9 +38,29 @@ def register(registry: Registry) -> None:
 
 def _component(kind: str, name: str, home: str, function: Any) -> Component:
     """Return a class of torch as a component that imports it when it is loaded."""
-    origin = Origin(home, home, "torch", 0)
-    load = lambda: getattr(importlib.import_module(home), name)  # noqa: E731
-    return Component(kind, name, origin, function, load, _torch_version())
+    package = home.partition(".")[0]
+    load = partial(LOADERS.get(kind, _load), name, home)
+    return Component(kind, name, Origin(home, home, package, 0), function, load, _version(package))
+
+
+def _load(name: str, home: str) -> Any:
+    return getattr(importlib.import_module(home), name)
+
+
+def _load_images(name: str, home: str) -> Any:
+    from xprun.plugins.datasets.images import image_set
+
+    return partial(image_set, name)
+
+
+def _load_transform(name: str, home: str) -> Any:
+    from xprun.plugins.vision import import_torchvision
+
+    import_torchvision()
+    return _load(name, home)
+
+
+LOADERS = {"data": _load_images, "transform": _load_transform}
 
 
 def _twin(name: str, home: str, twin: Any) -> Component:
@@ -49,5 +71,5 @@ def _twin(name: str, home: str, twin: Any) -> Component:
 
 
 @cache
-def _torch_version() -> str:
-    return "torch " + version("torch").partition("+")[0]
+def _version(package: str) -> str:
+    return f"{package} {version(package).partition('+')[0]}"

@@ -17,6 +17,9 @@ SOME = [
     ("layer", "Conv2d", {"stride": 1, "padding_mode": "zeros"}),
     ("loss", "CrossEntropyLoss", {"label_smoothing": 0.0, "reduction": "mean"}),
     ("init", "normal_", {"mean": 0.0, "std": 1.0}),
+    ("data", "OxfordIIITPet", {"root": "data", "download": False, "split": "trainval", "valid": "test"}),
+    ("data", "Flowers102", {"split": "train", "valid": "val"}),
+    ("transform", "RandomCrop", {"padding": None, "padding_mode": "constant"}),
 ]
 
 

@@ -1,0 +1,7 @@
+"""What a component raises when files that it needs are not on this machine."""
+
+from __future__ import annotations
+
+
+class MissingFilesError(Exception):
+    """Files are absent; a run that failed for it is tried again when it is asked for again."""
