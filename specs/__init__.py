@@ -1,6 +1,6 @@
 """The spec language: TOML in, typed alternatives with their sweeps out. Data only; nothing here runs anything."""
 
-from xprun.specs.document import Document, read_document
+from xprun.specs.document import Document, read_document, read_text
 from xprun.specs.errors import Problem, SpecError
 from xprun.specs.expand import Choice, Run, count_runs, expand
 from xprun.specs.expect import Expectation
@@ -23,4 +23,5 @@ __all__ = [
     "expand",
     "read_document",
     "read_spec",
+    "read_text",
 ]

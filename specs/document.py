@@ -80,8 +80,15 @@ def read_document(path: Path, sets: tuple[str, ...] = ()) -> Document:
 
     Raises SpecError when the file is missing, too large, not UTF-8 or not TOML.
     """
-    document = Document(str(path), "", {})
-    document.text = _read_text(path, document)
+    return read_text(_read_text(path, Document(str(path), "", {})), str(path), sets)
+
+
+def read_text(text: str, file: str, sets: tuple[str, ...] = ()) -> Document:
+    """Read the text of a spec, which errors call `file`, and apply `--set key=value` texts to it.
+
+    Raises SpecError when it is not TOML.
+    """
+    document = Document(file, text, {})
     try:
         document.data = tomli.loads(document.text)
     except tomli.TOMLDecodeError as error:
@@ -89,8 +96,8 @@ def read_document(path: Path, sets: tuple[str, ...] = ()) -> Document:
         raise SpecError(document, [Problem((), f"invalid TOML: {error.msg[0].lower()}{error.msg[1:]}")]) from None
     except RecursionError:
         raise SpecError(document, [Problem((), "invalid TOML: nested too deeply")]) from None
-    for text in sets:
-        _override(document, text)
+    for assignment in sets:
+        _override(document, assignment)
     return document
 
 
