@@ -14,6 +14,10 @@ class OfKind:
 
     kind: str
 
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Return what stands for any component of the kind in a JSON schema of the setting."""
+        return {"component": self.kind}
+
 
 class AsTensor:
     """Marks a list of numbers that the component receives as a tensor, such as class weights."""

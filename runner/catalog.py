@@ -62,3 +62,10 @@ def complete_components(context: click.Context, parameter: click.Parameter, inco
     registry = open_registry()
     names = {component.name for component in registry.components()} | {plugin.name for plugin in registry.plugins}
     return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def complete_shipped(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of shipped specs that the shell may complete to."""
+    from xprun.runner.starters import shipped_specs
+
+    return [CompletionItem(name) for name in shipped_specs() if name.startswith(incomplete)]

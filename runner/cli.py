@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from xprun.runner.catalog import complete_components, complete_kinds, component_rows, describe_component
+from click.shell_completion import CompletionItem
+from xprun.runner.catalog import (
+    complete_components,
+    complete_kinds,
+    complete_shipped,
+    component_rows,
+    describe_component,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +30,11 @@ OK, FAILED, WRONG, BROKEN = 0, 1, 2, 3
 
 class SpecOrCommand(click.Group):
     """`xprun SPEC` runs a spec: a first word that is no command is taken for the file of one."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that the first word may become, or that it is the file of a spec."""
+        found = super().shell_complete(ctx, incomplete)
+        return found or [CompletionItem(incomplete, type="file")]
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in self.commands:
@@ -246,6 +258,50 @@ def report(folder: Path, debug: bool) -> None:
             raise
         raise click.UsageError(str(error)) from None
     click.echo(_written(folder, written))
+
+
+@main.command()
+@click.option("-o", "--output", default="xprun.schema.json", show_default=True, type=click.Path(path_type=Path))
+@plugin_option
+def schema(output: Path, plugins: tuple[Path, ...]) -> None:
+    """Write a JSON Schema of specs with all installed components, by which editors complete and check."""
+    from xprun.runner.starters import write_schema
+
+    click.echo(f"wrote {write_schema(output, _open_registry(plugins))}")
+
+
+@main.command()
+@click.argument("file", default="experiment.toml", type=click.Path(path_type=Path))
+@click.option("--from", "source", metavar="SPEC", shell_complete=complete_shipped, help="A shipped spec to copy.")
+@plugin_option
+def init(file: Path, source: str | None, plugins: tuple[Path, ...]) -> None:
+    """Start a spec in FILE (default: experiment.toml), and beside it the schema by which editors complete it."""
+    from xprun.runner.starters import StarterError, start_spec
+
+    try:
+        written = start_spec(file, source, _open_registry(plugins))
+    except StarterError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"wrote {' and '.join(map(str, written))}; next: xprun check {file}, then xprun {file}")
+
+
+@main.group()
+def new() -> None:
+    """Start a distribution."""
+
+
+@new.command()
+@click.argument("name")
+def plugin(name: str) -> None:
+    """Start a distribution of plugins called NAME in ./NAME: one optimizer and its test."""
+    from xprun.runner.starters import StarterError, start_plugin
+
+    try:
+        written = start_plugin(name, Path(name))
+    except StarterError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"wrote {'  '.join(map(str, written))}")
+    click.echo(f"next: pip install --editable './{name}[test]', then pytest {name}")
 
 
 def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **options: Any) -> int:

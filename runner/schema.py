@@ -1,0 +1,202 @@
+"""A JSON Schema of the spec language with every installed component, by which editors complete, explain and check."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import TypeAdapter
+from xprun.plugins.registry import Component, Registry
+from xprun.plugins.signature import Setting, type_name
+from xprun.specs.expect import ExpectTable
+from xprun.specs.models import COMPONENT_SECTIONS, Compare, Head, RunSettings, Strict
+from xprun.specs.sweeps import WORDS
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+REFERENCE: Schema = {
+    "type": "string",
+    "pattern": r"\$\{.+\}",
+    "description": "The value at a dotted key: ${run.epochs}.",
+}
+LABEL: Schema = {"type": "string", "description": "The name in tables and plots."}
+NOT_SWEPT = ("seeds", "search_seed")
+NOT_IN_SPECS = ("launcher",)
+
+
+def make_schema(registry: Registry) -> Schema:
+    """Return the schema of a whole spec; the plugins of installed distributions are imported for it."""
+    registry.import_plugins()
+    maker = _Maker(registry)
+    components = maker.components()
+    sections = {section: _one_or_several(_ref(section)) for section in COMPONENT_SECTIONS}
+    properties = {**_plain_table(Head)["properties"], **sections, "run": maker.run(), "compare": _plain_table(Compare)}
+    properties["expect"] = _expectations()
+    return {
+        "$schema": DIALECT,
+        "title": "An experiment for xprun",
+        "type": "object",
+        "properties": properties,
+        "required": [*COMPONENT_SECTIONS, "run"],
+        "additionalProperties": False,
+        "$defs": {**components, **maker.types, "reference": REFERENCE, "numbers": _number_sweeps()},
+    }
+
+
+class _Maker:
+    """Makes the schemas of components; `types` holds those of settings, of which there are few, once each."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.types: dict[str, Schema] = {}
+        self._references: dict[str, Schema] = {}
+
+    def components(self) -> dict[str, Schema]:
+        """Return a definition for each component that a spec can name, and for each kind: any of its components."""
+        components = [c for c in self.registry.components() if c.kind not in NOT_IN_SPECS]
+        kinds: dict[str, Schema] = {}
+        for c in components:
+            kinds.setdefault(c.kind, {"oneOf": []})["oneOf"].append(_ref(f"{c.kind}.{c.name}"))
+        return kinds | {f"{c.kind}.{c.name}": self.component(c) for c in components}
+
+    def component(self, component: Component) -> Schema:
+        settings = component.schema
+        label = {"label": LABEL} if component.kind in COMPONENT_SECTIONS else {}
+        needed = [setting.name for setting in settings.values() if setting.required]
+        return {
+            "type": "object",
+            "description": component.doc,
+            "properties": {
+                "name": {"const": component.name},
+                **label,
+                **{n: self.setting(s) for n, s in settings.items()},
+            },
+            "required": needed if component.name in needed else ["name", *needed],  # `layers = [...]` needs no name
+            "additionalProperties": False,
+        }
+
+    def setting(self, setting: Setting) -> Schema:
+        """Return a reference to the setting's type, with its default where TOML can write it."""
+        written = not setting.required and setting.default is not None
+        return {**self.type(setting.annotation), **({"default": setting.typed_default} if written else {})}
+
+    def type(self, annotation: Any) -> Schema:
+        """Return a reference to the definition of a type, made when it is first met."""
+        key = repr(annotation)
+        if key not in self._references:
+            schema = _open(TypeAdapter(annotation).json_schema())
+            self._references[key] = self._define(type_name(annotation), schema)
+        return self._references[key]
+
+    def _define(self, words: str, schema: Schema) -> Schema:
+        named = words.replace(">=", "from").replace("<=", "to").replace(">", "above").replace("<", "below")
+        name = re.sub(r"\W+", "-", named).strip("-")
+        while self.types.setdefault(name, {"description": words, **schema}) != {"description": words, **schema}:
+            name += "-"
+        return _ref(name)
+
+    def run(self) -> Schema:
+        """Return the table `[run]`, in which most settings may be swept."""
+        table = _plain_table(RunSettings)
+        swept = {n: s if n in NOT_SWEPT else _open(s) for n, s in table["properties"].items()}
+        swept["metrics"] = _open({"type": "array", "items": {"enum": self.registry.names("metric")}})
+        length = [{"required": ["epochs"]}, {"required": ["steps"]}]
+        return {**table, "properties": swept, "oneOf": length}
+
+
+def _plain_table(model: type[Strict]) -> Schema:
+    """Return the schema of one of the language's own tables, without sweeps."""
+    schema = model.model_json_schema()
+    plain: Schema = _plain(schema, schema.get("$defs", {}))
+    return plain
+
+
+def _expectations() -> Schema:
+    """Return the schema of `[[expect]]`, whose conditions are columns of results, dotted or as tables."""
+    table = _plain_table(ExpectTable)
+    table["properties"] |= {"where": {"type": "object"}, "beats": {"type": "object", "minProperties": 1}}
+    return {"anyOf": [table, {"type": "array", "minItems": 1, "items": table}]}
+
+
+def _plain(schema: Any, defs: dict[str, Schema]) -> Any:
+    """Return a schema with its definitions in their places, and without titles and nulls, which TOML lacks."""
+    if isinstance(schema, list):
+        return [_plain(item, defs) for item in schema if item != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        schema = {**defs[schema["$ref"].rpartition("/")[2]], **schema}
+    is_written = schema.get("default") not in (None, math.inf, -math.inf)
+    dropped = {"title", "$ref", "$defs", *([] if is_written else ["default"])}
+    return {
+        key: {n: _plain(s, defs) for n, s in value.items()} if key == "properties" else _plain(value, defs)
+        for key, value in schema.items()
+        if key not in dropped
+    }
+
+
+def _open(schema: Schema) -> Schema:
+    """Return a schema that also takes a sweep or a reference in the place of the value, and of each part of it."""
+    outside = {key: value for key, value in schema.items() if key in ("description", "default")}
+    inside = {key: value for key, value in schema.items() if key not in outside}
+    if not inside:
+        return schema
+    members = [_opened(member) for member in inside.get("anyOf", [inside]) if member != {"type": "null"}]
+    kinds = {member.get("type") for member in members}
+    others = [] if "string" in kinds and not any("enum" in m or "const" in m for m in members) else [_ref("reference")]
+    sweeps = [_values("grid", members), _values("choice", members)]
+    numbers = [_ref("numbers")] if kinds & {"number", "integer"} else []
+    return {**outside, "anyOf": [*members, *others, *sweeps, *numbers]}
+
+
+def _opened(member: Schema) -> Schema:
+    """Return one kind of value with its parts opened."""
+    if "component" in member:
+        return _ref(member["component"])
+    parts: Schema = {}
+    for key in ("items", "additionalProperties"):
+        if isinstance(member.get(key), dict):
+            parts[key] = _open(member[key])
+    if "prefixItems" in member:
+        parts["prefixItems"] = [_open(item) for item in member["prefixItems"]]
+    if "properties" in member:
+        parts["properties"] = {name: _open(schema) for name, schema in member["properties"].items()}
+    return {**member, **parts}
+
+
+def _values(word: str, members: list[Schema]) -> Schema:
+    """Return the sweep that lists its values."""
+    return _sweep(word, {"type": "array", "minItems": 1, "items": {"anyOf": [*members, _ref("reference")]}})
+
+
+def _number_sweeps() -> Schema:
+    """Return the sweeps that compute their values."""
+    return {"oneOf": list(_computed())}
+
+
+def _computed() -> Iterator[Schema]:
+    for word in WORDS:
+        least, most = (1, 3) if word == "range" else (2, 2)
+        if word not in ("grid", "choice"):
+            yield _sweep(word, {"type": "array", "minItems": least, "maxItems": most, "items": {"type": "number"}})
+
+
+def _sweep(word: str, values: Schema) -> Schema:
+    counts = {key: {"type": "integer", "minimum": 1} for key in WORDS.get(word, ())}
+    return {
+        "type": "object",
+        "properties": {word: values, **counts, "with": {"type": "string", "minLength": 1}},
+        "required": [word, *counts],
+        "additionalProperties": False,
+    }
+
+
+def _one_or_several(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "array", "minItems": 1, "items": schema}]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
