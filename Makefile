@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test specs lint types check bench clean
+.PHONY: demo test specs third-party lint types check bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -16,6 +16,10 @@ test: .venv/installed-test ## Install xprun with its tests and run them all
 specs: .venv/installed-test ## Run the shipped specs and check every figure that they claim
 	$(BIN)/python -m pytest specs
 
+third-party: .venv/installed-test ## Install plugins of third parties into a fresh environment and run them
+	$(INSTALL) 'setuptools>=77'
+	$(BIN)/python -m pytest tests/third_party/fresh_environment.py
+
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -23,7 +27,7 @@ lint: .venv/installed-dev
 types: .venv/installed-dev
 	$(BIN)/mypy -p xprun.specs -p xprun.plugins -p xprun.runner -p xprun.reports
 
-check: lint types test
+check: lint types test third-party
 
 bench: .venv/installed-test ## Print the figures that the docs quote
 	$(BIN)/python benchmarks/overhead.py
