@@ -4,67 +4,88 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
 from xprun.runner.beside import SpecFileError, digest, file_beside
 from xprun.runner.expect_check import expect_problems
-from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_runs
-from xprun.specs.errors import Path
-from xprun.specs.read import replaced
-from xprun.specs.wording import at, did_you_mean, show, unknown_key, value_problems
+from xprun.runner.idle import idle_problems
+from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_grid
+from xprun.specs.ablate import Ablation
+from xprun.specs.errors import Problems
+from xprun.specs.exclude import exclusion_problems, unknown_conditions
+from xprun.specs.expand import all_combinations
+from xprun.specs.paths import Path, at, dotted, replaced
+from xprun.specs.read import complete_run, point_at_item
+from xprun.specs.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
 MAX_RUNS = 100_000
+Result = TypeVar("Result")
 
 
 def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     """Return the spec with typed settings, defaults filled in and sources identified.
 
-    Raises SpecError with every name and setting that does not fit, or when the spec stands for too many runs.
+    Raises SpecError with everything that is wrong with the spec, its structure included, or when it stands for too
+    many runs.
     """
-    _refuse_bombs(spec, max_runs)
-    checker = _Checker(registry, spec.document.file)
+    problems = Problems(spec.document)
+    problems += spec.problems
+    problems += _bomb_problems(spec, max_runs)
+    if count_grid(spec) > max_runs:
+        raise SpecError(spec.document, problems)
+    checker = _Checker(registry, problems, spec.document.file)
     sections = {
         name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives))
         for name, alternatives in spec.sections.items()
     }
     checker.metrics(spec)
-    resolved = replace(spec, sections=sections)
-    checker.problems += _compare_problems(resolved)
-    checker.problems += expect_problems(resolved, columns_of(resolved))
-    if not checker.problems:
-        checker.problems += _stream_problems(resolved, registry)
-    if checker.problems:
-        raise SpecError(spec.document, checker.problems)
+    resolved = replace(spec, sections=sections, run=complete_run(spec.run, problems))
+    resolved = checker.ablations(resolved)
+    problems += _compare_problems(resolved)
+    problems += _exclusion_problems(resolved)
+    problems += expect_problems(resolved, columns_of(resolved))
+    if not problems:  # what can only be asked of settings that are right
+        problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
+        problems += idle_problems(resolved, columns_of(resolved))
+        problems += _stream_problems(resolved, registry)
+    if problems:
+        raise SpecError(spec.document, problems)
     return resolved
 
 
 def columns_of(spec: Spec) -> list[str]:
     """Return the metric columns that the runs of a spec will have: `loss`, `valid.accuracy`, ..."""
-    metrics = spec.run.settings.get("metrics", [])
-    held_out = any(a.settings.get("valid") for a in spec.sections["data"])
+    metrics = _metrics_of(spec)
+    held_out = any(a.settings.get("valid") for variant in spec.variants() for a in variant.sections["data"])
     train = [f"train.{m}" for m in ("loss", *metrics)] if metrics else []
     valid = [f"valid.{m}" for m in ("loss", *metrics)] if held_out else []
     return ["loss", *train, *valid]
 
 
-def _refuse_bombs(spec: Spec, max_runs: int) -> None:
-    count = count_runs(spec)
+def _metrics_of(spec: Spec) -> list[str]:
+    metrics = spec.run.settings.get("metrics", [])
+    return [name for name in metrics if isinstance(name, str)] if isinstance(metrics, list) else []
+
+
+def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Problem]:
+    count = count_grid(spec)
     if count > max_runs:
+        axes = [((*a.path, *axis.path), len(axis.values)) for a in spec.alternatives for axis in a.axes]
+        largest = max([*axes, (("run", "seeds"), 1)], key=lambda axis: axis[1])[0]
         cure = f"make the sweeps smaller, or allow it: --max-runs {count}"
-        raise SpecError(spec.document, [Problem((), f"stands for {count:,} runs, more than {max_runs:,}", cure)])
+        yield Problem(largest, f"the spec stands for {count:,} runs, more than {max_runs:,}", cure)
 
 
 class _Checker:
     """Collects the problems of all alternatives while resolving them."""
 
-    def __init__(self, registry: Registry, spec_file: str) -> None:
-        self.registry, self.spec_file = registry, spec_file
-        self.problems: list[Problem] = []
+    def __init__(self, registry: Registry, problems: Problems, spec_file: str) -> None:
+        self.registry, self.problems, self.spec_file = registry, problems, spec_file
         self.fingerprints: list[str] = []
 
     def alternative(self, alternative: Alternative) -> Alternative:
@@ -73,24 +94,46 @@ class _Checker:
         if component is None:
             return alternative
         schema = component.schema
-        swept = {str(axis.path[0]) for axis in alternative.axes}
+        alternative = self.closed(schema, alternative)
+        swept = {axis.key for axis in alternative.axes}
         settings = self.table(schema, alternative.settings, alternative.path, component.name, skip=swept)
-        axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.path[0] in schema)
-        for axis in axes:
-            if len(axis.values):
-                settings = replaced(settings, axis.path, axis.values[0])
+        for key in swept & schema.keys():
+            path = (*alternative.path, key)
+            settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
+        axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
         digest = hashlib.sha256("".join(sorted(set(self.fingerprints))).encode()).hexdigest()[:16]
         aside = frozenset(name for name, setting in schema.items() if not setting.is_identity)
         return replace(alternative, settings=settings, axes=axes, fingerprint=digest, aside=aside)
+
+    def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
+        """Return the alternative in which a list that came with `--set` is a sweep or a value, whichever fits."""
+        for axis in alternative.axes:
+            if axis.is_open and axis.key in schema:
+                whole = alternative.with_value(axis)
+                path = (*alternative.path, axis.key)
+                _, wrong = self.apart(lambda: self.value(schema[axis.key], whole.settings[axis.key], path))  # noqa: B023
+                if not wrong:
+                    alternative = whole
+                elif not axis.values:
+                    self.problems.append(Problem((*alternative.path, *axis.path), "this list has no values"))
+        return alternative
+
+    def apart(self, check: Callable[[], Result]) -> tuple[Result, Problems]:
+        """Return what a check returns, and what it finds wrong, which is added to no other problems."""
+        before, self.problems = self.problems, Problems(self.problems.document)
+        try:
+            return check(), self.problems
+        finally:
+            self.problems = before
 
     def find(self, kind: str, name: str, path: Path) -> Component | None:
         try:
             component = self.registry.find(kind, name)
         except UnknownComponentError as error:
             article = "an" if kind[0] in "aeiou" else "a"
-            message = f"there is no {kind} named {name!r}{did_you_mean(name, error.known)}"
+            message = f"there is no {kind} named {quoted(name)}{did_you_mean(name, error.known)}"
             broken = "".join(f"\nbroken, and perhaps what is missing: {plugin}" for plugin in error.broken)
-            cure = f"{article} {kind} is one of {_list(error.known)}{broken}"
+            cure = f"{article} {kind} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
             self.problems.append(Problem((*path, "name"), message, cure))
             return None
         self.fingerprints.append(component.fingerprint)
@@ -106,13 +149,13 @@ class _Checker:
     ) -> dict[str, Any]:
         """Return a component's settings, typed, with defaults for those left out."""
         known = list(schema)
-        self.problems += [unknown_key((*path, key), owner, known) for key in table if key not in schema]
+        self.problems += (unknown_key((*path, key), owner, known) for key in table if key not in schema)
         settings: dict[str, Any] = {}
         for name, setting in schema.items():
             if name in table:
                 settings[name] = table[name] if name in skip else self.value(setting, table[name], (*path, name))
             elif setting.required:
-                cure = f"{owner} takes {', '.join(known)}"
+                cure = f"{owner} takes {listed(name, known)}"
                 self.problems.append(Problem(path, f"{owner} needs the setting {name!r}", cure, at="key"))
             else:
                 settings[name] = setting.typed_default
@@ -158,33 +201,106 @@ class _Checker:
         return {"name": component.name, **self.table(component.settings, own, path, component.name)}
 
     def axis(self, schema: dict[str, Setting], alternative: Alternative, axis: Axis) -> Axis:
-        """Return the axis with typed values; a wrong one is reported where it stands in its grid."""
-        top, *rest = axis.path
-        values = []
-        for i, value in enumerate(axis.values):
-            whole = replaced(alternative.settings[str(top)], tuple(rest), value)
-            before = len(self.problems)
-            typed = self.value(schema[str(top)], whole, (*alternative.path, top))
-            self._point_at_item(before, (*alternative.path, *axis.path), i)
-            values.append(at(typed, tuple(rest)) if len(self.problems) == before else value)
-        return Axis(axis.path, values)
+        """Return the axis with typed values; a wrong one is reported where it stands in its sweep."""
+        typed = []
+        for i, value in enumerate(axis.values if axis.options is None else axis.options):
+            one, wrong = self.apart(lambda: self.one_value(schema, alternative, axis, value))  # noqa: B023
+            self.problems += point_at_item(_not_of_others(wrong, alternative, axis), axis.inside(alternative), axis, i)
+            typed.append(one)
+            if wrong and axis.options is None:
+                break
+        if axis.options is None:
+            return replace(axis, values=typed)
+        by_option = {id(option): one for option, one in zip(axis.options, typed, strict=True)}
+        return replace(axis, values=[by_option[id(value)] for value in axis.values])
 
-    def _point_at_item(self, since: int, path: Path, i: int) -> None:
-        for k in range(since, len(self.problems)):
-            problem = self.problems[k]
-            if problem.path[: len(path)] == path:
-                item = (*path, "grid", i, *problem.path[len(path) :])
-                self.problems[k] = replace(problem, path=item)
+    def one_value(self, schema: dict[str, Setting], alternative: Alternative, axis: Axis, value: Any) -> Any:
+        """Return one value of an axis, typed; it may lie deep in a setting, which is checked as a whole."""
+        rest = axis.path[1:]
+        whole = replaced(alternative.settings[axis.key], rest, value)
+        typed = self.value(schema[axis.key], whole, (*alternative.path, axis.key))
+        return value if self.problems else at(typed, rest)
 
     def metrics(self, spec: Spec) -> None:
-        for i, name in enumerate(spec.run.settings.get("metrics", [])):
+        for i, name in enumerate(_metrics_of(spec)):
             try:
                 self.registry.find("metric", name)
             except UnknownComponentError as error:
-                message = f"there is no metric named {name!r}{did_you_mean(name, error.known)}"
-                self.problems.append(
-                    Problem(("run", "metrics", i), message, f"a metric is one of {_list(error.known)}")
-                )
+                message = f"there is no metric named {quoted(name)}{did_you_mean(name, error.known)}"
+                cure = f"a metric is one of {listed(name, error.known, 'xprun ls metric')}"
+                self.problems.append(Problem(("run", "metrics", i), message, cure))
+
+    def ablations(self, spec: Spec) -> Spec:
+        """Return the spec with its ablations resolved, each of which changes something."""
+        ablations = []
+        for ablation in spec.ablations:
+            resolved = self.ablation(ablation, {a.path: a for a in spec.alternatives})
+            ablations.append(resolved)
+            spec = _showing(spec, resolved)
+        return replace(spec, ablations=tuple(_showing_all(a, ablations) for a in ablations))
+
+    def ablation(self, ablation: Ablation, bases: dict[Path, Alternative]) -> Ablation:
+        changed, refused = [], []
+        for alternative in ablation.alternatives:
+            typed, wrong = self.apart(lambda: self.changed(alternative))  # noqa: B023
+            moved = [problem for one in wrong for problem in ablation.moved(one, alternative)]
+            base = bases.get(alternative.path)
+            if moved:
+                refused += moved
+            elif base and (typed.settings, typed.axes) != (base.settings, base.axes):
+                label = f"{base.label or base.name} {dotted(ablation.setting)}={_plain(ablation.value)}"
+                changed.append(replace(typed, label=label))
+        if refused and not changed:
+            self.problems += refused
+        elif ablation.alternatives and not changed and not self.problems:
+            what = f"{dotted((ablation.section, *ablation.setting))} is {show(ablation.value)} already"
+            self.problems.append(Problem(ablation.path, f"changes nothing: {what}"))
+        return replace(ablation, alternatives=tuple(changed))
+
+    def changed(self, alternative: Alternative) -> Alternative:
+        if alternative.section == "run":
+            return complete_run(alternative, self.problems)
+        return self.alternative(alternative)
+
+
+def _showing(spec: Spec, ablation: Ablation) -> Spec:
+    """Return the spec in which tables show a setting that an ablation changes."""
+    if ablation.section == "run":
+        return replace(spec, run=_showing_setting(spec.run, ablation))
+    shown = tuple(_showing_setting(a, ablation) for a in spec.sections[ablation.section])
+    return replace(spec, sections={**spec.sections, ablation.section: shown})
+
+
+def _showing_all(ablation: Ablation, others: list[Ablation]) -> Ablation:
+    alternatives = ablation.alternatives
+    for other in others:
+        if other.section == ablation.section:
+            alternatives = tuple(_showing_setting(a, other) for a in alternatives)
+    return replace(ablation, alternatives=alternatives)
+
+
+def _showing_setting(alternative: Alternative, ablation: Ablation) -> Alternative:
+    if ablation.setting[0] not in alternative.settings:
+        return alternative
+    return replace(alternative, shown=(*alternative.shown, ablation.setting))
+
+
+def _not_of_others(problems: Problems, alternative: Alternative, axis: Axis) -> list[Problem]:
+    """Return the problems that are not those of another axis in the same setting, which reports them itself."""
+    others = [other.inside(alternative) for other in alternative.axes if other is not axis]
+    return [p for p in problems if not any(p.path[: len(other)] == other for other in others)]
+
+
+def _exclusion_problems(spec: Spec) -> Iterator[Problem]:
+    among = {section: list(alternatives) for section, alternatives in spec.sections.items()} | {"run": [spec.run]}
+    for variant in spec.ablations:
+        among[variant.section] += variant.alternatives
+    for exclusion in spec.exclusions:
+        yield from unknown_conditions(exclusion, among)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else show(value)
 
 
 def _compare_problems(spec: Spec) -> Iterator[Problem]:
@@ -193,10 +309,11 @@ def _compare_problems(spec: Spec) -> Iterator[Problem]:
     if metric is not None and metric not in columns:
         why = "the runs of this spec have no such result"
         yield Problem(("compare", "metric"), f"{why}{did_you_mean(metric, columns)}", f"they have {', '.join(columns)}")
-    labels = [a.label or a.name for alternatives in spec.sections.values() for a in alternatives]
+    labels = [a.label or a.name for section in spec.sections.values() for a in section]
+    labels += [a.label for ablation in spec.ablations for a in ablation.alternatives]
     if baseline is not None and baseline not in labels:
-        message = f"no alternative is labelled {baseline!r}{did_you_mean(baseline, labels)}"
-        yield Problem(("compare", "baseline"), message, f"there are {', '.join(labels)}")
+        message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
+        yield Problem(("compare", "baseline"), message, f"there are {listed(baseline, labels)}")
 
 
 def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Problem]:
@@ -241,7 +358,3 @@ def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str
         and len({str(a.settings.get(key)) for a in namesakes}) > 1
     ]
     return " ".join(parts)
-
-
-def _list(names: list[str], most: int = 40) -> str:
-    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")

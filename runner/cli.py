@@ -398,10 +398,11 @@ def _load(
     from xprun.plugins.registry import PluginError
     from xprun.runner.check import resolve
     from xprun.specs import SpecError, read_document, read_spec
+    from xprun.specs.shipped import find_spec
 
     registry = _open_registry(plugins, debug)
     try:
-        return resolve(read_spec(read_document(path, sets)), registry, max_runs), registry
+        return resolve(read_spec(read_document(find_spec(path), sets)), registry, max_runs), registry
     except SpecError as error:
         if debug:
             raise

@@ -132,8 +132,8 @@ def _pairs(plan: Plan, store: Store) -> Pairs:
 
 def _write_background(plan: Plan, options: Options, device: str, registry: Registry) -> None:
     """Write what the reports need beside the tables: the spec as run, as resolved, and the environment."""
-    folder, document = options.folder, plan.spec.document
-    replace_text(folder / "spec.toml", document.text)
+    folder = options.folder
+    replace_text(folder / "spec.toml", plan.spec.document.as_run())
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     environment = describe_environment(device, options.plugins, registry)
     replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")

@@ -78,8 +78,16 @@ def compare(spec: Spec, registry: Registry) -> Comparison:
     columns = columns_of(spec)
     metric = spec.compare.metric or (columns[-1] if len(columns) == 1 else _first_metric(columns))
     goal = spec.compare.goal or _goal(metric, registry)
-    several = [s for s in COMPONENT_SECTIONS if len(spec.sections[s]) > 1]
-    return Comparison(metric, goal, spec.compare.target, spec.compare.baseline, several or ["optimizer"])
+    changed = {ablation.section for ablation in spec.ablations}
+    several = [s for s in COMPONENT_SECTIONS if len(spec.sections[s]) > 1 or s in changed]
+    baseline = spec.compare.baseline or _ablated(spec, several)
+    return Comparison(metric, goal, spec.compare.target, baseline, several or ["optimizer"])
+
+
+def _ablated(spec: Spec, several: list[str]) -> str | None:
+    """Return the label of what an ablation changes, where that is one alternative of the one section compared."""
+    labels = [a.label for section in several for a in spec.sections[section]]
+    return labels[0] if spec.ablations and len(labels) == 1 else None
 
 
 def _goal(column: str, registry: Registry) -> str:
@@ -91,17 +99,18 @@ def describe(plan: Plan) -> dict[str, Any]:
     """Return what reports need to know of a plan, as plain values for `resolved.json`."""
     spec = plan.spec
     swept = [
-        dotted(section, axis.path)
-        for section, alternatives in {**spec.sections, "run": (spec.run,)}.items()
+        dotted(section, path)
+        for variant in spec.variants()
+        for section, alternatives in {**variant.sections, "run": (variant.run,)}.items()
         for alternative in alternatives
-        for axis in alternative.axes
+        for path in (*(axis.path for axis in alternative.axes), *alternative.shown)
     ]
     return {
         "name": spec.name,
         "title": spec.head.title,
         "device": spec.head.device,
         "runs": len(plan.runs),
-        "seeds": plan.runs[0].settings.seed_list,
+        "seeds": list(plan.runs[0].settings.seed_list),
         "swept": list(dict.fromkeys(swept)),
         "compare": vars(plan.comparison),
         "spec": {

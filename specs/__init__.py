@@ -1,11 +1,12 @@
 """The spec language: TOML in, typed alternatives with their sweeps out. Data only; nothing here runs anything."""
 
+from xprun.specs.alternatives import Alternative, Axis
 from xprun.specs.document import Document, read_document, read_text
 from xprun.specs.errors import Problem, SpecError
-from xprun.specs.expand import Choice, Run, count_runs, expand
+from xprun.specs.expand import Choice, Run, count_grid, count_runs, expand
 from xprun.specs.expect import Expectation
 from xprun.specs.models import Compare, RunSettings
-from xprun.specs.read import Alternative, Axis, Spec, read_spec
+from xprun.specs.read import Spec, read_spec
 
 __all__ = [
     "Alternative",
@@ -19,6 +20,7 @@ __all__ = [
     "RunSettings",
     "Spec",
     "SpecError",
+    "count_grid",
     "count_runs",
     "expand",
     "read_document",

@@ -1,29 +1,32 @@
-"""A TOML file with the place of everything in it."""
+"""A spec as it is read: its data, with `extends`, `--set` and `${...}` followed, and the place of everything in it."""
 
 from __future__ import annotations
 
-import json
+import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import tomli
-from xprun.specs.errors import Path as KeyPath
-from xprun.specs.errors import Problem, SpecError
-
-MAX_BYTES = 1_000_000
+from xprun.specs.errors import Problem, Problems, SpecError
+from xprun.specs.extends import ExtendsError, follow, merged, read_source
+from xprun.specs.overrides import Override, OverrideError, apply, read_override
+from xprun.specs.paths import Path as KeyPath
+from xprun.specs.paths import at as value_at
+from xprun.specs.references import Reference, resolve_references
+from xprun.specs.source import MAX_INTEGER, Source, Span, TextError, parse
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stretch of a line: `line` and `column` count from 1, columns are characters."""
+    """A stretch of a line: `line` and `column` count from 1, columns are characters. `rank` orders the files."""
 
     file: str
     line: int = 0
     column: int = 0
     length: int = 0
     source: str = ""
+    rank: int = 0
 
     @property
     def name(self) -> str:
@@ -36,86 +39,119 @@ class Place:
 
 @dataclass
 class Document:
-    """The text of a spec, its data, and values given with `--set`, which stand nowhere in the text."""
+    """The text of a spec and what it says.
+
+    `bases` are the files it extends, the nearest first; `overrides` are values given with `--set`; `references` say
+    what each `${...}` stands for. All of it is kept in order to tell where a value came from.
+    """
 
     file: str
     text: str
     data: dict[str, Any]
-    overrides: dict[KeyPath, str] = field(default_factory=dict)
-    broken_at: tuple[int, int] | None = None
+    bases: list[Source] = field(default_factory=list)
+    overrides: list[Override] = field(default_factory=list)
+    references: dict[KeyPath, Reference] = field(default_factory=dict)
+    broken: Place | None = None
+
+    def __post_init__(self) -> None:
+        self._own = Source(self.file, self.text, self.data)
 
     def place(self, path: KeyPath, at: Literal["key", "value"] = "value") -> Place:
         """Return where the key or value of a path stands, or the nearest thing around it that exists."""
-        for given, text in self.overrides.items():
-            if without_indices(path)[: len(given)] == given:
-                return Place(f"--set {text}")
-        line, column, length = (self.broken_at and (*self.broken_at, 1)) or self._find(path, at)
-        lines = self.text.splitlines()
-        source = lines[line - 1] if 0 < line <= len(lines) else ""
-        return Place(self.file, line, column, min(length, len(source) - column + 1), source)
+        if self.broken:
+            return self.broken
+        for number in range(len(self.overrides), 0, -1):
+            override = self.overrides[number - 1]
+            if span := override.find(path, at):
+                return Place("--set", number, *span, override.text, rank=-1)
+        if not path and self.text:
+            return Place(self.file, 1, 1)
+        rank, source = self._owner(path)
+        line, column, length = _nearest(source, path, at)
+        text = source.line(line)
+        return Place(source.file, line, column, min(length, len(text) - column + 1), text, rank)
 
-    def _find(self, path: KeyPath, at: str) -> tuple[int, int, int]:
-        index = self._positions
-        while path:
-            found = index.get((path, at)) or index.get((path, "key")) or index.get((path, "value"))
-            if found:
-                return found
-            single = tuple(part for i, part in enumerate(path) if not (part == 0 and i == 1))
-            path = single if single != path and single in self._paths else path[:-1]
-        return 0, 0, 0
+    def note(self, path: KeyPath) -> str:
+        """Return where the value at a path comes from when it is a reference, or nothing."""
+        for length in range(len(path), 0, -1):
+            if reference := self.references.get(path[:length]):
+                return f"{reference.text} stands for what is said at {self.place(reference.target).name}"
+        return ""
 
-    @cached_property
-    def _positions(self) -> dict[tuple[KeyPath, str], tuple[int, int, int]]:
-        from xprun.specs.positions import positions
+    def as_run(self) -> str:
+        """Return the text of the spec, and as comments whatever else decided its runs."""
+        sets = "".join(f"# --set {line}\n" for override in self.overrides for line in override.text.splitlines())
+        bases = "".join(
+            f"\n# {source.file}, which the above extends:\n"
+            + "".join(f"# {line}\n" for line in source.text.splitlines())
+            for source in self.bases
+        )
+        return sets + self.text + bases
 
-        return positions(self.text)
-
-    @cached_property
-    def _paths(self) -> set[KeyPath]:
-        return {path for path, _ in self._positions}
+    def _owner(self, path: KeyPath) -> tuple[int, Source]:
+        """Return the file that the value at a path comes from, with its rank."""
+        candidates = list(enumerate([self._own, *self.bases]))
+        for length in range(1, len(path) + 1):
+            holding = [(rank, source) for rank, source in candidates if _has(source.data, path[:length])]
+            if not holding:
+                break
+            is_table = isinstance(value_at(holding[0][1].data, path[:length]), dict)
+            candidates = holding if is_table else holding[:1]
+        return candidates[0]
 
 
 def read_document(path: Path, sets: tuple[str, ...] = ()) -> Document:
-    """Read a spec and apply `--set key=value` texts to it.
+    """Read a spec, what it extends and the `--set key=value` texts, and follow its references.
 
-    Raises SpecError when the file is missing, too large, not UTF-8 or not TOML.
+    Raises SpecError when a file is missing, too large, not UTF-8 or not TOML, when `extends` leads nowhere or in a
+    circle, and for `--set` texts and references that make no sense.
     """
-    return read_text(_read_text(path, Document(str(path), "", {})), str(path), sets)
+    return _complete(_read(path, Document(str(path), "", {})), sets)
 
 
 def read_text(text: str, file: str, sets: tuple[str, ...] = ()) -> Document:
-    """Read the text of a spec, which errors call `file`, and apply `--set key=value` texts to it.
-
-    Raises SpecError when it is not TOML.
-    """
-    document = Document(file, text, {})
+    """Read the text of a spec, which errors call `file`; raise SpecError as `read_document` does."""
     try:
-        document.data = tomli.loads(document.text)
-    except tomli.TOMLDecodeError as error:
-        document.broken_at = (error.lineno, error.colno)
-        raise SpecError(document, [Problem((), f"invalid TOML: {error.msg[0].lower()}{error.msg[1:]}")]) from None
-    except RecursionError:
-        raise SpecError(document, [Problem((), "invalid TOML: nested too deeply")]) from None
-    for assignment in sets:
-        _override(document, assignment)
+        return _complete(Source(file, text, parse(text)), sets)
+    except TextError as error:
+        error.source_line = text.split("\n")[error.line - 1] if error.line else ""
+        raise _unreadable(Document(file, text, {}), error) from None
+
+
+def _complete(own: Source, sets: tuple[str, ...]) -> Document:
+    document = Document(own.file, own.text, own.data)
+    try:
+        document.bases = list(follow(own))
+    except ExtendsError as error:
+        raise SpecError(_alone(error.source), [error.problem]) from None
+    except TextError as error:
+        raise _unreadable(Document(error.file, "", {}), error) from None
+    document.data = merged([own, *document.bases])
+    _override(document, sets)
+    _refuse_foreign_values(document)
+    problems = Problems(document)
+    document.data, document.references = resolve_references(document.data, problems)
+    if problems:
+        raise SpecError(document, problems)
     return document
 
 
-def without_indices(path: KeyPath) -> KeyPath:
-    return tuple(part for part in path if isinstance(part, str))
-
-
-def _read_text(path: Path, document: Document) -> str:
+def _read(path: Path, document: Document) -> Source:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(document, [Problem((), f"is larger than {MAX_BYTES:,} bytes, too large for a spec")])
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise SpecError(document, [Problem((), f"is not UTF-8 (byte {error.start + 1})", "save it as UTF-8")]) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        cure = _neighbours(path)
-        raise SpecError(document, [Problem((), f"cannot be read: {reason[0].lower()}{reason[1:]}", cure)]) from None
+        return read_source(path, str(path))
+    except TextError as error:
+        if not error.line:
+            error.cure = error.cure or _neighbours(path)
+        raise _unreadable(document, error) from None
+
+
+def _unreadable(document: Document, error: TextError) -> SpecError:
+    document.broken = Place(document.file, error.line, error.column, 1, error.source_line)
+    return SpecError(document, [Problem((), error.reason, error.cure)])
+
+
+def _alone(source: Source) -> Document:
+    return Document(source.file, source.text, source.data)
 
 
 def _neighbours(path: Path) -> str:
@@ -126,34 +162,51 @@ def _neighbours(path: Path) -> str:
     return f"specs beside it: {', '.join(found)}" if found else ""
 
 
-def _override(document: Document, text: str) -> None:
-    """Put `a.b=value` into the document's data; the value is TOML, and a list sweeps."""
-    key, equals, value_text = text.partition("=")
-    path = tuple(part.strip() for part in key.split("."))
-    document.overrides[path] = text
-    if not equals or not all(path):
-        raise SpecError(document, [Problem(path, "is not of the form section.setting=value")])
-    value = _toml_value(value_text.strip())
-    if isinstance(value, list) and path[0] != "run":
-        value = {"grid": value}
-    _put(document, document.data, path, value)
+def _override(document: Document, sets: tuple[str, ...]) -> None:
+    """Put the values of `--set` into the document's data."""
+    for number, text in enumerate(sets, 1):
+        try:
+            override = read_override(text)
+            document.data = apply(document.data, override)
+        except OverrideError as error:
+            document.broken = Place("--set", number, 1, max(1, len(text)), text)
+            raise SpecError(document, [Problem((), str(error), error.cure)]) from None
+        document.overrides.append(override)
 
 
-def _put(document: Document, table: dict[str, Any], path: KeyPath, value: Any) -> None:
-    head, *rest = path
-    if not rest:
-        table[str(head)] = value
-        return
-    inner = table.setdefault(str(head), {})
-    for one in inner if isinstance(inner, list) else [inner]:
-        if not isinstance(one, dict):
-            raise SpecError(document, [Problem(path, f"{head!r} is {json.dumps(inner)}, not a table")])
-        _put(document, one, tuple(rest), value)
+def _refuse_foreign_values(document: Document) -> None:
+    """Raise SpecError for what TOML knows and a spec has no use for: dates, and numbers beyond 64 bits."""
+    problems = Problems(document)
+    for path, value in _leaves(document.data, ()):
+        if isinstance(value, datetime.date | datetime.time):
+            problems.append(Problem(path, "is a date or a time, which no setting takes", "a text stands in quotes"))
+        elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
+            problems.append(Problem(path, "is a whole number of more than 64 bits"))
+    if problems:
+        raise SpecError(document, problems)
 
 
-def _toml_value(text: str) -> Any:
-    """Return a TOML value; a bare word is a text, so that no second pair of quotes is needed in a shell."""
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
+def _has(data: Any, path: KeyPath) -> bool:
     try:
-        return tomli.loads(f"value = {text}")["value"]
-    except (tomli.TOMLDecodeError, KeyError):
-        return text
+        value_at(data, path)
+    except LookupError:
+        return False
+    return True
+
+
+def _nearest(source: Source, path: KeyPath, at: str) -> Span:
+    """Return the span of a path, or of the nearest thing around it; `[x]` stands for `[[x]]` written once."""
+    while path:
+        single = (path[0], *path[2:]) if path[1:2] == (0,) else path
+        if found := source.find(path, at) or source.find(single, at):
+            return found
+        path = path[:-1]
+    return 0, 0, 0

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from xprun.specs.paths import Path as Path  # part of a Problem
+from xprun.specs.paths import dotted
 
 if TYPE_CHECKING:
-    from xprun.specs.document import Document
+    from xprun.specs.document import Document, Place
 
-Path = tuple[str | int, ...]
+MAX_PROBLEMS = 100
+WIDEST = 160  # characters of a source line that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +29,49 @@ class Problem:
     @property
     def dotted(self) -> str:
         """The path as a user writes it: `optimizer.lr`, `model.layers[2].out_features`."""
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
-        return text.lstrip(".")
+        return dotted(self.path)
+
+
+class Problems(list[Problem]):
+    """What is wrong with a document, as it is found; a hundred findings are enough and raise SpecError."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+
+    def append(self, problem: Problem) -> None:
+        super().append(problem)
+        if len(self) >= MAX_PROBLEMS:
+            raise SpecError(self.document, self)
+
+    def __iadd__(self, problems: Iterable[Problem]) -> Self:  # type: ignore[misc, override]
+        for problem in problems:
+            self.append(problem)
+        return self
 
 
 class SpecError(Exception):
-    """A spec cannot be used; `problems` says everything that is wrong with it."""
+    """A spec cannot be used; `problems` says everything that is wrong with it, in the order of the file."""
 
     def __init__(self, document: Document, problems: list[Problem]) -> None:
         self.document = document
-        self.problems = sorted(problems, key=lambda p: document.place(p.path, p.at).position)
+        placed: dict[tuple[Place, str], Problem] = {}
+        for problem in problems:  # one value may stand in several alternatives
+            placed.setdefault((document.place(problem.path, problem.at), problem.message), problem)
+        self.problems = [problem for _, problem in sorted(placed.items(), key=lambda item: _order(item[0][0]))]
         super().__init__(self.render())
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.document, self.problems)
 
     def render(self) -> str:
         """Return all problems as text, in the order of their places."""
-        return "\n".join(render(self.document, problem) for problem in self.problems)
+        more = [f"and perhaps more: only the first {MAX_PROBLEMS} are shown"] * (len(self.problems) >= MAX_PROBLEMS)
+        return "\n".join([*(render(self.document, problem) for problem in self.problems), *more])
+
+    def as_objects(self) -> list[dict[str, Any]]:
+        """Return the problems as plain values: `file line column length field message help source`."""
+        return [_as_object(self.document, problem) for problem in self.problems]
 
 
 def render(document: Document, problem: Problem) -> str:
@@ -46,12 +80,11 @@ def render(document: Document, problem: Problem) -> str:
     field = f"{printable(problem.dotted)}: " if problem.path else ""
     lines = [f"{printable(place.name)}: {field}{printable(problem.message)}"]
     if place.source:
-        number = str(place.line)
-        blank = "".join("\t" if c == "\t" else " " for c in place.source[: place.column - 1])
-        lines.append(f"{number:>5} | {printable(place.source, keep_tabs=True)}")
-        lines.append(f"{'':>5} | {blank}{'^' * max(1, place.length)}")
-    if problem.cure:
-        lines += [f"      {line}" for line in printable(problem.cure, keep_lines=True).splitlines()]
+        before, marked, after = _window(place.source, place.column - 1, max(1, place.length))
+        lines.append(f"{place.line:>5} | {before}{marked}{after}".rstrip())
+        lines.append(f"{'':>5} | {_blank(before)}{'^' * max(1, _width(marked))}")
+    for help_line in _help(document, problem):
+        lines += [f"      {line}" for line in printable(help_line, keep_lines=True).splitlines()]
     return "\n".join(lines)
 
 
@@ -59,3 +92,44 @@ def printable(text: str, *, keep_tabs: bool = False, keep_lines: bool = False) -
     """Return the text with control characters escaped, so that a name cannot drive the terminal."""
     kept = ("\t" if keep_tabs else "") + ("\n" if keep_lines else "")
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
+def _as_object(document: Document, problem: Problem) -> dict[str, Any]:
+    place = document.place(problem.path, problem.at)
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "length": place.length,
+        "field": problem.dotted,
+        "message": problem.message,
+        "help": "\n".join(_help(document, problem)),
+        "source": place.source,
+    }
+
+
+def _order(place: Place) -> tuple[int, int, int]:
+    return place.rank, place.line, place.column
+
+
+def _help(document: Document, problem: Problem) -> list[str]:
+    return [line for line in (document.note(problem.path), problem.cure) if line]
+
+
+def _window(source: str, column: int, length: int) -> tuple[str, str, str]:
+    """Return what stands before, at and behind a place of a line, a long line being cut; nothing drives a terminal."""
+    start = max(0, column - WIDEST // 2) if len(source) > WIDEST else 0
+    end = min(len(source), max(start + WIDEST, column + 1))
+    before, marked = source[start:column], source[column : min(end, column + length)]
+    after = source[column + len(marked) : end]
+    before, after = "..." * (start > 0) + before, after + "..." * (end < len(source))
+    return printable(before, keep_tabs=True), printable(marked, keep_tabs=True), printable(after, keep_tabs=True)
+
+
+def _blank(text: str) -> str:
+    return "".join(" " * _width(c) if c != "\t" else c for c in text)
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: an East Asian character two, a combining one none."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

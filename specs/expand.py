@@ -11,14 +11,15 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from xprun.specs.errors import Path
+from xprun.specs.alternatives import Alternative
 from xprun.specs.models import COMPONENT_SECTIONS, RunSettings
-from xprun.specs.read import Alternative, Spec, replaced
+from xprun.specs.paths import Path, at, replaced
+from xprun.specs.read import Spec
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One alternative with every setting decided. `swept` holds the values that differ within the alternative."""
+    """One alternative with every setting decided. `swept` holds the values that tables show as differing."""
 
     alternative: Alternative
     settings: dict[str, Any]
@@ -52,44 +53,133 @@ class Run:
 
 
 # Settings of [run] that decide which runs there are or how they are carried out, and no result of a run.
-NOT_IDENTITY = {"seeds", "engine"}
+NOT_IDENTITY = {"seeds", "engine", "search_seed"}
+
+MOST_COUNTED = 1_000_000  # combinations of alternatives; of more, moving together is not looked at
+Combination = dict[str, Choice]  # of every section, and of "run"
 
 
 def count_runs(spec: Spec) -> int:
-    """Return how many runs a spec stands for, without making them."""
-    per_section = [sum(_size(a) for a in alternatives) for alternatives in spec.sections.values()]
-    seeds = len(RunSettings.model_validate(spec.run.settings).seed_list)
-    return math.prod(per_section) * _size(spec.run) * seeds
+    """Return how many runs a spec stands for; without making them, unless it excludes some."""
+    if spec.exclusions:
+        return sum(_seeds(combination) for combination in combinations(spec))
+    return count_grid(spec)
+
+
+def count_grid(spec: Spec) -> int:
+    """Return how many runs a spec stands for before any is excluded, without making them."""
+    return sum(_count(variant) for variant in spec.variants())
 
 
 def expand(spec: Spec, salt: str = "") -> list[Run]:
-    """Return all runs of a spec, in the order of the file: sections outer, seeds innermost.
+    """Return all runs of a spec, in the order of the file: sections outer, seeds innermost, ablations last.
 
     `salt` is what else decides results and does not stand in the spec, such as the kind of device.
     """
-    per_section = [[c for a in spec.sections[s] for c in _choices(a)] for s in COMPONENT_SECTIONS]
     runs = []
-    for run_choice in _choices(spec.run):
+    for combination in combinations(spec):
+        choices = dict(combination)
+        run_choice = choices.pop("run")
         settings = RunSettings.model_validate(run_choice.settings)
         common = settings.model_dump_json(exclude=NOT_IDENTITY) + salt
-        for chosen in product(*per_section):
-            identity = hashlib.sha256("\n".join([common, *(c.identity for c in chosen)]).encode())
-            choices = dict(zip(COMPONENT_SECTIONS, chosen, strict=True))
-            runs += [Run(choices, settings, run_choice, s, _id(identity, s)) for s in settings.seed_list]
+        identity = hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())
+        runs += [Run(choices, settings, run_choice, s, _id(identity, s)) for s in settings.seed_list]
     return runs
 
 
-def _size(alternative: Alternative) -> int:
-    return math.prod(len(axis.values) for axis in alternative.axes)
+def combinations(spec: Spec) -> Iterator[Combination]:
+    """Yield every combination of settings that a spec stands for and does not exclude."""
+    for combination in all_combinations(spec):
+        if not any(exclusion.matches(combination) for exclusion in spec.exclusions):
+            yield combination
 
 
-def _choices(alternative: Alternative) -> Iterator[Choice]:
-    for values in product(*(axis.values for axis in alternative.axes)):
-        settings = alternative.settings
-        for axis, value in zip(alternative.axes, values, strict=True):
-            settings = replaced(settings, axis.path, value)
-        paths = (axis.path for axis in alternative.axes)
-        yield Choice(alternative, settings, dict(zip(paths, values, strict=True)))
+def all_combinations(spec: Spec) -> Iterator[Combination]:
+    """Yield every combination of settings, the excluded ones, too."""
+    for variant in spec.variants():
+        sections = {"run": (variant.run,), **{name: variant.sections[name] for name in COMPONENT_SECTIONS}}
+        choices = _Choices()
+        yield from _combine(list(sections.items()), {}, choices)
+
+
+def _combine(
+    sections: list[tuple[str, tuple[Alternative, ...]]], bound: dict[str, int], choices: _Choices
+) -> Iterator[Combination]:
+    """Yield the combinations of some sections; `bound` holds the position of each tag that an outer section moved."""
+    if not sections:
+        yield {}
+        return
+    (name, alternatives), *inner = sections
+    for alternative in alternatives:
+        for choice, moved in choices.of(alternative, bound):
+            for rest in _combine(inner, {**bound, **moved}, choices):
+                yield {name: choice, **rest}
+
+
+class _Choices:
+    """Makes each choice once, however many combinations it is part of."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, list[tuple[Choice, dict[str, int]]]] = {}
+
+    def of(self, alternative: Alternative, bound: dict[str, int]) -> list[tuple[Choice, dict[str, int]]]:
+        """Return the choices of an alternative with the positions of their tags, some of which are bound."""
+        held = {axis.tag: bound[axis.tag] for axis in alternative.axes if axis.tag is not None and axis.tag in bound}
+        key = (alternative.path, *held.items())
+        if key not in self._made:
+            self._made[key] = list(_choices(alternative, held))
+        return self._made[key]
+
+
+def _choices(alternative: Alternative, held: dict[str, int]) -> Iterator[tuple[Choice, dict[str, int]]]:
+    lengths: dict[Any, int] = {}  # of what moves by itself: a tag, or an axis without one
+    for axis in alternative.axes:
+        lengths.setdefault(axis.tag or axis.path, len(axis.values))
+    ranges = [[held[mover]] if mover in held else range(length) for mover, length in lengths.items()]
+    for positions in product(*ranges):
+        at_position = dict(zip(lengths, positions, strict=True))
+        moved = {mover: i for mover, i in at_position.items() if isinstance(mover, str)}
+        values = {axis.path: axis.values[at_position[axis.tag or axis.path]] for axis in alternative.axes}
+        yield _choice(alternative, values), moved
+
+
+def _choice(alternative: Alternative, values: dict[Path, Any]) -> Choice:
+    settings = alternative.settings
+    for path, value in values.items():
+        settings = replaced(settings, path, value)
+    shown = {path: at(settings, path) for path in alternative.shown}
+    return Choice(alternative, settings, shown | values)
+
+
+def _count(spec: Spec) -> int:
+    """Return the number of runs of one variant: lengths multiply, those of axes that move together once."""
+    sections = [(spec.run,), *spec.sections.values()]
+    seeds = spec.run.settings.get("seeds", 1)  # not yet checked
+    number = seeds if isinstance(seeds, int) else len(seeds) if isinstance(seeds, list) else 1
+    tagged = any(axis.tag for alternative in spec.alternatives for axis in alternative.axes)
+    if tagged and math.prod(map(len, sections)) <= MOST_COUNTED:
+        return number * _count_together(sections, frozenset())
+    return number * math.prod(sum(_count_alternative(a, frozenset()) for a in section) for section in sections)
+
+
+def _count_together(sections: list[tuple[Alternative, ...]], bound: frozenset[str]) -> int:
+    if not sections:
+        return 1
+    head, *inner = sections
+    return sum(_count_alternative(a, bound) * _count_together(inner, bound | _tags(a)) for a in head)
+
+
+def _count_alternative(alternative: Alternative, bound: frozenset[str]) -> int:
+    movers = {axis.tag or axis.path: len(axis.values) for axis in alternative.axes if axis.tag not in bound}
+    return math.prod(movers.values())
+
+
+def _tags(alternative: Alternative) -> frozenset[str]:
+    return frozenset(axis.tag for axis in alternative.axes if axis.tag)
+
+
+def _seeds(combination: Combination) -> int:
+    return len(RunSettings.model_validate(combination["run"].settings).seed_list)
 
 
 def _id(identity: Any, seed: int) -> str:

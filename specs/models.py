@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+# The sections that name a component, in the order in which a run is built and in which tables show them. Each may be
+# written several times.
 COMPONENT_SECTIONS = ("data", "model", "loss", "optimizer")
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
@@ -15,7 +18,7 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 class Strict(BaseModel):
     """A table in which every key is known and every value has its exact type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Head(Strict):
@@ -38,7 +41,8 @@ class RunSettings(Strict):
     `epochs` or `steps` says when a run ends (one of them). `seeds` is a number n, meaning 0..n-1, or a list.
     `record_every` thins the history of the loss: step 1, every such step and the last one are kept; by default as
     many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run. `engine`
-    says whether runs are trained together or one by one, which changes no result but its rounding.
+    says whether runs are trained together or one by one, which changes no result but its rounding. `search_seed`
+    decides the draws of random sweeps.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -50,6 +54,7 @@ class RunSettings(Strict):
     dtype: Literal["float32", "float64"] = "float32"
     stop: Stop | None = None
     engine: Literal["auto", "together", "alone"] = "auto"
+    search_seed: Annotated[int, Ge(0)] = 0
 
     @field_validator("seeds")
     @classmethod
@@ -59,8 +64,8 @@ class RunSettings(Strict):
         return seeds
 
     @property
-    def seed_list(self) -> list[int]:
-        return self.seeds if isinstance(self.seeds, list) else list(range(self.seeds))
+    def seed_list(self) -> Sequence[int]:
+        return self.seeds if isinstance(self.seeds, list) else range(self.seeds)
 
 
 class Compare(Strict):
@@ -70,3 +75,15 @@ class Compare(Strict):
     goal: Literal["min", "max"] | None = None
     target: float | None = None
     baseline: str | None = None
+
+
+# The tables that are xprun's own and stand once.
+OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, "compare": Compare}
+# What else a spec may have at its top, beside the keys of `Head` and the sections above.
+OTHER_SECTIONS = ("exclude", "ablate", "expect", "extends")
+REQUIRED_SECTIONS = (*COMPONENT_SECTIONS, "run")
+
+
+def known_sections() -> list[str]:
+    """Return every key that may stand at the top of a spec."""
+    return [*Head.model_fields, *COMPONENT_SECTIONS, *OWN_SECTIONS, *OTHER_SECTIONS]

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from xprun.specs.errors import Path, Problem
+from xprun.specs.errors import Problem
+from xprun.specs.paths import Path, dotted
 from xprun.specs.wording import show, unknown_key
 
-# Each word of the language with the other keys its table takes.
-WORDS = {"grid": (), "linspace": ("num",), "logspace": ("num",), "range": ()}
+# Each word of the language with the other keys its table takes; `with` goes with all of them.
+WORDS = {
+    "grid": (),
+    "linspace": ("num",),
+    "logspace": ("num",),
+    "range": (),
+    "uniform": ("samples",),
+    "loguniform": ("samples",),
+    "choice": ("samples",),
+}
+RANDOM = {"uniform", "loguniform", "choice"}
+LISTED = {"grid", "choice"}  # any values; the others take two or three numbers
+MAX_VALUES = 10**12
+LARGEST = 1e100
 
 
 def is_sweep(value: Any) -> bool:
@@ -18,75 +32,125 @@ def is_sweep(value: Any) -> bool:
     return isinstance(value, dict) and "name" not in value and any(word in value for word in WORDS)
 
 
-def read_sweep(table: dict[str, Any], path: Path) -> tuple[Sequence[Any], list[Problem]]:
-    """Return the values of a sweep, computed when they are asked for, or what is wrong with it."""
+def is_random(sweep: dict[str, Any]) -> bool:
+    """Whether the values of a sweep are drawn."""
+    return any(word in sweep for word in RANDOM)
+
+
+def read_sweep(table: dict[str, Any], path: Path, seed: int = 0) -> tuple[Sequence[Any], list[Problem]]:
+    """Return the values of a sweep, computed when they are asked for, or what is wrong with it.
+
+    Draws depend on `seed` and on the setting's dotted name, and on nothing else: another sweep in the spec, or
+    more samples, change none of them.
+    """
     word = next(word for word in WORDS if word in table)
-    known = [word, *WORDS[word]]
+    known = [word, *WORDS[word], "with"]
     problems = [unknown_key((*path, key), f"a {word} sweep", known) for key in table if key not in known]
     problems += _problems_of(word, table, path)
-    return ([], problems) if problems else (_values_of(word, table), [])
+    return ([], problems) if problems else (_values_of(word, table, path, seed), [])
 
 
-def _problems_of(word: str, table: dict[str, Any], path: Path) -> list[Problem]:
+def _problems_of(word: str, table: dict[str, Any], path: Path) -> Iterator[Problem]:
     here, values = (*path, word), table[word]
+    if not isinstance(table.get("with", ""), str) or table.get("with") == "":
+        yield Problem((*path, "with"), f"must be a text in quotes, not {show(table['with'])}")
     if not isinstance(values, list) or not values:
         what = "has no values" if values == [] else f"must be a list, not {show(values)}"
-        return [Problem(here, f"this {word} {what}", "write at least one value: { grid = [0.1, 0.01] }")]
-    if word == "grid":
-        return []
+        yield Problem(here, f"this {word} {what}", f"write at least one value: {{ {word} = [0.1, 0.01] }}")
+    elif word not in LISTED:
+        yield from _number_problems(word, values, here)
+    if "samples" in WORDS[word] or "num" in WORDS[word]:
+        yield from _count_problems(word, table, path)
+
+
+def _number_problems(word: str, values: list[Any], here: Path) -> Iterator[Problem]:
     if not all(_is_number(v) for v in values):
-        return [Problem(here, f"must hold numbers only, not {show(values)}")]
-    if word == "range":
-        return _range_problems(values, here)
-    return _space_problems(word, table, path)
+        yield Problem(here, f"must hold numbers only, not {show(values)}")
+    elif any(abs(v) > LARGEST for v in values):
+        yield Problem(here, f"must hold numbers of at most {LARGEST:g}, not {show(values)}")
+    elif word == "range":
+        yield from _range_problems(values, here)
+    elif len(values) != 2:
+        yield Problem(here, "must be [first, last]")
+    elif word.startswith("log") and min(values) < 1 / LARGEST:
+        yield Problem(here, f"must lie above 0, not {show(values)}", "the ends are values, not exponents")
 
 
-def _range_problems(values: list[Any], here: Path) -> list[Problem]:
+def _range_problems(values: list[Any], here: Path) -> Iterator[Problem]:
     if len(values) > 3 or (len(values) == 3 and values[2] == 0):
-        return [Problem(here, "must be [start, stop, step], the step not 0")]
-    if len(_range(values)) == 0:
-        return [Problem(here, f"{show(values)} has no values")]
-    return []
+        yield Problem(here, "must be [start, stop, step], the step not 0")
+    elif (count := _range_length(values)) == 0:
+        yield Problem(here, f"{show(values)} has no values")
+    elif count > MAX_VALUES:
+        yield Problem(here, f"{show(values)} has more than {MAX_VALUES:,} values")
 
 
-def _space_problems(word: str, table: dict[str, Any], path: Path) -> list[Problem]:
-    ends, num = table[word], table.get("num")
-    if len(ends) != 2:
-        return [Problem((*path, word), "must be [first, last]")]
-    if word == "logspace" and min(ends) <= 0:
-        return [Problem((*path, word), f"must lie above 0, not {show(ends)}", "the ends are values, not exponents")]
-    if num is None:
-        return [Problem(path, f"needs the number of values: {{ {word} = {show(ends)}, num = 5 }}")]
-    if isinstance(num, bool) or not isinstance(num, int) or num < 1:
-        return [Problem((*path, "num"), f"must be a whole number above 0, not {show(num)}")]
-    return []
+def _count_problems(word: str, table: dict[str, Any], path: Path) -> Iterator[Problem]:
+    key = WORDS[word][0]
+    count = table.get(key)
+    if count is None:
+        written = f"{{ {word} = {show(table[word])}, {key} = 5 }}"
+        yield Problem(path, f"needs the number of {'values' if key == 'num' else 'samples'}: {written}")
+    elif isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        yield Problem((*path, key), f"must be a whole number above 0, not {show(count)}")
+    elif count > MAX_VALUES:
+        yield Problem((*path, key), f"must be at most {MAX_VALUES:,}, not {show(count)}")
 
 
-def _values_of(word: str, table: dict[str, Any]) -> Sequence[Any]:
+def _values_of(word: str, table: dict[str, Any], path: Path, seed: int) -> Sequence[Any]:
     values = table[word]
     if word == "grid":
         return list(values)
     if word == "range":
         return _range(values)
+    if word == "choice":
+        draw = _stream(path, seed)
+        return Computed(table["samples"], lambda i: values[int(draw(i) * len(values))])
     first, last = map(float, values)
-    return _Computed(table["num"], lambda i, n: _between(word, first, last, i, n))
+    if word in RANDOM:
+        draw = _stream(path, seed)
+        return Computed(table["samples"], lambda i: _between(word, first, last, draw(i)))
+    num = table["num"]
+    ends = {0: first, num - 1: last} if num > 1 else {0: first}
+    return Computed(num, lambda i: ends[i] if i in ends else _between(word, first, last, i / (num - 1)))
+
+
+def _stream(path: Path, seed: int) -> Callable[[int], float]:
+    """Return the i-th draw of a setting, uniform in [0, 1): a hash of seed, name and i.
+
+    The alternatives of a section draw the same numbers, as they train with the same seeds.
+    """
+    name = dotted((path[0], *path[2:]) if isinstance(path[1], int) else path)
+
+    def draw(i: int) -> float:
+        digest = hashlib.sha256(f"{seed}\n{name}\n{i}".encode()).digest()
+        return int.from_bytes(digest[:8]) / 2**64
+
+    return draw
 
 
 def _range(values: list[Any]) -> Sequence[Any]:
     if all(isinstance(v, int) for v in values):
         return range(*values)
-    start, stop, step = {1: (0.0, *values, 1.0), 2: (*values, 1.0)}.get(len(values), tuple(values))
-    count = max(0, math.ceil((stop - start) / step - 1e-9))
-    return _Computed(count, lambda i, _: _round(start + i * step))
+    start, _, step = _range_ends(values)
+    return Computed(_range_length(values), lambda i: _round(start + i * step))
 
 
-def _between(word: str, first: float, last: float, i: int, n: int) -> float:
-    if i == 0 or n == 1:
-        return first
-    if i == n - 1:
-        return last
-    share = i / (n - 1)
-    return _round(first + (last - first) * share if word == "linspace" else first * (last / first) ** share)
+def _range_length(values: list[Any]) -> int:
+    start, stop, step = _range_ends(values)
+    if all(isinstance(v, int) for v in values):
+        return max(0, -int((start - stop) // step))
+    share = (stop - start) / step
+    return max(0, math.ceil(share - 1e-9)) if share < MAX_VALUES else MAX_VALUES + 1
+
+
+def _range_ends(values: list[Any]) -> tuple[Any, Any, Any]:
+    start, stop, step = {1: (0, *values, 1), 2: (*values, 1)}.get(len(values), tuple(values))
+    return start, stop, step
+
+
+def _between(word: str, first: float, last: float, share: float) -> float:
+    return _round(first * (last / first) ** share if word.startswith("log") else first + (last - first) * share)
 
 
 def _round(value: float) -> float:
@@ -98,10 +162,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-class _Computed(Sequence[Any]):
+class Computed(Sequence[Any]):
     """A sequence whose items are computed when asked for: a grid of 10^9 values can be counted at once."""
 
-    def __init__(self, count: int, item: Any) -> None:
+    def __init__(self, count: int, item: Callable[[int], Any]) -> None:
         self._count, self._item = count, item
 
     def __len__(self) -> int:
@@ -110,4 +174,4 @@ class _Computed(Sequence[Any]):
     def __getitem__(self, i: Any) -> Any:
         if not 0 <= i < self._count:
             raise IndexError(i)
-        return self._item(i, self._count)
+        return self._item(i)

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
-from xprun.specs.errors import Path, Problem
+from xprun.specs.errors import Problem
+from xprun.specs.paths import Path, at
 
 # What newcomers from other tools write, and the field's standard term that is used here.
 SYNONYMS = {
@@ -32,6 +33,10 @@ SYNONYMS = {
     "optim": "optimizer",
 }
 
+LONGEST_NAME = 60  # characters of a name that are shown and compared
+MOST_LISTED = 20  # names; of more, only the nearest are shown
+NEAREST_LISTED = 6
+
 TYPES = {
     "float_type": "must be a number",
     "int_type": "must be a whole number",
@@ -49,7 +54,7 @@ TYPES = {
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was most likely meant: by synonym, by spelling, or by its last part."""
     by_lower = {k.lower(): k for k in known}
-    lower = name.lower()
+    lower = name[:LONGEST_NAME].lower()
     if (synonym := SYNONYMS.get(lower)) in by_lower.values():
         return synonym
     swapped = [original for k, original in by_lower.items() if sorted(k) == sorted(lower)]
@@ -68,9 +73,26 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near!r}?" if near else ""
 
 
+def quoted(name: Any) -> str:
+    """Return a name in quotes, as messages show it; a long one is shortened."""
+    text = str(name)
+    return repr(text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "...")
+
+
+def listed(name: str, known: Iterable[str], where: str = "") -> str:
+    """Return the known names as a list; of many, those nearest to a name, and `where` all are listed."""
+    names = list(known)
+    if len(names) <= MOST_LISTED:
+        return ", ".join(names)
+    lower = name[:LONGEST_NAME].lower()
+    likeness = {k: difflib.SequenceMatcher(None, k.lower(), lower).ratio() for k in names}
+    near = sorted(sorted(names, key=lambda k: -likeness[k])[:NEAREST_LISTED], key=names.index)
+    return f"{', '.join(near)}, ... ({len(names)} in all{where and f'; {where} lists them'})"
+
+
 def unknown_key(path: Path, owner: str, known: list[str]) -> Problem:
     """Return the problem of a key that its table does not take."""
-    takes = f"{owner} takes {', '.join(known)}" if known else f"{owner} takes no settings"
+    takes = f"{owner} takes {listed(str(path[-1]), known)}" if known else f"{owner} takes no settings"
     message = f"{owner} has no such setting{did_you_mean(str(path[-1]), known)}"
     return Problem(path, message, takes, at="key")
 
@@ -92,14 +114,11 @@ def value_problems(error: ValidationError, path: Path, value: Any) -> list[Probl
 
 def show(value: Any) -> str:
     """Return a value as it would stand in a spec, shortened."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        text = "..."
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def at(value: Any, place: Path) -> Any:
-    for key in place:
-        value = value[key]
-    return value
 
 
 def _real_place(loc: Path, value: Any) -> Path:

@@ -37,7 +37,7 @@ CASES = {
     "two lengths": ("steps = 5", "steps = 5\nepochs = 1", "says both epochs and steps"),
     "unknown metric": ("steps = 5", 'steps = 5\nmetrics = ["accurracy"]', "run.metrics[0]: there is no metric named"),
     "no seeds": ("steps = 5", "steps = 5\nseeds = []", "must name at least one seed"),
-    "swept seeds": ("steps = 5", "steps = 5\nseeds = { grid = [1, 2] }", "seeds are no sweep"),
+    "swept seeds": ("steps = 5", "steps = 5\nseeds = { grid = [1, 2] }", "seeds cannot be swept"),
     "unknown result": ("[run]", '[compare]\nmetric = "valid.loss"\n[run]', "the runs of this spec have no such result"),
     "unknown baseline": ("[run]", '[compare]\nbaseline = "SGD"\n[run]', "no alternative is labelled 'SGD'"),
     "bad device": ("[data]", 'device = "gpu"\n[data]', "device: "),

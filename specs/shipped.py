@@ -1,0 +1,16 @@
+"""The specs that come with xprun, found by their bare names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def shipped_specs() -> dict[str, Path]:
+    """Return the shipped specs by name."""
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
+
+
+def find_spec(path: Path) -> Path:
+    """Return the path itself, or the shipped spec of that bare name where there is no such file."""
+    bare = len(path.parts) == 1 and not path.suffix
+    return shipped_specs().get(path.name, path) if bare and not path.exists() else path
