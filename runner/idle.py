@@ -47,7 +47,7 @@ def _baseline_problems(spec: Spec) -> Iterator[Problem]:
     compared = [*several, *(a for section in changed for a in spec.sections.get(section, ()))]
     compared += [a for ablation in spec.ablations for a in ablation.alternatives]
     if spec.compare.baseline is not None and spec.compare.baseline not in [a.label for a in compared]:
-        yield _idle(("compare", "baseline"), "it has no other alternative beside it", "")
+        yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "")
 
 
 def _idle(path: Path, why: str, cure: str) -> Problem:

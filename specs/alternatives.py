@@ -9,8 +9,9 @@ from typing import Any
 from xprun.specs.errors import Problem, Problems
 from xprun.specs.overrides import Values
 from xprun.specs.paths import Path, replaced
-from xprun.specs.sweeps import LISTED, is_random, is_sweep, read_sweep
+from xprun.specs.sweeps import is_random, is_sweep, read_sweep
 from xprun.specs.wording import show
+from xprun.specs.words import LISTED
 
 COMMON_KEYS = ("name", "label")
 DRAWN_TOGETHER = "random sweeps"  # the tag of random sweeps that are written without `with`
@@ -127,7 +128,8 @@ def _read_axis(sweep: Any, path: Path, inner: Path, seed: int) -> tuple[Axis, li
         return Axis(inner, sweep, options=list(sweep), listed_at=whole, is_open=True), []
     values, problems = read_sweep(sweep, whole, seed)
     drawn = is_random(sweep)
-    axis = Axis(inner, values, sweep.get("with", DRAWN_TOGETHER if drawn else None), is_random=drawn)
+    tag = sweep.get("with", DRAWN_TOGETHER if drawn else None)
+    axis = Axis(inner, values, tag if isinstance(tag, str) else None, is_random=drawn)
     word = next((word for word in LISTED if word in sweep), None)
     if word is not None and not problems:
         axis = replace(axis, options=sweep[word], listed_at=(*whole, word))

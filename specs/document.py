@@ -64,11 +64,9 @@ class Document:
             override = self.overrides[number - 1]
             if span := override.find(path, at):
                 return Place("--set", number, *span, override.text, rank=-1)
-        if not path and self.text:
-            return Place(self.file, 1, 1)
         rank, source = self._owner(path)
         line, column, length = _nearest(source, path, at)
-        text = source.line(line)
+        text = source.line(line) if length else ""
         return Place(source.file, line, column, min(length, len(text) - column + 1), text, rank)
 
     def note(self, path: KeyPath) -> str:
@@ -209,4 +207,4 @@ def _nearest(source: Source, path: KeyPath, at: str) -> Span:
         if found := source.find(path, at) or source.find(single, at):
             return found
         path = path[:-1]
-    return 0, 0, 0
+    return 1, 1, 0

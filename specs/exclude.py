@@ -134,7 +134,7 @@ def _unknown_setting(condition: Condition, alternatives: list[Any]) -> Iterator[
     key = dotted((condition.section, condition.setting[0]))
     if key not in known:
         message = f"no {condition.section} of this spec has such a setting{did_you_mean(key, known)}"
-        yield Problem(condition.path, message, f"there are {listed(key, known)}", "key")
+        yield Problem(condition.path, message, f"the settings are {listed(key, known)}", "key")
 
 
 def exclusion_problems(

@@ -32,7 +32,8 @@ def read_source(path: Path, file: str) -> Source:
         return Source(file, text, parse(text))
     except TextError as error:
         error.file = file
-        error.source_line = (text.split("\n")[error.line - 1 : error.line] or [""])[0]
+        if text:
+            error.source_line = text.split("\n")[error.line - 1]
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

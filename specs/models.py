@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 # written several times.
 COMPONENT_SECTIONS = ("data", "model", "loss", "optimizer")
 
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+Device = Annotated[str, Field(pattern=DEVICE_PATTERN)]
 
 
 class Strict(BaseModel):

@@ -68,7 +68,7 @@ def read_spec(document: Document) -> Spec:
         document=document,
         head=head or Head(),
         sections=sections,
-        run=_run(data.get("run", {}), problems, seed),
+        run=_run(data, problems, seed),
         compare=compare or Compare(),
         name=(head and head.name) or document.file.replace("\\", "/").rpartition("/")[2].removesuffix(".toml"),
         exclusions=tuple(read_exclusions(data, problems)),
@@ -123,11 +123,12 @@ def _search_seed(data: dict[str, Any]) -> int:
     return seed if isinstance(seed, int) else 0
 
 
-def _run(table: Any, problems: Problems, seed: int) -> Alternative:
+def _run(data: dict[str, Any], problems: Problems, seed: int) -> Alternative:
     """Return `[run]` as an alternative; a sweep's values are checked by `complete_run`."""
+    table = data.get("run", {})
     if not isinstance(table, dict):
         problems.append(Problem(("run",), f"must be a table, not {show(table)}"))
-        table = {}
+        return Alternative("run", ("run",), "run", {})
     settings, axes = split_axes(table, ("run",), problems, seed)
     run = Alternative("run", ("run",), "run", settings, axes, written=())
     for axis in axes:
@@ -139,7 +140,7 @@ def _run(table: Any, problems: Problems, seed: int) -> Alternative:
     wrong_sweeps = [axis.inside(run) for axis in run.axes if not len(axis.values)]
     problems += (p for p in found if not any(p.path[: len(sweep)] == sweep for sweep in wrong_sweeps))
     chosen = [key for key in ("epochs", "steps") if table.get(key) is not None]
-    if len(chosen) != 1 and len(problems) == before:
+    if len(chosen) != 1 and len(problems) == before and "run" in data:
         wrong = "says both epochs and steps" if chosen else "does not say how long a run is"
         problems.append(Problem(("run",), wrong, "write epochs = 20 or steps = 1000", at="key"))
     for key in ("seeds", "search_seed"):

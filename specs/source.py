@@ -63,7 +63,9 @@ def decode(content: bytes) -> str:
         before = content[: error.start].decode("utf-8-sig")
         line = before.count("\n") + 1
         column = len(before) - before.rfind("\n")
-        raise TextError(f"is not UTF-8 (byte 0x{content[error.start]:02x})", line, column, "save it as UTF-8") from None
+        wrong = TextError(f"is not UTF-8 (byte 0x{content[error.start]:02x})", line, column, "save it as UTF-8")
+        wrong.source_line = content.split(b"\n")[line - 1].decode(errors="replace").rstrip("\r")
+        raise wrong from None
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -73,11 +75,17 @@ def parse(text: str) -> dict[str, Any]:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         reason = f"invalid TOML: {error.msg[0].lower()}{error.msg[1:]}"
-        raise TextError(reason, error.lineno, error.colno) from None
+        raise TextError(reason, error.lineno, error.colno, _cure(text, error.pos)) from None
     except RecursionError:
         raise TextError("invalid TOML: nested too deeply") from None
     except ValueError:  # Python refuses to read a number of thousands of digits
         raise TextError("invalid TOML: a number has too many digits") from None
+
+
+def _cure(text: str, position: int) -> str:
+    """Return what is probably meant where TOML cannot go on: a text that lacks its quotes."""
+    word = re.compile(r"= *([A-Za-z_][\w.-]*) *$", re.MULTILINE).search(text, text.rfind("\n", 0, position) + 1)
+    return f'a text stands in quotes: "{word[1]}"' if word and word.start(1) == position else ""
 
 
 _TOKENS = re.compile(

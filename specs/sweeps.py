@@ -10,19 +10,8 @@ from typing import Any
 from xprun.specs.errors import Problem
 from xprun.specs.paths import Path, dotted
 from xprun.specs.wording import show, unknown_key
+from xprun.specs.words import LISTED, RANDOM, WORDS
 
-# Each word of the language with the other keys its table takes; `with` goes with all of them.
-WORDS = {
-    "grid": (),
-    "linspace": ("num",),
-    "logspace": ("num",),
-    "range": (),
-    "uniform": ("samples",),
-    "loguniform": ("samples",),
-    "choice": ("samples",),
-}
-RANDOM = {"uniform", "loguniform", "choice"}
-LISTED = {"grid", "choice"}  # any values; the others take two or three numbers
 MAX_VALUES = 10**12
 LARGEST = 1e100
 
@@ -59,7 +48,7 @@ def _problems_of(word: str, table: dict[str, Any], path: Path) -> Iterator[Probl
         yield Problem(here, f"this {word} {what}", f"write at least one value: {{ {word} = [0.1, 0.01] }}")
     elif word not in LISTED:
         yield from _number_problems(word, values, here)
-    if "samples" in WORDS[word] or "num" in WORDS[word]:
+    if WORDS[word] and table.keys() <= {word, *WORDS[word], "with"}:
         yield from _count_problems(word, table, path)
 
 

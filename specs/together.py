@@ -35,7 +35,7 @@ def together_problems(alternatives: Sequence[Alternative], document: Document) -
 def _length_problems(pairs: Sequence[tuple[Tagged, Tagged]], document: Document) -> Iterator[Problem]:
     for one, other in pairs:
         lengths = len(one[1].values), len(other[1].values)
-        if lengths[0] != lengths[1]:
+        if lengths[0] != lengths[1] and 0 not in lengths:
             place = document.place(_path(one)).name
             reason = _reason(one[1])
             message = f"has {lengths[1]:,} values, but {dotted(_path(one))} ({place}) has {lengths[0]:,}, and {reason}"

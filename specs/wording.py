@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 from xprun.specs.errors import Problem
+from xprun.specs.models import DEVICE_PATTERN
 from xprun.specs.paths import Path, at
+from xprun.specs.words import WORDS
 
 # What newcomers from other tools write, and the field's standard term that is used here.
 SYNONYMS = {
@@ -31,6 +33,9 @@ SYNONYMS = {
     "dataset": "data",
     "criterion": "loss",
     "optim": "optimizer",
+    "mse": "MSELoss",
+    "meansquarederror": "MSELoss",
+    "cross_entropy": "CrossEntropyLoss",
 }
 
 LONGEST_NAME = 60  # characters of a name that are shown and compared
@@ -47,6 +52,7 @@ TYPES = {
     "tuple_type": "must be a list",
     "dict_type": "must be a table",
     "finite_number": "must be finite",
+    "model_type": "must be a table",
     "missing": "is missing",
 }
 
@@ -60,7 +66,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     swapped = [original for k, original in by_lower.items() if sorted(k) == sorted(lower)]
     if swapped:
         return swapped[0]
-    if close := difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.6):
+    if close := difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.7 if len(lower) > 3 else 0.6):
         return by_lower[close[0]]
     by_last = {k.rpartition(".")[2]: original for k, original in by_lower.items()}
     close = difflib.get_close_matches(lower.rpartition(".")[2], by_last, n=1, cutoff=0.7)
@@ -106,10 +112,28 @@ def value_problems(error: ValidationError, path: Path, value: Any) -> list[Probl
     for detail in error.errors(include_url=False):
         by_place.setdefault(_real_place(detail["loc"], value), []).append(_expectation(detail))
     problems = []
-    for place, wishes in by_place.items():
+    for place in _deepest(by_place):
+        wishes = by_place[place]
         wish = " or ".join(dict.fromkeys(w for w in wishes if w)).replace(" or must be ", " or ")
-        problems.append(Problem(path + place, f"{wish}, not {show(at(value, place))}"))
+        found = at(value, place)
+        problems.append(_sweep_typo(path + place, found) or Problem(path + place, f"{wish}, not {show(found)}"))
     return problems
+
+
+def _deepest(by_place: dict[Path, list[str]]) -> list[Path]:
+    """Return the places without those around others: a list with a wrong item is not wrong for being a list."""
+    around = {place[:length] for place in by_place for length in range(len(place))}
+    return [place for place, wishes in by_place.items() if place not in around or "is missing" in wishes]
+
+
+def _sweep_typo(path: Path, value: Any) -> Problem | None:
+    """Return the problem of a table that was meant as a sweep: `{ gird = [0.1, 0.01] }`."""
+    for key, content in value.items() if isinstance(value, dict) and "name" not in value else ():
+        near = nearest(key, WORDS)
+        if near and isinstance(content, list):
+            message = f"there is no sweep {quoted(key)}; did you mean {near!r}?"
+            return Problem((*path, key), message, f"a sweep is one of {', '.join(WORDS)}", "key")
+    return None
 
 
 def show(value: Any) -> str:
@@ -136,5 +160,7 @@ def _expectation(detail: Any) -> str:
     """Return what pydantic expected: `Input should be greater than 0` becomes `must be greater than 0`."""
     if detail["type"] == "none_required":
         return ""
+    if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] == DEVICE_PATTERN:
+        return "must be auto, cpu, cuda, cuda:1 or mps"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return TYPES.get(detail["type"]) or message.replace("Input should be", "must be")
