@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test specs third-party lint types check bench clean
+.PHONY: demo test fuzz specs third-party lint types check bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -19,6 +19,9 @@ specs: .venv/installed-test ## Run the shipped specs and check every figure that
 third-party: .venv/installed-test ## Install plugins of third parties into a fresh environment and run them
 	$(INSTALL) 'setuptools>=77'
 	$(BIN)/python -m pytest tests/third_party/fresh_environment.py
+
+fuzz: .venv/installed-test ## Check 20,000 generated specs
+	XPRUN_FUZZ=10 $(BIN)/python -m pytest tests/specs/test_fuzz.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting, type_name
 from xprun.specs.expect import ExpectTable
 from xprun.specs.models import COMPONENT_SECTIONS, Compare, Head, RunSettings, Strict
-from xprun.specs.sweeps import WORDS
+from xprun.specs.words import WORDS
 
 Schema = dict[str, Any]
 
