@@ -384,7 +384,7 @@ def _tell_verdicts(path: Path, result: Report) -> None:
     """Print every expectation with its verdict."""
     for verdict in result.verdicts:
         click.echo(verdict.line)
-    held = len(result.verdicts) - len(result.disappointments)
+    held = sum(verdict.holds is True for verdict in result.verdicts)
     click.echo(f"{path}: {held} of {len(result.verdicts)} expectations hold")
 
 

@@ -24,17 +24,21 @@ OVER: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "median": medi
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim holds, and the value found. `place` is where it stands: `file:line:col`."""
+    """Whether a claim holds, and the value found. `place` is where it stands: `file:line:col`.
+
+    Where a run that it is about failed, nobody can tell: `holds` is None, and `found` says why.
+    """
 
     claim: str
     place: str
-    holds: bool
+    holds: bool | None
     found: str
 
     @property
     def line(self) -> str:
         """The verdict as a compiler would put it."""
-        return printable(f"{self.place}: {'ok' if self.holds else 'FAILED'}: {self.claim}; found {self.found}")
+        word = {True: "ok", False: "FAILED", None: "not judged"}[self.holds]
+        return printable(f"{self.place}: {word}: {self.claim}; {'' if self.holds is None else 'found '}{self.found}")
 
 
 def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> Verdict:
@@ -49,7 +53,7 @@ def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
     return [run for run in plan.runs if selects(where, columns_of_run(run))]
 
 
-def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[bool, str]:
+def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[bool | None, str]:
     groups = [selected(plan, where) for where in (expectation.where, expectation.beats) if where is not None]
     for runs, which in zip(groups, ("where", "beats"), strict=False):
         if not runs:
@@ -57,6 +61,9 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
         lacking = sum(run.id not in outcomes for run in runs)
         if lacking:
             return False, f"{lacking} of {len(runs)} runs have not been trained"
+    broken = [outcomes[run.id] for runs in groups for run in runs if outcomes[run.id].status in ("failed", "timeout")]
+    if broken and not expectation.status:
+        return None, f"{len(broken)} of {sum(map(len, groups))} runs failed: {broken[0].reason}"
     if expectation.beats is not None:
         return _judge_pairs(expectation, plan, outcomes, *groups)
     ended = {_name(plan, run): outcomes[run.id] for run in groups[0]}

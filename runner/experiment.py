@@ -58,7 +58,7 @@ class Report:
     @property
     def disappointments(self) -> list[Verdict]:
         """The verdicts on expectations that do not hold."""
-        return [verdict for verdict in self.verdicts if not verdict.holds]
+        return [verdict for verdict in self.verdicts if verdict.holds is False]
 
 
 class _InterruptError(BaseException):  # no Exception: what catches a component's errors must not catch it

@@ -144,6 +144,14 @@ def test_a_pair_takes_one_run_of_a_seed(judge: Judge) -> None:
     assert verdict.found.startswith("2 runs of seed 0 are meant, where a pair takes one")
 
 
+def test_a_claim_about_a_run_that_failed_cannot_be_judged(plan: MakePlan, line_spec: str) -> None:
+    made = plan(f'{line_spec}\n[[expect]]\nvalue = "loss"\nmax = 1e9\n[[expect]]\nstatus = "failed"')
+    outcomes = {run.id: Outcome(run.id, "failed", "ValueError: no") for run in made.runs}
+    first, second = (evaluate(expectation, made, outcomes) for expectation in made.spec.expectations)
+    assert (first.holds, first.found) == (None, "1 of 1 runs failed: ValueError: no")
+    assert second.holds
+
+
 def test_a_run_that_is_not_there_is_no_evidence(plan: MakePlan, line_spec: str) -> None:
     made = plan(f'{line_spec}\n[[expect]]\nvalue = "loss"\nmax = 1e9')
     verdict = evaluate(made.spec.expectations[0], made, {})
