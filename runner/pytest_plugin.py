@@ -113,6 +113,13 @@ class ResultTest(pytest.Item):
         """The numbers of the runs whose results the test looks at."""
         raise NotImplementedError
 
+    def skip_without_files(self) -> None:
+        """Skip a test of a run whose data are not on this machine."""
+        outcomes = (self.parent.results.outcomes[run] for run in self.runs)
+        absent = next((outcome.reason for outcome in outcomes if outcome and not outcome.lasting), None)
+        if absent is not None:
+            pytest.skip(absent)
+
     def fail(self, words: str) -> None:
         again = shlex.quote(f"{self.parent.shown}::{self.name}")
         pytest.fail(f"{words}\nrun it again: pytest {again}", pytrace=False)
@@ -128,6 +135,7 @@ class RunTest(ResultTest):
     def runtest(self) -> None:
         outcome = self.parent.results.outcomes[self.number]
         assert outcome is not None
+        self.skip_without_files()
         if outcome.status in ("failed", "timeout"):
             self.fail(f"{self.parent.shown}: the run {outcome.status}: {outcome.reason}")
 
@@ -144,5 +152,6 @@ class ExpectTest(ResultTest):
 
     def runtest(self) -> None:
         verdict = self.parent.results.verdicts[self.number]
+        self.skip_without_files()
         if not verdict.holds:
             self.fail(verdict.line)

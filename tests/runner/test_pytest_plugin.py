@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from xprun.plugins import data
+from xprun.plugins.datasets.missing import MissingFilesError
+from xprun.plugins.datasets.table import Table
 from xprun.runner import experiment  # here, since pytester forgets what its runs import, and torch loads only once
 from xprun.runner.plan import Cohort
 
@@ -131,6 +134,20 @@ def test_a_run_that_fails_is_shown_with_its_reason(pytester: pytest.Pytester, sp
     result = pytester.runpytest_inprocess("specs", "-k", "run and 0.1")
     result.assert_outcomes(failed=2, deselected=6)
     result.stdout.re_match_lines([r".*grid.toml: the run failed: RuntimeError: .*", r"run it again: pytest 'specs/.*'"])
+
+
+def test_without_its_files_a_spec_is_skipped_with_the_reason(
+    pytester: pytest.Pytester, specs: Path, grid_spec: str
+) -> None:
+    @data("absent")
+    def absent() -> Table:
+        raise MissingFilesError("there is nothing in data/absent")
+
+    text = grid_spec.replace('"line"\nsamples = 20', '"absent"')
+    (specs / "grid.toml").write_text(text, encoding="utf-8")
+    result = pytester.runpytest_inprocess("specs", "-rs")
+    result.assert_outcomes(passed=1, skipped=7)
+    result.stdout.fnmatch_lines(["SKIPPED *: MissingFilesError: there is nothing in data/absent"])
 
 
 @pytest.mark.parametrize("text", [("lr =", "rl ="), ("[loss]", "[loss"), ("[loss]\n", "")])
