@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from xprun.specs import Choice, Run, Spec
+from xprun.specs.paths import dotted
 
 
 def columns_of_run(run: Run) -> dict[str, Any]:
@@ -19,29 +20,29 @@ def columns_of_run(run: Run) -> dict[str, Any]:
 def columns_of_spec(spec: Spec) -> set[str]:
     """Return every column that `columns_of_run` has for a run of the spec, without making the runs."""
     found = {*spec.sections, "seed"}
-    for alternative in (*(a for several in spec.sections.values() for a in several), spec.run):
-        section, settings = alternative.section, alternative.settings
+    for alternative in (a for variant in spec.variants() for a in variant.alternatives):
+        settings, axes = alternative.settings, (axis.path for axis in alternative.axes)
         plain = [(key,) for key in alternative.written if isinstance(settings.get(key), bool | int | float | str)]
-        found |= {dotted(section, path) for path in [*plain, *(axis.path for axis in alternative.axes)]}
+        found |= {dotted((alternative.section, *path)) for path in [*plain, *axes, *alternative.shown]}
     return found
 
 
-def full_name(run: Run, several: set[str]) -> str:
+def sections_that_differ(runs: list[Run]) -> set[str]:
+    """Return the sections in which the runs do not all have the same label."""
+    return {s for s in runs[0].choices if len({run.choices[s].label for run in runs}) > 1} if runs else set()
+
+
+def full_name(run: Run, differing: set[str]) -> str:
     """Return what no other run of a spec is called: `scratch.adam optimizer.lr=0.03 seed=0`.
 
-    `several` are the sections with more than one alternative.
+    `differing` are the sections whose label tells the spec's runs apart.
     """
     parts = []
     for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
-        if section in several or section == "optimizer":
+        if section in differing or section == "optimizer":
             parts.append(choice.label)
-        parts += [f"{dotted(section, path)}={cell(value)}" for path, value in choice.swept.items()]
+        parts += [f"{dotted((section, *path))}={cell(value)}" for path, value in choice.swept.items()]
     return " ".join([*parts, f"seed={run.seed}"])
-
-
-def dotted(section: str, path: tuple[str | int, ...]) -> str:
-    """Return the name of a setting in tables: `optimizer.lr`, `model.layers[0].out_features`."""
-    return section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
 
 
 def cell(value: Any) -> Any:
@@ -51,8 +52,8 @@ def cell(value: Any) -> Any:
 
 def _settings(section: str, choice: Choice) -> dict[str, Any]:
     plain = {
-        dotted(section, (key,)): choice.settings[key]
+        dotted((section, key)): choice.settings[key]
         for key in choice.alternative.written
         if isinstance(choice.settings[key], bool | int | float | str)
     }
-    return plain | {dotted(section, path): cell(value) for path, value in choice.swept.items()}
+    return plain | {dotted((section, *path)): cell(value) for path, value in choice.swept.items()}

@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
-from xprun.runner.columns import columns_of_run, full_name
+from xprun.runner.columns import columns_of_run, full_name, sections_that_differ
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
 from xprun.runner.tables import result_columns
@@ -66,7 +66,8 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
         return None, f"{len(broken)} of {sum(map(len, groups))} runs failed: {broken[0].reason}"
     if expectation.beats is not None:
         return _judge_pairs(expectation, plan, outcomes, *groups)
-    ended = {_name(plan, run): outcomes[run.id] for run in groups[0]}
+    differing = sections_that_differ(plan.runs)
+    ended = {full_name(run, differing): outcomes[run.id] for run in groups[0]}
     if expectation.status:
         return _judge_statuses(expectation.status, ended)
     values = {name: _value(expectation, plan, outcome) for name, outcome in ended.items()}
@@ -99,10 +100,10 @@ def _judge_pairs(
 
     Exact up to 13 pairs. n pairs can give no more confidence than 1 - 2^-n: five of them are enough for 0.95.
     """
-    for runs in (ours, theirs):
+    for runs, which in ((ours, "where"), (theirs, "beats")):
         seed, n = Counter(run.seed for run in runs).most_common(1)[0]
         if n > 1:
-            return False, f"{n} runs of seed {seed} are meant, where a pair takes one: {_name(plan, runs[0])}, ..."
+            return False, f"`{which}` selects {n} runs of seed {seed}, but a pair takes one"
     sign = -1 if _goal(expectation, plan) == "min" else 1
     first, second = ({run.seed: _value(expectation, plan, outcomes[run.id]) for run in runs} for runs in (ours, theirs))
     ahead = np.array([sign * (first[seed] - second[seed]) for seed in first if seed in second])
@@ -160,10 +161,6 @@ def _why(expectation: Expectation, outcome: Outcome) -> str:
     if expectation.step:
         return "nothing was recorded at that step (run.record_every, run.evaluate_every)"
     return f"the run has no {expectation.value}"
-
-
-def _name(plan: Plan, run: Run) -> str:
-    return full_name(run, {section for section, several in plan.spec.sections.items() if len(several) > 1})
 
 
 def _listed(items: list[str]) -> str:

@@ -22,7 +22,8 @@ def expect_problems(spec: Spec, metrics: list[str]) -> Iterator[Problem]:
 
 def _selection_problems(spec: Spec, columns: set[str], where: dict[str, Cell], path: Path) -> Iterator[Problem]:
     for column, cell in where.items():
-        labels = [a.label or a.name for a in spec.sections.get(column, ())]
+        found = (a for variant in spec.variants() for a in variant.sections.get(column, ()))
+        labels = list(dict.fromkeys(a.label or a.name for a in found))
         if column not in columns:
             message = f"no run of this spec has such a column{did_you_mean(column, sorted(columns))}"
             yield Problem((*path, column), message, f"they have {', '.join(sorted(columns))}", "key")

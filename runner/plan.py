@@ -8,10 +8,10 @@ from typing import Any
 
 from xprun.plugins.registry import Registry
 from xprun.runner.check import columns_of
-from xprun.runner.columns import dotted
 from xprun.specs import Run, Spec, expand
 from xprun.specs.expand import NOT_IDENTITY
 from xprun.specs.models import COMPONENT_SECTIONS
+from xprun.specs.paths import dotted
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     """Return what reports need to know of a plan, as plain values for `resolved.json`."""
     spec = plan.spec
     swept = [
-        dotted(section, path)
+        dotted((section, *path))
         for variant in spec.variants()
         for section, alternatives in {**variant.sections, "run": (variant.run,)}.items()
         for alternative in alternatives
@@ -125,7 +125,7 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 
 def _sweeps(axes: Any) -> dict[str, list[Any]]:
-    return {dotted("", axis.path).lstrip("."): list(axis.values) for axis in axes}
+    return {dotted(axis.path): list(axis.values) for axis in axes}
 
 
 def _first_metric(columns: list[str]) -> str:

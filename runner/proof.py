@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from xprun.plugins.discovery import open_registry, project_plugins
 from xprun.runner.check import resolve
-from xprun.runner.columns import columns_of_run, full_name
+from xprun.runner.columns import columns_of_run, full_name, sections_that_differ
 from xprun.specs import expand, read_document, read_spec
 from xprun.specs.errors import printable
 from xprun.specs.expect import selects
@@ -42,8 +42,8 @@ class Proof:
 
     def run_names(self) -> list[str]:
         """Return what the runs are called: `scratch.adam optimizer.lr=0.1 seed=0`, no two the same."""
-        several = {section for section, alternatives in self._spec.sections.items() if len(alternatives) > 1}
-        return _distinct(full_name(run, several) for run in self._runs)
+        differing = sections_that_differ(self._runs)
+        return _distinct(full_name(run, differing) for run in self._runs)
 
     def claims(self) -> list[str]:
         """Return the claims in words, no two the same."""

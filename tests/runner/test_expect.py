@@ -141,7 +141,7 @@ def test_a_diverged_run_wins_nothing_and_loses_nothing(judge: Judge) -> None:
 
 def test_a_pair_takes_one_run_of_a_seed(judge: Judge) -> None:
     verdict = judge('value = "loss"\nbeats = { optimizer.lr = 1.0 }', [0.1] * 5, [0.2] * 5)
-    assert verdict.found.startswith("2 runs of seed 0 are meant, where a pair takes one")
+    assert verdict.found == "`where` selects 2 runs of seed 0, but a pair takes one"
 
 
 def test_a_claim_about_a_run_that_failed_cannot_be_judged(plan: MakePlan, line_spec: str) -> None:

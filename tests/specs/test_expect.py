@@ -97,6 +97,13 @@ def test_each_mistake_has_one_message_at_its_place(read: Read, lines: str, messa
     assert len(found.value.problems) == 1
 
 
+def test_what_only_an_ablation_brings_can_be_claimed(read: Read) -> None:
+    ablated = '[ablate]\n"data.noise" = 0.5'
+    label = "line noise=0.5"
+    claim = f'where = {{ data = "{label}", "data.noise" = 0.5 }}\nstatus = "done"\n{ablated}'
+    assert [expectation.claim for expectation in read(claim)] == [f"{label} data.noise=0.5: status = done"]
+
+
 @pytest.mark.parametrize(
     ("cell", "wanted", "same"),
     [
