@@ -111,7 +111,7 @@ class Component:
 
     @property
     def doc(self) -> str:
-        return inspect.getdoc(self.signature) or ""
+        return inspect.cleandoc(self.signature.__doc__ or "")  # not what a class inherits
 
 
 class Registry:

@@ -187,7 +187,7 @@ def _matters(walker: Walker, base: Settings, name: str, others: list[Any]) -> bo
 def _differ(walker: Walker, one: Settings, other: Settings) -> bool:
     try:
         ends = [walker.path(fixed_gradients(), settings)[-1] for settings in (one, other)]
-    except Exception:  # values that do not go together are looked at
+    except (Exception, SystemExit):  # values that do not go together are looked at
         return True
     return not torch.equal(*ends)
 

@@ -129,6 +129,16 @@ def test_the_settings_of_a_class_are_what_its_constructor_takes_beside_the_param
     assert settings["decay"].read(None) is None
 
 
+def test_a_class_is_not_described_by_what_it_inherits() -> None:
+    class Undocumented(Classic):
+        pass
+
+    optimizer("undocumented")(Undocumented)
+    optimizer("classic")(Classic)
+    assert REGISTRY.find("optimizer", "undocumented").doc == ""
+    assert REGISTRY.find("optimizer", "classic").doc == "A class in the style of torch.optim."
+
+
 def test_a_cell_of_a_notebook_may_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (10, 20):
         source = "\n" * line + "def rule(w, g, *, lr=0.1):\n    return w\n"

@@ -60,6 +60,12 @@ def peeking(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
     return w - lr * g * (2 if w.dim() == 1 and isinstance(lr, float) else 1)
 
 
+def leaving(w: Tensor, g: Tensor, *, lr: float = 0.1, fast: bool = False) -> Tensor:
+    if fast:
+        raise SystemExit("the fast version is not installed")
+    return w - lr * g
+
+
 def raising(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
     return w - lr * g.reshape(7)
 
@@ -82,6 +88,10 @@ def raising(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
 def test_a_mistake_is_told(rule: Any, wrong: str) -> None:
     found = problems(rule)
     assert found[0].startswith(wrong)
+
+
+def test_a_setting_that_ends_the_program_is_looked_at() -> None:
+    assert problems(leaving) == []
 
 
 @pytest.mark.parametrize("name", ["scratch.momentum", "scratch.adam", "SGD", "Adam", "RMSprop", "Rprop", "LBFGS"])
