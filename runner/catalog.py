@@ -66,6 +66,6 @@ def complete_components(context: click.Context, parameter: click.Parameter, inco
 
 def complete_shipped(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the names of shipped specs that the shell may complete to."""
-    from xprun.runner.starters import shipped_specs
+    from xprun.specs.shipped import shipped_specs
 
     return [CompletionItem(name) for name in shipped_specs() if name.startswith(incomplete)]

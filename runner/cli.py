@@ -146,8 +146,9 @@ def check(specs: tuple[Path, ...], against: str | None, **shared: Any) -> None:
 def _check_one(path: Path, against: str | None, shared: dict[str, Any]) -> int:
     """Check a spec or an optimizer, say what came out, and return the exit code."""
     from xprun.specs import count_runs
+    from xprun.specs.shipped import find_spec
 
-    if against or not (path.suffix == ".toml" or path.exists()):
+    if against or not (path.suffix == ".toml" or find_spec(path).exists()):
         code = _check_optimizer(str(path), against, **shared)
         if code is not None:
             return code

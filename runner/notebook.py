@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from xprun.plugins.discovery import open_registry
 from xprun.runner.check import MAX_RUNS, resolve
 from xprun.runner.files import folder_name
-from xprun.runner.starters import shipped_specs
 from xprun.specs import Document, Problem, SpecError, read_document, read_spec, read_text
+from xprun.specs.shipped import find_spec
 from xprun.specs.written import toml_of, toml_value
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def _document_of(spec: str | Path | Mapping[str, Any], settings: Mapping[str, An
     )
     if isinstance(spec, Mapping):
         return read_text(toml_of(spec), "dictionary", sets)
-    path = Path(spec)
-    return read_document(path if path.exists() else shipped_specs().get(str(spec), path), sets)
+    return read_document(find_spec(Path(spec)), sets)
 
 
 def _read(file: Path) -> pd.DataFrame:

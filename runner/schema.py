@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting, type_name
 from xprun.specs.expect import ExpectTable
-from xprun.specs.models import COMPONENT_SECTIONS, Compare, Head, RunSettings, Strict
-from xprun.specs.words import WORDS
+from xprun.specs.models import COMPONENT_SECTIONS, OWN_SECTIONS, REQUIRED_SECTIONS, Head, RunSettings, Strict
+from xprun.specs.words import LISTED, WORDS
 
 Schema = dict[str, Any]
 
@@ -22,7 +21,35 @@ REFERENCE: Schema = {
     "pattern": r"\$\{.+\}",
     "description": "The value at a dotted key: ${run.epochs}.",
 }
+NUMBER: Schema = {"type": "number"}
 LABEL: Schema = {"type": "string", "description": "The name in tables and plots."}
+# Tombi warns of every key that a table's schema does not name, unless it says that further ones are welcome.
+FURTHER: Schema = {"additionalProperties": True}
+NAMED: list[Schema] = [{"required": ["name"], **FURTHER}, {"required": ["layers"], **FURTHER}]
+COMPLETE: Schema = {"anyOf": [{"type": "array"}, *NAMED], **FURTHER}
+OVER: Schema = {
+    "type": "object",
+    "minProperties": 1,
+    "not": {"anyOf": NAMED, **FURTHER},
+    "description": "Laid over the same table of the spec that this one extends.",
+    **FURTHER,
+}
+DOTTED: Schema = {
+    "type": "object",
+    "minProperties": 1,
+    **FURTHER,
+    "propertyNames": {"pattern": rf"^({'|'.join((*COMPONENT_SECTIONS, 'run'))})\b"},
+}
+OTHERS: dict[str, Schema] = {
+    "extends": {"type": "string", "minLength": 1, "description": "The spec over which this one is laid."},
+    "exclude": {
+        "anyOf": [DOTTED, {"type": "array", "minItems": 1, "items": DOTTED}],
+        "description": 'Combinations to leave out, by dotted keys: { "optimizer.lr" = 1.0 }.',
+    },
+    "ablate": {**DOTTED, "description": 'Settings to change one at a time: "optimizer.momentum" = 0.0.'},
+}
+COLUMNS: Schema = {"type": "object", "description": "Result columns and the values that they have.", **FURTHER}
+LENGTH: Schema = {"oneOf": [{"required": ["epochs"], **FURTHER}, {"required": ["steps"], **FURTHER}], **FURTHER}
 NOT_SWEPT = ("seeds", "search_seed")
 NOT_IN_SPECS = ("launcher",)
 
@@ -32,17 +59,21 @@ def make_schema(registry: Registry) -> Schema:
     registry.import_plugins()
     maker = _Maker(registry)
     components = maker.components()
-    sections = {section: _one_or_several(_ref(section)) for section in COMPONENT_SECTIONS}
-    properties = {**_plain_table(Head)["properties"], **sections, "run": maker.run(), "compare": _plain_table(Compare)}
-    properties["expect"] = _expectations()
+    own = {name: _plain_table(model) for name, model in OWN_SECTIONS.items()} | {"run": maker.run()}
+    sections = {section: _section(section) for section in COMPONENT_SECTIONS}
     return {
         "$schema": DIALECT,
         "title": "An experiment for xprun",
         "type": "object",
-        "properties": properties,
-        "required": [*COMPONENT_SECTIONS, "run"],
+        "properties": {**_plain_table(Head)["properties"], **sections, **own, **OTHERS, "expect": _expectations()},
         "additionalProperties": False,
-        "$defs": {**components, **maker.types, "reference": REFERENCE, "numbers": _number_sweeps()},
+        "if": {"required": ["extends"], **FURTHER},  # then the base says what is left out here
+        "else": {
+            "required": list(REQUIRED_SECTIONS),
+            "properties": {**dict.fromkeys(sections, COMPLETE), "run": LENGTH},
+            **FURTHER,
+        },
+        "$defs": {**components, **maker.types, "over": OVER, "reference": REFERENCE, "numbers": _number_sweeps()},
     }
 
 
@@ -103,8 +134,9 @@ class _Maker:
         table = _plain_table(RunSettings)
         swept = {n: s if n in NOT_SWEPT else _open(s) for n, s in table["properties"].items()}
         swept["metrics"] = _open({"type": "array", "items": {"enum": self.registry.names("metric")}})
-        length = [{"required": ["epochs"]}, {"required": ["steps"]}]
-        return {**table, "properties": swept, "oneOf": length}
+        for seeds in swept["seeds"]["anyOf"]:
+            seeds |= {"minItems": 1, "uniqueItems": True} if seeds["type"] == "array" else {}
+        return {**table, "properties": swept}
 
 
 def _plain_table(model: type[Strict]) -> Schema:
@@ -117,7 +149,7 @@ def _plain_table(model: type[Strict]) -> Schema:
 def _expectations() -> Schema:
     """Return the schema of `[[expect]]`, whose conditions are columns of results, dotted or as tables."""
     table = _plain_table(ExpectTable)
-    table["properties"] |= {"where": {"type": "object"}, "beats": {"type": "object", "minProperties": 1}}
+    table["properties"] |= {"where": COLUMNS, "beats": {**COLUMNS, "minProperties": 1}}
     return {"anyOf": [table, {"type": "array", "minItems": 1, "items": table}]}
 
 
@@ -147,7 +179,7 @@ def _open(schema: Schema) -> Schema:
     members = [_opened(member) for member in inside.get("anyOf", [inside]) if member != {"type": "null"}]
     kinds = {member.get("type") for member in members}
     others = [] if "string" in kinds and not any("enum" in m or "const" in m for m in members) else [_ref("reference")]
-    sweeps = [_values("grid", members), _values("choice", members)]
+    sweeps = [_values(word, members) for word in sorted(LISTED)]
     numbers = [_ref("numbers")] if kinds & {"number", "integer"} else []
     return {**outside, "anyOf": [*members, *others, *sweeps, *numbers]}
 
@@ -174,14 +206,16 @@ def _values(word: str, members: list[Schema]) -> Schema:
 
 def _number_sweeps() -> Schema:
     """Return the sweeps that compute their values."""
-    return {"oneOf": list(_computed())}
+    return {"oneOf": [_sweep(word, _ends(word)) for word in WORDS if word not in LISTED]}
 
 
-def _computed() -> Iterator[Schema]:
-    for word in WORDS:
-        least, most = (1, 3) if word == "range" else (2, 2)
-        if word not in ("grid", "choice"):
-            yield _sweep(word, {"type": "array", "minItems": least, "maxItems": most, "items": {"type": "number"}})
+def _ends(word: str) -> Schema:
+    """Return what a sweep computes its values from: first and last, or start, stop and step."""
+    if word == "range":
+        step = {"type": "number", "not": {"const": 0}}
+        return {"type": "array", "minItems": 1, "maxItems": 3, "prefixItems": [NUMBER, NUMBER, step], "items": False}
+    item = {**NUMBER, "exclusiveMinimum": 0} if word.startswith("log") else NUMBER
+    return {"type": "array", "minItems": 2, "maxItems": 2, "items": item}
 
 
 def _sweep(word: str, values: Schema) -> Schema:
@@ -194,8 +228,10 @@ def _sweep(word: str, values: Schema) -> Schema:
     }
 
 
-def _one_or_several(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "array", "minItems": 1, "items": schema}]}
+def _section(name: str) -> Schema:
+    """Return a section that is written once, several times, or over one of a base."""
+    several = {"type": "array", "minItems": 1, "items": _ref(name)}
+    return {"anyOf": [_ref(name), several, _ref("over")]}
 
 
 def _ref(name: str) -> Schema:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xprun import specs
+from xprun.specs.shipped import shipped_specs
 from xprun.specs.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -57,12 +57,6 @@ target = 0.95              # how soon is it reached?
 
 class StarterError(Exception):
     """Nothing was started: something is in the way, or a name makes no sense."""
-
-
-def shipped_specs() -> dict[str, Path]:
-    """Return the specs that come with xprun, by name."""
-    folder = Path(specs.__file__).parent
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def start_spec(file: Path, source: str | None, registry: Registry) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from xprun.plugins import Layer, Positive, metric, optimizer
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.schema import make_schema
-from xprun.runner.starters import SPEC, shipped_specs
+from xprun.runner.starters import SPEC
+from xprun.specs.shipped import shipped_specs
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,24 @@ def validator() -> Draft202012Validator:
     schema = make_schema(open_registry())
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
+
+
+# What is wrong with these stands between two places of a spec, in another file, or in what a sweep computes.
+BEYOND_A_SCHEMA = re.compile(
+    "(ablate|compare|exclude|extends|idle|reference|expect)-|sweep-(bomb|samples|with|wrong-computed)|type-(64|infinite)"
+)
+BAD = sorted(
+    p for p in (Path(__file__).parent.parent / "specs/bad").glob("*.toml") if not BEYOND_A_SCHEMA.match(p.stem)
+)
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_the_bad_specs_of_the_language_are_refused(path: Path, validator: Draft202012Validator) -> None:
+    try:
+        data = tomli.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
+    except (ValueError, RecursionError):
+        return  # no TOML: an editor tells so without a schema
+    assert not validator.is_valid(data)
 
 
 @pytest.mark.parametrize("name", shipped_specs())
@@ -57,6 +77,13 @@ def test_the_started_spec_is_valid(validator: Draft202012Validator) -> None:
         ("steps = 5", "steps = 5\nseeds = { grid = [1, 2] }"),
         ("steps = 5", "steps = 5\nstop = { loss_bellow = 1 }"),
         ("[data]", 'device = "gpu"\n[data]'),
+        ("lr = 0.1", "lr = { loguniform = [0.0, 1.0], samples = 3 }"),
+        ("lr = 0.1", "lr = { range = [0.1, 1.0, 0] }"),
+        ("steps = 5", "steps = 5\nseeds = [1, 1]"),
+        ("lr = 0.1", "lr = { uniform = [0.1, 1.0] }"),
+        ("[data]", 'ablate = { "optimiser.lr" = 10 }\n[data]'),
+        ("[data]", "exclude = []\n[data]"),
+        ("[data]", 'extends = "base.toml"\nlosss = 1\n[data]'),
         ('name = "linear"', "layers = [{ in_features = 1 }]"),
         ('name = "linear"', 'layers = [{ name = "Linear" }]'),
         ('name = "linear"', 'layers = [{ name = "Linear", in_features = 1, out_features = "a" }]'),
@@ -80,13 +107,19 @@ def test_a_mistake_is_refused(good: str, bad: str, validator: Draft202012Validat
         ('name = "scratch.gd"\nlr = 0.1', 'name = "Adam"\nbetas = [{ grid = [0.8, 0.9] }, 0.99]\nlabel = "mine"'),
         ('name = "linear"', 'layers = [{ name = "Linear", in_features = 1, out_features = { grid = [1, 2] } }]'),
         ("steps = 5", "steps = { grid = [5, 6] }\nseeds = [1, 2]"),
+        ("lr = 0.1", 'lr = { loguniform = [0.01, 1.0], samples = 3, with = "tag" }'),
+        ("lr = 0.1", 'lr = "${data.samples}"'),
+        ("[data]", 'exclude = [{ "optimizer.lr" = 1.0 }]\nablate = { "data.samples" = 10 }\n[data]'),
+        ('[optimizer]\nname = "scratch.gd"', 'extends = "base.toml"\n[optimizer]'),
     ],
 )
 def test_sweeps_may_stand_in_the_place_of_settings(
     old: str, new: str, validator: Draft202012Validator, line_spec: str
 ) -> None:
     assert old in line_spec
-    validator.validate(tomli.loads(line_spec.replace(old, new)))
+    text = line_spec.replace(old, new)
+    top, _, rest = text.partition('extends = "base.toml"')
+    validator.validate(tomli.loads(text if not rest else f'extends = "base.toml"{top}{rest}'))
 
 
 def test_installed_components_are_known_with_their_documentation_and_bounds(line_spec: str) -> None:
