@@ -64,7 +64,9 @@ def complete_components(context: click.Context, parameter: click.Parameter, inco
     return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
 
-def complete_shipped(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_shipped(
+    context: click.Context, parameter: click.Parameter | None, incomplete: str
+) -> list[CompletionItem]:
     """Return the names of shipped specs that the shell may complete to."""
     from xprun.specs.shipped import shipped_specs
 

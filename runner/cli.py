@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,8 @@ class SpecOrCommand(click.Group):
     """`xprun SPEC` runs a spec: a first word that is no command is taken for the file of one."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands that the first word may become, or that it is the file of a spec."""
-        found = super().shell_complete(ctx, incomplete)
+        """Return the commands and shipped specs that the first word may become, or that it is a file."""
+        found = super().shell_complete(ctx, incomplete) + complete_shipped(ctx, None, incomplete)
         return found or [CompletionItem(incomplete, type="file")]
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -148,7 +149,8 @@ def _check_one(path: Path, against: str | None, shared: dict[str, Any]) -> int:
     from xprun.specs import count_runs
     from xprun.specs.shipped import find_spec
 
-    if against or not (path.suffix == ".toml" or find_spec(path).exists()):
+    is_spec = path.suffix == ".toml" or os.path.exists(find_spec(path))  # noqa: PTH110 - see find_spec
+    if against or not is_spec:
         code = _check_optimizer(str(path), against, **shared)
         if code is not None:
             return code
@@ -266,9 +268,12 @@ def report(folder: Path, debug: bool) -> None:
 @plugin_option
 def schema(output: Path, plugins: tuple[Path, ...]) -> None:
     """Write a JSON Schema of specs with all installed components, by which editors complete and check."""
-    from xprun.runner.starters import write_schema
+    from xprun.runner.starters import StarterError, write_schema
 
-    click.echo(f"wrote {write_schema(output, _open_registry(plugins))}")
+    try:
+        click.echo(f"wrote {write_schema(output, _open_registry(plugins))}")
+    except StarterError as error:
+        raise click.UsageError(str(error)) from None
 
 
 @main.command()

@@ -65,14 +65,12 @@ def start_spec(file: Path, source: str | None, registry: Registry) -> list[Path]
     if file.exists():
         raise StarterError(f"{file} is there already; give another name: xprun init FILE")
     schema = write_schema(file.with_name(SCHEMA_FILE), registry)
-    file.write_text(HEADER + text, encoding="utf-8")
-    return [file, schema]
+    return [_write(file, HEADER + text), schema]
 
 
 def write_schema(file: Path, registry: Registry) -> Path:
     """Write the JSON Schema of specs with all components of the registry."""
-    file.write_text(schema_text(registry), encoding="utf-8")
-    return file
+    return _write(file, schema_text(registry))
 
 
 def schema_text(registry: Registry) -> str:
@@ -96,12 +94,20 @@ def start_plugin(name: str, folder: Path) -> list[Path]:
     if folder.exists():
         raise StarterError(f"{folder} is there already; give another name")
     module = name.lower().replace("-", "_")
-    folder.mkdir(parents=True)
     template = Path(__file__).parent / "plugin_template"
     for file in sorted(path for path in template.iterdir() if path.is_file()):  # pip leaves bytecode beside them
         text = file.read_text(encoding="utf-8").replace(PLACEHOLDER, module)
-        (folder / file.name.replace(PLACEHOLDER, module)).write_text(text, encoding="utf-8")
+        _write(folder / file.name.replace(PLACEHOLDER, module), text)
     return sorted(folder.iterdir())
+
+
+def _write(file: Path, text: str) -> Path:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StarterError(f"{file}: cannot be written: {error.strerror}") from None
+    return file
 
 
 def _shipped(name: str) -> str:

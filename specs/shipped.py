@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -13,4 +14,5 @@ def shipped_specs() -> dict[str, Path]:
 def find_spec(path: Path) -> Path:
     """Return the path itself, or the shipped spec of that bare name where there is no such file."""
     bare = len(path.parts) == 1 and not path.suffix
-    return shipped_specs().get(path.name, path) if bare and not path.exists() else path
+    is_there = os.path.exists(path)  # noqa: PTH110 - it is False, and no error, for a name that no file can have
+    return shipped_specs().get(path.name, path) if bare and not is_there else path

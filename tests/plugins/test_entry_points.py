@@ -103,6 +103,17 @@ def test_a_name_of_two_distributions_is_an_error_that_shows_both(xprun: Xprun, i
         assert origin in asked.stderr
 
 
+def test_another_release_is_another_identity(xprun: Xprun, install: Install, tmp_path: Path) -> None:
+    install("good", "good = good_code", RULE.format(name="good.rule"))
+    told = []
+    for _ in range(2):
+        told.append(xprun("spec.toml", "--set", "optimizer.name=good.rule", "-o", "out").stderr)
+        (tmp_path / "installed/good-1.5.dist-info").rename(tmp_path / "installed/good-1.6.dist-info")
+        told.append(xprun("spec.toml", "--set", "optimizer.name=good.rule", "-o", "out").stderr)
+        (tmp_path / "installed/good-1.6.dist-info").rename(tmp_path / "installed/good-1.5.dist-info")
+    assert ["1 cached" in text for text in told] == [False, False, True, True]
+
+
 def test_something_of_no_known_kind_is_told_to_be_decorated(xprun: Xprun, install: Install) -> None:
     install("odd", "odd = odd_code:odd", "def odd(prediction, target):\n    return 0\n")
     assert 'decorate it, as with @loss("name")' in xprun("ls", "loss").stdout

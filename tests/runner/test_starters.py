@@ -49,12 +49,15 @@ def test_nothing_is_overwritten(xprun: Xprun) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["schema", "-o", "taken/x.json"], "taken/x.json: cannot be written: "),
+        (["check", "a" * 300], "cannot be read: file name too long"),
         (["init", "--from", "lines"], "there is no shipped spec 'lines'; did you mean 'line'?"),
         (["new", "plugin", "a b"], "'a b' is no name for a distribution"),
         (["new", "plugin", "../up"], "'../up' is no name for a distribution"),
     ],
 )
 def test_what_makes_no_sense_is_told(xprun: Xprun, arguments: list[str], message: str) -> None:
+    Path("taken").write_text("a file, no folder", encoding="utf-8")
     result = xprun(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -94,6 +97,7 @@ def completions(words: str, cwd: Path) -> list[str]:
         ("xprun che", "plain,check"),
         ("xprun check mi", "file,mi"),
         ("xprun mi", "file,mi"),
+        ("xprun opti", "plain,optimizers"),
         ("xprun describe scratch.ad", "plain,scratch.adam"),
         ("xprun ls opt", "plain,optimizer"),
         ("xprun init --from li", "plain,line"),
