@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +17,13 @@ from xprun.plugins.signature import Setting, read_settings
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+Check = Callable[..., Iterable[tuple[str, str]]]
+
+
 class Decorator(Protocol):
-    def __call__(self, name: str, *, goal: str = "min") -> Callable[[Function], Function]: ...
+    def __call__(
+        self, name: str, *, goal: str = "min", check: Check | None = None
+    ) -> Callable[[Function], Function]: ...
 
 
 class PluginError(Exception):
@@ -93,6 +98,7 @@ class Component:
     load: Callable[[], Any]
     fingerprint: str
     goal: str = "min"  # of a metric: whether less or more is better
+    check: Check | None = None  # takes the settings, yields (setting, what is wrong); must not import torch
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -186,14 +192,14 @@ class Registry:
     def decorator(self, kind: str) -> Decorator:
         """Return the decorator `@kind("name")`, which registers a function and gives it back unchanged."""
 
-        def named(name: str, *, goal: str = "min") -> Callable[[Function], Function]:
+        def named(name: str, *, goal: str = "min", check: Check | None = None) -> Callable[[Function], Function]:
             if not isinstance(name, str):
                 raise TypeError(f'write @{kind}("name"): the name under which specs find this component')
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)
                 fingerprint = fingerprint_of(function, origin.file, self._release)
-                self.add(Component(kind, name, origin, function, lambda: function, fingerprint, goal))
+                self.add(Component(kind, name, origin, function, lambda: function, fingerprint, goal, check))
                 return function
 
             return register

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
-from xprun.runner.beside import SpecFileError, digest, file_beside
+from xprun.runner.beside import FileBeside, SpecFileError, digest, file_beside
 from xprun.runner.expect_check import expect_problems
 from xprun.runner.idle import idle_problems
 from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_grid
@@ -53,6 +53,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
         problems += idle_problems(resolved, columns_of(resolved))
         problems += _stream_problems(resolved, registry)
+        problems += _own_problems(resolved, registry)
     if problems:
         raise SpecError(spec.document, problems)
     return resolved
@@ -328,6 +329,18 @@ def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Problem]:
             for key in ("valid", "standardise"):
                 if alternative.settings[key]:
                     yield Problem((*alternative.path, key), f"{why}: it has no rows to do that with", "leave it out")
+
+
+def _own_problems(spec: Spec, registry: Registry) -> Iterator[Problem]:
+    """Yield what components themselves find wrong with settings each of which fits its type."""
+    for section, alternatives in spec.sections.items():
+        for alternative in alternatives:
+            component = registry.find(section, alternative.name)
+            if component.check:
+                own = {name: alternative.settings[name] for name in component.settings}
+                paths = {name: value.path for name, value in own.items() if isinstance(value, FileBeside)}
+                for setting, message in component.check(**own | paths):
+                    yield Problem((*alternative.path, setting), message)
 
 
 def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative, ...]:

@@ -169,9 +169,9 @@ def _standardised(train: Table, valid: Table | None) -> tuple[Table, Table | Non
         )
     wide = train.inputs.double()
     mean, deviation = wide.mean(0), wide.std(0, correction=0)
-    deviation = torch.where(deviation > 0, deviation, 1.0)
+    shift, scale = mean.to(train.inputs), torch.where(deviation > 0, deviation, 1.0).to(train.inputs)
 
     def scaled(table: Table) -> Table:
-        return Table((table.inputs.double() - mean) / deviation, table.targets)
+        return Table((table.inputs - shift) / scale, table.targets)
 
     return scaled(train), scaled(valid) if valid else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv as reader
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,23 @@ class CsvError(ValueError):
     """A file is no table of numbers as the spec describes it."""
 
 
-@data("csv")
+def wrong_columns(
+    *, file: Path, target: str, columns: list[str] | None, leave_out: list[str], delimiter: str, **_: object
+) -> Iterator[tuple[str, str]]:
+    """Yield each setting that names a column which the file has not; only the file's first line is read."""
+    named = [("target", target), *(("columns", c) for c in columns or ()), *(("leave_out", c) for c in leave_out)]
+    try:
+        with _lines(file, delimiter) as lines:
+            sheet = Sheet(file.name, _names(next(lines, [])), [])
+    except CsvError as error:
+        yield "file", str(error)
+        return
+    for setting, column in named:
+        if column not in sheet.header:
+            yield setting, sheet.lacks(column)
+
+
+@data("csv", check=wrong_columns)
 def csv(
     *,
     file: SpecFile,
@@ -59,11 +76,15 @@ class Sheet:
     def cells(self, column: str) -> list[str]:
         """Return the cells of a column, from top to bottom; raise CsvError where there is no such column."""
         if column not in self.header:
-            near = difflib.get_close_matches(column, self.header, n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise CsvError(f"{self.file} has no column {column!r}{meant} (it has {', '.join(self.header[:20])})")
+            raise CsvError(self.lacks(column))
         k = self.header.index(column)
         return [row[k].strip() for row in self.rows]
+
+    def lacks(self, column: str) -> str:
+        """Return that there is no such column, and which one was probably meant."""
+        near = difflib.get_close_matches(column, self.header, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{self.file} has no column {column!r}{meant} (it has {', '.join(self.header[:20])})"
 
     def numbers(self, column: str) -> list[float]:
         cells = self.cells(column)
@@ -84,19 +105,26 @@ class Sheet:
         return [number[cell] for cell in cells]
 
 
-def _read(path: Path, delimiter: str) -> Sheet:
-    """Return the cells of a file; raise CsvError where it is empty, no text, or its rows differ in length."""
+@contextmanager
+def _lines(path: Path, delimiter: str) -> Iterator[Iterator[list[str]]]:
+    """Give the lines of a file that are not empty, cut into cells; raise CsvError where it is no such text."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in reader.reader(file, delimiter=delimiter) if row]
+            yield (row for row in reader.reader(file, delimiter=delimiter) if row)
     except UnicodeDecodeError as error:
         raise CsvError(f"{path.name} is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from None
     except (reader.Error, TypeError) as error:
         raise CsvError(f"{path.name} cannot be read as CSV: {error}") from None
-    except ValueError:
-        raise CsvError(f"{path.name} is empty; its first line names the columns") from None
-    header = [name.strip() for name in header]
+
+
+def _read(path: Path, delimiter: str) -> Sheet:
+    """Return the cells of a file; raise CsvError where it is empty, no text, or its rows differ in length."""
+    with _lines(path, delimiter) as lines:
+        header, *rows = [next(lines, []), *lines]
+    header = _names(header)
     twice = [name for name in header if header.count(name) > 1]
+    if not header:
+        raise CsvError(f"{path.name} is empty; its first line names the columns")
     if twice:
         raise CsvError(f"{path.name}: two columns are called {twice[0]!r}")
     for i, row in enumerate(rows, 1):
@@ -105,6 +133,10 @@ def _read(path: Path, delimiter: str) -> Sheet:
     if not rows:
         raise CsvError(f"{path.name} has no rows below its header")
     return Sheet(path.name, header, rows)
+
+
+def _names(cells: list[str]) -> list[str]:
+    return [name.strip() for name in cells]
 
 
 def _inputs(sheet: Sheet, target: str, columns: list[str] | None, leave_out: Sequence[str]) -> list[str]:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 from xprun.plugins.datasets.csv_file import CsvError, csv
+from xprun.plugins.registry import REGISTRY
+from xprun.runner.check import resolve
+from xprun.specs import SpecError, read_document, read_spec
 
 HOUSES = "rooms,area,price,town\n3,70.5,210,Ulm\n4, 1e2,330,Aalen\n2,50,140,Ulm\n"
 
@@ -79,3 +82,16 @@ def test_a_file_in_another_encoding(houses: Path) -> None:
     houses.write_bytes("größe,y\n1,2\n".encode("latin-1"))
     with pytest.raises(CsvError, match=r"houses\.csv is not UTF-8 \(byte 3\); save it as UTF-8"):
         csv(file=str(houses), target="y")
+
+
+def test_a_missing_column_is_found_before_anything_runs(houses: Path, line_spec: str) -> None:
+    wrong = 'name = "csv"\nfile = "houses.csv"\ntarget = "prize"\nleave_out = ["town", "street"]'
+    path = houses.parent / "spec.toml"
+    path.write_text(line_spec.replace('name = "line"\nsamples = 20', wrong), encoding="utf-8")
+    with pytest.raises(SpecError) as error:
+        resolve(read_spec(read_document(path)), REGISTRY)
+    assert "spec.toml:5:10: data.target: houses.csv has no column 'prize'; did you mean 'price'?" in str(error.value)
+    assert "spec.toml:6:13: data.leave_out: houses.csv has no column 'street'" in str(error.value)
+    houses.write_bytes("größe\n".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"data\.file: houses\.csv is not UTF-8"):
+        resolve(read_spec(read_document(path)), REGISTRY)
