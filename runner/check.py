@@ -18,7 +18,7 @@ from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_grid
 from xprun.specs.ablate import Ablation
 from xprun.specs.errors import Problems
 from xprun.specs.exclude import exclusion_problems, unknown_conditions
-from xprun.specs.expand import all_combinations
+from xprun.specs.expand import NOT_IDENTITY, all_combinations
 from xprun.specs.paths import Path, at, dotted, replaced
 from xprun.specs.read import complete_run, point_at_item
 from xprun.specs.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
@@ -241,6 +241,9 @@ class _Checker:
         return replace(spec, ablations=tuple(_showing_all(a, ablations) for a in ablations))
 
     def ablation(self, ablation: Ablation, bases: dict[Path, Alternative]) -> Ablation:
+        if ablation.section == "run" and ablation.setting[0] in NOT_IDENTITY:
+            self.problems.append(Problem(ablation.path, f"{ablation.setting[0]} changes no result of a run", at="key"))
+            return ablation
         changed, refused = [], []
         for alternative in ablation.alternatives:
             typed, wrong = self.apart(lambda: self.changed(alternative))  # noqa: B023

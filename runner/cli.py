@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ class SpecOrCommand(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in self.commands:
+            _refuse_unknown_word(args[0], [name for name, command in self.commands.items() if not command.hidden])
             args = ["run", *args]
         return super().resolve_command(ctx, args)
 
@@ -48,6 +50,18 @@ class SpecOrCommand(click.Group):
         if args and args[0].startswith("-") and args[0] not in own:
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+
+def _refuse_unknown_word(word: str, commands: list[str]) -> None:
+    """Raise UsageError for a misspelt command: a word that is no file, no shipped spec, and near a command."""
+    if word.startswith("-") or Path(word).suffix or Path(word).exists():
+        return
+    from xprun.specs.shipped import shipped_specs
+    from xprun.specs.wording import nearest
+
+    near = nearest(word, [*commands, *shipped_specs()])
+    if near in commands:
+        raise click.UsageError(f"there is no command or spec {word!r}; did you mean {near!r}?")
 
 
 def _with_project_plugins(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -72,6 +86,9 @@ plugin_option = click.option(
     callback=_with_project_plugins,
     help="A file of components.",
 )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def shared_options(function: Any) -> Any:
@@ -134,14 +151,30 @@ def test(specs: tuple[Path, ...], **options: Any) -> None:
 @main.command()
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...|OPTIMIZER...")
 @click.option("--against", metavar="OPTIMIZER", help="Where an optimizer departs from this one.")
+@json_option
 @shared_options
-def check(specs: tuple[Path, ...], against: str | None, **shared: Any) -> None:
+def check(specs: tuple[Path, ...], against: str | None, as_json: bool, **shared: Any) -> None:
     """Say what is wrong with a spec, or with an optimizer; nothing is trained.
 
     An optimizer takes steps over fixed gradients. It is checked for values that are not finite, inputs changed in
     place, results of a wrong shape or type, settings without effect, and a difference between alone and together.
     """
+    if as_json:
+        found = [_check_as_object(path, **shared) for path in specs]
+        click.echo(json.dumps(found, indent=1))
+        sys.exit(WRONG if any(one["errors"] for one in found) else OK)
     sys.exit(max(_check_one(path, against, shared) for path in specs))
+
+
+def _check_as_object(path: Path, debug: bool, plugins: tuple[Path, ...], **shared: Any) -> dict[str, Any]:
+    """Return what a check of a spec finds: `spec`, `runs` (null where there are errors) and `errors`."""
+    from xprun.specs import SpecError, count_runs
+
+    try:
+        runs, errors = count_runs(_checked(path, _open_registry(plugins, debug), **shared)), []
+    except SpecError as error:
+        runs, errors = None, error.as_objects()
+    return {"spec": str(path), "runs": runs, "errors": errors}
 
 
 def _check_one(path: Path, against: str | None, shared: dict[str, Any]) -> int:
@@ -192,22 +225,31 @@ def _check_optimizer(
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME).")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
+@json_option
 @shared_options
-def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, **shared: Any) -> None:
-    """Say what would be run, what is cached, and how runs would be trained together."""
+def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, as_json: bool, **shared: Any) -> None:
+    """Say what would be run, what is cached, how runs would be trained together, how long and in how much memory."""
+    found = []
     for path in specs:
         loaded = _load(path, **shared)
         if loaded is None:
             sys.exit(WRONG)
+        from dataclasses import asdict
+
         from xprun.runner.devices import DeviceError
-        from xprun.runner.outlook import describe_plan
+        from xprun.runner.outlook import as_text, look_ahead
 
         folder = output or _default_folder(loaded[0])
         try:
-            click.echo(describe_plan(*loaded, folder, shared["plugins"], device))
+            ahead = look_ahead(*loaded, folder, shared["plugins"], device)
         except DeviceError as error:
             _complain(f"{path}: device: {error}")
             sys.exit(WRONG)
+        found.append(asdict(ahead))
+        if not as_json:
+            click.echo(as_text(ahead))
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
 
 
 @main.command()
@@ -402,13 +444,11 @@ def _load(
     Ends the process where a plugin that the spec asks for is broken.
     """
     from xprun.plugins.registry import PluginError
-    from xprun.runner.check import resolve
-    from xprun.specs import SpecError, read_document, read_spec
-    from xprun.specs.shipped import find_spec
+    from xprun.specs import SpecError
 
     registry = _open_registry(plugins, debug)
     try:
-        return resolve(read_spec(read_document(find_spec(path), sets)), registry, max_runs), registry
+        return _checked(path, registry, sets, max_runs), registry
     except SpecError as error:
         if debug:
             raise
@@ -419,6 +459,15 @@ def _load(
             raise
         _complain(f"{path}: {error}")
         sys.exit(BROKEN)
+
+
+def _checked(path: Path, registry: Registry, sets: tuple[str, ...], max_runs: int) -> Spec:
+    """Return a checked spec; raise SpecError with everything that is wrong with it."""
+    from xprun.runner.check import resolve
+    from xprun.specs import read_document, read_spec
+    from xprun.specs.shipped import find_spec
+
+    return resolve(read_spec(read_document(find_spec(path), sets)), registry, max_runs)
 
 
 def _open_registry(plugins: tuple[Path, ...], debug: bool = False) -> Registry:

@@ -1,7 +1,8 @@
-"""Tells what a run of a spec would do: runs, cached, how they are grouped and why, and about how long it takes."""
+"""Tells what a run of a spec would do: runs, cached, how they are grouped and why, how long and how much memory."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xprun.plugins.registry import Registry
@@ -9,54 +10,124 @@ from xprun.runner.devices import pick
 from xprun.runner.engine import Piece
 from xprun.runner.execute import Context
 from xprun.runner.plan import Cohort, make_plan
-from xprun.runner.progress import headline, plural
+from xprun.runner.progress import duplicates, headline, plural
 from xprun.runner.store import Store
-from xprun.runner.survey import Outlook, survey
+from xprun.runner.survey import survey
 from xprun.specs import Spec
 
 
-def describe_plan(
+@dataclass(frozen=True)
+class Way:
+    """How some runs of a cohort are trained: in a batched `program`, or each alone (None), and why."""
+
+    runs: int
+    program: str | None
+    parts: int
+    threads: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class CohortAhead:
+    """What is ahead of a cohort; `seconds` of training and bytes of `memory` are estimates. `error`: it will fail."""
+
+    runs: int
+    steps: int = 0
+    seconds: float = 0.0
+    memory: int = 0
+    ways: list[Way] = field(default_factory=list)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them."""
+
+    name: str
+    headline: str
+    runs: int
+    cached: int
+    to_run: int
+    duplicates: int
+    device: str
+    seconds: float
+    memory: int
+    cohorts: list[CohortAhead]
+
+
+def look_ahead(
     spec: Spec, registry: Registry, folder: Path, plugins: tuple[Path, ...], wanted_device: str | None
-) -> str:
-    """Return the plan of a resolved spec as text, from a short probe of each of its cohorts.
+) -> Ahead:
+    """Return what a run of a resolved spec would do, from a short probe of each of its cohorts.
 
     Raises DeviceError for a device that is absent.
     """
     device = pick(wanted_device or spec.head.device)
     plan = make_plan(spec, registry, device.type)
     finished = Store(folder).finished() if (folder / "store.sqlite").exists() else set()
-    cohorts = plan.cohorts(leave_out=finished)
-    to_run = sum(len(cohort.runs) for cohort in cohorts)
-    lines = [f"{spec.name}: {headline(plan)}; {len(plan.runs) - to_run:,} cached, {to_run:,} to run on {device}"]
-    if plan.duplicates:
-        lines.append(f"{plan.duplicates:,} {plural('run', plan.duplicates)} of the spec equal others and are run once")
-    total = 0.0
-    for number, cohort in enumerate(cohorts, 1):
-        try:
-            outlook = survey(cohort, Context(str(device), plugins))
-        except Exception as error:  # the plan is still worth telling
-            lines.append(f"cohort {number}: {_size(cohort)} will fail: {type(error).__name__}: {error}")
-            continue
-        total += outlook.seconds
-        lines += _describe(number, outlook)
-    if cohorts:
-        lines.append(f"about {total:.1f} s of training in one process, evaluations and start apart")
+    cohorts = [_cohort(cohort, Context(str(device), plugins)) for cohort in plan.cohorts(leave_out=finished)]
+    to_run = sum(cohort.runs for cohort in cohorts)
+    return Ahead(
+        name=spec.name,
+        headline=headline(plan),
+        runs=len(plan.runs),
+        cached=len(plan.runs) - to_run,
+        to_run=to_run,
+        duplicates=plan.duplicates,
+        device=str(device),
+        seconds=sum(cohort.seconds for cohort in cohorts),
+        memory=max((cohort.memory for cohort in cohorts), default=0),
+        cohorts=cohorts,
+    )
+
+
+def as_text(ahead: Ahead) -> str:
+    """Return the plan as lines to read."""
+    todo = f"{ahead.cached:,} cached, {ahead.to_run:,} to run on {ahead.device}"
+    lines = [f"{ahead.name}: {ahead.headline}; {todo}"]
+    if ahead.duplicates:
+        lines.append(duplicates(ahead.duplicates))
+    for number, cohort in enumerate(ahead.cohorts, 1):
+        lines += _cohort_lines(number, cohort)
+    if ahead.cohorts:
+        memory = f"about {_megabytes(ahead.memory)} of tensors, those of the forward pass apart"
+        lines.append(f"about {ahead.seconds:.1f} s of training in one process, evaluations and start apart; {memory}")
     return "\n".join(lines)
 
 
-def _describe(number: int, outlook: Outlook) -> list[str]:
-    lines = [f"cohort {number}: {_size(outlook.cohort)}, {outlook.steps:,} steps each, about {outlook.seconds:.1f} s"]
+def _cohort(cohort: Cohort, context: Context) -> CohortAhead:
+    runs = len(cohort.runs)
+    try:
+        outlook = survey(cohort, context)
+    except Exception as error:  # the plan is still worth telling
+        return CohortAhead(runs, error=f"{type(error).__name__}: {error}")
+    return CohortAhead(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.pieces))
+
+
+def _ways(pieces: list[Piece]) -> list[Way]:
     told: dict[tuple[str | None, str], list[Piece]] = {}
-    for piece in outlook.pieces:
+    for piece in pieces:
         told.setdefault((piece.program, piece.reason), []).append(piece)
-    for (program, reason), pieces in told.items():
-        runs = sum(len(piece.grid) for piece in pieces)
-        parts = f" in {len(pieces)} parts" if program and len(pieces) > 1 else ""
-        threads = f", {pieces[0].threads} threads" if pieces[0].threads > 1 else ""
-        way = f"together{parts} ({program}{threads})" if program else "alone"
-        lines.append(f"  {runs:,} {plural('run', runs)} {way}: {reason}")
-    return lines
+    return [
+        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads, reason)
+        for (program, reason), same in told.items()
+    ]
 
 
-def _size(cohort: Cohort) -> str:
-    return f"{len(cohort.runs):,} {plural('run', len(cohort.runs))}"
+def _cohort_lines(number: int, cohort: CohortAhead) -> list[str]:
+    runs = f"{cohort.runs:,} {plural('run', cohort.runs)}"
+    if cohort.error:
+        return [f"cohort {number}: {runs} will fail: {cohort.error}"]
+    estimate = f"about {cohort.seconds:.1f} s, {_megabytes(cohort.memory)}"
+    return [f"cohort {number}: {runs}, {cohort.steps:,} steps each, {estimate}", *map(_way_line, cohort.ways)]
+
+
+def _way_line(way: Way) -> str:
+    parts = f" in {way.parts} parts" if way.program and way.parts > 1 else ""
+    threads = f", {way.threads} threads" if way.threads > 1 else ""
+    how = f"together{parts} ({way.program}{threads})" if way.program else "alone"
+    return f"  {way.runs:,} {plural('run', way.runs)} {how}: {way.reason}"
+
+
+def _megabytes(memory: int) -> str:
+    return f"{memory / 1e6:,.1f} MB"

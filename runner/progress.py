@@ -43,6 +43,8 @@ class Narrator:
         self._plan, self._total = plan, to_run
         todo = f"{to_run:,} to run in {cohorts} {plural('cohort', cohorts)} on {device}" if to_run else "0 to run"
         say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {todo}")
+        if plan.duplicates:
+            say(duplicates(plan.duplicates))
         if self._live and to_run:
             self._bar = _make_bar()
             self._task = self._bar.add_task("", total=to_run, best="")
@@ -74,6 +76,11 @@ class Narrator:
         sign = -1 if comparison.goal == "max" else 1
         if self._best is None or sign * value < sign * self._best[0]:
             self._best = value, f"{_name(run)} {comparison.metric} {value:.4g}"
+
+
+def duplicates(number: int) -> str:
+    """Return what is said of runs that equal others of the spec."""
+    return f"{number:,} {plural('run', number)} of the spec equal others and are run once"
 
 
 def headline(plan: Plan) -> str:

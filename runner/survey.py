@@ -10,15 +10,18 @@ from xprun.runner.plan import Cohort
 from xprun.runner.threads import share
 from xprun.runner.workload import Workload
 
+COPIES = 4  # of a model: its parameters, their gradients, and two tensors of an optimizer's state
+
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is ahead of a cohort: its pieces, the steps of a run, and the seconds that all will take."""
+    """What is ahead of a cohort: its pieces, the steps of a run, the seconds that all take, bytes of memory."""
 
     cohort: Cohort
     pieces: list[Piece]
     steps: int
     seconds: float
+    memory: int
 
 
 def survey(cohort: Cohort, context: Context) -> Outlook:
@@ -30,7 +33,16 @@ def survey(cohort: Cohort, context: Context) -> Outlook:
     work = workload_of(cohort, context)
     pieces = choose(work, cohort.runs, share(context.workers))
     seconds = sum(_seconds_per_step(work, piece) for piece in pieces) * work.schedule.steps
-    return Outlook(cohort, pieces, work.schedule.steps, seconds)
+    return Outlook(cohort, pieces, work.schedule.steps, seconds, _memory(work, pieces))
+
+
+def _memory(work: Workload, pieces: list[Piece]) -> int:
+    """Return about how many bytes data and models take; what a forward pass keeps for its backward pass is left out."""
+    tables = [table for table in (work.train, work.valid) if table]
+    data = sum(tensor.nbytes for table in tables for tensor in (table.inputs, table.targets))
+    model = sum(parameter.nbytes for parameter in work.make_model(0).parameters())
+    at_once = max(len(piece.grid) if piece.program else 1 for piece in pieces)
+    return data + COPIES * model * at_once
 
 
 def _seconds_per_step(work: Workload, piece: Piece) -> float:

@@ -14,7 +14,9 @@ from xprun.specs.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.paths import Path as KeyPath
 from xprun.specs.paths import at as value_at
 from xprun.specs.references import Reference, resolve_references
+from xprun.specs.shipped import shipped_specs
 from xprun.specs.source import MAX_INTEGER, Source, Span, TextError, parse
+from xprun.specs.wording import listed, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def _read(path: Path, document: Document) -> Source:
     try:
         return read_source(path, str(path))
     except TextError as error:
-        if not error.line:
+        if not _exists(path):
             error.cure = error.cure or _neighbours(path)
         raise _unreadable(document, error) from None
 
@@ -152,12 +154,23 @@ def _alone(source: Source) -> Document:
     return Document(source.file, source.text, source.data)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
 def _neighbours(path: Path) -> str:
     try:
-        found = sorted(p.name for p in path.parent.glob("*.toml") if p.name != "pyproject.toml")[:10]
+        found = sorted(p.name for p in path.parent.glob("*.toml") if p.name != "pyproject.toml")
     except (OSError, ValueError):
-        return ""
-    return f"specs beside it: {', '.join(found)}" if found else ""
+        found = []
+    shipped = list(shipped_specs())
+    near = nearest(path.name, [*found, *shipped])
+    meant = f"did you mean {near}?\n" if near else ""
+    beside = f"specs beside it: {listed(path.name, found)}\n" if found else ""
+    return f"{meant}{beside}specs that come with xprun: {listed(path.name, shipped)}"
 
 
 def _override(document: Document, sets: tuple[str, ...]) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xprun.specs.paths import Path, parse_dotted
 from xprun.specs.source import TextError, parse
 from xprun.specs.wording import show
+
+if TYPE_CHECKING:
+    from xprun.specs.positions import Positions
 
 
 class Values(list[Any]):
@@ -40,7 +43,7 @@ class Override:
         if at == "key" and not rest:
             return 1, max(1, len(self.text.partition("=")[0].rstrip()))
         while rest:
-            if span := self._spans.get((("x", *rest), at)) or self._spans.get((("x", *rest), "value")):
+            if span := self._positions.find(("x", *rest), at) or self._positions.find(("x", *rest), "value"):
                 line, column, length = span
                 return (self._value_column + column - 3, length) if line == 1 else None
             rest = rest[:-1]
@@ -60,10 +63,10 @@ class Override:
         return len(before) + 2 + len(value) - len(value.lstrip())
 
     @cached_property
-    def _spans(self) -> dict[tuple[Path, str], tuple[int, int, int]]:
-        from xprun.specs.positions import positions
+    def _positions(self) -> Positions:
+        from xprun.specs.positions import Positions
 
-        return positions(f"x={self.text[self._value_column - 1 :]}")
+        return Positions(f"x={self.text[self._value_column - 1 :]}")
 
 
 def read_override(text: str) -> Override:

@@ -13,16 +13,21 @@ KeyPath = tuple[str | int, ...]
 Span = tuple[int, int, int]  # line and column from 1, length; in characters
 
 
-def positions(text: str) -> dict[tuple[KeyPath, str], Span]:
-    """Return the span of the key and of the value of every path in the text."""
-    source = text.encode()
-    lines = source.split(b"\n")
-    tree = Parser(Language(tree_sitter_toml.language())).parse(source)
-    found: dict[tuple[KeyPath, str], Span] = {}
-    counts: dict[KeyPath, int] = {}
-    for path, at, node in _walk(tree.root_node, (), counts):
-        found.setdefault((path, at), _span(node, lines))
-    return found
+class Positions:
+    """The places of a text; a span is measured when it is asked for, because few of them are."""
+
+    def __init__(self, text: str) -> None:
+        source = text.encode()
+        self._lines = source.split(b"\n")
+        self._tree = Parser(Language(tree_sitter_toml.language())).parse(source)
+        self._nodes: dict[tuple[KeyPath, str], Node] = {}
+        for path, at, node in _walk(self._tree.root_node, (), {}):
+            self._nodes.setdefault((path, at), node)
+
+    def find(self, path: KeyPath, at: str) -> Span | None:
+        """Return the span of the key or of the value of exactly this path."""
+        node = self._nodes.get((path, at))
+        return _span(node, self._lines) if node else None
 
 
 def _walk(node: Node, base: KeyPath, counts: dict[KeyPath, int]) -> Iterator[tuple[KeyPath, str, Node]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli
 from xprun.specs.paths import MAX_PARTS, Path
+
+if TYPE_CHECKING:
+    from xprun.specs.positions import Positions
 
 MAX_BYTES = 250_000
 MAX_DEPTH = 64
@@ -36,8 +39,8 @@ class Source:
 
     def find(self, path: Path, at: str) -> Span | None:
         """Return where the key or value of exactly this path stands."""
-        spans = self._spans
-        return spans.get((path, at)) or spans.get((path, "key")) or spans.get((path, "value"))
+        positions = self._positions
+        return positions.find(path, at) or positions.find(path, "key") or positions.find(path, "value")
 
     def line(self, number: int) -> str:
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
@@ -47,10 +50,10 @@ class Source:
         return self.text.split("\n")  # not splitlines: a form feed in a text ends no line
 
     @cached_property
-    def _spans(self) -> dict[tuple[Path, str], Span]:
-        from xprun.specs.positions import positions
+    def _positions(self) -> Positions:
+        from xprun.specs.positions import Positions
 
-        return positions(self.text)
+        return Positions(self.text)
 
 
 def decode(content: bytes) -> str:

@@ -44,7 +44,18 @@ def test_there_is_no_folder_that_would_shadow_the_installed_package() -> None:
     assert not (ROOT / "xprun").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "broken.toml"], ["check", "good.toml"], ["ls"]])
+LIGHT = [
+    ["--help"],
+    ["check", "good.toml"],
+    ["check", "broken.toml"],
+    ["check", "good.toml", "--set", "optimizer.lr=[0.1, -1]"],
+    ["check", "--json", "broken.toml"],
+    ["check", *sorted(path.stem for path in (ROOT / "specs").glob("*.toml"))],
+    ["ls"],
+]
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_light_commands_import_no_heavy_package(arguments: list[str], tmp_path: Path, line_spec: str) -> None:
     (tmp_path / "good.toml").write_text(line_spec, encoding="utf-8")
     (tmp_path / "broken.toml").write_text(line_spec.replace("lr", "rl"), encoding="utf-8")
@@ -57,3 +68,14 @@ def test_light_commands_import_no_heavy_package(arguments: list[str], tmp_path: 
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_parser_with_positions_is_imported_only_for_an_error(tmp_path: Path, line_spec: str) -> None:
+    (tmp_path / "good.toml").write_text(line_spec, encoding="utf-8")
+    program = (
+        "import sys; from xprun.runner.cli import main\n"
+        "try: main(['check', 'good.toml'])\n"
+        "except SystemExit: pass\n"
+        "assert 'tree_sitter' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True)

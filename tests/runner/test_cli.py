@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from xprun.runner.cli import main
 
-Write = Callable[[str], Path]
+Write = Callable[..., Path]
 
 
 @pytest.fixture
@@ -71,6 +72,39 @@ def test_a_wrong_spec_gives_one_clear_message_and_exit_code_2(
     assert message in result.stderr
     assert result.stderr.count("spec.toml") == 1
     assert "Traceback" not in result.stderr
+
+
+def test_a_missing_spec_is_told_with_what_was_probably_meant(xprun: Callable[..., Result]) -> None:
+    assert "did you mean optimizers?" in xprun("check", "optimisers").stderr
+    assert "there is no command or spec 'chek'; did you mean 'check'?" in xprun("chek", "x.toml").stderr
+
+
+def test_check_as_json_gives_errors_as_objects(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    good = write(line_spec, "good.toml")
+    wrong = write(line_spec.replace("lr = 0.1", "rl = 0.1"), "wrong.toml")
+    result = xprun("check", "--json", good, wrong)
+    assert result.exit_code == 2
+    first, second = json.loads(result.stdout)
+    assert (first["runs"], first["errors"]) == (1, [])
+    (error,) = second["errors"]
+    assert (error["line"], error["column"], error["length"], error["field"]) == (12, 1, 2, "optimizer.rl")
+    assert error["message"] == "scratch.gd has no such setting; did you mean 'lr'?"
+    assert (error["help"], error["source"]) == ("scratch.gd takes lr", "rl = 0.1")
+
+
+def test_plan_tells_duplicates_time_memory_and_why(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    spec = write(line_spec.replace("lr = 0.1", "lr = { grid = [0.1, 0.2, 0.2] }"))
+    text = xprun("plan", spec).stdout
+    assert "1 run of the spec equal others and are run once" in text
+    assert "s of training in one process" in text
+    assert "MB of tensors" in text
+    (ahead,) = json.loads(xprun("plan", "--json", spec, "--set", "run.engine=alone").stdout)
+    assert (ahead["runs"], ahead["duplicates"], ahead["cached"], ahead["to_run"]) == (2, 1, 0, 2)
+    (cohort,) = ahead["cohorts"]
+    assert (cohort["runs"], cohort["steps"], cohort["error"]) == (2, 5, "")
+    assert cohort["memory"] == 20 * 2 * 4 + 4 * 2 * 4  # points, then a line's two numbers in four copies
+    (way,) = cohort["ways"]
+    assert (way["runs"], way["program"], way["reason"]) == (2, None, "run.engine asks for it")
 
 
 @pytest.mark.parametrize("arguments", [["missing.toml"], ["check", "missing.toml"], ["chek", "x"], ["ls", "optimiser"]])

@@ -37,8 +37,8 @@ BOMBS = {
     "lists 100,000 deep": "a = " + "[" * 100_000 + "]" * 100_000,
     "tables 50,000 deep": "a = " + "{a=" * 50_000 + "1" + "}" * 50_000,
     "ten megabytes": "# comment\n" * 1_000_000,
-    "60,000 unknown keys": LINE + OPTIMIZER + "".join(f"k{i} = 1\n" for i in range(20_000)),
-    "60,000 wrong values": LINE + OPTIMIZER + "betas = [" + '"a", ' * 40_000 + "]\n",
+    "20,000 unknown keys": LINE + OPTIMIZER + "".join(f"k{i} = 1\n" for i in range(20_000)),
+    "60,000 wrong values": LINE + "metrics = [" + "1, " * 60_000 + "]\n" + OPTIMIZER,
     "alternatives in every section": "".join(
         f'[[{section}]]\nname = "line"\n' * 2000 for section in ("data", "model", "loss", "optimizer")
     ),
