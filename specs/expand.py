@@ -8,11 +8,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import groupby, product
+from operator import itemgetter
 from typing import Any
 
 from xprun.specs.alternatives import Alternative
-from xprun.specs.models import COMPONENT_SECTIONS, RunSettings
+from xprun.specs.models import RunSettings
 from xprun.specs.paths import Path, at, replaced
 from xprun.specs.read import Spec
 
@@ -77,13 +78,13 @@ def expand(spec: Spec, salt: str = "") -> list[Run]:
     `salt` is what else decides results and does not stand in the spec, such as the kind of device.
     """
     runs = []
-    for combination in combinations(spec):
-        choices = dict(combination)
-        run_choice = choices.pop("run")
+    for run_choice, group in groupby(combinations(spec), key=itemgetter("run")):
         settings = RunSettings.model_validate(run_choice.settings)
         common = settings.model_dump_json(exclude=NOT_IDENTITY) + salt
-        identity = hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())
-        runs += [Run(choices, settings, run_choice, s, _id(identity, s)) for s in settings.seed_list]
+        for combination in group:
+            choices = {section: choice for section, choice in combination.items() if section != "run"}
+            identity = hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())
+            runs += [Run(choices, settings, run_choice, s, _id(identity, s)) for s in settings.seed_list]
     return runs
 
 
@@ -97,9 +98,8 @@ def combinations(spec: Spec) -> Iterator[Combination]:
 def all_combinations(spec: Spec) -> Iterator[Combination]:
     """Yield every combination of settings, the excluded ones, too."""
     for variant in spec.variants():
-        sections = {"run": (variant.run,), **{name: variant.sections[name] for name in COMPONENT_SECTIONS}}
-        choices = _Choices()
-        yield from _combine(list(sections.items()), {}, choices)
+        sections = [("run", (variant.run,)), *variant.sections.items()]
+        yield from _combine(sections, {}, _Choices())
 
 
 def _combine(
