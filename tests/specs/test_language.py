@@ -67,6 +67,13 @@ def test_draws_depend_on_the_seed_and_the_name_of_the_setting_only(runs: Runs, l
     assert values(runs(swept + "search_seed = 1\n"), "optimizer", "lr") != first
 
 
+def test_two_settings_are_drawn_independently(runs: Runs, line_spec: str) -> None:
+    sweep = "{ uniform = [0.1, 0.9], samples = 50 }"
+    found = runs(line_spec.replace(LR, f"lr = {sweep}").replace("samples = 20", f"samples = 20\nw = {sweep}"))
+    pairs = list(zip(values(found, "data", "w"), values(found, "optimizer", "lr"), strict=True))
+    assert 10 < sum(w < lr for w, lr in pairs) < 40
+
+
 def test_random_sweeps_are_drawn_together_whatever_section_they_are_in(runs: Runs, line_spec: str) -> None:
     text = line_spec.replace(LR, "lr = { uniform = [0.1, 0.2], samples = 6 }").replace(
         "samples = 20", "samples = 20\nw = { uniform = [1, 2], samples = 6 }\nb = { grid = [0.0, 1.0] }"
@@ -200,6 +207,14 @@ def test_another_component_a_sweep_and_a_list_replace_what_they_extend(write: Wr
     assert count_runs(spec) == 4
     assert [a.name for a in spec.sections["optimizer"]] == ["Adam"]
     assert spec.sections["loss"][0].settings["delta"] == 2.0
+
+
+def test_the_settings_of_a_replaced_component_and_sweep_are_not_inherited(write: Write, base: str) -> None:
+    write(base + "[data]\nsamples = { range = [10, 40, 10] }\n", "middle.toml")
+    text = 'extends = "middle.toml"\n[data]\nsamples = { grid = [10, 20] }\n[optimizer]\nname = "Adam"\n'
+    spec = load(write(text))
+    assert spec.sections["optimizer"][0].settings["lr"] == 0.001
+    assert count_runs(spec) == 2
 
 
 def test_a_mistake_in_a_base_is_shown_there(write: Write, base: str) -> None:
