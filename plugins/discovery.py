@@ -24,6 +24,7 @@ BUILT_IN = (
     "datasets.sklearn_tables",
     "datasets.thermometer",
     "metrics.basic",
+    "models.classics",
     "models.layers",
     "models.linear",
     "optimizers.scratch",

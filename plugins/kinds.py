@@ -25,10 +25,11 @@ def every_data(
     """
 
 
-def every_model(*, init: dict[str, Init] = {}) -> None:  # noqa: B006 - read, never changed
+def every_model(*, init: dict[str, Init] = {}, freeze: list[str] = []) -> None:  # noqa: B006 - read, never changed
     """The settings of every model.
 
     `init` fills parameters: a key is a parameter's full name, the last part of it, or a pattern with `*`.
+    `freeze` names in the same way the parameters that training leaves as they are.
     """
 
 
@@ -60,7 +61,7 @@ KINDS = {
     for kind in (
         Kind("data", "", "a Table of inputs [N, ...] and targets [N, ...], or a Stream", every_data),
         Kind("transform", "image [C, H, W] of floats, from 0 to 1 at first", "an image [C, H, W]"),
-        Kind("model", "x, y: a few rows of inputs and targets", "a torch.nn.Module", every_model),
+        Kind("model", "x: a few rows of inputs, y: all targets", "a torch.nn.Module", every_model),
         Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),
         Kind("init", "tensor: the parameter to fill in place", "nothing"),
         Kind("loss", "prediction [B, ...], target [B, ...]", "a scalar tensor, the mean over the batch"),

@@ -40,11 +40,14 @@ class NameTakenError(PluginError):
 
 
 class UnknownComponentError(LookupError):
-    """No component of that kind has that name; `known` lists those that exist, `broken` the plugins that might."""
+    """No component of that kind has that name; `known` lists those that exist, `broken` the plugins that might.
 
-    def __init__(self, kind: str, name: str, known: list[str], broken: list[str]) -> None:
+    `why` is the reason where a name that people may expect was left out on purpose.
+    """
+
+    def __init__(self, kind: str, name: str, known: list[str], broken: list[str], why: str = "") -> None:
         super().__init__(f"there is no {kind} named {name!r}")
-        self.kind, self.name, self.known, self.broken = kind, name, known, broken
+        self.kind, self.name, self.known, self.broken, self.why = kind, name, known, broken, why
 
 
 class Plugin(Protocol):
@@ -126,6 +129,7 @@ class Registry:
     def __init__(self) -> None:
         self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
         self.plugins: list[Plugin] = []
+        self.declined: dict[tuple[str, str], str] = {}  # (kind, name) that people may expect: why there is none
         self.contested: dict[tuple[str, str], str] = {}  # (kind, name) that two plugins register: who they are
         self.complaints: list[str] = []  # what is wrong with distributions, so that they could not be read well
         self._source, self._release = "", ""
@@ -148,7 +152,8 @@ class Registry:
             raise PluginError(self.contested[kind, name])
         if name in self._components[kind]:
             return self._components[kind][name]
-        raise UnknownComponentError(kind, name, self.names(kind), [_of_broken(plugin) for plugin in self.broken()])
+        broken, why = [_of_broken(plugin) for plugin in self.broken()], self.declined.get((kind, name), "")
+        raise UnknownComponentError(kind, name, self.names(kind), broken, why)
 
     def find_any(self, name: str) -> list[Component]:
         """Return the components of that name, of whatever kind; raise PluginError as `find` does."""
@@ -226,6 +231,7 @@ class Registry:
         """Forget everything and take over the components of `other`."""
         self._components = {kind: dict(known) for kind, known in other._components.items()}
         self.plugins, self.contested = list(other.plugins), dict(other.contested)
+        self.declined = dict(other.declined)
 
     def forget(self, source: str) -> None:
         """Forget the components that come from a source."""

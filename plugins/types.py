@@ -43,7 +43,7 @@ NonNegativeInt = Annotated[int, Ge(0)]
 
 Vector = Annotated[list[float], AsTensor()]
 SpecFile = Annotated[str, BesideSpec()]
-Layer = Annotated[dict[str, Any], OfKind("layer")]
+Layer = Annotated[dict[str, Any], OfKind("layer")]  # the model receives a function that makes the layer
 Init = Annotated[dict[str, Any], OfKind("init")]
 Transform = Annotated[dict[str, Any], OfKind("transform")]
 Workers = Annotated[int, Ge(0), NotIdentity()]

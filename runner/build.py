@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -13,15 +14,18 @@ from xprun.plugins.signature import Setting
 from xprun.runner.beside import FileBeside
 
 # Kinds whose component is called once to make something; the others are called again and again with settings.
-MAKERS = {"data", "model", "layer"}
+MAKERS = {"data", "model"}
 
 
 def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *inputs: Any) -> Any:
-    """Return the component: what a maker makes of its inputs, or a function with its settings filled in."""
+    """Return the component: what a maker makes of its inputs, or a function with its settings filled in.
+
+    A layer comes as a function, too: its model calls it when it is the layer's turn to draw its parameters.
+    """
     component = registry.find(kind, name)
     thing = component.load()
     own = own_settings(registry, component, settings)
-    if kind in MAKERS or inspect.isclass(thing):
+    if kind in MAKERS or (inspect.isclass(thing) and kind != "layer"):
         return thing(*inputs, **own)
     return partial(thing, **own) if own else thing
 
@@ -52,17 +56,36 @@ def _nested(registry: Registry, kind: str, value: Any) -> Any:
 
 
 def fill_parameters(module: torch.nn.Module, fillers: dict[str, Callable[[torch.Tensor], Any]]) -> None:
-    """Apply each initialiser to the parameters that its key names: whole name, last part, or a pattern with `*`.
-
-    Raises ValueError for a key that names no parameter.
-    """
-    from fnmatch import fnmatchcase
-
-    parameters = dict(module.named_parameters())
+    """Apply each initialiser to the parameters that its key names; raise ValueError where it names none."""
     for key, fill in fillers.items():
-        chosen = [p for name, p in parameters.items() if fnmatchcase(name, key) or name.rpartition(".")[2] == key]
-        if not chosen:
-            raise ValueError(f"init names no parameter of the model: {key!r}; it has {', '.join(parameters)}")
         with torch.no_grad():
-            for parameter in chosen:
+            for parameter in named_parameters(module, key, "init"):
                 fill(parameter)
+
+
+def freeze_parameters(module: torch.nn.Module, keys: list[str]) -> None:
+    """Keep the parameters that the keys name as they are in training.
+
+    Raises ValueError for a key that names none, and where nothing is left to train.
+    """
+    for key in keys:
+        for parameter in named_parameters(module, key, "freeze"):
+            parameter.requires_grad_(False)
+    if keys and not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError(f"freeze = {keys} leaves no parameter of the model to train")
+
+
+def named_parameters(module: torch.nn.Module, key: str, setting: str) -> list[torch.nn.Parameter]:
+    """Return the parameters that a key names: by whole name, by the last part of it, or by a pattern with `*`.
+
+    Raises ValueError, which tells the setting that the key stands in, when there is none.
+    """
+    parameters = dict(module.named_parameters())
+    chosen = [p for name, p in parameters.items() if fnmatchcase(name, key) or name.rpartition(".")[2] == key]
+    if not chosen:
+        raise ValueError(f"{setting} names no parameter of the model: {key!r}; it has {_some(list(parameters))}")
+    return chosen
+
+
+def _some(names: list[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")

@@ -132,7 +132,8 @@ class _Checker:
             component = self.registry.find(kind, name)
         except UnknownComponentError as error:
             article = "an" if kind[0] in "aeiou" else "a"
-            message = f"there is no {kind} named {quoted(name)}{did_you_mean(name, error.known)}"
+            instead = f": {error.why}" if error.why else did_you_mean(name, error.known)
+            message = f"there is no {kind} named {quoted(name)}{instead}"
             broken = "".join(f"\nbroken, and perhaps what is missing: {plugin}" for plugin in error.broken)
             cure = f"{article} {kind} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
             self.problems.append(Problem((*path, "name"), message, cure))

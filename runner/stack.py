@@ -205,6 +205,8 @@ def _read_layers(module: nn.Module) -> list[Layer] | str:
     """Return the chain of Linear layers that a module is, or why it is none."""
     if any(_has_hooks(part) for part in module.modules()):
         return "a module has hooks"
+    if not all(p.requires_grad for p in module.parameters()):
+        return "some of its parameters are frozen"
     if type(module) is LinearRegression:
         return [Layer("w", "b", 1, module.w.numel(), 0, None)]
     found: list[Layer] = []
@@ -225,8 +227,6 @@ def _read_layers(module: nn.Module) -> list[Layer] | str:
             return f"it is no chain of Linear layers and activations ({kind.__name__})"
     if not found or pending is not None:
         return "it does not end in a Linear layer"
-    if not all(p.requires_grad for p in module.parameters()):
-        return "some of its parameters are frozen"
     if len(dict(module.named_parameters())) != sum(1 + (layer.bias is not None) for layer in found):
         return "its layers share weights"
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Registry
 from xprun.runner.augmented import Augmented
-from xprun.runner.build import build, fill_parameters
+from xprun.runner.build import build, fill_parameters, freeze_parameters
 from xprun.runner.feeds import Drawn, Feed, Rows, sample_of
 from xprun.runner.schedule import Schedule
 from xprun.specs import Choice, Run
@@ -50,15 +51,21 @@ class Workload:
         return module.to(self.device, self.dtype)
 
     def _fresh_model(self) -> nn.Module:
-        x, y = self.train.inputs[:2].cpu().float(), self.train.targets[:2].cpu()
-        settings = self.model.settings
-        module: nn.Module = build(self.registry, "model", self.model.name, settings, x, y)
+        settings, x = self.model.settings, self.train.inputs[:2].cpu().float()
+        module: nn.Module = build(self.registry, "model", self.model.name, settings, x, self.all_targets)
         fillers = {
             key: build(self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"})
             for key, init in settings["init"].items()
         }
         fill_parameters(module, fillers)
+        freeze_parameters(module, settings["freeze"])
         return module
+
+    @cached_property
+    def all_targets(self) -> Tensor:
+        """The targets of all rows, held-out ones included: a model must have an output for each class in them."""
+        tables = [self.train, self.valid] if self.valid else [self.train]
+        return torch.cat([table.targets.cpu() for table in tables])
 
     @property
     def splits(self) -> dict[str, Table]:

@@ -1,7 +1,7 @@
 """PyTorch's own components by class name, known without importing torch.
 
-The modules beside this one hold, as plain function signatures, the settings of the installed torch's classes;
-`generate.py` writes them, and a test compares them with the installed torch.
+The modules beside this one hold, as plain function signatures, the settings of the classes of the installed torch and
+torchvision; `generate.py` writes them, and a test compares them with what is installed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any
 
 from xprun.plugins.optimizers.twins import TWINS
 from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
+from xprun.plugins.torch_names import losses
+from xprun.plugins.torch_names.classifiers import classifier
+from xprun.plugins.torch_names.lazy import layer_maker
 
 # kind: (generated module, where the real class or function lives)
 SOURCES = {
@@ -23,6 +26,7 @@ SOURCES = {
     "init": ("inits", "torch.nn.init"),
     "data": ("datasets", "torchvision.datasets"),
     "transform": ("transforms", "torchvision.transforms.v2"),
+    "model": ("models", "torchvision.models"),
 }
 
 
@@ -34,6 +38,8 @@ def register(registry: Registry) -> None:
             if inspect.isfunction(function):
                 twin = TWINS.get(name) if kind == "optimizer" else None
                 registry.add(_twin(name, home, twin) if twin else _component(kind, name, home, function))
+    for name, takes in losses.OTHERS.items():
+        registry.declined["loss", name] = f"it needs more than a prediction and a target: {takes}"
 
 
 def _component(kind: str, name: str, home: str, function: Any) -> Component:
@@ -60,7 +66,20 @@ def _load_transform(name: str, home: str) -> Any:
     return _load(name, home)
 
 
-LOADERS = {"data": _load_images, "transform": _load_transform}
+def _load_layer(name: str, home: str) -> Any:
+    return layer_maker(name)
+
+
+def _load_classifier(name: str, home: str) -> Any:
+    return partial(classifier, name)
+
+
+LOADERS = {
+    "layer": _load_layer,
+    "data": _load_images,
+    "transform": _load_transform,
+    "model": _load_classifier,
+}
 
 
 def _twin(name: str, home: str, twin: Any) -> Component:

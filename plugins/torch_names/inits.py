@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from xprun.plugins.types import Vector
+from xprun.plugins.types import PositiveInt, Vector
 
 
 def constant_(*, val: float) -> Any:

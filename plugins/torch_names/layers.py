@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from xprun.plugins.types import Vector
+from xprun.plugins.types import PositiveInt, Vector
 
 
 def AdaptiveAvgPool1d(*, output_size: int | None | list[int | None]) -> Any:
@@ -47,15 +47,15 @@ def AvgPool3d(*, kernel_size: int | tuple[int, int, int], stride: int | tuple[in
     """Applies a 3D average pooling over an input signal composed of several input planes."""
 
 
-def BatchNorm1d(*, num_features: int, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
+def BatchNorm1d(*, num_features: int | None = None, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
     """Applies Batch Normalization over a 2D or 3D input."""
 
 
-def BatchNorm2d(*, num_features: int, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
+def BatchNorm2d(*, num_features: int | None = None, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
     """Applies Batch Normalization over a 4D input."""
 
 
-def BatchNorm3d(*, num_features: int, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
+def BatchNorm3d(*, num_features: int | None = None, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
     """Applies Batch Normalization over a 5D input."""
 
 
@@ -91,27 +91,27 @@ def ConstantPad3d(*, padding: int | tuple[int, int, int, int, int, int], value: 
     """Pads the input tensor boundaries with a constant value."""
 
 
-def Conv1d(*, in_channels: int, out_channels: int, kernel_size: int | tuple[int], stride: int | tuple[int] = 1, padding: str | int | tuple[int] = 0, dilation: int | tuple[int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
+def Conv1d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int], stride: int | tuple[int] = 1, padding: str | int | tuple[int] = 0, dilation: int | tuple[int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
     """Applies a 1D convolution over an input signal composed of several input planes."""
 
 
-def Conv2d(*, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, padding: str | int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
+def Conv2d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, padding: str | int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
     """Applies a 2D convolution over an input signal composed of several input planes."""
 
 
-def Conv3d(*, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int, int], stride: int | tuple[int, int, int] = 1, padding: str | int | tuple[int, int, int] = 0, dilation: int | tuple[int, int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
+def Conv3d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int, int], stride: int | tuple[int, int, int] = 1, padding: str | int | tuple[int, int, int] = 0, dilation: int | tuple[int, int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
     """Applies a 3D convolution over an input signal composed of several input planes."""
 
 
-def ConvTranspose1d(*, in_channels: int, out_channels: int, kernel_size: int | tuple[int], stride: int | tuple[int] = 1, padding: int | tuple[int] = 0, output_padding: int | tuple[int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int] = 1, padding_mode: str = 'zeros') -> Any:
+def ConvTranspose1d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int], stride: int | tuple[int] = 1, padding: int | tuple[int] = 0, output_padding: int | tuple[int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int] = 1, padding_mode: str = 'zeros') -> Any:
     """Applies a 1D transposed convolution operator over an input image composed of several input planes."""
 
 
-def ConvTranspose2d(*, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] = 0, output_padding: int | tuple[int, int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int, int] = 1, padding_mode: str = 'zeros') -> Any:
+def ConvTranspose2d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] = 0, output_padding: int | tuple[int, int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int, int] = 1, padding_mode: str = 'zeros') -> Any:
     """Applies a 2D transposed convolution operator over an input image composed of several input planes."""
 
 
-def ConvTranspose3d(*, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int, int], stride: int | tuple[int, int, int] = 1, padding: int | tuple[int, int, int] = 0, output_padding: int | tuple[int, int, int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int, int, int] = 1, padding_mode: str = 'zeros') -> Any:
+def ConvTranspose3d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int, int], stride: int | tuple[int, int, int] = 1, padding: int | tuple[int, int, int] = 0, output_padding: int | tuple[int, int, int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int, int, int] = 1, padding_mode: str = 'zeros') -> Any:
     """Applies a 3D transposed convolution operator over an input image composed of several input planes."""
 
 
@@ -223,7 +223,7 @@ def LeakyReLU(*, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """Applies the LeakyReLU function element-wise."""
 
 
-def Linear(*, in_features: int, out_features: int, bias: bool = True) -> Any:
+def Linear(*, in_features: int | None = None, out_features: int, bias: bool = True) -> Any:
     """Applies an affine linear transformation to the incoming data: y = xA^T + b."""
 
 
@@ -253,10 +253,6 @@ def MaxPool3d(*, kernel_size: int | list[int], stride: int | list[int] | None = 
 
 def Mish(*, inplace: bool = False) -> Any:
     """Applies the Mish function, element-wise."""
-
-
-def NLLLoss2d() -> Any:
-    """The negative log likelihood loss."""
 
 
 def PReLU(*, num_parameters: int = 1, init: float = 0.25) -> Any:

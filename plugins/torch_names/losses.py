@@ -2,66 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from xprun.plugins.types import Vector
+from xprun.plugins.types import PositiveInt, Vector
 
 
-def BCELoss(*, weight: Vector | None = None, reduction: str = 'mean') -> Any:
+def BCELoss(*, weight: Vector | None = None, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that measures the Binary Cross Entropy between the target and the input probabilities: The unreduced (i.e."""
 
 
-def BCEWithLogitsLoss(*, weight: Vector | None = None, reduction: str = 'mean', pos_weight: Vector | None = None) -> Any:
+def BCEWithLogitsLoss(*, weight: Vector | None = None, reduction: Literal['mean', 'sum'] = 'mean', pos_weight: Vector | None = None) -> Any:
     """This loss combines a Sigmoid layer and the BCELoss in one single class."""
 
 
-def CrossEntropyLoss(*, weight: Vector | None = None, ignore_index: int = -100, reduction: str = 'mean', label_smoothing: float = 0.0) -> Any:
+def CrossEntropyLoss(*, weight: Vector | None = None, ignore_index: int = -100, reduction: Literal['mean', 'sum'] = 'mean', label_smoothing: float = 0.0) -> Any:
     """This criterion computes the cross entropy loss between input logits and target."""
 
 
-def HingeEmbeddingLoss(*, margin: float = 1.0, reduction: str = 'mean') -> Any:
+def HingeEmbeddingLoss(*, margin: float = 1.0, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Measures the loss given an input tensor x and a labels tensor y (containing 1 or -1)."""
 
 
-def HuberLoss(*, reduction: str = 'mean', delta: float = 1.0) -> Any:
+def HuberLoss(*, reduction: Literal['mean', 'sum'] = 'mean', delta: float = 1.0) -> Any:
     """Creates a criterion that uses a squared term if the absolute element-wise error falls below delta and a delta-scaled L1 term otherwise."""
 
 
-def KLDivLoss(*, reduction: str = 'mean', log_target: bool = False) -> Any:
+def KLDivLoss(*, reduction: Literal['mean', 'sum', 'batchmean'] = 'mean', log_target: bool = False) -> Any:
     """The Kullback-Leibler divergence loss."""
 
 
-def L1Loss(*, reduction: str = 'mean') -> Any:
+def L1Loss(*, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that measures the mean absolute error (MAE) between each element in the input x and target y."""
 
 
-def MSELoss(*, reduction: str = 'mean') -> Any:
+def MSELoss(*, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that measures the mean squared error (squared L2 norm) between each element in the input x and target y."""
 
 
-def MultiLabelMarginLoss(*, reduction: str = 'mean') -> Any:
+def MultiLabelMarginLoss(*, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that optimizes a multi-class multi-classification hinge loss (margin-based loss) between input x (a 2D mini-batch Tensor) and outp."""
 
 
-def MultiLabelSoftMarginLoss(*, weight: Vector | None = None, reduction: str = 'mean') -> Any:
+def MultiLabelSoftMarginLoss(*, weight: Vector | None = None, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that optimizes a multi-label one-versus-all loss based on max-entropy, between input x and target y of size (N, C)."""
 
 
-def MultiMarginLoss(*, p: int = 1, margin: float = 1.0, weight: Vector | None = None, reduction: str = 'mean') -> Any:
+def MultiMarginLoss(*, p: int = 1, margin: float = 1.0, weight: Vector | None = None, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that optimizes a multi-class classification hinge loss (margin-based loss) between input x (a 2D mini-batch Tensor) and output y (."""
 
 
-def NLLLoss(*, weight: Vector | None = None, ignore_index: int = -100, reduction: str = 'mean') -> Any:
+def NLLLoss(*, weight: Vector | None = None, ignore_index: int = -100, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """The negative log likelihood loss."""
 
 
-def PoissonNLLLoss(*, log_input: bool = True, full: bool = False, eps: float = 1e-08, reduction: str = 'mean') -> Any:
+def PoissonNLLLoss(*, log_input: bool = True, full: bool = False, eps: float = 1e-08, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Negative log likelihood loss with Poisson distribution of target."""
 
 
-def SmoothL1Loss(*, reduction: str = 'mean', beta: float = 1.0) -> Any:
+def SmoothL1Loss(*, reduction: Literal['mean', 'sum'] = 'mean', beta: float = 1.0) -> Any:
     """Creates a criterion that uses a squared term if the absolute element-wise error falls below beta and an L1 term otherwise."""
 
 
-def SoftMarginLoss(*, reduction: str = 'mean') -> Any:
+def SoftMarginLoss(*, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that optimizes a two-class classification logistic loss between input tensor x and target tensor y (containing 1 or -1)."""
+
+
+# Losses that a prediction and a target are not enough for, and what they take.
+OTHERS = {
+    'AdaptiveLogSoftmaxWithLoss': 'weights of its own, of in_features and n_classes and cutoffs',
+    'CTCLoss': 'log_probs, targets, input_lengths, target_lengths',
+    'CosineEmbeddingLoss': 'input1, input2, target',
+    'GaussianNLLLoss': 'input, target, var',
+    'LinearCrossEntropyLoss': 'weights of its own, of in_features and num_classes',
+    'MarginRankingLoss': 'input1, input2, target',
+    'TripletMarginLoss': 'anchor, positive, negative',
+    'TripletMarginWithDistanceLoss': 'anchor, positive, negative',
+}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from xprun.plugins.types import Vector
+from xprun.plugins.types import PositiveInt, Vector
 
 
 def ASGD(*, lr: float = 0.01, lambd: float = 0.0001, alpha: float = 0.75, t0: float = 1000000.0, weight_decay: float = 0, maximize: bool = False) -> Any:

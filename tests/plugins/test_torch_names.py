@@ -1,4 +1,4 @@
-"""The names and settings of torch's classes, kept without torch, are those of the installed torch."""
+"""The names and settings of torch's and torchvision's classes, kept apart, are those of the installed packages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ SOME = [
     ("optimizer", "Adam", {"lr": 0.001, "betas": (0.9, 0.999), "amsgrad": False}),
     ("layer", "Conv2d", {"stride": 1, "padding_mode": "zeros"}),
     ("loss", "CrossEntropyLoss", {"label_smoothing": 0.0, "reduction": "mean"}),
+    ("layer", "Linear", {"in_features": None, "bias": True}),
+    ("model", "resnet18", {"weights": None, "num_classes": None}),
     ("init", "normal_", {"mean": 0.0, "std": 1.0}),
     ("data", "OxfordIIITPet", {"root": "data", "download": False, "split": "trainval", "valid": "test"}),
     ("data", "Flowers102", {"split": "train", "valid": "val"}),
