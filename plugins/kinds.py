@@ -56,6 +56,8 @@ class Kind:
         return read_settings(self.common)
 
 
+METRIC_RECEIVES = "prediction [N, ...], target [N, ...]; parameters, truth and boundary by name"
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -64,9 +66,9 @@ KINDS = {
         Kind("model", "x: a few rows of inputs, y: all targets", "a torch.nn.Module", every_model),
         Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),
         Kind("init", "tensor: the parameter to fill in place", "nothing"),
-        Kind("loss", "prediction [B, ...], target [B, ...]", "a scalar tensor, the mean over the batch"),
+        Kind("loss", "prediction [B, ...], target [B, ...]", "a scalar tensor, the mean or sum over the batch"),
         Kind("optimizer", "w, g, then state tensors; t and n by name", "the new w, then the new state"),
         Kind("launcher", "cohorts, execute: turns one cohort into outcomes", "the outcomes, as they come"),
-        Kind("metric", "prediction [N, ...], target [N, ...]", "a scalar tensor"),
+        Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end'),
     )
 }

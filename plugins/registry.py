@@ -100,7 +100,7 @@ class Component:
     signature: Callable[..., Any]
     load: Callable[[], Any]
     fingerprint: str
-    goal: str = "min"  # of a metric: whether less or more is better
+    goal: str = "min"  # of a metric: whether less ("min") or more ("max") is better; "none" for a matrix
     check: Check | None = None  # takes the settings, yields (setting, what is wrong); must not import torch
 
     @cached_property

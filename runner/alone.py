@@ -13,7 +13,7 @@ from xprun.runner.outcome import Outcome, Recorder
 from xprun.runner.rules import read_rule
 from xprun.runner.schedule import Schedule
 from xprun.runner.updates import Update, make_update
-from xprun.runner.workload import Workload, seed_torch
+from xprun.runner.workload import Workload, seed_torch, trained_parameters
 from xprun.specs import Run
 
 REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as columns of the results
@@ -44,7 +44,7 @@ def _train(work: Workload, run: Run) -> Outcome:
         if outcome.status != "done":
             break
     if outcome.status in ("done", "stopped"):
-        _finish(outcome, module)
+        _finish(outcome, work, module)
     outcome.epochs = work.schedule.epoch_of(outcome.steps)
     outcome.history = recorder.history()
     outcome.seconds = time.perf_counter() - start
@@ -95,15 +95,18 @@ def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.M
             outcome.status, outcome.reason = "diverged", f"{metric} is {number} after step {outcome.steps}"
 
 
-def _finish(outcome: Outcome, module: nn.Module) -> None:
-    """See that the last step left finite parameters, and keep those of a tiny model."""
+def _finish(outcome: Outcome, work: Workload, module: nn.Module) -> None:
+    """See that the last step left finite parameters, keep those of a tiny model, and measure the matrices."""
     named = [(name, p.detach()) for name, p in module.named_parameters()]
     if not all(bool(p.isfinite().all()) for _, p in named):
         outcome.status, outcome.reason = "diverged", f"parameters are not finite after step {outcome.steps}"
         return
-    trained = [(name, p.detach()) for name, p in module.named_parameters() if p.requires_grad]
-    if sum(p.numel() for _, p in trained) <= REPORTED_PARAMETERS:
-        outcome.parameters = {key: value for name, p in trained for key, value in numbers(name, p)}
+    trained = trained_parameters(module)
+    if sum(p.numel() for p in trained.values()) <= REPORTED_PARAMETERS:
+        outcome.parameters = {key: value for name, p in trained.items() for key, value in numbers(name, p)}
+    module.eval()
+    with torch.no_grad():
+        outcome.matrices = {name: m.tolist() for name, m in work.measure_matrices(module).items()}
 
 
 def numbers(name: str, parameter: Tensor) -> list[tuple[str, float]]:

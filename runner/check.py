@@ -19,6 +19,7 @@ from xprun.specs.ablate import Ablation
 from xprun.specs.errors import Problems
 from xprun.specs.exclude import exclusion_problems, unknown_conditions
 from xprun.specs.expand import NOT_IDENTITY, all_combinations
+from xprun.specs.models import Metric, RunSettings
 from xprun.specs.paths import Path, at, dotted, replaced
 from xprun.specs.read import complete_run, point_at_item
 from xprun.specs.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
@@ -43,8 +44,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives))
         for name, alternatives in spec.sections.items()
     }
-    checker.metrics(spec)
-    resolved = replace(spec, sections=sections, run=complete_run(spec.run, problems))
+    resolved = replace(spec, sections=sections, run=complete_run(checker.run(spec.run), problems))
     resolved = checker.ablations(resolved)
     problems += _compare_problems(resolved)
     problems += _exclusion_problems(resolved)
@@ -59,18 +59,26 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     return resolved
 
 
-def columns_of(spec: Spec) -> list[str]:
-    """Return the metric columns that the runs of a spec will have: `loss`, `valid.accuracy`, ..."""
-    metrics = _metrics_of(spec)
+def goals_of(spec: Spec) -> dict[str, str]:
+    """Return the metric columns that the runs of a resolved spec will have, such as `valid.accuracy`, with goals."""
+    scalars = [metric for metric in _metrics_of(spec.run) if metric.goal != "none"]
     held_out = any(a.settings.get("valid") for variant in spec.variants() for a in variant.sections["data"])
-    train = [f"train.{m}" for m in ("loss", *metrics)] if metrics else []
-    valid = [f"valid.{m}" for m in ("loss", *metrics)] if held_out else []
-    return ["loss", *train, *valid]
+    measured = {"loss": "min"} | {metric.column: metric.goal for metric in scalars}
+    splits = (["train"] if scalars else []) + (["valid"] if held_out else [])
+    return {"loss": "min"} | {f"{split}.{name}": goal for split in splits for name, goal in measured.items()}
 
 
-def _metrics_of(spec: Spec) -> list[str]:
-    metrics = spec.run.settings.get("metrics", [])
-    return [name for name in metrics if isinstance(name, str)] if isinstance(metrics, list) else []
+def columns_of(spec: Spec) -> list[str]:
+    """Return the metric columns that the runs of a resolved spec will have: `loss`, `valid.accuracy`, ..."""
+    return list(goals_of(spec))
+
+
+def _metrics_of(run: Alternative) -> list[Metric]:
+    """Return the metrics of `[run]`; there are none where they are not well written, which reading has told."""
+    try:
+        return RunSettings.model_validate({"metrics": run.settings.get("metrics", [])}).metrics
+    except ValidationError:
+        return []
 
 
 def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Problem]:
@@ -102,9 +110,8 @@ class _Checker:
             path = (*alternative.path, key)
             settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
         axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
-        digest = hashlib.sha256("".join(sorted(set(self.fingerprints))).encode()).hexdigest()[:16]
         aside = frozenset(name for name, setting in schema.items() if not setting.is_identity)
-        return replace(alternative, settings=settings, axes=axes, fingerprint=digest, aside=aside)
+        return replace(alternative, settings=settings, axes=axes, fingerprint=self.digest(), aside=aside)
 
     def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
         """Return the alternative in which a list that came with `--set` is a sweep or a value, whichever fits."""
@@ -127,7 +134,7 @@ class _Checker:
         finally:
             self.problems = before
 
-    def find(self, kind: str, name: str, path: Path) -> Component | None:
+    def find(self, kind: str, name: str, path: Path, place: Path | None = None) -> Component | None:
         try:
             component = self.registry.find(kind, name)
         except UnknownComponentError as error:
@@ -136,7 +143,7 @@ class _Checker:
             message = f"there is no {kind} named {quoted(name)}{instead}"
             broken = "".join(f"\nbroken, and perhaps what is missing: {plugin}" for plugin in error.broken)
             cure = f"{article} {kind} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
-            self.problems.append(Problem((*path, "name"), message, cure))
+            self.problems.append(Problem(place or (*path, "name"), message, cure))
             return None
         self.fingerprints.append(component.fingerprint)
         return component
@@ -223,14 +230,34 @@ class _Checker:
         typed = self.value(schema[axis.key], whole, (*alternative.path, axis.key))
         return value if self.problems else at(typed, rest)
 
-    def metrics(self, spec: Spec) -> None:
-        for i, name in enumerate(_metrics_of(spec)):
-            try:
-                self.registry.find("metric", name)
-            except UnknownComponentError as error:
-                message = f"there is no metric named {quoted(name)}{did_you_mean(name, error.known)}"
-                cure = f"a metric is one of {listed(name, error.known, 'xprun ls metric')}"
-                self.problems.append(Problem(("run", "metrics", i), message, cure))
+    def run(self, run: Alternative) -> Alternative:
+        """Return `[run]` with its metrics resolved; their sources are part of its fingerprint."""
+        self.fingerprints = []
+        metrics = _metrics_of(run)
+        if not metrics:
+            return run
+        resolved = [
+            self.metric(metric, ("run", "metrics", i), as_name=isinstance(run.settings["metrics"][i], str))
+            for i, metric in enumerate(metrics)
+        ]
+        twice = [label for label, n in Counter(metric["label"] for metric in resolved).items() if n > 1]
+        if twice:
+            cure = 'tell them apart: { name = "...", label = "..." }'
+            self.problems.append(Problem(("run", "metrics"), f"two metrics are called {quoted(twice[0])}", cure))
+        return replace(run, settings={**run.settings, "metrics": resolved}, fingerprint=self.digest())
+
+    def metric(self, metric: Metric, path: Path, *, as_name: bool) -> dict[str, Any]:
+        """Return the name, label, goal and settings of a metric that stands at `path`, as its mere name or a table."""
+        known = {"name": metric.name, "label": metric.column}
+        component = self.find("metric", metric.name, path, path if as_name else None)
+        if component is None:
+            return known
+        written = metric.settings | ({"goal": metric.goal} if "goal" in metric.model_fields_set else {})
+        return {**known, "goal": component.goal, **self.table(component.settings, written, path, component.name)}
+
+    def digest(self) -> str:
+        """Return one hash of the sources that were found since the list was emptied."""
+        return hashlib.sha256("".join(sorted(set(self.fingerprints))).encode()).hexdigest()[:16]
 
     def ablations(self, spec: Spec) -> Spec:
         """Return the spec with its ablations resolved, each of which changes something."""
@@ -264,7 +291,7 @@ class _Checker:
 
     def changed(self, alternative: Alternative) -> Alternative:
         if alternative.section == "run":
-            return complete_run(alternative, self.problems)
+            return complete_run(self.run(alternative), self.problems)
         return self.alternative(alternative)
 
 

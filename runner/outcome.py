@@ -24,8 +24,9 @@ class Outcome:
     """How a run ended, and its history.
 
     `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
-    of their time. `parameters` holds the final values of a tiny model. An outcome that is not `lasting` depends on what
-    this machine lacks at the moment: when the run is asked for again, it is tried again.
+    of their time. `parameters` holds the final values of a tiny model, `matrices` those of metrics such as
+    `valid.confusion`, row by row. An outcome that is not `lasting` depends on what this machine lacks at the moment: when
+    the run is asked for again, it is tried again.
     """
 
     run: str
@@ -38,6 +39,7 @@ class Outcome:
     history: dict[str, Series] = field(default_factory=dict)
     parameters: dict[str, float] = field(default_factory=dict)
     lasting: bool = True
+    matrices: dict[str, list[list[float]]] = field(default_factory=dict)
 
 
 class Recorder:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xprun.plugins.registry import Registry
-from xprun.runner.check import columns_of
+from xprun.runner.check import goals_of
 from xprun.specs import Run, Spec, expand
 from xprun.specs.expand import NOT_IDENTITY
 from xprun.specs.models import COMPONENT_SECTIONS
@@ -69,15 +69,15 @@ def make_plan(spec: Spec, registry: Registry, device_kind: str) -> Plan:
     """Return the plan of a resolved spec on a kind of device (`cpu`, `cuda`, `mps`), which is part of a run's id."""
     runs = expand(spec, salt=device_kind)
     distinct = list({run.id: run for run in runs}.values())
-    goals = {column: _goal(column, registry) for column in columns_of(spec)}
-    return Plan(spec, distinct, compare(spec, registry), goals, len(runs) - len(distinct))
+    return Plan(spec, distinct, compare(spec), goals_of(spec), len(runs) - len(distinct))
 
 
-def compare(spec: Spec, registry: Registry) -> Comparison:
+def compare(spec: Spec) -> Comparison:
     """Return the comparison that a spec asks for, or the most telling one where it does not say."""
-    columns = columns_of(spec)
+    goals = goals_of(spec)
+    columns = list(goals)
     metric = spec.compare.metric or (columns[-1] if len(columns) == 1 else _first_metric(columns))
-    goal = spec.compare.goal or _goal(metric, registry)
+    goal = spec.compare.goal or goals[metric]
     changed = {ablation.section for ablation in spec.ablations}
     several = [s for s in COMPONENT_SECTIONS if len(spec.sections[s]) > 1 or s in changed]
     baseline = spec.compare.baseline or _ablated(spec, several)
@@ -88,11 +88,6 @@ def _ablated(spec: Spec, several: list[str]) -> str | None:
     """Return the label of what an ablation changes, where that is one alternative of the one section compared."""
     labels = [a.label for section in several for a in spec.sections[section]]
     return labels[0] if spec.ablations and len(labels) == 1 else None
-
-
-def _goal(column: str, registry: Registry) -> str:
-    name = column.partition(".")[2] or column
-    return "min" if name == "loss" else registry.find("metric", name).goal
 
 
 def describe(plan: Plan) -> dict[str, Any]:

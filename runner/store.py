@@ -62,5 +62,5 @@ class Store:
 
 
 def _row(outcome: Outcome) -> tuple[str, str]:
-    fields = ("status", "reason", "steps", "epochs", "seconds", "together", "parameters", "lasting")
+    fields = ("status", "reason", "steps", "epochs", "seconds", "together", "parameters", "matrices", "lasting")
     return outcome.run, json.dumps({name: getattr(outcome, name) for name in fields})

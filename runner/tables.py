@@ -1,8 +1,9 @@
-"""The two result tables: one row a run, and the tidy history."""
+"""The result tables: one row a run, the tidy history, and the matrices that runs end with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,29 @@ def history_table(pairs: Pairs, steps_per_epoch: dict[str, float]) -> pd.DataFra
     )
 
 
-def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
-    """Write `results.csv` and `history.csv` into the folder."""
-    per_epoch = {run.id: outcome.steps / outcome.epochs if outcome.epochs else 1.0 for run, outcome in pairs}
-    results, history = runs_table(plan, pairs), history_table(pairs, per_epoch)
-    return [
-        replace_file(folder / "results.csv", lambda path: results.to_csv(path, index=False, lineterminator="\n")),
-        replace_file(folder / "history.csv", lambda path: history.to_csv(path, index=False, lineterminator="\n")),
+def matrices_table(pairs: Pairs) -> pd.DataFrame:
+    """Return matrices as `run, metric, row, column, value`, rows and columns from 0, in the order of the runs."""
+    rows = [
+        (run.id, metric, i, j, value)
+        for run, outcome in pairs
+        for metric, matrix in outcome.matrices.items()
+        for i, values in enumerate(matrix)
+        for j, value in enumerate(values)
     ]
+    return pd.DataFrame(rows, columns=["run", "metric", "row", "column", "value"])
+
+
+def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
+    """Write `results.csv`, `history.csv` and, where metrics give matrices, `matrices.csv` into the folder."""
+    per_epoch = {run.id: outcome.steps / outcome.epochs if outcome.epochs else 1.0 for run, outcome in pairs}
+    tables = {"results.csv": runs_table(plan, pairs), "history.csv": history_table(pairs, per_epoch)}
+    if any(run.settings.matrices for run, _ in pairs):
+        tables["matrices.csv"] = matrices_table(pairs)
+    return [replace_file(folder / name, partial(_write_csv, table)) for name, table in tables.items()]
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, lineterminator="\n")
 
 
 def result_columns(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from xprun.runner.alone import REPORTED_PARAMETERS, numbers, stop_reason
 from xprun.runner.curves import Curves, Numbers
 from xprun.runner.families import keep_columns, make_families
 from xprun.runner.layout import Batch, Grid
+from xprun.runner.metrics import Measure
 from xprun.runner.outcome import Outcome, Status
 from xprun.runner.traced import over_runs
 from xprun.runner.workload import Workload
@@ -153,10 +154,11 @@ class Training:
         self.columns = self.columns[left]
 
     def finish(self, chosen: NDArray[np.bool_], reasons: dict[tuple[int, int], str] | None = None) -> None:
-        """Close runs that came to their end, or were stopped for a reason; keep the parameters of a tiny model."""
+        """Close runs that came to their end, or were stopped for a reason; keep what is measured at the end."""
         finite = self.flat.isfinite().all(2).cpu().numpy()
         tiny = self.program.parameters <= REPORTED_PARAMETERS
         views = {name: view.cpu() for name, view in self.program.views(self.flat).items()} if tiny else {}
+        matrices = self._measure_matrices() if chosen.any() else {}
         for s, i in np.argwhere(chosen[:, self.columns]):
             k = self.columns[i]
             if not finite[s, i]:
@@ -165,6 +167,7 @@ class Training:
             reason = reasons[s, k] if reasons else ""
             outcome = self._close(s, k, "stopped" if reason else "done", reason, self.steps)
             outcome.parameters = {key: x for name, view in views.items() for key, x in numbers(name, view[s, i])}
+            outcome.matrices = {name: values[s, i].tolist() for name, values in matrices.items()}
 
     def outcomes(self, seconds: float) -> list[Outcome]:
         """Return the outcomes of all runs with their histories; `seconds` is each one's share of the time."""
@@ -208,9 +211,32 @@ class Training:
     def _measure_columns(self, split: str, columns: slice) -> dict[str, Tensor]:
         """Return the loss and the metrics of some columns, each [S, k]."""
         prepared, targets = self.splits[split], self.work.splits[split].targets
-        predictions = self.program.predict(self.flat[:, columns].contiguous(), prepared[0], columns)
-        metrics = {name: over_runs(metric, predictions, targets) for name, metric in self.work.metrics.items()}
+        flat = self.flat[:, columns].contiguous()
+        predictions = self.program.predict(flat, prepared[0], columns)
+        metrics = self._over_runs(self.work.metrics, predictions, targets, flat)
         return {"loss": self.program.losses_of(predictions, prepared), **metrics}
+
+    def _measure_matrices(self) -> dict[str, Tensor]:
+        """Return `valid.confusion`, ... as tensors [S, k, rows, columns]."""
+        found: dict[str, Tensor] = {}
+        if not self.work.matrices:
+            return found
+        with torch.no_grad():
+            for split, table in self.work.every_split.items():
+                inputs = self.program.prepare(table.inputs, table.targets)[0]
+                predictions = self.program.predict(self.flat, inputs, slice(None))
+                measured = self._over_runs(self.work.matrices, predictions, table.targets, self.flat)
+                found |= {f"{split}.{name}": matrix.cpu() for name, matrix in measured.items()}
+        return found
+
+    def _over_runs(
+        self, metrics: dict[str, Measure], predictions: Tensor, targets: Tensor, flat: Tensor
+    ) -> dict[str, Tensor]:
+        """Return metrics [S, k, ...] of predictions [S, k, N, ...] by runs with the parameters [S, k, P]."""
+        return {
+            name: over_runs(metric, predictions, targets, self.program.views(flat) if metric.needs_parameters else None)
+            for name, metric in metrics.items()
+        }
 
 
 def _modules(work: Workload, grid: Grid) -> list[list[nn.Module]]:

@@ -221,14 +221,22 @@ def _same_view(node: Any) -> bool:
     return before is not None and after is not None and before.shape == after.shape
 
 
-def over_runs(measure: Callable[[Tensor, Tensor], Tensor], predictions: Tensor, targets: Tensor) -> Tensor:
-    """Return the measure [S, K] of predictions [S, K, N, ...], at once if it can be batched, or else run by run."""
+def over_runs(
+    measure: Callable[..., Tensor], predictions: Tensor, targets: Tensor, parameters: dict[str, Tensor] | None = None
+) -> Tensor:
+    """Return the measure [S, K, ...] of predictions [S, K, N, ...], at once if it can be batched, or else run by run.
+
+    One that asks for the trained `parameters` [S, K, *shape] gets those of its run.
+    """
     flat = predictions.flatten(0, 1)
+    more = [{name: value.flatten(0, 1) for name, value in parameters.items()}] if parameters else []
     try:
-        result: Tensor = vmap(measure, in_dims=(0, None))(flat, targets)
+        result: Tensor = vmap(measure, in_dims=(0, None, *(0 for _ in more)))(flat, targets, *more)
     except RuntimeError:
-        result = torch.stack([torch.as_tensor(measure(prediction, targets)) for prediction in flat])
-    return result.view(predictions.shape[:2])
+        own = [[{name: value[i] for name, value in part.items()} for part in more] for i in range(len(flat))]
+        found = [measure(prediction, targets, *part) for prediction, part in zip(flat, own, strict=True)]
+        result = torch.stack([torch.as_tensor(value) for value in found])
+    return result.view(*predictions.shape[:2], *result.shape[1:])
 
 
 def draws_at_random(module: nn.Module) -> bool:

@@ -16,10 +16,12 @@ from xprun.plugins.registry import Registry
 from xprun.runner.augmented import Augmented
 from xprun.runner.build import build, fill_parameters, freeze_parameters
 from xprun.runner.feeds import Drawn, Feed, Rows, sample_of
+from xprun.runner.metrics import Measure, make_measure
 from xprun.runner.schedule import Schedule
+from xprun.runner.targets import check_outputs, compares_one_by_one, with_targets_for
 from xprun.specs import Choice, Run
 
-Measure = Callable[[Tensor, Tensor], Tensor]
+Criterion = Callable[[Tensor, Tensor], Tensor]
 EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
 
 
@@ -35,9 +37,9 @@ class Workload:
     valid: Table | None
     feed: Feed
     batch_size: int | None  # None: full batch
-    loss: Measure
+    loss: Criterion
     metrics: dict[str, Measure]
-    goals: dict[str, str]
+    matrices: dict[str, Measure]  # measured once, at the end of a run
     model: Choice
     schedule: Schedule
     device: torch.device
@@ -67,20 +69,50 @@ class Workload:
         tables = [self.train, self.valid] if self.valid else [self.train]
         return torch.cat([table.targets.cpu() for table in tables])
 
+    def check_outputs(self) -> None:
+        """Raise ValueError where the model's outputs have not the shape that the loss compares with."""
+        if compares_one_by_one(self.loss):
+            with torch.no_grad():
+                outputs = self.make_model(0).eval()(self.train.inputs[:2])
+            check_outputs(self.loss, outputs, self.train.targets[:2])
+
     @property
     def splits(self) -> dict[str, Table]:
         """The sets that are measured at an evaluation: train where metrics are asked for, valid where held out."""
         train = {"train": self.train} if self.metrics else {}
         return {**train, "valid": self.valid} if self.valid else train
 
-    def measure(self, predict: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    @property
+    def every_split(self) -> dict[str, Table]:
+        """The sets that matrices are measured on."""
+        return {"train": self.train, "valid": self.valid} if self.valid else {"train": self.train}
+
+    def measure(self, module: nn.Module) -> dict[str, Tensor]:
         """Return `train.loss`, `valid.accuracy`, ... of a model, as scalars on its device."""
         results = {}
         for split, table in self.splits.items():
-            prediction = torch.cat([predict(x) for x in table.inputs.split(EVALUATION_ROWS)])
-            for name, function in {"loss": self.loss, **self.metrics}.items():
-                results[f"{split}.{name}"] = function(prediction, table.targets)
+            prediction = _predict(module, table)
+            results[f"{split}.loss"] = self.loss(prediction, table.targets)
+            for name, metric in self.metrics.items():
+                results[f"{split}.{name}"] = metric(prediction, table.targets, trained_parameters(module))
         return results
+
+    def measure_matrices(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return `valid.confusion`, ... of a model."""
+        return {
+            f"{split}.{name}": metric(_predict(module, table), table.targets, trained_parameters(module))
+            for name, metric in self.matrices.items()
+            for split, table in self.every_split.items()
+        }
+
+
+def _predict(module: nn.Module, table: Table) -> Tensor:
+    return torch.cat([module(x) for x in table.inputs.split(EVALUATION_ROWS)])
+
+
+def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters by name, without those that are frozen."""
+    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
@@ -98,23 +130,25 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
     dtype = torch.float64 if settings.dtype == "float64" else torch.float32
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
-    made = build(registry, "data", data.name, data.settings)
-    train, valid, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
     criterion = build(registry, "loss", loss.name, loss.settings)
-    return Workload(
+    made = with_targets_for(criterion, build(registry, "data", data.name, data.settings))
+    train, valid, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
+    work = Workload(
         registry,
         train,
         valid,
         feed,
         batch_size,
         criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion,
-        {name: build(registry, "metric", name, {}) for name in settings.metrics},
-        {name: registry.find("metric", name).goal for name in settings.metrics},
+        {m.column: make_measure(registry, m, criterion, train) for m in settings.scalars},
+        {m.column: make_measure(registry, m, criterion, train) for m in settings.matrices},
         run.choices["model"],
-        Schedule.of(settings, len(train), batch_size or len(train), evaluates=bool(valid or settings.metrics)),
+        Schedule.of(settings, len(train), batch_size or len(train), evaluates=bool(valid or settings.scalars)),
         device,
         dtype,
     )
+    work.check_outputs()
+    return work
 
 
 def _split_and_feed(

@@ -80,7 +80,7 @@ def expand(spec: Spec, salt: str = "") -> list[Run]:
     runs = []
     for run_choice, group in groupby(combinations(spec), key=itemgetter("run")):
         settings = RunSettings.model_validate(run_choice.settings)
-        common = settings.model_dump_json(exclude=NOT_IDENTITY) + salt
+        common = settings.model_dump_json(exclude=NOT_IDENTITY) + run_choice.alternative.fingerprint + salt
         for combination in group:
             choices = {section: choice for section, choice in combination.items() if section != "run"}
             identity = hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())

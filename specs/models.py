@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 # The sections that name a component, in the order in which a run is built and in which tables show them. Each may be
 # written several times.
@@ -36,6 +36,37 @@ class Stop(Strict):
     loss_below: float
 
 
+class Metric(BaseModel):
+    """An item of `run.metrics`: a name, or a table of a name, settings and perhaps a label.
+
+    `label` names its columns; left out, it is the name with the settings that are written: `topk(k=5)`. `goal` is
+    the component's: "none" for one that gives a matrix and therefore no column.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: str
+    label: str = ""
+    goal: Literal["min", "max", "none"] = "min"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_name_will_do(cls, item: Any) -> Any:
+        if isinstance(item, dict) and "name" not in item:
+            raise ValueError('must name its metric: { name = "..." }')
+        return {"name": item} if isinstance(item, str) else item
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.model_extra or {}
+
+    @property
+    def column(self) -> str:
+        """The name in result columns, after the split: `valid.topk(k=5)`."""
+        written = ", ".join(f"{key}={value}" for key, value in self.settings.items())
+        return self.label or (f"{self.name}({written})" if written else self.name)
+
+
 class RunSettings(Strict):
     """`[run]`: how long, how often, and what is measured.
 
@@ -49,7 +80,7 @@ class RunSettings(Strict):
     epochs: Annotated[int, Gt(0)] | None = None
     steps: Annotated[int, Gt(0)] | None = None
     seeds: Annotated[int, Gt(0)] | list[Annotated[int, Ge(0)]] = 1
-    metrics: list[str] = []
+    metrics: list[Metric] = []
     record_every: Annotated[int, Gt(0)] | None = None
     evaluate_every: Annotated[int, Gt(0)] | None = None
     dtype: Literal["float32", "float64"] = "float32"
@@ -67,6 +98,16 @@ class RunSettings(Strict):
     @property
     def seed_list(self) -> Sequence[int]:
         return self.seeds if isinstance(self.seeds, list) else range(self.seeds)
+
+    @property
+    def scalars(self) -> list[Metric]:
+        """The metrics that give one number, which has a column and a curve."""
+        return [metric for metric in self.metrics if metric.goal != "none"]
+
+    @property
+    def matrices(self) -> list[Metric]:
+        """The metrics that give a matrix, measured once at the end of a run."""
+        return [metric for metric in self.metrics if metric.goal == "none"]
 
 
 class Compare(Strict):

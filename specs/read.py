@@ -143,7 +143,7 @@ def _run(data: dict[str, Any], problems: Problems, seed: int) -> Alternative:
     if len(chosen) != 1 and len(problems) == before and "run" in data:
         wrong = "says both epochs and steps" if chosen else "does not say how long a run is"
         problems.append(Problem(("run",), wrong, "write epochs = 20 or steps = 1000", at="key"))
-    for key in ("seeds", "search_seed"):
+    for key in ("seeds", "search_seed", "metrics"):
         if any(axis.key == key for axis in run.axes):
             cure = "write seeds = 5 or seeds = [0, 1, 2]" if key == "seeds" else ""
             problems.append(Problem(("run", key), f"{key} cannot be swept", cure))

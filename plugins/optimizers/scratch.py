@@ -21,6 +21,15 @@ def gd(w: Tensor, g: Tensor, *, lr: Positive = 0.01) -> Tensor:
     return w - lr * g
 
 
+@optimizer("scratch.minibatch_sgd")
+def minibatch_sgd(w: Tensor, g: Tensor, n: int, *, lr: Positive = 0.01) -> Tensor:
+    """Gradient descent for a loss that is summed over a batch of n rows, such as `squared`: it divides by n.
+
+    Source: Zhang, Lipton, Li and Smola, Dive into Deep Learning, section 3.4.
+    """
+    return w - lr * g / n
+
+
 @optimizer("scratch.momentum")
 def momentum(w: Tensor, g: Tensor, v: Tensor, *, lr: Positive = 0.01, keep: Fraction = 0.2) -> tuple[Tensor, ...]:
     """A step along an average of the gradients; it keeps 0.2 of the old average (Polyak, 1964)."""

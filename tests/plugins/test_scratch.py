@@ -62,6 +62,7 @@ def adam() -> list[float]:
 
 EXPECTED: dict[str, Callable[[], list[float]]] = {
     "scratch.gd": gd,
+    "scratch.minibatch_sgd": gd,  # of one row
     "scratch.momentum": momentum,
     "scratch.adagrad": adagrad,
     "scratch.rmsprop": rmsprop,
@@ -85,6 +86,11 @@ def test_a_rule_follows_its_recurrence(name: str) -> None:
         w, states = rule.update(w, torch.tensor([g], dtype=torch.float64), states, t, 1, {"lr": LR})
         path.append(w.item())
     assert path == pytest.approx(EXPECTED[name](), rel=1e-12, abs=1e-12)
+
+
+def test_a_mini_batch_step_is_divided_by_the_rows_of_the_batch() -> None:
+    w, g = torch.tensor([1.0]), torch.tensor([20.0])
+    assert scratch.minibatch_sgd(w, g, 10, lr=0.1).item() == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -401,7 +401,7 @@ def test_a_model_that_is_no_chain_of_linear_layers_says_why(make: Callable[[], n
         (nn.MSELoss(), torch.zeros(5, 1), False),
         (nn.MSELoss(), torch.zeros(5), False),
         (nn.MSELoss(), torch.zeros(5, 4, 3), False),
-        (nn.MSELoss(reduction="sum"), torch.zeros(5, 3), False),
+        (nn.MSELoss(reduction="sum"), torch.zeros(5, 3), True),
         (nn.CrossEntropyLoss(), torch.tensor([0, 1, 2]), True),
         (nn.CrossEntropyLoss(), torch.tensor([0, 1, 3]), False),
         (nn.CrossEntropyLoss(), torch.tensor([0, 1, -100]), False),
@@ -450,14 +450,12 @@ TABLES: dict[str, tuple[Callable[..., Table], int, str]] = {
     "numbers": (numbers, 1, "MSELoss"),
     "numbers without an axis": (flat_numbers, 1, "MSELoss"),
     "whole numbers": (whole_numbers, 1, "MSELoss"),
-    "one number for three outputs": (numbers, 3, "MSELoss"),
     "sequences": (sequences, 3, "MSELoss"),
     "partly labelled": (partly_labelled, 3, "CrossEntropyLoss"),
     "probabilities": (probabilities, 3, "CrossEntropyLoss"),
 }
 
 
-@pytest.mark.filterwarnings("ignore:Using a target size")
 @pytest.mark.parametrize("name", TABLES)
 def test_any_targets_are_trained_right(name: str, plan: MakePlan) -> None:
     table, outputs, loss = TABLES[name]

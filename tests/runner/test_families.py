@@ -192,7 +192,7 @@ def test_columns_that_stay_go_on_as_if_nobody_had_left(columns: list[int], plan:
 def test_every_built_in_rule_is_applied_to_all_parameters_as_one_vector() -> None:
     loaded = [component.load() for component in REGISTRY.components("optimizer")]
     rules = [rule for rule in loaded if not isinstance(rule, type) and rule is not typed]
-    assert len(rules) == 16
+    assert len(rules) == 17
     assert [rule.__name__ for rule in rules if not read_rule(rule).elementwise] == []
 
 
