@@ -10,6 +10,7 @@ from xprun.reports.comparison import Comparison
 from xprun.reports.curves import BINS, curves, sensitivity
 from xprun.reports.figures import to_png, to_svg
 from xprun.reports.findings import is_number
+from xprun.reports.floor import reference_value
 from xprun.reports.look import SHOWN, Stroke, strokes, theme
 from xprun.reports.plots import curve_figure, sensitivity_figure
 
@@ -37,7 +38,11 @@ def pictures(
     more = f" Only the best {SHOWN} of {len(ranking)} are drawn." if len(ranking) > SHOWN else ""
     with theme():
         lines = {metric: curves(history, best, metric) for metric in dict.fromkeys(["loss", comparison.metric])}
-        found = [_curve(line, style, name, comparison, more) for name, line in lines.items() if len(line)]
+        found = [
+            _curve(line, style, name, comparison, reference_value(best, name), more)
+            for name, line in lines.items()
+            if len(line)
+        ]
         return found + [_sensitivity(summary, style, key, comparison, more) for key in _axes(summary, comparison)]
 
 
@@ -47,9 +52,16 @@ def _axes(summary: pd.DataFrame, comparison: Comparison) -> list[str]:
     return sorted(found, key=lambda key: not key.endswith(".lr"))[:SENSITIVITIES]
 
 
-def _curve(lines: pd.DataFrame, style: dict[str, Stroke], metric: str, comparison: Comparison, more: str) -> Picture:
+def _curve(
+    lines: pd.DataFrame,
+    style: dict[str, Stroke],
+    metric: str,
+    comparison: Comparison,
+    floor: float | None,
+    more: str,
+) -> Picture:
     level = comparison.target if metric == comparison.metric else None
-    figure = curve_figure(lines, style, metric, level)
+    figure = curve_figure(lines, style, metric, level, floor)
     what = "minibatch training loss" if metric == "loss" else metric
     caption = (
         f"The {what} over the steps, each alternative at its best setting: the mean over its seeds, "
@@ -57,7 +69,8 @@ def _curve(lines: pd.DataFrame, style: dict[str, Stroke], metric: str, compariso
         "where the first of its runs ends, and may leave the plot where its runs did not end well."
     )
     target = f" Dotted: the target, {value_text(level)}." if level is not None else ""
-    return _picture(figure, f"curve-{metric}", "curve", f"{metric} over the steps", caption + target + more)
+    least = f" Dashed: least squares in closed form, {value_text(floor)}." if floor is not None else ""
+    return _picture(figure, f"curve-{metric}", "curve", f"{metric} over the steps", caption + target + least + more)
 
 
 def _sensitivity(

@@ -17,6 +17,7 @@ from xprun.reports.cells import (
     texts,
 )
 from xprun.reports.comparison import Comparison
+from xprun.reports.floor import reference_value
 from xprun.reports.statistics import STATUSES
 
 RUNS_SHOWN = 200
@@ -69,15 +70,22 @@ def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
 
 
 def parameter_listing(judged: pd.DataFrame, ranking: pd.DataFrame) -> Listing:
-    """The final parameters of tiny models: mean and sd over the seeds, at each alternative's best setting."""
+    """The final parameters of tiny models: mean and sd over the seeds, at each alternative's best setting.
+
+    The last row holds those of least squares, where they are known.
+    """
     names = [name for name in judged.columns if name.startswith("param.")]
     if not 0 < len(names) <= PARAMETERS_SHOWN:
         return listing([])
     groups = judged.groupby("setting")[names]
     mean, sd = groups.mean().loc[ranking.index], groups.std().loc[ranking.index]
+    rows = list(ranking["alternative"])
+    if None not in (exactly := [reference_value(judged, name) for name in names]):
+        mean.loc[-1], sd.loc[-1] = exactly, float("nan")
+        rows.append("least squares")
     pairs = [(name.removeprefix("param."), mean[name], sd[name]) for name in names]
     columns = [column for name, m, s in pairs for column in (numbers(name, m), numbers(f"{name} sd", s))]
-    return listing([texts("alternative", ranking["alternative"]), *columns])
+    return listing([texts("alternative", rows), *columns])
 
 
 def troubled_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:

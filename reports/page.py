@@ -8,6 +8,7 @@ import pandas as pd
 from xprun.reports.cells import Listing, counted
 from xprun.reports.comparison import Comparison, read_comparison
 from xprun.reports.findings import cautions, counts, verdict
+from xprun.reports.floor import floor_sentence
 from xprun.reports.gallery import Picture, pictures
 from xprun.reports.listings import (
     Span,
@@ -32,6 +33,7 @@ class Page:
     title: str
     created: str
     verdict: str
+    floor: str
     total: str
     counts: dict[str, int]
     cautions: list[str]
@@ -45,6 +47,7 @@ class Page:
     runs: Listing
     reading: list[str]
     spec: str
+    models: str
     environment: Listing
 
 
@@ -67,6 +70,7 @@ def make_page(tables: Tables) -> Page:
         runs=runs_listing(judged, comparison),
         reading=reading(comparison),
         spec=tables.spec,
+        models=tables.models,
         environment=environment_listing(tables.environment),
     )
 
@@ -90,6 +94,7 @@ def _findings(
 ) -> dict[str, Any]:
     return {
         "verdict": verdict(judged, ranking, comparison),
+        "floor": floor_sentence(judged, comparison.metric),
         "total": counted(len(judged), "run"),
         "counts": counts(judged),
         "cautions": cautions(judged, summary, ranking, comparison, tables.resolved.get("runs")),

@@ -18,8 +18,16 @@ LEGEND_ROW = 0.2
 DECADES = 2.0
 
 
-def curve_figure(lines: pd.DataFrame, strokes: dict[str, Stroke], title: str, level: float | None = None) -> Figure:
-    """One line and band an alternative over the steps. `lines`: see `curves`. `level`: a target to draw, or None.
+def curve_figure(
+    lines: pd.DataFrame,
+    strokes: dict[str, Stroke],
+    title: str,
+    level: float | None = None,
+    floor: float | None = None,
+) -> Figure:
+    """One line and band an alternative over the steps. `lines`: see `curves`.
+
+    `level`: a target to draw dotted, or None; `floor`: what is known in closed form, dashed unless it is far away.
 
     The lines whose runs all ended well set the scale, if there are any: one that explodes must not flatten the rest.
     """
@@ -35,6 +43,8 @@ def curve_figure(lines: pd.DataFrame, strokes: dict[str, Stroke], title: str, le
         axes.set_ylim(scale)
     if level is not None:
         axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+    if floor is not None:
+        _draw_floor(axes, floor)
     return figure
 
 
@@ -56,6 +66,16 @@ def sensitivity_figure(
         axes.set_yticks([])
     _crosses(axes, points[points["bad"] > 0], strokes, worst_low)
     return figure
+
+
+def _draw_floor(axes: Axes, floor: float) -> None:
+    """A dashed line, for which a logarithmic axis makes room within a few decades only."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log" and not low / 1e3 < floor < high * 1e3:
+        return
+    axes.axhline(floor, color=INK, linewidth=0.9, linestyle=(0, (6, 3)))
+    margin = floor / 1.3 if axes.get_yscale() == "log" else floor - 0.03 * (high - low)
+    axes.set_ylim(min(low, margin), high)
 
 
 def _present(strokes: dict[str, Stroke], table: pd.DataFrame) -> dict[str, Stroke]:

@@ -20,11 +20,11 @@ def render_html(page: Page) -> str:
 
 def render_markdown(page: Page) -> str:
     """The same in GitHub's Markdown, with the plots as files beside it."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", page.spec)), default=0))
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", page.spec + page.models)), default=0))
     return (
         _templates("markdown")
         .get_template("report.md.j2")
-        .render(page=page, fence=fence, spec=Markup(page.spec.strip()))
+        .render(page=page, fence=fence, spec=Markup(page.spec.strip()), models=Markup(page.models.strip()))
     )
 
 

@@ -14,7 +14,7 @@ HISTORY_TYPES = {"run": "str", "step": "int64", "epoch": "float64", "metric": "s
 NUMBERS = {"seed": "int64", "steps": "int64", "epochs": "float64", "seconds": "float64"}
 TEXTS = ("run", "status", "reason")
 MISSING = ["", "nan", "NaN"]
-MEASURED = ("final.", "best.", "param.")
+MEASURED = ("final.", "best.", "param.", "reference.")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Tables:
     """What a folder holds.
 
     `runs`: one row a run; ids, section labels, status and reason are text, `steps` and `seed` integers, `final.*`,
-    `best.*` and `param.*` floats (NaN where there is none), settings whatever their values are.
+    `best.*`, `param.*` and `reference.*` floats (NaN where there is none), settings whatever their values are.
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
     """
 
@@ -31,6 +31,7 @@ class Tables:
     resolved: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     spec: str = ""
+    models: str = ""
 
 
 def read_tables(folder: Path) -> Tables:
@@ -40,6 +41,7 @@ def read_tables(folder: Path) -> Tables:
         history=read_history(folder / "history.csv"),
         environment=_read_json(folder / "environment.json"),
         spec=_read_text(folder / "spec.toml"),
+        models=_read_text(folder / "models.txt"),
     )
 
 

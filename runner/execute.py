@@ -17,6 +17,7 @@ from xprun.runner.layout import Grid
 from xprun.runner.memory import keep_freed_memory
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
+from xprun.runner.reference import least_squares
 from xprun.runner.threads import share
 from xprun.runner.together import train_together
 from xprun.runner.workload import Workload, make_workload
@@ -44,7 +45,18 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     except Exception as error:
         yield [failure(run, error, context) for run in cohort.runs]
         return
-    yield from train(work, cohort.runs, context)
+    reference = _reference(work)
+    for outcomes in train(work, cohort.runs, context):
+        for outcome in outcomes:
+            outcome.reference = reference
+        yield outcomes
+
+
+def _reference(work: Workload) -> dict[str, float]:
+    try:
+        return least_squares(work)
+    except Exception:  # a component breaks, and so will the runs, which tell it
+        return {}
 
 
 def prepare_torch() -> None:

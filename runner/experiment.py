@@ -23,6 +23,7 @@ from xprun.runner.files import replace_text
 from xprun.runner.plan import Cohort, Plan, describe, make_plan
 from xprun.runner.progress import Progress
 from xprun.runner.store import Store
+from xprun.runner.summaries import describe_models
 from xprun.runner.survey import survey
 from xprun.runner.tables import Pairs, write_tables
 from xprun.specs import Spec
@@ -76,6 +77,7 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     plan = make_plan(spec, registry, device.type)
     store = Store(options.folder)
     report = Report(options.folder, len(plan.runs))
+    cached = len(store.finished() & {run.id for run in plan.runs})
     try:
         with _signals_as_exceptions():
             _train(plan, store, options, str(device), registry, progress)
@@ -92,6 +94,8 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
         outcomes = {run.id: outcome for run, outcome in pairs}
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in spec.expectations]
     _write_background(plan, options, str(device), registry)
+    if report.interrupted is None and (cached < len(plan.runs) or not (options.folder / "models.txt").is_file()):
+        _write_models(plan, options, str(device))
     return report
 
 
@@ -137,6 +141,12 @@ def _write_background(plan: Plan, options: Options, device: str, registry: Regis
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     environment = describe_environment(device, options.plugins, registry)
     replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
+
+
+def _write_models(plan: Plan, options: Options, device: str) -> None:
+    """Write what the models look like; building them again costs little beside a run."""
+    summaries = describe_models(plan.runs, Context(device, options.plugins))
+    replace_text(options.folder / "models.txt", summaries)
 
 
 @contextmanager

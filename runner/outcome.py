@@ -25,8 +25,8 @@ class Outcome:
 
     `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
     of their time. `parameters` holds the final values of a tiny model, `matrices` those of metrics such as
-    `valid.confusion`, row by row. An outcome that is not `lasting` depends on what this machine lacks at the moment: when
-    the run is asked for again, it is tried again.
+    `valid.confusion`, row by row; `reference` what the best parameters reach, where they are known. An outcome that is
+    not `lasting` depends on what this machine lacks now: when the run is asked for again, it is tried again.
     """
 
     run: str
@@ -40,6 +40,7 @@ class Outcome:
     parameters: dict[str, float] = field(default_factory=dict)
     lasting: bool = True
     matrices: dict[str, list[list[float]]] = field(default_factory=dict)
+    reference: dict[str, float] = field(default_factory=dict)
 
 
 class Recorder:

@@ -71,7 +71,7 @@ class LinearStack:
     @classmethod
     def of(cls, module: nn.Module, loss: Any, targets: Tensor) -> LinearStack | str:
         """Return the program, or why the model, the loss or the targets [N, ...] are none for it."""
-        layers = _read_layers(module)
+        layers = read_layers(module)
         if isinstance(layers, str):
             return layers
         matched = stack_loss(loss)
@@ -201,7 +201,7 @@ class LinearStack:
         return features * rows
 
 
-def _read_layers(module: nn.Module) -> list[Layer] | str:
+def read_layers(module: nn.Module) -> list[Layer] | str:
     """Return the chain of Linear layers that a module is, or why it is none."""
     if any(_has_hooks(part) for part in module.modules()):
         return "a module has hooks"

@@ -62,5 +62,16 @@ class Store:
 
 
 def _row(outcome: Outcome) -> tuple[str, str]:
-    fields = ("status", "reason", "steps", "epochs", "seconds", "together", "parameters", "matrices", "lasting")
+    fields = (
+        "status",
+        "reason",
+        "steps",
+        "epochs",
+        "seconds",
+        "together",
+        "parameters",
+        "matrices",
+        "reference",
+        "lasting",
+    )
     return outcome.run, json.dumps({name: getattr(outcome, name) for name in fields})

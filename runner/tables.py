@@ -84,7 +84,8 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
 
 
 def _metrics(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
-    """Return `final.<metric>` of a run that came to its end, `best.<metric>`, and `param.<name>` of a tiny model."""
+    """Return `final.<metric>` of a run that came to its end, `best.<metric>`, `param.<name>` of a tiny model, and
+    `reference.<name>`, what is known in closed form."""
     row: dict[str, Any] = {}
     ended = outcome.status in ("done", "stopped")
     for metric, goal in goals.items():
@@ -92,11 +93,12 @@ def _metrics(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
         finite = series.values[np.isfinite(series.values)] if series else np.array([])
         row[f"final.{metric}"] = float(series.values[-1]) if series and ended else np.nan
         row[f"best.{metric}"] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
-    return row | {f"param.{name}": value for name, value in outcome.parameters.items()}
+    row |= {f"param.{name}": value for name, value in outcome.parameters.items()}
+    return row | {f"reference.{name}": value for name, value in outcome.reference.items()}
 
 
 def _ordered(columns: Iterable[str]) -> list[str]:
-    """Return the columns by group: identity, settings, ending, finals, bests, parameters; stable within a group."""
+    """Return the columns by group: identity, settings, ending, finals, bests, parameters, references; stable."""
     first = ["run", *COMPONENT_SECTIONS]
     ending = ["seed", "status", "reason", "steps", "epochs", "seconds", "together"]
 
@@ -105,6 +107,6 @@ def _ordered(columns: Iterable[str]) -> list[str]:
             return 0
         if column in ending:
             return 2
-        return {"final": 3, "best": 4, "param": 5}.get(column.partition(".")[0], 1)
+        return {"final": 3, "best": 4, "param": 5, "reference": 6}.get(column.partition(".")[0], 1)
 
     return sorted(columns, key=group)

@@ -66,3 +66,36 @@ def _claim(line: str) -> str:
 @pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
 def test_links_lead_somewhere(link: str) -> None:
     assert (Path(__file__).parent.parent / link).exists()
+
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCKS = [
+    pytest.param(language, text, id=f"{page}-{i}")
+    for page in ("models.md", "losses-and-metrics.md")
+    for i, (language, text) in enumerate(
+        re.findall(r"```(toml|python)\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
+
+
+@pytest.mark.parametrize(("language", "text"), BLOCKS)
+def test_an_example_of_the_docs_runs(language: str, text: str) -> None:
+    Path("example.toml" if language == "toml" else "plugin.py").write_text(text, encoding="utf-8")
+    arguments = ["example.toml", "-j", "1"] if language == "toml" else ["ls", "--plugin", "plugin.py"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+
+
+def test_the_plugins_of_the_docs_train() -> None:
+    plugins = [block.values[1] for block in BLOCKS if block.values[0] == "python"]
+    Path("plugin.py").write_text("\n".join(map(str, plugins)), encoding="utf-8")
+    spec = """
+    data = { name = "digits" }
+    model = { name = "deep", depth = 1, activation = { name = "ReLU" } }
+    loss = { name = "CrossEntropyLoss" }
+    optimizer = { name = "SGD" }
+    run = { steps = 2, metrics = ["largest"] }
+    """
+    Path("example.toml").write_text(spec, encoding="utf-8")
+    result = CliRunner().invoke(main, ["example.toml", "-j", "1", "--plugin", "plugin.py"])
+    assert result.exit_code == 0, result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.models.shapes import count_outputs, want_images
 from xprun.plugins.vision import import_torchvision
 
@@ -19,8 +20,8 @@ def classifier(
 ) -> nn.Module:
     """Return the model of that name for colour images `x` [B, 3, H, W] and targets `y`, of which all classes count.
 
-    With `weights` its last layer is replaced by a fresh one. Raises ValueError for inputs that are no colour images
-    and for weights that can be neither found nor fetched.
+    With `weights` its last layer is replaced by a fresh one. Raises ValueError for inputs that are no colour images,
+    and MissingFilesError for weights that can be neither found nor fetched.
     """
     want_images(name, x, channels=3)
     outputs = num_classes or count_outputs(y)
@@ -43,7 +44,7 @@ def _pretrained(build: Any, name: str, weights: str, settings: dict[str, Any]) -
     except OSError as error:  # urllib's errors are OSErrors, and so are those of a full disk
         folder = f"{torch.hub.get_dir()}/checkpoints"
         cure = f"connect to the network once, put the file into {folder}, or leave `weights` out"
-        raise ValueError(f"the weights {weights} of {name} cannot be fetched ({error}); {cure}") from error
+        raise MissingFilesError(f"the weights {weights} of {name} cannot be fetched ({error}); {cure}") from error
     return module
 
 

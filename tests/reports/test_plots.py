@@ -80,3 +80,12 @@ def test_colours_of_an_svg_follow_the_page() -> None:
     assert not any(colour in svg for colour in COLOURS)
     assert "<style" not in svg
     assert "<metadata" not in svg
+
+
+@pytest.mark.parametrize(("floor", "drawn"), [(0.9, True), (0.002, True), (1e-9, False)])
+def test_a_floor_is_drawn_dashed_unless_it_is_far_away(floor: float, drawn: bool) -> None:
+    with theme():
+        figure = curve_figure(lines("SGD", values=(1000.0, 1.0)), strokes(["SGD"]), "loss", floor=floor)
+    axes = figure.axes[0]
+    assert any(line.get_ydata()[0] == floor and line.get_linestyle() == "--" for line in axes.lines) == drawn
+    assert (axes.get_ylim()[0] < floor) == drawn

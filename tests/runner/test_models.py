@@ -10,6 +10,7 @@ from urllib.error import URLError
 import pytest
 import torch
 from torch import Tensor
+from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY, data
 from xprun.plugins.torch_names.classifiers import classifier
@@ -153,7 +154,9 @@ def test_weights_that_cannot_be_fetched_are_told_with_a_cure(monkeypatch: pytest
         raise URLError("no route to host")
 
     monkeypatch.setattr(import_torchvision().models._api, "load_state_dict_from_url", fail)
-    with pytest.raises(ValueError, match=r"weights DEFAULT of resnet18 cannot be fetched .*no route.*leave `weights`"):
+    with pytest.raises(
+        MissingFilesError, match=r"weights DEFAULT of resnet18 cannot be fetched .*no route.*leave `weights`"
+    ):
         classifier("resnet18", torch.rand(2, 3, 32, 32), torch.arange(2), weights="DEFAULT")
 
 
