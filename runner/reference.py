@@ -24,19 +24,14 @@ def least_squares(work: Workload) -> dict[str, float]:
     `param.<name>` of a tiny model. Empty for other models, for losses that are no squared error, for frozen
     parameters, and for fresh rows at every step.
     """
-    module = work.make_model(0)
-    layers = read_layers(module)
-    if isinstance(layers, str) or len(layers) > 1 or not is_squared_error(work.loss):
+    if not is_squared_error(work.loss) or not isinstance(work.feed, Rows) or not _is_solvable(work.train.inputs):
         return {}
-    if (
-        not isinstance(work.feed, Rows)
-        or work.train.inputs.numel() > LARGEST
-        or not bool(work.train.inputs.isfinite().all())
-    ):
+    module = work.make_model(0).double().eval()
+    layers = read_layers(module)
+    if isinstance(layers, str) or len(layers) > 1:
         return {}
     valid = _double(work.valid) if work.valid else None
     exact = replace(work, train=_double(work.train), valid=valid, dtype=torch.float64)
-    module = module.double().eval()
     with torch.no_grad():
         _solve(module, layers[0], exact.train)
         whole = exact.loss(module(exact.train.inputs), exact.train.targets) / _batches(work)
@@ -47,6 +42,10 @@ def least_squares(work: Workload) -> dict[str, float]:
 def is_squared_error(loss: Any) -> bool:
     """Whether the least squares solution has the least loss."""
     return loss is squared or type(loss) is nn.MSELoss
+
+
+def _is_solvable(inputs: Tensor) -> bool:
+    return inputs.numel() <= LARGEST and bool(inputs.isfinite().all())
 
 
 def _solve(module: nn.Module, layer: Layer, table: Table) -> None:

@@ -57,6 +57,8 @@ def test_the_tables_have_their_documented_columns_and_types(go: Go, line_spec: s
         "final.loss", "final.train.loss", "final.train.mae", "final.valid.loss", "final.valid.mae",
         "best.loss", "best.train.loss", "best.train.mae", "best.valid.loss", "best.valid.mae",
         "param.w", "param.b",
+        "reference.loss", "reference.train.loss", "reference.train.mae", "reference.valid.loss", "reference.valid.mae",
+        "reference.param.w", "reference.param.b",
     ]  # fmt: skip
     assert results["optimizer"].tolist() == ["SGD", "SGD", "scratch.gd", "scratch.gd"]
     assert results["optimizer.momentum"].isna().tolist() == [False, False, True, True]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xprun.plugins.discovery import open_registry
@@ -34,6 +35,12 @@ def many(number: int) -> Any:
         derandomize=TIMES == 1,
         suppress_health_check=list(HealthCheck),
     )
+
+
+@pytest.fixture(autouse=True)
+def _denormal_numbers() -> None:
+    """Tests that train have denormal numbers flushed to zero in their process; Hypothesis cannot draw numbers then."""
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="module")
