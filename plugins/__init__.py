@@ -2,7 +2,18 @@
 
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.registry import data, init, launcher, layer, loss, metric, model, optimizer, transform
+from xprun.plugins.registry import (
+    data,
+    init,
+    launcher,
+    layer,
+    loss,
+    metric,
+    model,
+    optimizer,
+    scheduler,
+    transform,
+)
 from xprun.plugins.types import (
     Decay,
     Fraction,
@@ -12,6 +23,7 @@ from xprun.plugins.types import (
     NonNegativeInt,
     Positive,
     PositiveInt,
+    Scheduler,
     SpecFile,
     Transform,
     Vector,
@@ -26,6 +38,7 @@ __all__ = [
     "NonNegativeInt",
     "Positive",
     "PositiveInt",
+    "Scheduler",
     "SpecFile",
     "Stream",
     "Table",
@@ -39,5 +52,6 @@ __all__ = [
     "metric",
     "model",
     "optimizer",
+    "scheduler",
     "transform",
 ]

@@ -31,6 +31,7 @@ BUILT_IN = (
     "models.layers",
     "models.linear",
     "optimizers.scratch",
+    "schedulers.basic",
 )
 
 

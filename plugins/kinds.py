@@ -33,6 +33,13 @@ def every_model(*, init: dict[str, Init] = {}, freeze: list[str] = []) -> None: 
     """
 
 
+def every_scheduler(*, per: Literal["epoch", "step"]) -> None:
+    """The settings of every scheduler.
+
+    `per` is the unit of time in which it counts: the learning rate changes after each epoch, or after each step.
+    """
+
+
 def nothing_more() -> None:
     """No further settings."""
 
@@ -68,6 +75,12 @@ KINDS = {
         Kind("init", "tensor: the parameter to fill in place", "nothing"),
         Kind("loss", "prediction [B, ...], target [B, ...]", "a scalar tensor, the mean or sum over the batch"),
         Kind("optimizer", "w, g, then state tensors; t and n by name", "the new w, then the new state"),
+        Kind(
+            "scheduler",
+            "lr, the optimizer's; t, the time from 0; T, the length of the run",
+            "the learning rate at that time, or that and the momentum",
+            every_scheduler,
+        ),
         Kind("launcher", "cohorts, execute: turns one cohort into outcomes", "the outcomes, as they come"),
         Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end'),
     )

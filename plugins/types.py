@@ -45,6 +45,7 @@ Vector = Annotated[list[float], AsTensor()]
 SpecFile = Annotated[str, BesideSpec()]
 Layer = Annotated[dict[str, Any], OfKind("layer")]  # the model receives a function that makes the layer
 Init = Annotated[dict[str, Any], OfKind("init")]
+Scheduler = Annotated[dict[str, Any], OfKind("scheduler")]
 Transform = Annotated[dict[str, Any], OfKind("transform")]
 Workers = Annotated[int, Ge(0), NotIdentity()]
 Download = Annotated[bool, NotIdentity()]

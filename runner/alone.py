@@ -57,7 +57,8 @@ def make_lone_update(work: Workload, run: Run, module: nn.Module) -> Update:
     component = work.registry.find("optimizer", choice.name)
     thing = component.load()
     settings = own_settings(work.registry, component, choice.settings)
-    return make_update(thing if isinstance(thing, type) else read_rule(thing), module, settings)
+    rule = thing if isinstance(thing, type) else read_rule(thing)
+    return make_update(rule, module, settings, work.timetable(run))
 
 
 def _look(outcome: Outcome, recorder: Recorder, losses: Tensor, schedule: Schedule) -> None:

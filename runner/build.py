@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting
 from xprun.runner.beside import FileBeside
+
+if TYPE_CHECKING:
+    import torch
 
 # Kinds whose component is called once to make something; the others are called again and again with settings.
 MAKERS = {"data", "model"}
@@ -44,7 +46,11 @@ def _live(registry: Registry, setting: Setting, value: Any) -> Any:
         return _nested(registry, setting.component_kind, value)
     if isinstance(value, FileBeside):
         return value.path
-    return torch.tensor(value) if setting.is_vector and isinstance(value, list) else value
+    if setting.is_vector and isinstance(value, list):
+        import torch
+
+        return torch.tensor(value)
+    return value
 
 
 def _nested(registry: Registry, kind: str, value: Any) -> Any:
@@ -57,6 +63,8 @@ def _nested(registry: Registry, kind: str, value: Any) -> Any:
 
 def fill_parameters(module: torch.nn.Module, fillers: dict[str, Callable[[torch.Tensor], Any]]) -> None:
     """Apply each initialiser to the parameters that its key names; raise ValueError where it names none."""
+    import torch
+
     for key, fill in fillers.items():
         with torch.no_grad():
             for parameter in named_parameters(module, key, "init"):

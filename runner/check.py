@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
 from xprun.runner.beside import FileBeside, SpecFileError, digest, file_beside
+from xprun.runner.check_scheduler import scheduler_problems
 from xprun.runner.expect_check import expect_problems
 from xprun.runner.idle import idle_problems
 from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_grid
@@ -54,6 +55,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += idle_problems(resolved, columns_of(resolved))
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
+        problems += scheduler_problems(resolved, registry)
     if problems:
         raise SpecError(spec.document, problems)
     return resolved

@@ -13,6 +13,7 @@ from xprun.runner.families import can_join, program_key
 from xprun.runner.layout import Grid, make_grids
 from xprun.runner.stack import LinearStack
 from xprun.runner.threads import threads_for, using_threads
+from xprun.runner.timetable import ScheduleError
 from xprun.runner.together import Program, Training
 from xprun.runner.traced import Traced, draws_at_random
 from xprun.runner.workload import Workload, seed_torch
@@ -71,7 +72,7 @@ def _choose(work: Workload, runs: list[Run]) -> list[Piece]:
     pieces: list[Piece] = []
     joinable: list[Run] = []
     for run in runs:
-        obstacle = "run.engine asks for it" if wanted == "alone" else can_join(work.registry, run)
+        obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
         if obstacle:
             pieces.append(_alone([run], obstacle))
         else:
@@ -80,6 +81,15 @@ def _choose(work: Workload, runs: list[Run]) -> list[Piece]:
         for grid in grids_of(work, joinable):
             pieces += _pieces(work, grid, forced=wanted == "together")
     return pieces
+
+
+def _obstacle(work: Workload, run: Run) -> str:
+    """Return why a run cannot be trained together with others, or nothing when it can."""
+    try:
+        work.timetable(run)
+    except ScheduleError as error:
+        return f"it will fail: {error}"
+    return can_join(work.registry, run)
 
 
 def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:

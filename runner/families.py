@@ -14,7 +14,9 @@ from torch.func import vmap
 from xprun.plugins.registry import Registry
 from xprun.runner.build import own_settings
 from xprun.runner.layout import Grid
+from xprun.runner.pace import Pace
 from xprun.runner.rules import Rule, own_memory, read_rule
+from xprun.runner.timetable import Timetable, scheduled
 from xprun.specs import Run
 
 Views = Callable[[Tensor], dict[str, Tensor]]  # a program's function from [..., P] to named views [..., *shape]
@@ -25,7 +27,7 @@ class Family:
     """The columns `start:stop` of a grid, which differ in the float settings of one rule.
 
     `settings` holds a plain number where all columns agree and [n] tensors where they differ. `states` are
-    [S, n, P] tensors.
+    [S, n, P] tensors. `pace` holds what schedulers change from step to step.
     """
 
     rule: Rule
@@ -33,6 +35,7 @@ class Family:
     stop: int
     settings: dict[str, Any]
     states: tuple[Tensor, ...]
+    pace: Pace | None = None
 
     def __post_init__(self) -> None:
         self._columns = _columns(self.settings)
@@ -41,14 +44,19 @@ class Family:
         """Return the new parameters [S, n, P] of the family's columns, and move its states on."""
         w, g = flat[:, self.start : self.stop], gradient[:, self.start : self.stop]
         if self.rule.elementwise:
-            new, states = self.rule.update(w, g, self.states, t, n, self._columns)
+            new, states = self.rule.update(w, g, self.states, t, n, self._columns_at(t))
             self.states = own_memory(states, w, g)
             return new
         return self._update_by_parameter(w, g, t, n, views)
 
+    def _columns_at(self, t: int) -> dict[str, Any]:
+        """Return the settings of step t, whose tensors broadcast against [S, n, P]."""
+        return scheduled(self._columns, *map(_column_of, self.pace.at(t))) if self.pace else self._columns
+
     def _update_by_parameter(self, w: Tensor, g: Tensor, t: int, n: int, views: Views) -> Tensor:
         """Apply a rule that looks at whole parameters to each parameter of each run by itself."""
-        batched, fixed = _split(self.settings)
+        settings = scheduled(self.settings, *self.pace.at(t)) if self.pace else self.settings
+        batched, fixed = _split(settings)
 
         def one(w: Tensor, g: Tensor, states: tuple[Tensor, ...], settings: dict[str, Any]) -> Any:
             return self.rule.update(w, g, states, t, n, {**fixed, **settings})
@@ -68,13 +76,13 @@ class Family:
 
 def _columns(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings whose [n] tensors broadcast against [S, n, P]."""
+    return {name: _column_of(value) for name, value in settings.items()}
 
-    def column(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(column(v) for v in value)
-        return value.unsqueeze(1) if isinstance(value, Tensor) and value.dim() == 1 else value
 
-    return {name: column(value) for name, value in settings.items()}
+def _column_of(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_column_of(v) for v in value)
+    return value.unsqueeze(1) if isinstance(value, Tensor) and value.dim() == 1 else value
 
 
 def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -102,8 +110,13 @@ def program_key(run: Run) -> str:
     return json.dumps([choice.name, choice.alternative.fingerprint, static], sort_keys=True, default=str)
 
 
-def make_families(registry: Registry, grid: Grid, flat: Tensor) -> list[Family]:
-    """Return the families of a grid, whose columns are sorted by family, for parameters [S, K, P]."""
+def make_families(
+    registry: Registry, grid: Grid, flat: Tensor, timetable: Callable[[Run], Timetable | None] = lambda run: None
+) -> list[Family]:
+    """Return the families of a grid, whose columns are sorted by family, for parameters [S, K, P].
+
+    `timetable` tells how a run's settings change in the course of time.
+    """
     families = []
     for group in _neighbours(grid):
         first = group[0][1].choices["optimizer"]
@@ -116,8 +129,17 @@ def make_families(registry: Registry, grid: Grid, flat: Tensor) -> list[Family]:
         states = tuple(
             torch.zeros_like(flat[:, start:stop], memory_format=torch.contiguous_format) for _ in rule.states
         )
-        families.append(Family(rule, start, stop, settings, states))
+        pace = _pace([run for _, run in group], timetable, flat)
+        families.append(Family(rule, start, stop, settings, states, pace))
     return families
+
+
+def _pace(runs: list[Run], timetable: Callable[[Run], Timetable | None], like: Tensor) -> Pace | None:
+    """Return the pace of the runs of a family, or None where no scheduler is asked for."""
+    timetables = [found for found in map(timetable, runs) if found]
+    settings = [run.choices["optimizer"].settings for run in runs]
+    own = [s["betas"][0] if "betas" in s else s.get("momentum") for s in settings]
+    return Pace(timetables, own, like) if timetables else None
 
 
 def keep_columns(families: list[Family], columns: list[int], device: torch.device) -> list[Family]:
@@ -129,7 +151,8 @@ def keep_columns(families: list[Family], columns: list[int], device: torch.devic
             index = torch.tensor(inside, device=device)
             states = tuple(state.index_select(1, index) for state in family.states)
             settings = {name: _chosen(value, index) for name, value in family.settings.items()}
-            kept.append(Family(family.rule, start, start + len(inside), settings, states))
+            pace = family.pace.keep(inside) if family.pace else None
+            kept.append(Family(family.rule, start, start + len(inside), settings, states, pace))
             start += len(inside)
     return kept
 

@@ -55,7 +55,7 @@ def make_grids(runs: list[Run], family: Callable[[Run], str], *, one_group: bool
     """
     by_setting: dict[str, dict[int, Run]] = {}
     for run in sorted(runs, key=family):
-        by_setting.setdefault(run.choices["optimizer"].identity, {})[run.seed] = run
+        by_setting.setdefault(run.variant, {})[run.seed] = run
     if one_group:
         return [Grid([[run for seeds in by_setting.values() for run in seeds.values()]])]
     by_seeds: dict[tuple[int, ...], list[dict[int, Run]]] = {}

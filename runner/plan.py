@@ -10,13 +10,12 @@ from xprun.plugins.registry import Registry
 from xprun.runner.check import goals_of
 from xprun.specs import Run, Spec, expand
 from xprun.specs.expand import NOT_IDENTITY
-from xprun.specs.models import COMPONENT_SECTIONS
 from xprun.specs.paths import dotted
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Runs that share a program: data, model, loss, run settings. They differ in optimizer and seed only."""
+    """Runs that share a program: data, model, loss, run settings. They differ in optimizer, scheduler and seed only."""
 
     runs: list[Run]
 
@@ -29,7 +28,7 @@ class Cohort:
         """Return at most that many cohorts of about equal size; the seeds of one setting stay together."""
         settings: dict[str, list[Run]] = {}
         for run in self.runs:
-            settings.setdefault(run.choices["optimizer"].identity, []).append(run)
+            settings.setdefault(run.variant, []).append(run)
         groups = list(settings.values()) if len(settings) >= parts else [[run] for run in self.runs]
         shares = [groups[i::parts] for i in range(min(parts, len(groups)))]
         return [Cohort([run for group in share for run in group]) for share in shares]
@@ -79,7 +78,7 @@ def compare(spec: Spec) -> Comparison:
     metric = spec.compare.metric or (columns[-1] if len(columns) == 1 else _first_metric(columns))
     goal = spec.compare.goal or goals[metric]
     changed = {ablation.section for ablation in spec.ablations}
-    several = [s for s in COMPONENT_SECTIONS if len(spec.sections[s]) > 1 or s in changed]
+    several = [s for s, alternatives in spec.sections.items() if len(alternatives) > 1 or s in changed]
     baseline = spec.compare.baseline or _ablated(spec, several)
     return Comparison(metric, goal, spec.compare.target, baseline, several or ["optimizer"])
 

@@ -68,7 +68,7 @@ class Training:
         self.work, self.program, self.grid = work, program, grid
         self.flat = program.begin(_modules(work, grid))
         self.gradient = torch.empty_like(self.flat)
-        self.families = make_families(work.registry, grid, self.flat)
+        self.families = make_families(work.registry, grid, self.flat, work.timetable)
         self.feed = work.feed.together(program.prepare, [group[0].seed for group in grid.runs])
         self.splits = {name: program.prepare(t.inputs, t.targets) for name, t in work.splits.items()}
         self.steps = 0

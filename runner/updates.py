@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from xprun.runner.rules import Rule, own_memory
+from xprun.runner.timetable import Timetable
 
 FLAT_LIMIT = 1_000_000  # parameters: above this, gathering the gradients into one vector costs more than it saves
 
@@ -20,11 +21,42 @@ class Update(Protocol):
         """Return the loss before the change, detached; `rows` is the size of the batch."""
 
 
+class Changeable(Update, Protocol):
+    """An update whose settings a scheduler may change between steps."""
+
+    settings: dict[str, Any]
+
+
+class ScheduledUpdate:
+    """An update whose settings change by a timetable."""
+
+    def __init__(self, update: Changeable, timetable: Timetable) -> None:
+        self.update, self.timetable, self.t = update, timetable, 0
+
+    def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
+        self.t += 1
+        if self.timetable.changes_at(self.t):
+            self.update.settings = self.timetable.settings_at(self.t, self.update.settings)
+        return self.update.step(loss_of, rows)
+
+
 class ClassUpdate:
     """A `torch.optim.Optimizer`."""
 
     def __init__(self, cls: type[torch.optim.Optimizer], module: nn.Module, settings: dict[str, Any]) -> None:
         self.optimizer: Any = cls([p for p in module.parameters() if p.requires_grad], **settings)
+        self._settings = settings
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self._settings
+
+    @settings.setter
+    def settings(self, changed: dict[str, Any]) -> None:
+        news = {name: value for name, value in changed.items() if value != self._settings[name]}
+        self._settings = changed
+        for group in self.optimizer.param_groups:
+            group.update(news)
 
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         self.optimizer.zero_grad()
@@ -91,8 +123,23 @@ class FlatRuleUpdate:
         return loss.detach()
 
 
-def make_update(optimizer: type[torch.optim.Optimizer] | Rule, module: nn.Module, settings: dict[str, Any]) -> Update:
-    """Return the update of a module by a `torch.optim` class or by a rule, with the optimizer's settings."""
+def make_update(
+    optimizer: type[torch.optim.Optimizer] | Rule,
+    module: nn.Module,
+    settings: dict[str, Any],
+    timetable: Timetable | None = None,
+) -> Update:
+    """Return the update of a module by a `torch.optim` class or by a rule, with the optimizer's settings.
+
+    A timetable changes them in the course of the run.
+    """
+    update = _make_update(optimizer, module, settings)
+    return ScheduledUpdate(update, timetable) if timetable else update
+
+
+def _make_update(
+    optimizer: type[torch.optim.Optimizer] | Rule, module: nn.Module, settings: dict[str, Any]
+) -> Changeable:
     if not isinstance(optimizer, Rule):
         closure = inspect.signature(optimizer.step).parameters["closure"]
         update = ClosureUpdate if closure.default is closure.empty else ClassUpdate

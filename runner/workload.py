@@ -19,6 +19,7 @@ from xprun.runner.feeds import Drawn, Feed, Rows, sample_of
 from xprun.runner.metrics import Measure, make_measure
 from xprun.runner.schedule import Schedule
 from xprun.runner.targets import check_outputs, compares_one_by_one, with_targets_for
+from xprun.runner.timetable import Timetable, timetable_of
 from xprun.specs import Choice, Run
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -75,6 +76,10 @@ class Workload:
             with torch.no_grad():
                 outputs = self.make_model(0).eval()(self.train.inputs[:2])
             check_outputs(self.loss, outputs, self.train.targets[:2])
+
+    def timetable(self, run: Run) -> Timetable | None:
+        """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""
+        return timetable_of(self.registry, run, self.schedule.steps, self.schedule.steps_per_epoch)
 
     @property
     def splits(self) -> dict[str, Table]:

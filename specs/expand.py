@@ -52,6 +52,13 @@ class Run:
     seed: int
     id: str
 
+    @property
+    def variant(self) -> str:
+        """What tells a run from the others of its seed that train the same model on the same data, as text."""
+        return "\n".join(self.choices[section].identity for section in VARIED if section in self.choices)
+
+
+VARIED = ("optimizer", "scheduler")  # the sections that say how a model is trained, and not what is trained
 
 # Settings of [run] that decide which runs there are or how they are carried out, and no result of a run.
 NOT_IDENTITY = {"seeds", "engine", "search_seed"}
@@ -129,6 +136,11 @@ class _Choices:
         if key not in self._made:
             self._made[key] = list(_choices(alternative, held))
         return self._made[key]
+
+
+def choices_of(alternative: Alternative) -> Iterator[Choice]:
+    """Yield every combination of an alternative's own sweeps, in the order of the file."""
+    return (choice for choice, _ in _choices(alternative, {}))
 
 
 def _choices(alternative: Alternative, held: dict[str, int]) -> Iterator[tuple[Choice, dict[str, int]]]:

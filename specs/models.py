@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 # The sections that name a component, in the order in which a run is built and in which tables show them. Each may be
 # written several times.
-COMPONENT_SECTIONS = ("data", "model", "loss", "optimizer")
+COMPONENT_SECTIONS = ("data", "model", "loss", "optimizer", "scheduler")
+OPTIONAL_SECTIONS = ("scheduler",)  # without it the learning rate is constant
 
 DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN)]
@@ -123,7 +124,7 @@ class Compare(Strict):
 OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, "compare": Compare}
 # What else a spec may have at its top, beside the keys of `Head` and the sections above.
 OTHER_SECTIONS = ("exclude", "ablate", "expect", "extends")
-REQUIRED_SECTIONS = (*COMPONENT_SECTIONS, "run")
+REQUIRED_SECTIONS = (*(name for name in COMPONENT_SECTIONS if name not in OPTIONAL_SECTIONS), "run")
 
 
 def known_sections() -> list[str]:

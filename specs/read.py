@@ -13,7 +13,16 @@ from xprun.specs.document import Document
 from xprun.specs.errors import Problem, Problems
 from xprun.specs.exclude import Exclusion, read_exclusions
 from xprun.specs.expect import Expectation, ExpectTable, expectations_of, flattened
-from xprun.specs.models import COMPONENT_SECTIONS, REQUIRED_SECTIONS, Compare, Head, RunSettings, Strict, known_sections
+from xprun.specs.models import (
+    COMPONENT_SECTIONS,
+    OPTIONAL_SECTIONS,
+    REQUIRED_SECTIONS,
+    Compare,
+    Head,
+    RunSettings,
+    Strict,
+    known_sections,
+)
 from xprun.specs.paths import Path, replaced
 from xprun.specs.together import together_problems
 from xprun.specs.wording import did_you_mean, show, unknown_key, value_problems
@@ -63,7 +72,8 @@ def read_spec(document: Document) -> Spec:
     head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
     seed = _search_seed(data)
-    sections = {name: tuple(read_alternatives(data, name, problems, seed)) for name in COMPONENT_SECTIONS}
+    present = [name for name in COMPONENT_SECTIONS if name in data or name not in OPTIONAL_SECTIONS]
+    sections = {name: tuple(read_alternatives(data, name, problems, seed)) for name in present}
     spec = Spec(
         document=document,
         head=head or Head(),

@@ -305,6 +305,7 @@ def rprop(
 def asgd(
     w: Tensor,
     g: Tensor,
+    eta: Tensor,
     t: int,
     *,
     lr: NonNegative = 1e-2,
@@ -313,15 +314,18 @@ def asgd(
     t0: float = 1e6,
     weight_decay: NonNegative = 0.0,
     maximize: bool = False,
-) -> Tensor:
-    """Gradient descent with a falling step size and decaying weights, as `torch.optim.ASGD`.
+) -> tuple[Tensor, Tensor]:
+    """Gradient descent with a falling step size eta and decaying weights, as `torch.optim.ASGD`.
+
+    eta starts at lr, and each step sets that of the next.
 
     The class also averages the weights from step `t0` on, but never uses the average; nor does the rule.
     Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
     """
     g = _add(-g if maximize else g, weight_decay, w)
-    eta: float = lr / (1 + lambd * lr * (t - 1)) ** alpha
-    return (1 - lambd * eta) * w - eta * g
+    eta = _where(t > 1, eta, eta + lr)
+    w = (1 - lambd * eta) * w - eta * g
+    return w, 0 * eta + lr / (1 + lambd * lr * t) ** alpha
 
 
 def _when(condition: Any, value: Any, w: Tensor) -> Any:

@@ -14,6 +14,8 @@ from typing import Any
 
 from xprun.plugins.optimizers.twins import TWINS
 from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
+from xprun.plugins.schedulers.twins import OTHERS as OTHER_SCHEDULERS
+from xprun.plugins.schedulers.twins import TWINS as SCHEDULERS
 from xprun.plugins.torch_names import losses
 from xprun.plugins.torch_names.classifiers import classifier
 from xprun.plugins.torch_names.lazy import layer_maker
@@ -37,9 +39,13 @@ def register(registry: Registry) -> None:
         for name, function in vars(signatures).items():
             if inspect.isfunction(function):
                 twin = TWINS.get(name) if kind == "optimizer" else None
-                registry.add(_twin(name, home, twin) if twin else _component(kind, name, home, function))
+                registry.add(_twin(kind, name, home, twin) if twin else _component(kind, name, home, function))
     for name, takes in losses.OTHERS.items():
         registry.declined["loss", name] = f"it needs more than a prediction and a target: {takes}"
+    for name, twin in SCHEDULERS.items():
+        registry.add(_twin("scheduler", name, "torch.optim.lr_scheduler", twin))
+    for name, why in OTHER_SCHEDULERS.items():
+        registry.declined["scheduler", name] = why
 
 
 def _component(kind: str, name: str, home: str, function: Any) -> Component:
@@ -82,11 +88,11 @@ LOADERS = {
 }
 
 
-def _twin(name: str, home: str, twin: Any) -> Component:
-    """Return a class of torch.optim as the rule that computes the same, so that runs can be stacked."""
+def _twin(kind: str, name: str, home: str, twin: Any) -> Component:
+    """Return a class of torch as the function that computes the same: a rule that stacks, a schedule in closed form."""
     code = twin.__code__
     origin = Origin(home, twin.__module__, code.co_filename, code.co_firstlineno)
-    return Component("optimizer", name, origin, twin, lambda: twin, fingerprint_of_file(origin.file))
+    return Component(kind, name, origin, twin, lambda: twin, fingerprint_of_file(origin.file))
 
 
 @cache
