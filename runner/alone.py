@@ -12,10 +12,12 @@ from xprun.runner.build import own_settings
 from xprun.runner.outcome import Outcome, Recorder
 from xprun.runner.rules import read_rule
 from xprun.runner.schedule import Schedule
+from xprun.runner.stopping import Reasons, StopRules
 from xprun.runner.updates import Update, make_update
 from xprun.runner.workload import Workload, seed_torch, trained_parameters
 from xprun.specs import Run
 
+OPEN = np.array([[True]])  # what stop rules are asked about: a lone run
 REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as columns of the results
 
 
@@ -28,6 +30,7 @@ def train_alone(work: Workload, run: Run) -> Outcome:
 
 def _train(work: Workload, run: Run) -> Outcome:
     start = time.perf_counter()
+    rules = StopRules(work.schedule.stop, work.goals, (1, 1))
     module = work.make_model(run.seed)
     update = make_lone_update(work, run, module)
     outcome, recorder = Outcome(run.id, "done"), Recorder()
@@ -38,9 +41,10 @@ def _train(work: Workload, run: Run) -> Outcome:
         for _ in range(outcome.steps, end):
             x, y = next(feed)
             losses.append(update.step(lambda: work.loss(module(x), y), len(x)))  # noqa: B023 - called at once
-        _look(outcome, recorder, torch.stack(losses), work.schedule)
+        loss = _look(outcome, recorder, torch.stack(losses), work.schedule, rules)
         if outcome.status == "stopped" or (outcome.status == "done" and work.schedule.evaluates_after(end)):
-            _evaluate(outcome, recorder, work, module)
+            measured = _evaluate(outcome, recorder, work, module)
+            _stop_after(measured, loss, outcome, recorder, work.schedule, rules)
         if outcome.status != "done":
             break
     if outcome.status in ("done", "stopped"):
@@ -61,39 +65,65 @@ def make_lone_update(work: Workload, run: Run, module: nn.Module) -> Update:
     return make_update(rule, module, settings, work.timetable(run))
 
 
-def _look(outcome: Outcome, recorder: Recorder, losses: Tensor, schedule: Schedule) -> None:
-    """Fetch the losses of the steps since the last look, keep those the history wants, and see whether one diverged."""
+def _look(outcome: Outcome, recorder: Recorder, losses: Tensor, schedule: Schedule, rules: StopRules) -> float:
+    """Fetch the losses of the steps since the last look, keep those the history wants, and see whether one diverged.
+
+    Return the last of them.
+    """
     values = losses.double().cpu().numpy()
     steps = np.arange(outcome.steps + 1, outcome.steps + len(values) + 1)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         steps, values = steps[: wrong[0] + 1], values[: wrong[0] + 1]
         outcome.status, outcome.reason = "diverged", f"the loss is {values[-1]} at step {steps[-1]}"
-    elif schedule.loss_below is not None and values[-1] < schedule.loss_below:
-        outcome.status, outcome.reason = "stopped", stop_reason(values[-1], int(steps[-1]), schedule)
     outcome.steps = int(steps[-1])
+    if outcome.status == "done" and schedule.stop:
+        _obey(outcome, rules.after_step(values[-1:, None], OPEN, outcome.steps, last=outcome.steps == schedule.steps))
     keep = schedule.records(steps)
     keep[-1] |= outcome.status != "done"
     recorder.add("loss", steps[keep], values[keep])
+    return float(values[-1])
 
 
-def stop_reason(loss: float, step: int, schedule: Schedule) -> str:
-    return f"the loss {loss:.6g} of step {step} is below {schedule.loss_below:g}"
-
-
-def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.Module) -> None:
-    if not work.splits:
+def _stop_after(
+    measured: dict[str, float],
+    loss: float,
+    outcome: Outcome,
+    recorder: Recorder,
+    schedule: Schedule,
+    rules: StopRules,
+) -> None:
+    """Stop the run if an evaluation fulfils a rule, and see that the history has the loss of its last step."""
+    if outcome.status != "done" or not schedule.stop:
         return
+    step = np.array([outcome.steps])
+    values = {name: np.array([[value]]) for name, value in measured.items()}
+    stops = _obey(outcome, rules.after_evaluation(values, OPEN, outcome.steps, np.array([0])))
+    if stops and not schedule.records(step)[0]:
+        recorder.add("loss", step, np.array([loss]))
+
+
+def _obey(outcome: Outcome, reasons: Reasons) -> bool:
+    """Stop the run if there is a reason to; return whether there is."""
+    if reasons:
+        outcome.status, outcome.reason = "stopped", reasons[0, 0]
+    return bool(reasons)
+
+
+def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.Module) -> dict[str, float]:
+    """Measure the run on every split; return `train.loss`, `valid.accuracy`, ..."""
+    if not work.splits:
+        return {}
     module.eval()
     with torch.no_grad():
-        measured = work.measure(module)
+        measured = {metric: float(value) for metric, value in work.measure(module).items()}
     module.train()
     step = np.array([outcome.steps])
-    for metric, value in measured.items():
-        number = float(value)
+    for metric, number in measured.items():
         recorder.add(metric, step, np.array([number]))
         if metric.endswith(".loss") and not math.isfinite(number):
             outcome.status, outcome.reason = "diverged", f"{metric} is {number} after step {outcome.steps}"
+    return measured
 
 
 def _finish(outcome: Outcome, work: Workload, module: nn.Module) -> None:

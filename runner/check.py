@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
 from xprun.runner.beside import FileBeside, SpecFileError, digest, file_beside
+from xprun.runner.check_run import stop_problems
 from xprun.runner.check_scheduler import scheduler_problems
 from xprun.runner.expect_check import expect_problems
 from xprun.runner.idle import idle_problems
@@ -56,6 +57,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
+        problems += dict.fromkeys(stop_problems(resolved, columns_of(resolved)))
     if problems:
         raise SpecError(spec.document, problems)
     return resolved

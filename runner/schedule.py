@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from xprun.specs import RunSettings
+from xprun.specs.models import Stop
 
 MAX_POINTS = 2000
 MAX_EVALUATIONS = 200
 BLOCK = 1000  # steps between two looks at the losses; a look costs a synchronisation of the device
+CLOCK_BLOCK = 20  # steps between two looks at the clock, where a stop rule asks for the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Schedule:
     steps_per_epoch: int
     evaluate_every: int  # steps
     record_every: int  # steps
-    loss_below: float | None = None
+    stop: Stop | None = None
 
     @classmethod
     def of(cls, settings: RunSettings, rows: int, batch_size: int, *, evaluates: bool) -> Schedule:
@@ -36,12 +38,16 @@ class Schedule:
             per_epoch,
             every * per_epoch if evaluates else steps,
             settings.record_every or _round_interval(steps),
-            settings.stop.loss_below if settings.stop else None,
+            settings.stop,
         )
 
     def block_ends(self) -> list[int]:
-        """Return the steps after which a loop looks up: evaluations, the end, and at most BLOCK steps between."""
-        block = BLOCK if self.loss_below is None else 1  # a stop rule must see each loss before the next step
+        """Return the steps after which a loop looks up: evaluations, the end, and at most so many steps between."""
+        block = BLOCK
+        if self.stop and self.stop.max_seconds is not None:
+            block = CLOCK_BLOCK
+        if self.stop and self.stop.loss_below is not None:
+            block = 1  # the rule must see each loss before the next step
         ends = set(range(self.evaluate_every, self.steps, self.evaluate_every)) | {self.steps}
         return sorted(ends | set(range(block, self.steps, block)))
 

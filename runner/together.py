@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from xprun.runner.alone import REPORTED_PARAMETERS, numbers, stop_reason
+from xprun.runner.alone import REPORTED_PARAMETERS, numbers
 from xprun.runner.curves import Curves, Numbers
 from xprun.runner.families import keep_columns, make_families
 from xprun.runner.layout import Batch, Grid
 from xprun.runner.metrics import Measure
 from xprun.runner.outcome import Outcome, Status
+from xprun.runner.stopping import Reasons, StopRules
 from xprun.runner.traced import over_runs
 from xprun.runner.workload import Workload
 
@@ -66,12 +67,14 @@ class Training:
 
     def __init__(self, work: Workload, program: Program, grid: Grid) -> None:
         self.work, self.program, self.grid = work, program, grid
+        self.rules = StopRules(work.schedule.stop, work.goals, (grid.groups, grid.columns))
         self.flat = program.begin(_modules(work, grid))
         self.gradient = torch.empty_like(self.flat)
         self.families = make_families(work.registry, grid, self.flat, work.timetable)
         self.feed = work.feed.together(program.prepare, [group[0].seed for group in grid.runs])
         self.splits = {name: program.prepare(t.inputs, t.targets) for name, t in work.splits.items()}
         self.steps = 0
+        self.losses: Numbers = np.full((grid.groups, grid.columns), np.nan)  # of the latest step
         self.columns = np.arange(grid.columns)
         self.open = np.ones((grid.groups, grid.columns), dtype=bool)
         self.ended: dict[tuple[int, int], Outcome] = {}
@@ -111,35 +114,36 @@ class Training:
             step, loss = int(steps[wrong]), float(values[wrong, s, i])
             self._curves("loss").add_last(s, self.columns[i], step, loss)
             self._close(s, self.columns[i], "diverged", f"the loss is {loss} at step {step}", step, measured=False)
-        if self.work.schedule.loss_below is not None:
-            self._stop(here & finite, values[-1])
+        self.losses = values[-1]
+        if self.work.schedule.stop:
+            last = self.steps == self.work.schedule.steps
+            self._stop(self.rules.after_step(self.losses, here & finite, self.steps, last=last))
 
-    def _stop(self, candidates: NDArray[np.bool_], losses: Numbers) -> None:
-        """Measure and close the runs whose stop rule fired in this step, before another step changes them."""
-        assert self.work.schedule.loss_below is not None
-        stopping = np.argwhere(candidates & (losses < self.work.schedule.loss_below))
-        if not len(stopping):
+    def _stop(self, reasons: Reasons, measured: dict[str, Numbers] | None = None) -> None:
+        """Measure and close the runs that have a reason to end, before another step changes them."""
+        if not reasons:
             return
-        measured = self._measure()
+        measured = measured or self._measure()
         chosen = np.zeros_like(self.open)
-        for s, i in stopping:
+        for s, i in reasons:
             k = self.columns[i]
             chosen[s, k] = True
-            self._curves("loss").add_last(s, k, self.steps, losses[s, i])
-            for metric, values in measured.items():
+            for metric, values in {"loss": self.losses, **measured}.items():
                 self._curves(metric).add_last(s, k, self.steps, values[s, i])
-        reasons = {(s, self.columns[i]): stop_reason(losses[s, i], self.steps, self.work.schedule) for s, i in stopping}
-        self.finish(chosen, reasons)
+        self.finish(chosen, {(s, self.columns[i]): reason for (s, i), reason in reasons.items()})
 
     def evaluate(self) -> None:
-        """Measure all runs on every split; a run whose loss is not finite there has diverged."""
-        steps = np.array([self.steps])
-        for metric, values in self._measure().items():
+        """Measure all runs on every split; one whose loss is not finite there has diverged, and others may stop."""
+        steps, measured = np.array([self.steps]), self._measure()
+        for metric, values in measured.items():
             self._curves(metric).add(steps, values[None], self.columns)
             if metric.endswith(".loss"):
                 for s, i in np.argwhere(self.open[:, self.columns] & ~np.isfinite(values)):
                     reason = f"{metric} is {values[s, i]} after step {self.steps}"
                     self._close(s, self.columns[i], "diverged", reason, self.steps)
+        if self.work.schedule.stop:
+            here = self.open[:, self.columns]
+            self._stop(self.rules.after_evaluation(measured, here, self.steps, self.columns), measured)
 
     def leave_out_ended(self) -> None:
         """Go on without the columns of which no run is open."""

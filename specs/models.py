@@ -31,10 +31,35 @@ class Head(Strict):
     device: Device = "auto"
 
 
-class Stop(Strict):
-    """`run.stop`: what ends a run early; the step that fulfils it is the run's last."""
+class Patience(Strict):
+    """How many evaluations in a row may go by without a new best value of a result."""
 
-    loss_below: float
+    evaluations: Annotated[int, Gt(0)]
+    metric: str = "valid.loss"
+
+
+class Stop(Strict):
+    """`run.stop`: what ends a run early; the step that fulfils one of the rules is the run's last.
+
+    `loss_below` looks at the loss of each step. `metric_reached` (`{ "valid.accuracy" = 0.95 }`: as good or better)
+    and `patience` (a number of evaluations of `valid.loss`, or a table that names another result) look at evaluations.
+    `max_seconds` is wall time from the start of the run, or of the runs that are trained together with it.
+    """
+
+    loss_below: float | None = None
+    metric_reached: dict[str, float] = {}
+    patience: Annotated[int, Gt(0)] | Patience | None = None
+    max_seconds: Annotated[float, Gt(0)] | None = None
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Stop:
+        if not self.model_fields_set:
+            raise ValueError(f"must have at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @property
+    def early_stopping(self) -> Patience | None:
+        return Patience(evaluations=self.patience) if isinstance(self.patience, int) else self.patience
 
 
 class Metric(BaseModel):

@@ -51,6 +51,7 @@ TYPES = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "dict_type": "must be a table",
+    "model_type": "must be a table",
     "finite_number": "must be finite",
     "model_type": "must be a table",
     "missing": "is missing",
@@ -109,9 +110,13 @@ def value_problems(error: ValidationError, path: Path, value: Any) -> list[Probl
     The complaints of a union's members about one place are joined by "or".
     """
     by_place: dict[Path, list[str]] = {}
-    for detail in error.errors(include_url=False):
-        by_place.setdefault(_real_place(detail["loc"], value), []).append(_expectation(detail))
     problems = []
+    for detail in error.errors(include_url=False):
+        place = _real_place(detail["loc"], value)
+        if detail["type"] == "extra_forbidden":
+            problems.append(Problem(path + place, "there is no such setting", at="key"))
+        else:
+            by_place.setdefault(place, []).append(_expectation(detail))
     for place in _deepest(by_place):
         wishes = by_place[place]
         wish = " or ".join(dict.fromkeys(w for w in wishes if w)).replace(" or must be ", " or ")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,18 +15,14 @@ from torch import nn
 from torch.optim import lr_scheduler
 from xprun.plugins.datasets.digits import digits
 from xprun.plugins.registry import REGISTRY, optimizer
-from xprun.runner.alone import train_alone
 from xprun.runner.cli import main
-from xprun.runner.engine import grids_of, make_program
 from xprun.runner.execute import Context, train
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Silent
-from xprun.runner.together import train_together
 from xprun.runner.workload import make_workload
-from xprun.specs import Run
 
-from .conftest import MakePlan
+from .conftest import MakePlan, agree, all_together, each_alone
 
 DATA = """
 data = { name = "digits", valid = 0.8, batch_size = 64 }
@@ -93,26 +88,8 @@ def by_hand(opt: str, settings: dict[str, Any], scheduler: str, own: dict[str, A
     return losses
 
 
-def alone(runs: list[Run]) -> dict[str, Outcome]:
-    work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
-    return {run.id: train_alone(work, run) for run in runs}
-
-
-def together(runs: list[Run], program: str = "linear-stack") -> dict[str, Outcome]:
-    work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
-    made = [train_together(work, make_program(work, grid, program), grid) for grid in grids_of(work, runs)]
-    return {outcome.run: outcome for outcomes in made for outcome in outcomes}
-
-
 def losses(outcome: Outcome) -> list[float]:
     return list(outcome.history["loss"].values)
-
-
-def same(one: dict[str, Outcome], other: dict[str, Outcome]) -> None:
-    assert one.keys() == other.keys()
-    for run, outcome in one.items():
-        assert (outcome.status, outcome.steps) == (other[run].status, other[run].steps)
-        np.testing.assert_allclose(losses(outcome), losses(other[run]), 1e-9)
 
 
 @pytest.mark.parametrize("per", ["epoch", "step"])
@@ -121,9 +98,9 @@ def test_a_scheduled_optimizer_trains_as_it_does_by_hand(name: str, per: str, pl
     case = (name, OPTIMIZERS[name], *EXPONENTIAL, per)
     runs = plan(spec(*case)).runs
     expected = by_hand(*case)
-    assert losses(alone(runs)[runs[0].id]) == pytest.approx(expected, rel=1e-9)
+    assert losses(each_alone(runs)[runs[0].id]) == pytest.approx(expected, rel=1e-9)
     if name not in ("Adafactor", "LBFGS"):
-        assert losses(together(runs)[runs[0].id]) == pytest.approx(expected, rel=1e-9)
+        assert losses(all_together(runs)[runs[0].id]) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
@@ -131,7 +108,7 @@ def test_momentum_goes_the_other_way(name: str, plan: MakePlan) -> None:
     case = (name, OPTIMIZERS[name], *ONE_CYCLE)
     runs = plan(spec(*case, "step")).runs
     expected = by_hand(*case[:3], {**ONE_CYCLE[1], "total_steps": 18}, "step")
-    for outcomes in (alone(runs), together(runs)):
+    for outcomes in (each_alone(runs), all_together(runs)):
         assert losses(outcomes[runs[0].id]) == pytest.approx(expected, rel=1e-9)
 
 
@@ -155,9 +132,9 @@ scheduler = [
 def test_runs_with_different_schedulers_train_together_as_alone(program: str, plan: MakePlan) -> None:
     [cohort] = plan(MANY).cohorts(set())
     assert len(cohort.runs) == 60
-    found = together(cohort.runs, program)
+    found = all_together(cohort.runs, program)
     assert {outcome.status for outcome in found.values()} == {"done", "diverged"}
-    same(found, alone(cohort.runs))
+    agree(found, each_alone(cohort.runs))
 
 
 def test_a_rule_that_sees_whole_parameters_is_scheduled_in_a_stack_too(plan: MakePlan) -> None:
@@ -168,7 +145,7 @@ def test_a_rule_that_sees_whole_parameters_is_scheduled_in_a_stack_too(plan: Mak
     text = MANY[: MANY.index("optimizer")] + 'optimizer = { name = "normalised", lr = { grid = [0.1, 0.2] } }\n'
     text += 'scheduler = { name = "ExponentialLR", gamma = { grid = [0.5, 0.9] }, per = "epoch" }'
     runs = plan(text).runs
-    same(together(runs), alone(runs))
+    agree(all_together(runs), each_alone(runs))
 
 
 def test_schedules_are_laid_out_block_after_block(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +153,7 @@ def test_schedules_are_laid_out_block_after_block(plan: MakePlan, monkeypatch: p
 
     monkeypatch.setattr(pace, "BLOCK", 4)
     runs = plan(MANY).runs
-    same(together(runs), alone(runs))
+    agree(all_together(runs), each_alone(runs))
 
 
 def test_the_scheduler_is_in_the_tables_and_compared(tmp_path: Path, plan: MakePlan) -> None:
