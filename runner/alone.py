@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from xprun.runner.build import own_settings
+from xprun.runner.gradients import loss_of
 from xprun.runner.outcome import Outcome, Recorder
 from xprun.runner.rules import read_rule
 from xprun.runner.schedule import Schedule
@@ -35,12 +36,13 @@ def _train(work: Workload, run: Run) -> Outcome:
     update = make_lone_update(work, run, module)
     outcome, recorder = Outcome(run.id, "done"), Recorder()
     feed = work.feed.alone(run.seed)
+    loss_on = loss_of(work, module)
     module.train()
     for end in work.schedule.block_ends():
         losses = []
         for _ in range(outcome.steps, end):
             x, y = next(feed)
-            losses.append(update.step(lambda: work.loss(module(x), y), len(x)))  # noqa: B023 - called at once
+            losses.append(update.step(lambda: loss_on(x, y), len(x)))  # noqa: B023 - called at once
         loss = _look(outcome, recorder, torch.stack(losses), work.schedule, rules)
         if outcome.status == "stopped" or (outcome.status == "done" and work.schedule.evaluates_after(end)):
             measured = _evaluate(outcome, recorder, work, module)

@@ -1,4 +1,4 @@
-"""Looks up every name of a spec in the registry and checks every setting; imports no torch."""
+"""Looks up every name of a spec in the registry and checks every setting; without torch, but for manual gradients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_grid
 from xprun.specs.ablate import Ablation
 from xprun.specs.errors import Problems
 from xprun.specs.exclude import exclusion_problems, unknown_conditions
-from xprun.specs.expand import NOT_IDENTITY, all_combinations
+from xprun.specs.expand import NOT_IDENTITY, all_combinations, choices_of
 from xprun.specs.models import Metric, RunSettings
 from xprun.specs.paths import Path, at, dotted, replaced
 from xprun.specs.read import complete_run, point_at_item
@@ -58,6 +58,10 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += _own_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
         problems += dict.fromkeys(stop_problems(resolved, columns_of(resolved)))
+    if not problems and any(run.settings.get("gradient") == "manual" for run in choices_of(resolved.run)):
+        from xprun.runner.gradients import gradient_problems  # imports torch
+
+        problems += gradient_problems(resolved, registry)
     if problems:
         raise SpecError(spec.document, problems)
     return resolved

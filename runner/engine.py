@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from xprun.runner.alone import make_lone_update
 from xprun.runner.families import can_join, program_key
+from xprun.runner.gradients import loss_of
 from xprun.runner.layout import Grid, make_grids
 from xprun.runner.stack import LinearStack
 from xprun.runner.threads import threads_for, using_threads
@@ -85,6 +86,8 @@ def _choose(work: Workload, runs: list[Run]) -> list[Piece]:
 
 def _obstacle(work: Workload, run: Run) -> str:
     """Return why a run cannot be trained together with others, or nothing when it can."""
+    if work.manual:
+        return "its gradient is written by hand, for one run"
     try:
         work.timetable(run)
     except ScheduleError as error:
@@ -199,12 +202,12 @@ def time_alone(work: Workload, run: Run) -> Timed:
         seed_torch(run.seed, work.device)
         module = work.make_model(run.seed)
         module.train()
-        update = make_lone_update(work, run, module)
+        update, loss_on = make_lone_update(work, run, module), loss_of(work, module)
         feed = work.feed.alone(run.seed)
 
         def step() -> Tensor:
             x, y = next(feed)
-            return update.step(lambda: work.loss(module(x), y), len(x))
+            return update.step(lambda: loss_on(x, y), len(x))
 
         return _timed(step, work)
 

@@ -12,6 +12,7 @@ import torch
 from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.discovery import open_registry
 from xprun.runner.alone import train_alone
+from xprun.runner.devices import deterministic
 from xprun.runner.engine import Piece, choose, make_program
 from xprun.runner.layout import Grid
 from xprun.runner.memory import keep_freed_memory
@@ -45,11 +46,12 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     except Exception as error:
         yield [failure(run, error, context) for run in cohort.runs]
         return
-    reference = _reference(work)
-    for outcomes in train(work, cohort.runs, context):
-        for outcome in outcomes:
-            outcome.reference = reference
-        yield outcomes
+    with deterministic(cohort.runs[0].settings.deterministic):
+        reference = _reference(work)
+        for outcomes in train(work, cohort.runs, context):
+            for outcome in outcomes:
+                outcome.reference = reference
+            yield outcomes
 
 
 def _reference(work: Workload) -> dict[str, float]:

@@ -50,7 +50,6 @@ OTHERS: dict[str, Schema] = {
 }
 COLUMNS: Schema = {"type": "object", "description": "Result columns and the values that they have.", **FURTHER}
 LENGTH: Schema = {"oneOf": [{"required": ["epochs"], **FURTHER}, {"required": ["steps"], **FURTHER}], **FURTHER}
-LABELLED = (*COMPONENT_SECTIONS, "metric")
 NOT_SWEPT = ("seeds", "search_seed")
 NOT_IN_SPECS = ("launcher",)
 
@@ -96,7 +95,7 @@ class _Maker:
 
     def component(self, component: Component) -> Schema:
         settings = component.schema
-        label = {"label": LABEL} if component.kind in LABELLED else {}
+        label = {"label": LABEL} if component.kind in COMPONENT_SECTIONS else {}
         needed = [setting.name for setting in settings.values() if setting.required]
         return {
             "type": "object",
@@ -134,8 +133,7 @@ class _Maker:
         """Return the table `[run]`, in which most settings may be swept."""
         table = _plain_table(RunSettings)
         swept = {n: s if n in NOT_SWEPT else _open(s) for n, s in table["properties"].items()}
-        names = self.registry.names("metric")
-        swept["metrics"] = _open({"type": "array", "items": {"anyOf": [{"enum": names}, {"component": "metric"}]}})
+        swept["metrics"] = _open({"type": "array", "items": {"enum": self.registry.names("metric")}})
         for seeds in swept["seeds"]["anyOf"]:
             seeds |= {"minItems": 1, "uniqueItems": True} if seeds["type"] == "array" else {}
         return {**table, "properties": swept}

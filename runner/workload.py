@@ -45,6 +45,7 @@ class Workload:
     schedule: Schedule
     device: torch.device
     dtype: torch.dtype
+    manual: bool = False  # whether the model brings the gradient itself
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
@@ -151,6 +152,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         Schedule.of(settings, len(train), batch_size or len(train), evaluates=bool(valid or settings.scalars)),
         device,
         dtype,
+        settings.gradient == "manual",
     )
     work.check_outputs()
     return work

@@ -100,7 +100,8 @@ class RunSettings(Strict):
     `record_every` thins the history of the loss: step 1, every such step and the last one are kept; by default as
     many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run. `engine`
     says whether runs are trained together or one by one, which changes no result but its rounding. `search_seed`
-    decides the draws of random sweeps.
+    decides the draws of random sweeps. `gradient` is computed by autograd, or by the formula that the model brings
+    ("manual"). `deterministic` lets torch use only algorithms that give the same bits every time.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -111,6 +112,8 @@ class RunSettings(Strict):
     evaluate_every: Annotated[int, Gt(0)] | None = None
     dtype: Literal["float32", "float64"] = "float32"
     stop: Stop | None = None
+    gradient: Literal["autograd", "manual"] = "autograd"
+    deterministic: bool = False
     engine: Literal["auto", "together", "alone"] = "auto"
     search_seed: Annotated[int, Ge(0)] = 0
 

@@ -51,7 +51,6 @@ TYPES = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "dict_type": "must be a table",
-    "model_type": "must be a table",
     "finite_number": "must be finite",
     "model_type": "must be a table",
     "missing": "is missing",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def linear(x: Tensor, y: Tensor, *, w: float | list[float] | None = None, b: float | None = None) -> nn.Module:
     """y = x w + b for inputs [B, features] and targets [B, 1]; parameters `w` [features], `b` [1].
 
-    `w` and `b` are the start values; left out, they are drawn as `torch.nn.Linear` draws them.
+    `w` and `b` are the start values; left out, they are drawn as `torch.nn.Linear` draws them. The model brings the
+    gradient of the mean squared error, written by hand, for `run.gradient = "manual"`.
     """
     import torch
     from xprun.plugins.models.modules import LinearRegression
