@@ -30,6 +30,7 @@ BUILT_IN = (
     "models.classics",
     "models.layers",
     "models.linear",
+    "observers.tensorboard",
     "optimizers.scratch",
     "schedulers.basic",
 )

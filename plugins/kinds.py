@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from xprun.plugins.signature import Setting, read_settings
-from xprun.plugins.types import Fraction, Init, NonNegativeInt, PositiveInt
+from xprun.plugins.types import Fraction, Init, NonNegativeInt, PositiveInt, SpecFile
 
 
 def every_data(
@@ -25,11 +25,17 @@ def every_data(
     """
 
 
-def every_model(*, init: dict[str, Init] = {}, freeze: list[str] = []) -> None:  # noqa: B006 - read, never changed
+def every_model(
+    *,
+    init: dict[str, Init] = {},  # noqa: B006 - read, never changed
+    freeze: list[str] = [],  # noqa: B006
+    start_from: SpecFile | None = None,
+) -> None:
     """The settings of every model.
 
     `init` fills parameters: a key is a parameter's full name, the last part of it, or a pattern with `*`.
     `freeze` names in the same way the parameters that training leaves as they are.
+    `start_from` is a `state_dict` file beside the spec, such as a checkpoint, whose parameters all seeds start with.
     """
 
 
@@ -81,6 +87,7 @@ KINDS = {
             "the learning rate at that time, or that and the momentum",
             every_scheduler,
         ),
+        Kind("observer", "", "a function of folder, settings, history and results that writes an ended run there"),
         Kind("launcher", "cohorts, execute: turns one cohort into outcomes", "the outcomes, as they come"),
         Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end'),
     )

@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 from xprun.runner.build import own_settings
 from xprun.runner.gradients import loss_of
+from xprun.runner.keeper import Keeper
 from xprun.runner.outcome import Outcome, Recorder
 from xprun.runner.rules import read_rule
 from xprun.runner.schedule import Schedule
-from xprun.runner.stopping import Reasons, StopRules
+from xprun.runner.stopping import Numbers, Reasons, StopRules
 from xprun.runner.updates import Update, make_update
 from xprun.runner.workload import Workload, seed_torch, trained_parameters
 from xprun.specs import Run
 
-OPEN = np.array([[True]])  # what stop rules are asked about: a lone run
+OPEN, FIRST = np.array([[True]]), np.array([0])  # a lone run among runs [S, K], and its column
 REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as columns of the results
 
 
@@ -35,6 +36,7 @@ def _train(work: Workload, run: Run) -> Outcome:
     module = work.make_model(run.seed)
     update = make_lone_update(work, run, module)
     outcome, recorder = Outcome(run.id, "done"), Recorder()
+    keeper = Keeper(work.save, (1, 1))
     feed = work.feed.alone(run.seed)
     loss_on = loss_of(work, module)
     module.train()
@@ -46,11 +48,16 @@ def _train(work: Workload, run: Run) -> Outcome:
         loss = _look(outcome, recorder, torch.stack(losses), work.schedule, rules)
         if outcome.status == "stopped" or (outcome.status == "done" and work.schedule.evaluates_after(end)):
             measured = _evaluate(outcome, recorder, work, module)
-            _stop_after(measured, loss, outcome, recorder, work.schedule, rules)
+            if measured:
+                keeper.evaluated(measured, OPEN, FIRST, lambda: state_of(module))
+                _stop_after(measured, loss, outcome, recorder, work.schedule, rules)
         if outcome.status != "done":
             break
     if outcome.status in ("done", "stopped"):
         _finish(outcome, work, module)
+    if outcome.status in ("done", "stopped"):
+        keeper.ended(OPEN, FIRST, lambda: state_of(module))
+    outcome.state = keeper.state(0, 0)
     outcome.epochs = work.schedule.epoch_of(outcome.steps)
     outcome.history = recorder.history()
     outcome.seconds = time.perf_counter() - start
@@ -88,7 +95,7 @@ def _look(outcome: Outcome, recorder: Recorder, losses: Tensor, schedule: Schedu
 
 
 def _stop_after(
-    measured: dict[str, float],
+    measured: dict[str, Numbers],
     loss: float,
     outcome: Outcome,
     recorder: Recorder,
@@ -99,10 +106,14 @@ def _stop_after(
     if outcome.status != "done" or not schedule.stop:
         return
     step = np.array([outcome.steps])
-    values = {name: np.array([[value]]) for name, value in measured.items()}
-    stops = _obey(outcome, rules.after_evaluation(values, OPEN, outcome.steps, np.array([0])))
+    stops = _obey(outcome, rules.after_evaluation(measured, OPEN, outcome.steps, FIRST))
     if stops and not schedule.records(step)[0]:
         recorder.add("loss", step, np.array([loss]))
+
+
+def state_of(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a module as those of runs [1, 1]."""
+    return {name: tensor[None, None] for name, tensor in module.state_dict().items()}
 
 
 def _obey(outcome: Outcome, reasons: Reasons) -> bool:
@@ -112,8 +123,8 @@ def _obey(outcome: Outcome, reasons: Reasons) -> bool:
     return bool(reasons)
 
 
-def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.Module) -> dict[str, float]:
-    """Measure the run on every split; return `train.loss`, `valid.accuracy`, ..."""
+def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.Module) -> dict[str, Numbers]:
+    """Measure the run on every split; return `train.loss`, `valid.accuracy`, ... [1, 1], or nothing if it diverged."""
     if not work.splits:
         return {}
     module.eval()
@@ -125,7 +136,7 @@ def _evaluate(outcome: Outcome, recorder: Recorder, work: Workload, module: nn.M
         recorder.add(metric, step, np.array([number]))
         if metric.endswith(".loss") and not math.isfinite(number):
             outcome.status, outcome.reason = "diverged", f"{metric} is {number} after step {outcome.steps}"
-    return measured
+    return {} if outcome.status == "diverged" else {name: np.array([[x]]) for name, x in measured.items()}
 
 
 def _finish(outcome: Outcome, work: Workload, module: nn.Module) -> None:

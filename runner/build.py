@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 # Kinds whose component is called once to make something; the others are called again and again with settings.
-MAKERS = {"data", "model"}
+MAKERS = {"data", "model", "observer"}
 
 
 def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *inputs: Any) -> Any:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting
 from xprun.runner.beside import FileBeside, SpecFileError, digest, file_beside
-from xprun.runner.check_run import stop_problems
+from xprun.runner.check_run import observer_problems, save_problems, stop_problems
 from xprun.runner.check_scheduler import scheduler_problems
 from xprun.runner.expect_check import expect_problems
 from xprun.runner.idle import idle_problems
@@ -46,18 +46,20 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives))
         for name, alternatives in spec.sections.items()
     }
+    problems += observer_problems(spec, registry)
     resolved = replace(spec, sections=sections, run=complete_run(checker.run(spec.run), problems))
     resolved = checker.ablations(resolved)
     problems += _compare_problems(resolved)
     problems += _exclusion_problems(resolved)
-    problems += expect_problems(resolved, columns_of(resolved))
+    columns = columns_of(resolved)
+    problems += expect_problems(resolved, columns)
     if not problems:  # what can only be asked of settings that are right
         problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
-        problems += idle_problems(resolved, columns_of(resolved))
+        problems += idle_problems(resolved, columns)
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
-        problems += dict.fromkeys(stop_problems(resolved, columns_of(resolved)))
+        problems += dict.fromkeys([*stop_problems(resolved, columns), *save_problems(resolved, columns)])
     if not problems and any(run.settings.get("gradient") == "manual" for run in choices_of(resolved.run)):
         from xprun.runner.gradients import gradient_problems  # imports torch
 

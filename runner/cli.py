@@ -306,6 +306,29 @@ def report(folder: Path, debug: bool) -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("name", metavar="RUN")
+@click.option("--data", "split", type=click.Choice(["train", "valid"]), help="Which rows (default: those held out).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A CSV file to write, instead of stdout.")
+@plugin_option
+def predict(folder: Path, name: str, split: str | None, output: Path | None, plugins: tuple[Path, ...]) -> None:
+    """Write the predictions of a saved RUN (its id, or the start of it) of an output folder as a table."""
+    from xprun.runner.checkpoints import CheckpointError
+    from xprun.runner.files import replace_file
+    from xprun.runner.predict import predictions
+
+    try:
+        table = predictions(folder, name, split, _open_registry(plugins))
+    except CheckpointError as error:
+        raise click.UsageError(str(error)) from None
+    if output is None:
+        click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+        return
+    replace_file(output, lambda path: table.to_csv(path, index=False, lineterminator="\n"))
+    click.echo(f"wrote {output}")
+
+
+@main.command()
 @click.option("-o", "--output", default="xprun.schema.json", show_default=True, type=click.Path(path_type=Path))
 @plugin_option
 def schema(output: Path, plugins: tuple[Path, ...]) -> None:

@@ -15,11 +15,13 @@ from types import FrameType
 
 from xprun.plugins.registry import Registry
 from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
+from xprun.runner.checkpoints import save_checkpoints
 from xprun.runner.devices import pick
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
 from xprun.runner.expect import Verdict, evaluate
 from xprun.runner.files import replace_text
+from xprun.runner.observe import observe
 from xprun.runner.plan import Cohort, Plan, describe, make_plan
 from xprun.runner.progress import Progress
 from xprun.runner.store import Store
@@ -86,6 +88,8 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     finally:
         progress.finish()
     pairs = _pairs(plan, store)
+    for run, outcome in pairs:  # those of earlier calls, too
+        observe(plan, run, outcome, options.folder, registry, again=False)
     store.close()
     report.statuses = Counter(outcome.status for _, outcome in pairs)
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
@@ -110,8 +114,10 @@ def _train(plan: Plan, store: Store, options: Options, device: str, registry: Re
     runs = {run.id: run for run in plan.runs}
     launch = registry.find("launcher", "processes" if workers > 1 else "inline").load()
     for outcomes in launch(cohorts, partial(execute, context=context), workers):
+        save_checkpoints(options.folder, [runs[outcome.run] for outcome in outcomes], outcomes)
         store.save(outcomes)
         for outcome in outcomes:
+            observe(plan, runs[outcome.run], outcome, options.folder, registry, again=True)
             progress.ended(runs[outcome.run], outcome)
 
 

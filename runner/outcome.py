@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,9 @@ class Outcome:
 
     `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
     of their time. `parameters` holds the final values of a tiny model, `matrices` those of metrics such as
-    `valid.confusion`, row by row; `reference` what the best parameters reach, where they are known. An outcome that is
-    not `lasting` depends on what this machine lacks now: when the run is asked for again, it is tried again.
+    `valid.confusion`, row by row; `reference` what the best parameters reach, where they are known; `state` what a
+    checkpoint is made of. An outcome that is not `lasting` depends on what this machine lacks now: when the run is
+    asked for again, it is tried again.
     """
 
     run: str
@@ -38,6 +39,7 @@ class Outcome:
     together: int = 1
     history: dict[str, Series] = field(default_factory=dict)
     parameters: dict[str, float] = field(default_factory=dict)
+    state: dict[str, NDArray[Any]] = field(default_factory=dict)
     lasting: bool = True
     matrices: dict[str, list[list[float]]] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xprun.plugins.registry import Registry
 from xprun.runner.check import goals_of
-from xprun.specs import Run, Spec, expand
+from xprun.specs import Alternative, Run, Spec, expand
+from xprun.specs.ablate import Ablation
 from xprun.specs.expand import NOT_IDENTITY
 from xprun.specs.paths import dotted
 
@@ -66,9 +67,11 @@ class Plan:
 
 def make_plan(spec: Spec, registry: Registry, device_kind: str) -> Plan:
     """Return the plan of a resolved spec on a kind of device (`cpu`, `cuda`, `mps`), which is part of a run's id."""
+    comparison = compare(spec)
+    spec = replace(spec, run=_with_best(spec.run, comparison), ablations=_ablations_with_best(spec, comparison))
     runs = expand(spec, salt=device_kind)
     distinct = list({run.id: run for run in runs}.values())
-    return Plan(spec, distinct, compare(spec), goals_of(spec), len(runs) - len(distinct))
+    return Plan(spec, distinct, comparison, goals_of(spec), len(runs) - len(distinct))
 
 
 def compare(spec: Spec) -> Comparison:
@@ -87,6 +90,29 @@ def _ablated(spec: Spec, several: list[str]) -> str | None:
     """Return the label of what an ablation changes, where that is one alternative of the one section compared."""
     labels = [a.label for section in several for a in spec.sections[section]]
     return labels[0] if spec.ablations and len(labels) == 1 else None
+
+
+def _with_best(run: Alternative, comparison: Comparison) -> Alternative:
+    """Return `[run]` with the comparison's metric in `save = "best"`: what is kept is part of what a run is."""
+    best = {"metric": comparison.metric, "goal": comparison.goal}
+
+    def named(value: Any) -> Any:
+        return best if value == "best" else value
+
+    axes = tuple(
+        replace(axis, values=list(map(named, axis.values))) if axis.path == ("save",) else axis for axis in run.axes
+    )
+    settings = {key: named(value) if key == "save" else value for key, value in run.settings.items()}
+    return replace(run, settings=settings, axes=axes)
+
+
+def _ablations_with_best(spec: Spec, comparison: Comparison) -> tuple[Ablation, ...]:
+    return tuple(
+        replace(ablation, alternatives=tuple(_with_best(run, comparison) for run in ablation.alternatives))
+        if ablation.section == "run"
+        else ablation
+        for ablation in spec.ablations
+    )
 
 
 def describe(plan: Plan) -> dict[str, Any]:

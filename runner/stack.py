@@ -64,6 +64,7 @@ class LinearStack:
 
     def __init__(self, layers: list[Layer], loss: StackLoss) -> None:
         self.layers, self.loss = layers, loss
+        self.state: dict[str, Tensor] = {}  # its layers have no buffers
         self.parameters = layers[-1].offset + layers[-1].size
         self.narrow = layers[0].columns <= NARROW
         self._scratch: dict[Any, Tensor] = {}

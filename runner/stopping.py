@@ -55,9 +55,9 @@ class StopRules:
         if patience is None:
             return {}
         values, best = measured[patience.metric], self.best[:, columns]
-        improved = np.isnan(best) | (values > best if self._goal(patience.metric) == "max" else values < best)
-        self.best[:, columns] = np.where(improved, values, best)
-        self.waited[:, columns] = np.where(improved, 0, self.waited[:, columns] + 1)
+        better = improved(values, best, self._goal(patience.metric))
+        self.best[:, columns] = np.where(better, values, best)
+        self.waited[:, columns] = np.where(better, 0, self.waited[:, columns] + 1)
         return {
             (s, i): f"{patience.metric} has not become better than {best[s, i]:.6g} in {patience.evaluations} "
             f"evaluations up to step {step}"
@@ -67,6 +67,12 @@ class StopRules:
     def _goal(self, column: str) -> str:
         name = column.partition(".")[2]
         return "min" if name == "loss" else self.goals[name]
+
+
+def improved(values: Numbers, best: Numbers, goal: str) -> Mask:
+    """Return which values are better than the best so far, NaN where there is none yet."""
+    better: Mask = (values > best if goal == "max" else values < best) | (np.isnan(best) & ~np.isnan(values))
+    return better
 
 
 def _cells(mask: Mask) -> Iterator[tuple[int, int]]:

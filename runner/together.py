@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xprun.runner.alone import REPORTED_PARAMETERS, numbers
 from xprun.runner.curves import Curves, Numbers
 from xprun.runner.families import keep_columns, make_families
+from xprun.runner.keeper import Keeper
 from xprun.runner.layout import Batch, Grid
 from xprun.runner.metrics import Measure
 from xprun.runner.outcome import Outcome, Status
@@ -28,6 +29,7 @@ class Program(Protocol):
 
     name: str
     parameters: int
+    state: dict[str, Tensor]  # what the models hold beside trained parameters, [S, K, ...] by name
 
     def begin(self, modules: list[list[nn.Module]]) -> Tensor: ...
     def prepare(self, inputs: Tensor, targets: Tensor) -> Batch: ...
@@ -67,8 +69,11 @@ class Training:
 
     def __init__(self, work: Workload, program: Program, grid: Grid) -> None:
         self.work, self.program, self.grid = work, program, grid
+        self.keeper = Keeper(work.save, (grid.groups, grid.columns))
         self.rules = StopRules(work.schedule.stop, work.goals, (grid.groups, grid.columns))
-        self.flat = program.begin(_modules(work, grid))
+        modules = _modules(work, grid)
+        self.flat = program.begin(modules)
+        self.saved = {name: tensor.shape for name, tensor in modules[0][0].state_dict().items()}
         self.gradient = torch.empty_like(self.flat)
         self.families = make_families(work.registry, grid, self.flat, work.timetable)
         self.feed = work.feed.together(program.prepare, [group[0].seed for group in grid.runs])
@@ -123,11 +128,14 @@ class Training:
         """Measure and close the runs that have a reason to end, before another step changes them."""
         if not reasons:
             return
-        measured = measured or self._measure()
         chosen = np.zeros_like(self.open)
         for s, i in reasons:
+            chosen[s, self.columns[i]] = True
+        if measured is None:
+            measured = self._measure()
+            self.keeper.evaluated(measured, chosen[:, self.columns], self.columns, self._state)
+        for s, i in reasons:
             k = self.columns[i]
-            chosen[s, k] = True
             for metric, values in {"loss": self.losses, **measured}.items():
                 self._curves(metric).add_last(s, k, self.steps, values[s, i])
         self.finish(chosen, {(s, self.columns[i]): reason for (s, i), reason in reasons.items()})
@@ -141,8 +149,9 @@ class Training:
                 for s, i in np.argwhere(self.open[:, self.columns] & ~np.isfinite(values)):
                     reason = f"{metric} is {values[s, i]} after step {self.steps}"
                     self._close(s, self.columns[i], "diverged", reason, self.steps)
+        here = self.open[:, self.columns]
+        self.keeper.evaluated(measured, here, self.columns, self._state)
         if self.work.schedule.stop:
-            here = self.open[:, self.columns]
             self._stop(self.rules.after_evaluation(measured, here, self.steps, self.columns), measured)
 
     def leave_out_ended(self) -> None:
@@ -160,6 +169,7 @@ class Training:
     def finish(self, chosen: NDArray[np.bool_], reasons: dict[tuple[int, int], str] | None = None) -> None:
         """Close runs that came to their end, or were stopped for a reason; keep what is measured at the end."""
         finite = self.flat.isfinite().all(2).cpu().numpy()
+        self.keeper.ended(chosen[:, self.columns] & finite, self.columns, self._state)
         tiny = self.program.parameters <= REPORTED_PARAMETERS
         views = {name: view.cpu() for name, view in self.program.views(self.flat).items()} if tiny else {}
         matrices = self._measure_matrices() if chosen.any() else {}
@@ -179,6 +189,7 @@ class Training:
             until = dict.fromkeys(self.curves, self.measured_until[s, k]) | {"loss": outcome.steps}
             found = {metric: curves.series(s, k, until[metric]) for metric, curves in self.curves.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}
+            outcome.state = self.keeper.state(s, k)
             outcome.seconds, outcome.together = seconds, len(self.grid)
         return [self.ended[s, k] for s, k, _ in self.grid.cells()]
 
@@ -189,6 +200,11 @@ class Training:
         self.ended[int(s), int(k)] = outcome
         self.measured_until[int(s), int(k)] = steps if measured else steps - 1
         return outcome
+
+    def _state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint holds of all runs, [S, k, ...] by name."""
+        held, runs = {**self.program.views(self.flat), **self.program.state}, self.flat.shape[:2]
+        return {name: held[name].reshape(*runs, *shape) for name, shape in self.saved.items()}
 
     def _curves(self, metric: str) -> Curves:
         if metric not in self.curves:

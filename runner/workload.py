@@ -15,12 +15,14 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Registry
 from xprun.runner.augmented import Augmented
 from xprun.runner.build import build, fill_parameters, freeze_parameters
+from xprun.runner.checkpoints import load_state
 from xprun.runner.feeds import Drawn, Feed, Rows, sample_of
 from xprun.runner.metrics import Measure, make_measure
 from xprun.runner.schedule import Schedule
 from xprun.runner.targets import check_outputs, compares_one_by_one, with_targets_for
 from xprun.runner.timetable import Timetable, timetable_of
 from xprun.specs import Choice, Run
+from xprun.specs.models import SaveBest
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
@@ -41,18 +43,23 @@ class Workload:
     loss: Criterion
     metrics: dict[str, Measure]
     matrices: dict[str, Measure]  # measured once, at the end of a run
+    goals: dict[str, str]  # of each metric: "min" or "max"
     model: Choice
     schedule: Schedule
     device: torch.device
     dtype: torch.dtype
     manual: bool = False  # whether the model brings the gradient itself
+    save: str | SaveBest | None = None  # of which step a checkpoint is kept
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
         with torch.random.fork_rng(devices=[]):
             seed_torch(seed, self.device)
             module = self._fresh_model()
-        return module.to(self.device, self.dtype)
+        module = module.to(self.device, self.dtype)
+        if start_from := self.model.settings["start_from"]:
+            load_state(module, start_from.path)
+        return module
 
     def _fresh_model(self) -> nn.Module:
         settings, x = self.model.settings, self.train.inputs[:2].cpu().float()
@@ -148,11 +155,13 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion,
         {m.column: make_measure(registry, m, criterion, train) for m in settings.scalars},
         {m.column: make_measure(registry, m, criterion, train) for m in settings.matrices},
+        {m.column: m.goal for m in settings.scalars},
         run.choices["model"],
         Schedule.of(settings, len(train), batch_size or len(train), evaluates=bool(valid or settings.scalars)),
         device,
         dtype,
         settings.gradient == "manual",
+        settings.save,
     )
     work.check_outputs()
     return work

@@ -93,6 +93,13 @@ class Metric(BaseModel):
         return self.label or (f"{self.name}({written})" if written else self.name)
 
 
+class SaveBest(Strict):
+    """`run.save` with the result by which the best evaluation is told."""
+
+    metric: str
+    goal: Literal["min", "max"]
+
+
 class RunSettings(Strict):
     """`[run]`: how long, how often, and what is measured.
 
@@ -101,7 +108,9 @@ class RunSettings(Strict):
     many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run. `engine`
     says whether runs are trained together or one by one, which changes no result but its rounding. `search_seed`
     decides the draws of random sweeps. `gradient` is computed by autograd, or by the formula that the model brings
-    ("manual"). `deterministic` lets torch use only algorithms that give the same bits every time.
+    ("manual"). `deterministic` lets torch use only algorithms that give the same bits every time. `save` keeps a
+    checkpoint of the last step, or of the evaluation with the best `compare.metric`. `observers` write ended runs for
+    other tools.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -114,6 +123,8 @@ class RunSettings(Strict):
     stop: Stop | None = None
     gradient: Literal["autograd", "manual"] = "autograd"
     deterministic: bool = False
+    save: Literal["last", "best"] | SaveBest | None = None
+    observers: list[str] = []
     engine: Literal["auto", "together", "alone"] = "auto"
     search_seed: Annotated[int, Ge(0)] = 0
 

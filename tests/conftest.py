@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def _registry_as_installed() -> Iterator[None]:
     before = REGISTRY.copy()
     yield
     REGISTRY.restore(before)
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)  # as a run has set it for its process; other tests need such numbers
 
 
 @pytest.fixture
