@@ -50,6 +50,7 @@ OTHERS: dict[str, Schema] = {
 }
 COLUMNS: Schema = {"type": "object", "description": "Result columns and the values that they have.", **FURTHER}
 LENGTH: Schema = {"oneOf": [{"required": ["epochs"], **FURTHER}, {"required": ["steps"], **FURTHER}], **FURTHER}
+LABELLED = (*COMPONENT_SECTIONS, "metric")
 NOT_SWEPT = ("seeds", "search_seed")
 NOT_IN_SPECS = ("launcher",)
 
@@ -95,7 +96,7 @@ class _Maker:
 
     def component(self, component: Component) -> Schema:
         settings = component.schema
-        label = {"label": LABEL} if component.kind in COMPONENT_SECTIONS else {}
+        label = {"label": LABEL} if component.kind in LABELLED else {}
         needed = [setting.name for setting in settings.values() if setting.required]
         return {
             "type": "object",
@@ -133,10 +134,15 @@ class _Maker:
         """Return the table `[run]`, in which most settings may be swept."""
         table = _plain_table(RunSettings)
         swept = {n: s if n in NOT_SWEPT else _open(s) for n, s in table["properties"].items()}
-        swept["metrics"] = _open({"type": "array", "items": {"enum": self.registry.names("metric")}})
+        swept["metrics"] = _open({"type": "array", "items": {"anyOf": self.metric(table)}})
         for seeds in swept["seeds"]["anyOf"]:
             seeds |= {"minItems": 1, "uniqueItems": True} if seeds["type"] == "array" else {}
         return {**table, "properties": swept}
+
+    def metric(self, run: Schema) -> list[Schema]:
+        """Return the forms of an item of `run.metrics`: a name, or a table where the language takes one, too."""
+        takes_tables = run["properties"]["metrics"]["items"] != {"type": "string"}
+        return [{"enum": self.registry.names("metric")}, *([{"component": "metric"}] if takes_tables else [])]
 
 
 def _plain_table(model: type[Strict]) -> Schema:

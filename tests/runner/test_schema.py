@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import tomli
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 from xprun.plugins import Layer, Positive, metric, optimizer
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.schema import make_schema
 from xprun.runner.starters import SPEC
+from xprun.specs import RunSettings
 from xprun.specs.shipped import shipped_specs
 
 
@@ -120,6 +122,23 @@ def test_sweeps_may_stand_in_the_place_of_settings(
     text = line_spec.replace(old, new)
     top, _, rest = text.partition('extends = "base.toml"')
     validator.validate(tomli.loads(text if not rest else f'extends = "base.toml"{top}{rest}'))
+
+
+@pytest.mark.parametrize("item", ["mae", {"name": "mae"}, {"name": "mae", "label": "error"}, {"nam": "mae"}, 3])
+def test_metrics_have_the_forms_that_the_language_takes(
+    item: Any, validator: Draft202012Validator, line_spec: str
+) -> None:
+    spec: dict[str, Any] = tomli.loads(line_spec)
+    spec["run"]["metrics"] = [item]
+    assert validator.is_valid(spec) == takes(spec["run"])
+
+
+def takes(run: dict[str, Any]) -> bool:
+    try:
+        RunSettings.model_validate(run)
+    except ValidationError:
+        return False
+    return True
 
 
 def test_installed_components_are_known_with_their_documentation_and_bounds(line_spec: str) -> None:
