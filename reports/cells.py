@@ -75,6 +75,13 @@ def value_text(value: Any) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e7 else f"{value:.4g}"
 
 
+def intervals(head: str, low: pd.Series, high: pd.Series, digits: int = 4) -> Column:
+    """A column of ranges, `0.961 to 0.974`; a dash where an end is missing."""
+    show = decimals(pd.concat([low, high]), digits)
+    pairs = zip(low, high, strict=True)
+    return Column(head, [f"{show(a)} to {show(b)}" if a == a and b == b else NONE for a, b in pairs], number=True)
+
+
 def plus_minus(mean: float, spread: float) -> str:
     """`0.972 ± 0.004`: the spread in two digits, and the mean with as many decimals; without one, four digits."""
     if not spread > 0:

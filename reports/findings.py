@@ -3,9 +3,8 @@
 import pandas as pd
 from xprun.reports.cells import counted, listed, plus_minus, setting_texts, short_names, value_text
 from xprun.reports.comparison import Comparison
-from xprun.reports.statistics import STATUSES, TESTABLE, at_edge, paired_differences, sign_flip_test
-
-LEVEL = 0.05
+from xprun.reports.pairs import LEVEL, TESTABLE, paired_values, sign_flip_test, subtract
+from xprun.reports.statistics import STATUSES, at_edge
 
 
 def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
@@ -15,7 +14,7 @@ def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison)
     if best["bad"]:
         return _none_ended_well(best, names[0], comparison)
     what = f"{names[0]} reached the best mean {comparison.metric}: {_result(best)}{_over(best)}"
-    return f"{what}{_next(judged, ranking, names)}"
+    return f"{what}{_next(judged, ranking, names, comparison)}"
 
 
 def counts(runs: pd.DataFrame) -> dict[str, int]:
@@ -62,22 +61,22 @@ def _over(row: pd.Series) -> str:
     return f" (sd over {row['n']} seeds)" if row["n"] > 1 else " (n = 1, so the spread is unknown)"
 
 
-def _next(judged: pd.DataFrame, ranking: pd.DataFrame, names: list[str]) -> str:
+def _next(judged: pd.DataFrame, ranking: pd.DataFrame, names: list[str], comparison: Comparison) -> str:
     if len(ranking) == 1:
         return "; there is no other alternative to compare it with."
     best, second = ranking.iloc[0], ranking.iloc[1]
     if second["bad"]:
         return "; no other alternative has a setting whose runs all ended well."
     how = "level with" if best["rank"] == second["rank"] else "ahead of"
-    return f", {how} {names[1]} with {_result(second)}; {_sureness(judged, best, second)}"
+    return f", {how} {names[1]} with {_result(second)}; {_sureness(judged, best, second, comparison)}"
 
 
-def _sureness(judged: pd.DataFrame, best: pd.Series, second: pd.Series) -> str:
+def _sureness(judged: pd.DataFrame, best: pd.Series, second: pd.Series, comparison: Comparison) -> str:
     n = min(best["n"], second["n"])
     if n == 1:
         return "one seed each cannot tell them apart."
     overlap = best["low"] <= second["high"] and second["low"] <= best["high"]
-    differences = paired_differences(judged, best.name, second.name)
+    differences = subtract(paired_values(judged, best.name, second.name, comparison))
     if len(differences) < TESTABLE:
         return _by_range(overlap, n)
     ranges = "the ranges overlap" if overlap else "the ranges do not overlap"

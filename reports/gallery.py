@@ -43,10 +43,10 @@ def pictures(
             for name, line in lines.items()
             if len(line)
         ]
-        return found + [_sensitivity(summary, style, key, comparison, more) for key in _axes(summary, comparison)]
+        return found + [_sensitivity(summary, style, key, comparison, more) for key in axes(summary, comparison)]
 
 
-def _axes(summary: pd.DataFrame, comparison: Comparison) -> list[str]:
+def axes(summary: pd.DataFrame, comparison: Comparison) -> list[str]:
     """The settings to plot against: numeric, with at least two values; learning rates first."""
     found = [key for key in comparison.keys if is_number(summary[key]) and summary[key].nunique() > 1]
     return sorted(found, key=lambda key: not key.endswith(".lr"))[:SENSITIVITIES]

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from xprun.reports.cells import (
     NONE,
     Column,
     Listing,
-    decimals,
     exact,
+    intervals,
     listing,
     numbers,
     setting_texts,
@@ -19,6 +20,7 @@ from xprun.reports.cells import (
 from xprun.reports.comparison import Comparison
 from xprun.reports.floor import reference_value
 from xprun.reports.statistics import STATUSES
+from xprun.reports.targets import amortised
 
 RUNS_SHOWN = 200
 SETTINGS_SHOWN = 500
@@ -28,34 +30,46 @@ PARAMETERS_SHOWN = 8
 
 @dataclass(frozen=True)
 class Span:
-    """Where a range and its mean lie on an axis from 0 to 100 that all rows of a ranking share."""
+    """Where seeds, their mean and its interval lie on an axis from 0 to 100 that all rows of a ranking share."""
 
-    low: float
     mean: float
+    low: float
     high: float
+    seeds: list[float]
 
 
-def ranking_listing(ranking: pd.DataFrame, comparison: Comparison, to_target: pd.Series | None) -> Listing:
-    """One row an alternative at its best setting. `to_target`: median steps by setting, or None."""
+def ranking_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> Listing:
+    """One row an alternative at its best setting."""
+    shared = bool(amortised(judged).loc[ranking.index].any())
     columns = [
         exact("rank", ranking["rank"]),
         texts("alternative", _marked(ranking["alternative"], comparison.baseline)),
+        *_averages(ranking),
         *_spread(ranking),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
-        *([exact("steps to target", ranking.index.to_series().map(to_target))] if to_target is not None else []),
         Column("not ended well", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
-        numbers("seconds", ranking["seconds"], digits=3),
+        numbers("seconds, amortised" if shared else "seconds", ranking["seconds"], digits=3),
     ]
     return listing(columns)
 
 
-def spans(ranking: pd.DataFrame) -> list[Span | None]:
+def spans(judged: pd.DataFrame, ranking: pd.DataFrame) -> list[Span | None]:
     """For each row of a ranking where its values lie between the lowest and the highest; None without a mean."""
     low, high = ranking["low"].min(), ranking["high"].max()
     if not high > low:
         return [None] * len(ranking)
-    places = ((ranking[["low", "mean", "high"]] - low) / (high - low) * 100).round(2)
-    return [None if row.mean != row.mean else Span(*row) for row in places.itertuples(index=False)]
+    groups = judged.groupby("setting")["value"]
+
+    def places(values: Any) -> list[float]:
+        return [round((value - low) / (high - low) * 100, 2) for value in values]
+
+    def span(setting: Any, facts: Any) -> Span:
+        mean, interval_low, interval_high = places(facts)
+        return Span(mean, interval_low, interval_high, places(groups.get_group(setting)))
+
+    facts = ranking[["mean", "mean_low", "mean_high"]]
+    pairs = zip(facts.index, facts.to_numpy(), strict=True)
+    return [None if np.isnan(row[0]) else span(setting, row) for setting, row in pairs]
 
 
 def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
@@ -63,6 +77,9 @@ def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
     columns = [
         texts("alternative", summary["alternative"]),
         *_keys(summary, comparison.keys),
+        *_averages(summary),
+        numbers("median", summary["median"]),
+        numbers("IQM", summary["iqm"]),
         *_spread(summary),
         texts("ended", _statuses(summary)),
     ]
@@ -138,14 +155,16 @@ def _fact(value: Any) -> str:
     return NONE if value is None else str(value)
 
 
+def _averages(table: pd.DataFrame) -> list[Column]:
+    """The mean and its interval."""
+    return [numbers("mean", table["mean"]), intervals("95% interval", table["mean_low"], table["mean_high"])]
+
+
 def _spread(table: pd.DataFrame) -> list[Column]:
-    """Mean, sd, range and number of seeds. The range is written with the decimals of the mean."""
-    show = decimals(pd.concat([table["low"], table["high"]]))
+    """Sd, range and number of seeds."""
     return [
-        Column("mean", [show(value) for value in table["mean"]], number=True),
         numbers("sd", table["sd"], digits=2),
-        Column("low", [show(value) for value in table["low"]], number=True),
-        Column("high", [show(value) for value in table["high"]], number=True),
+        intervals("low to high", table["low"], table["high"]),
         Column("n", _of(table["n"], table["runs"], only_if_less=True), number=True),
     ]
 

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 from xprun.reports.cells import Listing, counted
 from xprun.reports.comparison import Comparison, read_comparison
+from xprun.reports.evidence import baseline_listing, budget_listing, target_listing, width_listing
 from xprun.reports.findings import cautions, counts, verdict
 from xprun.reports.floor import floor_sentence
-from xprun.reports.gallery import Picture, pictures
+from xprun.reports.gallery import Picture, axes, pictures
 from xprun.reports.listings import (
     Span,
     environment_listing,
@@ -21,7 +22,7 @@ from xprun.reports.listings import (
     troubled_listing,
 )
 from xprun.reports.reading import reading
-from xprun.reports.statistics import judge, rank, steps_to_target, summarise
+from xprun.reports.statistics import judge, rank, summarise
 from xprun.reports.tables import Tables, read_results
 
 
@@ -40,6 +41,10 @@ class Page:
     comparison: Comparison
     ranking: Listing
     spans: list[Span | None]
+    baseline: Listing
+    targets: Listing
+    widths: dict[str, Listing]
+    budgets: Listing
     settings: Listing
     pictures: list[Picture]
     parameters: Listing
@@ -61,8 +66,12 @@ def make_page(tables: Tables) -> Page:
         **_heading(tables),
         **_findings(tables, comparison, judged, summary, ranking),
         comparison=comparison,
-        ranking=ranking_listing(ranking, comparison, _target(tables, comparison, judged)),
-        spans=spans(ranking),
+        ranking=ranking_listing(judged, ranking, comparison),
+        spans=spans(judged, ranking),
+        baseline=baseline_listing(judged, ranking, comparison),
+        targets=target_listing(tables.history, judged, ranking, comparison),
+        widths={key: width_listing(summary, key, comparison) for key in axes(summary, comparison)},
+        budgets=budget_listing(summary, comparison),
         settings=settings_listing(summary, comparison),
         pictures=pictures(tables.history, judged, summary, ranking, comparison),
         parameters=parameter_listing(judged, ranking),
@@ -99,10 +108,3 @@ def _findings(
         "counts": counts(judged),
         "cautions": cautions(judged, summary, ranking, comparison, tables.resolved.get("runs")),
     }
-
-
-def _target(tables: Tables, comparison: Comparison, judged: pd.DataFrame) -> pd.Series | None:
-    """By setting: the median over its runs of the steps to the target; None where no target is set."""
-    if comparison.target is None:
-        return None
-    return steps_to_target(tables.history, judged, comparison).groupby(judged["setting"]).median()

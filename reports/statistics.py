@@ -1,15 +1,12 @@
 """Statistics of a comparison: pure functions from table to table, which invent nothing and drop nothing."""
 
-from itertools import product
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from xprun.reports.comparison import Comparison
+from xprun.reports.intervals import averages
 
 STATUSES = ("done", "stopped", "diverged", "failed", "timeout")
 ENDED_WELL = ("done", "stopped")
-TESTABLE = 5
 
 
 def judge(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -33,10 +30,10 @@ def summarise(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     """One row a setting of an alternative, best first; ties stay in the order of the runs.
 
     Columns: `setting` (index), `alternative`, the keys, `runs`, `bad`, one count a status, and over the seeds `n`,
-    `mean`, `sd` (n - 1; NaN for one seed), `low`, `high` and `seconds` (median). A setting with a bad run has no
-    mean: the survivors alone would flatter it, so it comes after all the others.
+    `mean`, `sd` (n - 1; NaN for one seed), `low`, `high`, `seconds` (median) and those of `intervals.averages`. A
+    setting with a bad run has no mean: the survivors alone would flatter it, so it comes after all the others.
     """
-    table = _aggregate(judged, comparison.keys)
+    table = _aggregate(judged, comparison.keys).join(averages(judged))
     table.loc[table["bad"] > 0, ["mean", "sd", "low", "high"]] = np.nan
     table["share"] = table["bad"] / table["runs"]
     order = ["share", "mean"]
@@ -72,39 +69,6 @@ def rank(summary: pd.DataFrame) -> pd.DataFrame:
     place = pd.Series(np.arange(1, len(best) + 1), index=best.index)
     score = best["mean"].map(lambda mean: float(f"{mean:.12g}")).fillna(np.inf)  # without a mean: the last rank
     return best.assign(rank=place.where(score.ne(score.shift())).ffill().astype(int))
-
-
-def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
-    """For each row of `judged`: the first step whose metric reaches the target.
-
-    Infinite where no step does, or where the run did not end well.
-    """
-    rows = history[history["metric"] == comparison.metric]
-    ahead = rows["value"].le(comparison.target) if comparison.ascending else rows["value"].ge(comparison.target)
-    first = rows[ahead].groupby("run", observed=True)["step"].min()
-    steps = judged["run"].map(dict(zip(first.index, first, strict=True)))
-    return steps.astype("float64").fillna(np.inf).where(~judged["bad"], np.inf)
-
-
-def paired_differences(judged: pd.DataFrame, first: Any, second: Any) -> np.ndarray:
-    """For each seed that both settings (by number) have: the value of `first` less that of `second`."""
-    values = judged[judged["setting"].isin([first, second])].groupby(["seed", "setting"])["value"].mean().unstack()
-    return np.asarray((values[first] - values[second]).dropna(), dtype="float64")
-
-
-def sign_flip_test(differences: np.ndarray) -> float:
-    """The two-sided p-value of "the differences are symmetric about 0" (Fisher, The Design of Experiments, 1935).
-
-    Exact up to 14 pairs; beyond, 16384 random flips from a fixed seed.
-    """
-    n = len(differences)
-    if n <= 14:
-        signs = np.array(list(product([1.0, -1.0], repeat=n)))
-    else:
-        signs = np.random.default_rng(0).choice([1.0, -1.0], size=(2**14, n))
-        signs[0] = 1.0
-    sums = np.abs(signs @ differences)
-    return float(np.mean(sums >= np.abs(differences.sum()) * (1 - 1e-12)))
 
 
 def at_edge(summary: pd.DataFrame, ranking: pd.DataFrame, key: str) -> pd.DataFrame:

@@ -68,7 +68,9 @@ def test_a_report_has_every_part(make_folder: Make) -> None:
 
 def test_the_markdown_ranking_is_a_table_of_values(make_folder: Make) -> None:
     _, markdown = written(make_folder(SMALL))
-    assert "| 1 | SGD | 0.8500 | 0.071 | 0.8000 | 0.9000 | 2 | lr=0.1 | 1 of 4 | 0.0500 |" in markdown
+    assert (
+        "| 1 | SGD | 0.8500 | 0.8000 to 0.9000 | 0.071 | 0.8000 to 0.9000 | 2 | lr=0.1 | 1 of 4 | 0.0500 |" in markdown
+    )
     assert "6 runs" not in markdown.split("## Ranking")[0].replace("6 runs: 5 done, 1 diverged.", "")
 
 
@@ -197,9 +199,22 @@ def test_only_the_best_twelve_are_drawn(make_folder: Make) -> None:
 
 def test_the_target_is_a_column_and_a_line(make_folder: Make) -> None:
     page, markdown = written(make_folder(SMALL, target=0.2, baseline="SGD"))
-    assert "steps to target" in markdown
+    assert "| SGD | 2 of 2 | 10 | 0.0125 |" in markdown
+    assert "## Against SGD" in markdown
     assert "SGD (baseline)" in markdown
     assert "Dotted: the target, 0.2." in page
+
+
+def test_a_comparison_with_few_seeds_says_so(make_folder: Make) -> None:
+    _, markdown = written(make_folder(SMALL, baseline="SGD"))
+    assert "not distinguishable with n = 2 seeds" in markdown
+
+
+def test_seconds_of_runs_trained_together_are_amortised(make_folder: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.9, 0.8], {"together": 2})]
+    _, markdown = written(make_folder(cases, target=0.2))
+    assert "| seconds, amortised |" in markdown
+    assert "median seconds" not in markdown
 
 
 def test_the_verdict_needs_no_history(make_folder: Make) -> None:

@@ -3,14 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import pytest
-from xprun.reports.statistics import (
-    at_edge,
-    paired_differences,
-    sign_flip_test,
-    steps_to_target,
-)
+from xprun.reports.statistics import at_edge
 
 from .conftest import Case, Study
 
@@ -89,27 +83,6 @@ def test_two_sections_make_one_alternative(study: Callable[..., Study]) -> None:
     cases = [Case("SGD", 0.1, [v], {"model": name}) for v, name in ((0.5, "small"), (0.7, "large"))]
     _, _, _, ranking = study(*cases, by=["model", "optimizer"])
     assert ranking["alternative"].tolist() == ["large · SGD", "small · SGD"]
-
-
-def test_a_target_not_reached_is_infinitely_far(study: Callable[..., Study]) -> None:
-    comparison, judged, _, _ = study(Case("SGD", 0.1, [0.9, 0.9, None]), target=0.8)
-    history = pd.DataFrame(
-        {"run": judged["run"].repeat(2), "metric": "valid.accuracy", "step": [10, 20] * 3, "value": [0.7, 0.8] * 3}
-    )
-    history.loc[history["run"] == judged["run"][1], "value"] = 0.1
-    assert steps_to_target(history, judged, comparison).tolist() == [20, np.inf, np.inf]
-
-
-def test_seeds_are_paired(study: Callable[..., Study]) -> None:
-    _, judged, _, ranking = study(Case("A", 0.1, [0.5, 0.7, 0.9]), Case("B", 0.1, [0.4, 0.5]))
-    np.testing.assert_allclose(paired_differences(judged, *ranking.index), [0.1, 0.2])
-
-
-def test_the_sign_flip_test_is_exact() -> None:
-    assert sign_flip_test(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == 2 / 32
-    assert sign_flip_test(np.array([0.1, 0.1, 0.1, 0.1, -0.1])) == 12 / 32
-    assert sign_flip_test(np.zeros(6)) == 1.0
-    assert 0 < sign_flip_test(np.ones(20)) < 0.001
 
 
 def test_edges_of_a_sweep_are_found(study: Callable[..., Study]) -> None:

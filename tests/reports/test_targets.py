@@ -1,0 +1,44 @@
+"""Time to the target counts every run, and seconds only where they mean something."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from xprun.reports.targets import amortised, steps_to_target, time_to_target
+
+from .conftest import Case, Study
+
+
+def test_a_target_not_reached_is_infinitely_far(study: Callable[..., Study]) -> None:
+    comparison, judged, _, _ = study(Case("SGD", 0.1, [0.9, 0.9, None]), target=0.8)
+    history = pd.DataFrame(
+        {"run": judged["run"].repeat(2), "metric": "valid.accuracy", "step": [10, 20] * 3, "value": [0.7, 0.8] * 3}
+    )
+    history.loc[history["run"] == judged["run"][1], "value"] = 0.1
+    assert steps_to_target(history, judged, comparison).tolist() == [20, np.inf, np.inf]
+
+
+def reached_at(judged: pd.DataFrame, *steps: int | None) -> pd.DataFrame:
+    """A history in which each run reaches 0.8 at this step, or never."""
+    rows = [
+        (run, step or 1, "valid.accuracy", 0.8 if step else 0.1) for run, step in zip(judged["run"], steps, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["run", "step", "metric", "value"])
+
+
+def test_medians_count_failures_as_infinitely_long(study: Callable[..., Study]) -> None:
+    cases = [Case("A", 0.1, [0.9, 0.9, None]), Case("B", 0.1, [0.9, None, None])]
+    comparison, judged, _, _ = study(*cases, target=0.8)
+    table = time_to_target(reached_at(judged, 10, 20, 7, 10, 7, 7), judged, comparison)
+    assert table["reached"].tolist() == [2, 1]
+    assert table["steps"].tolist() == [20, np.inf]
+    np.testing.assert_allclose(table["seconds"], [0.05 * 20 / 40, np.inf])
+
+
+def test_runs_trained_together_have_no_seconds_to_the_target(study: Callable[..., Study]) -> None:
+    cases = [Case("A", 0.1, [0.9], {"together": 8}), Case("B", 0.1, [0.9], {"together": 1})]
+    comparison, judged, _, _ = study(*cases, target=0.8)
+    table = time_to_target(reached_at(judged, 10, 10), judged, comparison)
+    assert amortised(judged).tolist() == [True, False]
+    assert table["steps"].tolist() == [10, 10]
+    np.testing.assert_allclose(table["seconds"], [np.nan, 0.05 * 10 / 40])
