@@ -99,3 +99,17 @@ def test_the_plugins_of_the_docs_train() -> None:
     Path("example.toml").write_text(spec, encoding="utf-8")
     result = CliRunner().invoke(main, ["example.toml", "-j", "1", "--plugin", "plugin.py"])
     assert result.exit_code == 0, result.output
+
+
+GALLERY = ROOT / "docs" / "gallery.md"
+
+
+@pytest.mark.parametrize("spec", sorted(path.name for path in (ROOT / "specs").glob("*.toml")))
+def test_the_gallery_shows_every_shipped_spec(spec: str) -> None:
+    assert f"](../specs/{spec})" in GALLERY.read_text(encoding="utf-8")
+
+
+def test_the_pictures_of_the_gallery_are_there_and_small() -> None:
+    shown = re.findall(r"\]\((gallery/[^)]+)\)", GALLERY.read_text(encoding="utf-8"))
+    assert shown
+    assert max((GALLERY.parent / picture).stat().st_size for picture in shown) < 60_000
