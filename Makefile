@@ -36,6 +36,7 @@ types: .venv/installed-dev
 check: lint types test third-party
 
 bench: .venv/installed-test ## Print the figures that the docs quote
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/data.py

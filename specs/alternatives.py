@@ -114,7 +114,8 @@ def split_axes(
 ) -> tuple[dict[str, Any], tuple[Axis, ...]]:
     """Return the settings with each sweep's first value in its place, and the sweeps as axes, empty if wrong."""
     axes = []
-    for inner, sweep in list(_find_sweeps(settings, ())):
+    found = [found for key, value in settings.items() for found in _find_sweeps(value, (key,))]
+    for inner, sweep in found:  # a section is itself no sweep, whatever its keys are called
         axis, wrong = _read_axis(sweep, path, inner, seed)
         problems += wrong
         settings = replaced(settings, inner, axis.values[0] if len(axis.values) else None)
