@@ -21,6 +21,7 @@ def to_svg(figure: Figure, name: str) -> str:
     buffer = StringIO()
     with mpl.rc_context({"svg.hashsalt": name}), _any_alphabet():
         figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
+    figure.set_layout_engine("none")  # it is laid out now: what draws it next need not do so again
     text = buffer.getvalue()
     return SCAFFOLD.sub("", TAG.sub(_for_page, text[text.index("<svg") :])).strip()
 

@@ -27,6 +27,7 @@ TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
 LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster for a lone run, too
 LONG_STEP = 1e-3  # seconds
+LANE_STEP = 1e-3  # seconds: a lane whose steps are shorter waits for the interpreter more than it computes
 AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
 STACKED = "a chain of Linear layers"
 
@@ -36,6 +37,7 @@ class Piece:
     """Runs that are trained in one go: a grid in a program, or (`program` None) one after the other.
 
     `reason` says why, for people; `seconds_per_step` is what a step of all its runs was measured to take, if it was.
+    `threads` work on each operation; a piece in `lanes` is cut, and each lane trained by a thread of its own.
     """
 
     grid: Grid
@@ -43,6 +45,7 @@ class Piece:
     reason: str
     seconds_per_step: float | None
     threads: int = 1
+    lanes: int = 1
 
     @property
     def runs(self) -> list[Run]:
@@ -65,7 +68,15 @@ def choose(work: Workload, runs: list[Run], threads: int = 1) -> list[Piece]:
     work = replace(work, feed=work.feed.in_process())
     used = threads_for(work, threads)
     with using_threads(used):
-        return [replace(piece, threads=used) for piece in _choose(work, runs)]
+        pieces = [replace(piece, threads=used) for piece in _choose(work, runs)]
+    return [replace(piece, lanes=_lanes(piece, threads // used)) for piece in pieces]
+
+
+def _lanes(piece: Piece, most: int) -> int:
+    """Return into how many lanes to cut a piece: stacks are built of operations long enough to run side by side."""
+    if piece.program != LinearStack.name or piece.seconds_per_step is None:
+        return 1
+    return max(1, min(most, piece.grid.columns, int(piece.seconds_per_step / LANE_STEP)))
 
 
 def _choose(work: Workload, runs: list[Run]) -> list[Piece]:

@@ -13,14 +13,14 @@ from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.discovery import open_registry
 from xprun.runner.alone import train_alone
 from xprun.runner.devices import deterministic
-from xprun.runner.engine import Piece, choose, make_program
+from xprun.runner.engine import Piece, choose
+from xprun.runner.lanes import train_in_lanes
 from xprun.runner.layout import Grid
 from xprun.runner.memory import keep_freed_memory
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
 from xprun.runner.reference import least_squares
 from xprun.runner.threads import share
-from xprun.runner.together import train_together
 from xprun.runner.workload import Workload, make_workload
 from xprun.specs import Run
 
@@ -95,9 +95,8 @@ def train(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Ou
 
 def _together(work: Workload, piece: Piece, context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
-    assert piece.program is not None
     try:
-        outcomes = train_together(work, make_program(work, piece.grid, piece.program), piece.grid)
+        outcomes = train_in_lanes(work, piece)
     except Exception as error:
         _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
         yield from _alone(work, piece.runs, context)

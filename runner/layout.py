@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor
 from xprun.specs import Run
@@ -41,6 +42,11 @@ class Grid:
     def first(self, columns: int) -> Grid:
         """Return the grid of the first so many columns."""
         return self.keep(list(range(columns)))
+
+    def cut(self, parts: int) -> list[Grid]:
+        """Return at most that many grids of neighbouring columns, about equally many each."""
+        ends = [self.columns * i // parts for i in range(parts + 1)]
+        return [self.keep(list(range(a, b))) for a, b in pairwise(ends) if a < b]
 
     def keep(self, columns: list[int]) -> Grid:
         """Return the grid of only these columns."""

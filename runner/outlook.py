@@ -109,7 +109,7 @@ def _ways(pieces: list[Piece]) -> list[Way]:
     for piece in pieces:
         told.setdefault((piece.program, piece.reason), []).append(piece)
     return [
-        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads, reason)
+        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].lanes, reason)
         for (program, reason), same in told.items()
     ]
 

@@ -48,5 +48,5 @@ def _memory(work: Workload, pieces: list[Piece]) -> int:
 def _seconds_per_step(work: Workload, piece: Piece) -> float:
     """Return the seconds of a step of all runs of a piece; the engine may have chosen it without measuring."""
     if piece.seconds_per_step is not None:
-        return piece.seconds_per_step
+        return piece.seconds_per_step / piece.lanes
     return time_alone(work, piece.runs[0]).seconds * len(piece.runs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -41,28 +41,16 @@ class Program(Protocol):
     def numbers_per_run(self, rows: int) -> int: ...
 
 
-def train_together(work: Workload, program: Program, grid: Grid) -> list[Outcome]:
-    """Train all runs of a grid at once and return their outcomes.
-
-    A run that diverges or stops is closed at that step: what its numbers do afterwards is not looked at, and they
-    touch no other run's. Columns whose runs have all ended are left out from the next look on.
-    """
-    start = time.perf_counter()
-    training = Training(work, program, grid)
-    for end in work.schedule.block_ends():
-        training.look(training.advance(end))
-        if work.schedule.evaluates_after(end):
-            training.evaluate()
-        training.leave_out_ended()
-        if not training.open.any():
-            break
-    training.finish(training.open)
-    share = (time.perf_counter() - start) / len(grid)
-    return training.outcomes(share)
+class CancelledError(Exception):
+    """The training was asked to end before its time; its numbers are of no use."""
 
 
 class Training:
     """The state of a grid in training: parameters [S, K, P], and which of its runs are still open.
+
+    A run that diverges or stops is closed at that step: what its numbers do afterwards is not looked at, and they
+    touch no other run's. Columns whose runs have all ended are left out from the next look on. Another thread may
+    set `cancelled`, to have the training end at its next step with CancelledError.
 
     `columns` [k] are the numbers in the whole grid of the columns that are left; `open` [S, K] is about the whole.
     """
@@ -85,12 +73,26 @@ class Training:
         self.ended: dict[tuple[int, int], Outcome] = {}
         self.measured_until: dict[tuple[int, int], int] = {}
         self.curves: dict[str, Curves] = {}
+        self.cancelled = threading.Event()
+
+    def train(self) -> None:
+        """Train all runs to their ends."""
+        for end in self.work.schedule.block_ends():
+            self.look(self.advance(end))
+            if self.work.schedule.evaluates_after(end):
+                self.evaluate()
+            self.leave_out_ended()
+            if not self.open.any():
+                break
+        self.finish(self.open)
 
     def advance(self, end: int) -> Tensor:
         """Take the steps up to `end`; return their losses [steps, S, k]."""
         losses = self.flat.new_empty(end - self.steps, *self.flat.shape[:2])
         with torch.no_grad():
             for row in losses:
+                if self.cancelled.is_set():
+                    raise CancelledError
                 self._step(row)
         return losses
 
@@ -183,14 +185,13 @@ class Training:
             outcome.parameters = {key: x for name, view in views.items() for key, x in numbers(name, view[s, i])}
             outcome.matrices = {name: values[s, i].tolist() for name, values in matrices.items()}
 
-    def outcomes(self, seconds: float) -> list[Outcome]:
-        """Return the outcomes of all runs with their histories; `seconds` is each one's share of the time."""
+    def outcomes(self) -> list[Outcome]:
+        """Return the outcomes of all runs with their histories."""
         for (s, k), outcome in self.ended.items():
             until = dict.fromkeys(self.curves, self.measured_until[s, k]) | {"loss": outcome.steps}
             found = {metric: curves.series(s, k, until[metric]) for metric, curves in self.curves.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}
             outcome.state = self.keeper.state(s, k)
-            outcome.seconds, outcome.together = seconds, len(self.grid)
         return [self.ended[s, k] for s, k, _ in self.grid.cells()]
 
     def _close(self, s: int, k: int, status: Status, reason: str, steps: int, *, measured: bool = True) -> Outcome:

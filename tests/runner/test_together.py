@@ -18,12 +18,13 @@ from xprun.plugins.torch_names import losses as torch_losses
 from xprun.runner import feed, feeds, schedule, together
 from xprun.runner.alone import train_alone
 from xprun.runner.batches import batches
-from xprun.runner.engine import grids_of, make_program
+from xprun.runner.engine import Piece, grids_of
+from xprun.runner.lanes import train_in_lanes
 from xprun.runner.layout import Grid
 from xprun.runner.outcome import Outcome
 from xprun.runner.rules import read_rule
 from xprun.runner.stack import LinearStack
-from xprun.runner.together import Training, train_together
+from xprun.runner.together import Training
 from xprun.runner.workload import Workload, make_workload
 from xprun.specs import Run
 
@@ -119,13 +120,13 @@ class Cohort:
     def alone(self) -> dict[str, Outcome]:
         return {run.id: train_alone(self.work, run) for run in self.runs}
 
-    def together(self, program: str) -> dict[str, Outcome]:
-        made = ((make_program(self.work, grid, program), grid) for grid in self.grids)
-        return {outcome.run: outcome for pair in made for outcome in train_together(self.work, *pair)}
+    def together(self, program: str, lanes: int = 1) -> dict[str, Outcome]:
+        pieces = [Piece(grid, program, "", None, lanes=lanes) for grid in self.grids]
+        return {outcome.run: outcome for piece in pieces for outcome in train_in_lanes(self.work, piece)}
 
-    def check(self, program: str) -> dict[str, Outcome]:
+    def check(self, program: str, lanes: int = 1) -> dict[str, Outcome]:
         """See that the runs end together as they do alone; return how they ended."""
-        expected, found = self.alone(), self.together(program)
+        expected, found = self.alone(), self.together(program, lanes)
         assert found.keys() == expected.keys()
         for run in self.runs:
             same(found[run.id], expected[run.id])
