@@ -38,7 +38,7 @@ class Family:
     pace: Pace | None = None
 
     def __post_init__(self) -> None:
-        self._columns = _columns(self.settings)
+        self.columns = _columns(self.settings)
 
     def update(self, flat: Tensor, gradient: Tensor, t: int, n: int, views: Views) -> Tensor:
         """Return the new parameters [S, n, P] of the family's columns, and move its states on."""
@@ -51,7 +51,7 @@ class Family:
 
     def _columns_at(self, t: int) -> dict[str, Any]:
         """Return the settings of step t, whose tensors broadcast against [S, n, P]."""
-        return scheduled(self._columns, *map(_column_of, self.pace.at(t))) if self.pace else self._columns
+        return scheduled(self.columns, *map(_column_of, self.pace.at(t))) if self.pace else self.columns
 
     def _update_by_parameter(self, w: Tensor, g: Tensor, t: int, n: int, views: Views) -> Tensor:
         """Apply a rule that looks at whole parameters to each parameter of each run by itself."""

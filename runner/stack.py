@@ -61,9 +61,10 @@ class LinearStack:
     """The program of one model; it holds scratch buffers for the shape of the runs at hand."""
 
     name = "linear-stack"
+    pure = True
 
-    def __init__(self, layers: list[Layer], loss: StackLoss) -> None:
-        self.layers, self.loss = layers, loss
+    def __init__(self, module: nn.Module, layers: list[Layer], loss: StackLoss) -> None:
+        self.module, self.layers, self.loss = module, layers, loss
         self.state: dict[str, Tensor] = {}  # its layers have no buffers
         self.parameters = layers[-1].offset + layers[-1].size
         self.narrow = layers[0].columns <= NARROW
@@ -80,7 +81,7 @@ class LinearStack:
             return f"the loss {type(loss).__name__} is not one of the stack's"
         if not matched.fits(targets, layers[-1].outputs):
             return "its targets have not the shape of its outputs"
-        return cls(layers, matched)
+        return cls(module, layers, matched)
 
     def begin(self, modules: list[list[nn.Module]]) -> Tensor:
         """Return the stacked parameters [S, K, P] of freshly made modules [S][K]."""
@@ -114,6 +115,10 @@ class LinearStack:
             inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1)
         inputs = inputs.mT.contiguous().mT if self.narrow else inputs.contiguous()
         return (inputs, *self.loss.prepare(targets, self.layers[-1].outputs, inputs.dtype))
+
+    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the inputs and targets of a batch as the model and the loss take them."""
+        return batch[0][..., : self.layers[0].inputs], batch[1]
 
     def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
         """Write the losses [S, K] and their gradient [S, K, P] with respect to the parameters [S, K, P].

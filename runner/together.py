@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from xprun.runner.alone import REPORTED_PARAMETERS, numbers
+from xprun.runner.compiled import AT_ONCE, CompiledSteps, compile_if_it_repays
 from xprun.runner.curves import Curves, Numbers
 from xprun.runner.families import keep_columns, make_families
 from xprun.runner.keeper import Keeper
@@ -28,11 +30,16 @@ class Program(Protocol):
     """A batched forward and backward pass for runs [S, K] of one model."""
 
     name: str
+    module: nn.Module
     parameters: int
     state: dict[str, Tensor]  # what the models hold beside trained parameters, [S, K, ...] by name
 
+    @property
+    def pure(self) -> bool: ...
+
     def begin(self, modules: list[list[nn.Module]]) -> Tensor: ...
     def prepare(self, inputs: Tensor, targets: Tensor) -> Batch: ...
+    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]: ...
     def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None: ...
     def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor: ...
     def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor: ...
@@ -74,11 +81,14 @@ class Training:
         self.measured_until: dict[tuple[int, int], int] = {}
         self.curves: dict[str, Curves] = {}
         self.cancelled = threading.Event()
+        self.compiled: CompiledSteps | None = None
 
     def train(self) -> None:
         """Train all runs to their ends."""
         for end in self.work.schedule.block_ends():
+            start, before = time.perf_counter(), self.steps
             self.look(self.advance(end))
+            self.compiled = self.compiled or compile_if_it_repays(self, (time.perf_counter() - start) / (end - before))
             if self.work.schedule.evaluates_after(end):
                 self.evaluate()
             self.leave_out_ended()
@@ -90,14 +100,17 @@ class Training:
         """Take the steps up to `end`; return their losses [steps, S, k]."""
         losses = self.flat.new_empty(end - self.steps, *self.flat.shape[:2])
         with torch.no_grad():
-            for row in losses:
+            for rows in losses.split(AT_ONCE if self.compiled else 1):
                 if self.cancelled.is_set():
                     raise CancelledError
-                self._step(row)
+                batches = [next(self.feed) for _ in rows]
+                if not (self.compiled and self.compiled.take(self, batches, rows)):
+                    for batch, row in zip(batches, rows, strict=True):
+                        self.step(batch, row)
         return losses
 
-    def _step(self, losses: Tensor) -> None:
-        batch = next(self.feed)
+    def step(self, batch: Batch, losses: Tensor) -> None:
+        """Take one step with a batch and write its losses [S, k]."""
         self.program.step(self.flat, batch, self.gradient, losses)
         self.steps += 1
         rows = batch[0].shape[1]
@@ -159,7 +172,7 @@ class Training:
     def leave_out_ended(self) -> None:
         """Go on without the columns of which no run is open."""
         left = np.flatnonzero(self.open[:, self.columns].any(0))
-        if len(left) in (0, len(self.columns)):
+        if len(left) in (0, len(self.columns)) or (self.compiled and 2 * len(left) > len(self.columns)):
             return
         index = torch.from_numpy(left).to(self.flat.device)
         self.flat = self.flat.index_select(1, index)
@@ -167,6 +180,7 @@ class Training:
         self.families = keep_columns(self.families, left.tolist(), self.flat.device)
         self.program.keep(index)
         self.columns = self.columns[left]
+        self.compiled = None
 
     def finish(self, chosen: NDArray[np.bool_], reasons: dict[tuple[int, int], str] | None = None) -> None:
         """Close runs that came to their end, or were stopped for a reason; keep what is measured at the end."""

@@ -90,6 +90,16 @@ class Traced:
         """Return the rows as they are."""
         return inputs, targets
 
+    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the inputs and targets of a batch."""
+        x, y = batch
+        return x, y
+
+    @property
+    def pure(self) -> bool:
+        """Whether a step depends on the parameters and the batch alone."""
+        return not self.state and not self.masked
+
     def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
         """Write the losses [S, K] and their gradient [S, K, P]; see `LinearStack.step`."""
         x, y = batch

@@ -106,11 +106,11 @@ class RunSettings(Strict):
     `epochs` or `steps` says when a run ends (one of them). `seeds` is a number n, meaning 0..n-1, or a list.
     `record_every` thins the history of the loss: step 1, every such step and the last one are kept; by default as
     many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run. `engine`
-    says whether runs are trained together or one by one, which changes no result but its rounding. `search_seed`
-    decides the draws of random sweeps. `gradient` is computed by autograd, or by the formula that the model brings
-    ("manual"). `deterministic` lets torch use only algorithms that give the same bits every time. `save` keeps a
-    checkpoint of the last step, or of the evaluation with the best `compare.metric`. `observers` write ended runs for
-    other tools.
+    says whether runs are trained together or one by one, and `compile` whether their steps are compiled ("auto": when
+    the training is long enough to repay it), which changes no result but its rounding. `search_seed` decides the draws
+    of random sweeps. `gradient` is computed by autograd, or by the formula that the model brings ("manual").
+    `deterministic` lets torch use only algorithms that give the same bits every time. `save` keeps a checkpoint of the
+    last step, or of the evaluation with the best `compare.metric`. `observers` write ended runs for other tools.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -126,6 +126,7 @@ class RunSettings(Strict):
     save: Literal["last", "best"] | SaveBest | None = None
     observers: list[str] = []
     engine: Literal["auto", "together", "alone"] = "auto"
+    compile: Literal["auto"] | bool = "auto"
     search_seed: Annotated[int, Ge(0)] = 0
 
     @field_validator("seeds")
