@@ -120,8 +120,6 @@ def _steps(training: Training) -> Function:
         raise TypeError("a rule looks at whole parameters")
     if any(family.pace for family in training.families):
         raise TypeError("a scheduler changes their settings")
-    if training.grid.runs[0][0].settings.gradient == "manual":
-        raise TypeError("the gradient is the model's own")
     if not training.program.pure:
         raise TypeError("the model draws random numbers, or keeps running statistics, or has frozen parameters")
     gradient_of = _gradient(training)

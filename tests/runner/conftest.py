@@ -11,10 +11,10 @@ import torch
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.alone import train_alone
 from xprun.runner.check import resolve
-from xprun.runner.engine import grids_of, make_program
+from xprun.runner.engine import Piece, grids_of
+from xprun.runner.lanes import train_in_lanes
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan, make_plan
-from xprun.runner.together import train_together
 from xprun.runner.workload import make_workload
 from xprun.specs import Run, read_document, read_spec
 
@@ -28,7 +28,7 @@ def each_alone(runs: list[Run]) -> dict[str, Outcome]:
 def all_together(runs: list[Run], program: str = "linear-stack") -> dict[str, Outcome]:
     """Train the runs of one cohort at once; return their outcomes by id."""
     work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
-    made = [train_together(work, make_program(work, grid, program), grid) for grid in grids_of(work, runs)]
+    made = [train_in_lanes(work, Piece(grid, program, "", None)) for grid in grids_of(work, runs)]
     return {outcome.run: outcome for outcomes in made for outcome in outcomes}
 
 

@@ -14,9 +14,9 @@ from xprun.plugins.registry import REGISTRY, metric
 from xprun.runner.alone import train_alone
 from xprun.runner.check import columns_of, resolve
 from xprun.runner.cli import main
-from xprun.runner.engine import grids_of, make_program
+from xprun.runner.engine import Piece, grids_of
+from xprun.runner.lanes import train_in_lanes
 from xprun.runner.stack import LinearStack
-from xprun.runner.together import train_together
 from xprun.runner.workload import make_workload
 from xprun.specs import SpecError, read_document, read_spec
 
@@ -69,7 +69,7 @@ def test_metrics_are_the_same_together_as_alone(text: str, metrics: str, labels:
     expected = {run.id: train_alone(work, run) for run in cohort.runs}
     for program in (LinearStack.name, "traced"):
         for grid in grids_of(work, cohort.runs):
-            for outcome in train_together(work, make_program(work, grid, program), grid):
+            for outcome in train_in_lanes(work, Piece(grid, program, "", None)):
                 alone = expected[outcome.run]
                 assert outcome.status == alone.status == "done"
                 assert {f"train.{label}" for label in labels} < alone.history.keys() == outcome.history.keys()

@@ -16,8 +16,8 @@ from xprun.plugins.registry import REGISTRY, data
 from xprun.plugins.torch_names.classifiers import classifier
 from xprun.plugins.vision import import_torchvision
 from xprun.runner.alone import train_alone
-from xprun.runner.engine import grids_of, make_program
-from xprun.runner.together import train_together
+from xprun.runner.engine import Piece, grids_of
+from xprun.runner.lanes import train_in_lanes
 from xprun.runner.workload import Workload, make_workload
 
 from .conftest import MakePlan, Train
@@ -204,8 +204,7 @@ def test_a_frozen_model_trains_together_as_alone(model: dict[str, Any], plan: Ma
     work = make_workload(REGISTRY, cohort.runs[0], CPU)
     alone = {run.id: train_alone(work, run) for run in cohort.runs}
     for grid in grids_of(work, cohort.runs):
-        program = make_program(work, grid, "traced")
-        for outcome in train_together(work, program, grid):
+        for outcome in train_in_lanes(work, Piece(grid, "traced", "", None)):
             expected = alone[outcome.run].history
             for metric, series in outcome.history.items():
                 assert series.values == pytest.approx(expected[metric].values, rel=1e-9), metric
