@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test fuzz specs gallery third-party lint types check bench clean
+.PHONY: demo test fuzz faults specs gallery third-party lint types check bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -25,6 +25,9 @@ fuzz: .venv/installed-test ## Check 20,000 generated specs
 
 gallery: .venv/installed ## Run the shipped specs and make docs/gallery.md with its pictures
 	$(BIN)/python docs/make_gallery.py
+
+faults: .venv/installed-test ## Kill, damage, fill the disk, collide: the long form of the fault tests, about half an hour
+	XPRUN_FAULTS=long $(BIN)/python -m pytest tests/faults -s
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Tell = Callable[[Path, Report], None]
 
-OK, FAILED, WRONG, BROKEN = 0, 1, 2, 3
+OK, FAILED, WRONG, BROKEN, IN_USE = 0, 1, 2, 3, 4
 
 
 class SpecOrCommand(click.Group):
@@ -124,6 +124,11 @@ def running_options(function: Any) -> Any:
         click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's."),
         click.option(
             "-j", "--jobs", type=click.IntRange(0), help="Worker processes (default: what the size of the work repays)."
+        ),
+        click.option(
+            "--rerun",
+            type=click.Choice(["failed", "all"]),
+            help="Run again what is cached: the runs that failed or timed out, or all.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
         click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends."),
@@ -237,6 +242,7 @@ def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, as_js
         from dataclasses import asdict
 
         from xprun.runner.devices import DeviceError
+        from xprun.runner.files import OutputError
         from xprun.runner.outlook import as_text, look_ahead
 
         folder = output or _default_folder(loaded[0])
@@ -245,6 +251,9 @@ def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, as_js
         except DeviceError as error:
             _complain(f"{path}: device: {error}")
             sys.exit(WRONG)
+        except OutputError as error:
+            _complain(str(error))
+            sys.exit(BROKEN)
         found.append(asdict(ahead))
         if not as_json:
             click.echo(as_text(ahead))
@@ -389,6 +398,7 @@ def _run_one(
     output: Path | None,
     device: str | None,
     jobs: int | None,
+    rerun: Any,
     quiet: bool,
     verbose: bool,
     debug: bool = False,
@@ -400,18 +410,29 @@ def _run_one(
         return WRONG
     from xprun.runner.devices import DeviceError
     from xprun.runner.experiment import Options, run_experiment
+    from xprun.runner.files import OutputError, writing
+    from xprun.runner.lock import InUseError
     from xprun.runner.progress import Narrator, Silent
 
     spec, registry = loaded
     folder = output or _default_folder(spec)
-    options = Options(folder, shared["plugins"], device, debug, jobs)
+    options = Options(folder, shared["plugins"], device, debug, jobs, rerun=rerun)
     progress = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
     try:
         result = run_experiment(spec, registry, options, progress)
+        with writing(folder):
+            return _conclude(path, result, _tell_disappointments if quiet else tell)
     except DeviceError as error:
         _complain(f"{path}: device: {error}")
         return WRONG
-    return _conclude(path, result, _tell_disappointments if quiet else tell)
+    except InUseError as error:
+        _complain(str(error))
+        return IN_USE
+    except OutputError as error:
+        if debug:
+            raise
+        _complain(f"{error}; what was saved is kept. To go on: xprun {path} -o {folder}")
+        return BROKEN
 
 
 def _default_folder(spec: Spec) -> Path:

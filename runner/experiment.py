@@ -7,11 +7,12 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from xprun.plugins.registry import Registry
 from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
@@ -20,14 +21,17 @@ from xprun.runner.devices import pick
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
 from xprun.runner.expect import Verdict, evaluate
-from xprun.runner.files import replace_text
+from xprun.runner.files import remove_leftovers, replace_text, writing
+from xprun.runner.lock import hold
 from xprun.runner.observe import observe
+from xprun.runner.origins import origin_of
+from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort, Plan, describe, make_plan
-from xprun.runner.progress import Progress
+from xprun.runner.progress import Progress, say
 from xprun.runner.store import Store
 from xprun.runner.summaries import describe_models
 from xprun.runner.survey import survey
-from xprun.runner.tables import Pairs, write_tables
+from xprun.runner.tables import write_tables
 from xprun.specs import Spec
 
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
@@ -44,6 +48,7 @@ class Options:
     debug: bool = False
     workers: int | None = None  # processes; None: as many as the size of the work repays, 0 or 1: this one
     only: frozenset[str] | None = None  # ids of the runs to train; None: all
+    rerun: Literal["failed", "all"] | None = None  # which of the stored runs to train again; failed: and timed out
 
 
 @dataclass
@@ -73,52 +78,79 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     """Train the runs of a spec that the output folder lacks, and write the tables of all of them.
 
     An interrupt (SIGINT, SIGTERM) ends it early: every finished run is kept, and the tables hold those.
-    Raises DeviceError for a device that is absent.
+    Raises DeviceError for a device that is absent, InUseError when another process writes the folder, and OutputError
+    when it cannot be written: what was saved before is kept.
     """
     device = pick(options.device or spec.head.device)
     plan = make_plan(spec, registry, device.type)
-    store = Store(options.folder)
+    with hold(options.folder):
+        remove_leftovers(options.folder)
+        with closing(Store(options.folder)) as store:
+            return _carry_out(plan, store, options, str(device), registry, progress)
+
+
+def _carry_out(
+    plan: Plan, store: Store, options: Options, device: str, registry: Registry, progress: Progress
+) -> Report:
     report = Report(options.folder, len(plan.runs))
-    cached = len(store.finished() & {run.id for run in plan.runs})
+    if store.amiss:
+        say(f"note: {store.amiss}")
+    outcomes = store.outcomes(run.id for run in plan.runs)
+    kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
         with _signals_as_exceptions():
-            _train(plan, store, options, str(device), registry, progress)
+            trained = _train(plan, kept, store, options, device, registry, progress)
     except _InterruptError as interrupt:
-        report.interrupted = interrupt.number
+        report.interrupted, trained = interrupt.number, 1
     finally:
         progress.finish()
-    pairs = _pairs(plan, store)
-    for run, outcome in pairs:  # those of earlier calls, too
-        observe(plan, run, outcome, options.folder, registry, again=False)
-    store.close()
+    if trained:
+        outcomes = store.outcomes(run.id for run in plan.runs)
+    pairs = [(run, outcomes[run.id]) for run in plan.runs if run.id in outcomes]
+    with writing(options.folder):
+        for run, outcome in pairs:  # those of earlier calls, too
+            observe(plan, run, outcome, options.folder, registry, again=False)
     report.statuses = Counter(outcome.status for _, outcome in pairs)
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
-    report.written = write_tables(options.folder, plan, pairs)
+    with writing(options.folder):
+        report.written = write_tables(options.folder, plan, pairs)
+        _write_background(plan, options, device, registry, anew=trained > 0)
+        if report.interrupted is None and (trained or not (options.folder / "models.txt").is_file()):
+            _write_models(plan, options, device)
     if report.interrupted is None:
-        outcomes = {run.id: outcome for run, outcome in pairs}
-        report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in spec.expectations]
-    _write_background(plan, options, str(device), registry)
-    if report.interrupted is None and (cached < len(plan.runs) or not (options.folder / "models.txt").is_file()):
-        _write_models(plan, options, str(device))
+        report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
     return report
 
 
-def _train(plan: Plan, store: Store, options: Options, device: str, registry: Registry, progress: Progress) -> None:
+def _is_wanted_again(outcome: Outcome, options: Options) -> bool:
+    failed = outcome.status in ("failed", "timeout")
+    return not outcome.lasting or options.rerun == "all" or (options.rerun == "failed" and failed)
+
+
+def _train(
+    plan: Plan, kept: set[str], store: Store, options: Options, device: str, registry: Registry, progress: Progress
+) -> int:
+    """Train the runs of a plan that are not kept, save each as it ends, and return their number."""
     others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
-    cohorts = plan.cohorts(leave_out=store.finished() | others)
+    cohorts = plan.cohorts(leave_out=kept | others)
     to_run = sum(len(cohort.runs) for cohort in cohorts)
     progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), device)
+    if not to_run:
+        return 0
     context = Context(device, options.plugins, options.debug)
     workers = _workers(cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
-    runs = {run.id: run for run in plan.runs}
+    runs, kind = {run.id: run for run in plan.runs}, device.partition(":")[0]
     launch = registry.find("launcher", "processes" if workers > 1 else "inline").load()
     for outcomes in launch(cohorts, partial(execute, context=context), workers):
-        save_checkpoints(options.folder, [runs[outcome.run] for outcome in outcomes], outcomes)
-        store.save(outcomes)
+        with writing(options.folder):
+            save_checkpoints(options.folder, [runs[outcome.run] for outcome in outcomes], outcomes)
+        store.save(outcomes, {outcome.run: origin_of(runs[outcome.run], kind) for outcome in outcomes})
         for outcome in outcomes:
-            observe(plan, runs[outcome.run], outcome, options.folder, registry, again=True)
+            with writing(options.folder):
+                observe(plan, runs[outcome.run], outcome, options.folder, registry, again=True)
             progress.ended(runs[outcome.run], outcome)
+    return to_run
 
 
 def _workers(cohorts: list[Cohort], context: Context) -> int:
@@ -134,19 +166,17 @@ def _workers(cohorts: list[Cohort], context: Context) -> int:
     return cores if whole > WORKERS_REPAY else 1
 
 
-def _pairs(plan: Plan, store: Store) -> Pairs:
-    """Return the plan's runs that have an outcome, in the plan's order."""
-    found = ((run, store.load(run.id)) for run in plan.runs)
-    return [(run, outcome) for run, outcome in found if outcome is not None]
+def _write_background(plan: Plan, options: Options, device: str, registry: Registry, *, anew: bool) -> None:
+    """Write what the reports need beside the tables: the spec as run, as resolved, and the environment.
 
-
-def _write_background(plan: Plan, options: Options, device: str, registry: Registry) -> None:
-    """Write what the reports need beside the tables: the spec as run, as resolved, and the environment."""
+    The environment is the one in which runs were trained, so that it is written only when some were, `anew`.
+    """
     folder = options.folder
     replace_text(folder / "spec.toml", plan.spec.document.as_run())
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
-    environment = describe_environment(device, options.plugins, registry)
-    replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
+    if anew or not (folder / "environment.json").exists():
+        environment = describe_environment(device, options.plugins, registry)
+        replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
 
 
 def _write_models(plan: Plan, options: Options, device: str) -> None:

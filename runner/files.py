@@ -5,20 +5,36 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
+class OutputError(Exception):
+    """The output folder cannot be used: the disk is full or broken, or what is there is not xprun's to change."""
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what the disk or the database says into an OutputError about the folder."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise OutputError(f"{folder} cannot be used: {why}") from error
+
+
 def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a temporary file beside `path`, sync it, and rename it to `path`."""
+    """Let `write` fill a temporary file beside `path`, sync it, rename it to `path`, and sync the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    sync(path.parent)
     return path
 
 
@@ -37,6 +53,23 @@ def replace_folder(path: Path, fill: Callable[[Path], object]) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+def sync(path: Path) -> None:
+    """Return when a file's content, or a folder's names, are on the disk; Windows cannot sync folders."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote; the caller is the only writer."""
+    for file in folder.glob(".*.tmp"):
+        file.unlink(missing_ok=True)
 
 
 def folder_name(name: str) -> str:

@@ -40,12 +40,17 @@ def processes(cohorts: list[Cohort], execute: Execute, workers: int) -> Iterator
                     connection.send(busy[connection])
             ready = wait(list(busy))
             for connection in [connection for connection in busy if connection in ready]:
-                part = busy.pop(connection)
                 try:
-                    yield from connection.recv()
+                    outcomes = connection.recv()
                 except (EOFError, OSError):
-                    yield _lost(part, crew.pop(connection))
+                    yield _lost(busy.pop(connection), crew.pop(connection))
                     crew.update([_hire(execute)] if parts else [])
+                    continue
+                if outcomes is None:
+                    del busy[connection]
+                else:
+                    busy[connection] = _without(busy[connection], outcomes)
+                    yield outcomes
     finally:
         for process in crew.values():
             process.terminate()
@@ -68,9 +73,17 @@ def _work(connection: Connection, execute: Execute) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
     try:
         while True:
-            connection.send(list(execute(connection.recv())))
+            for outcomes in execute(connection.recv()):
+                connection.send(outcomes)  # at once, so that they are saved whatever becomes of this process
+            connection.send(None)
     except (EOFError, OSError):
         return
+
+
+def _without(part: Cohort, outcomes: list[Outcome]) -> Cohort:
+    """Return the runs of a part that have no outcome yet."""
+    ended = {outcome.run for outcome in outcomes}
+    return Cohort([run for run in part.runs if run.id not in ended])
 
 
 def _lost(part: Cohort, process: SpawnProcess) -> list[Outcome]:

@@ -9,9 +9,11 @@ from xprun.plugins.registry import Registry
 from xprun.runner.devices import pick
 from xprun.runner.engine import Piece
 from xprun.runner.execute import Context
+from xprun.runner.files import writing
+from xprun.runner.origins import why_to_run
 from xprun.runner.plan import Cohort, make_plan
 from xprun.runner.progress import duplicates, headline, plural
-from xprun.runner.store import Store
+from xprun.runner.rescue import read_whole
 from xprun.runner.survey import survey
 from xprun.specs import Spec
 
@@ -41,13 +43,18 @@ class CohortAhead:
 
 @dataclass(frozen=True)
 class Ahead:
-    """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them."""
+    """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them.
+
+    `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is.
+    """
 
     name: str
     headline: str
     runs: int
     cached: int
     to_run: int
+    why: list[str]
+    damaged: bool
     duplicates: int
     device: str
     seconds: float
@@ -60,19 +67,23 @@ def look_ahead(
 ) -> Ahead:
     """Return what a run of a resolved spec would do, from a short probe of each of its cohorts.
 
-    Raises DeviceError for a device that is absent.
+    Raises DeviceError for a device that is absent, and OutputError for a store that cannot be read.
     """
     device = pick(wanted_device or spec.head.device)
     plan = make_plan(spec, registry, device.type)
-    finished = Store(folder).finished() if (folder / "store.sqlite").exists() else set()
-    cohorts = [_cohort(cohort, Context(str(device), plugins)) for cohort in plan.cohorts(leave_out=finished)]
-    to_run = sum(cohort.runs for cohort in cohorts)
+    with writing(folder):
+        stored, damaged = read_whole(folder / "store.sqlite")
+    left = plan.cohorts(leave_out={run for run, record in stored.items() if record.lasting})
+    missing = [run for cohort in left for run in cohort.runs]
+    cohorts = [_cohort(cohort, Context(str(device), plugins)) for cohort in left]
     return Ahead(
         name=spec.name,
         headline=headline(plan),
         runs=len(plan.runs),
-        cached=len(plan.runs) - to_run,
-        to_run=to_run,
+        cached=len(plan.runs) - len(missing),
+        to_run=len(missing),
+        why=why_to_run(missing, device.type, stored) if stored else [],
+        damaged=damaged,
         duplicates=plan.duplicates,
         device=str(device),
         seconds=sum(cohort.seconds for cohort in cohorts),
@@ -85,6 +96,10 @@ def as_text(ahead: Ahead) -> str:
     """Return the plan as lines to read."""
     todo = f"{ahead.cached:,} cached, {ahead.to_run:,} to run on {ahead.device}"
     lines = [f"{ahead.name}: {ahead.headline}; {todo}"]
+    if ahead.damaged:
+        lines.append("the store is damaged; what is whole in it counts as cached, and a run will keep that")
+    if ahead.why:
+        lines.append(f"to run: {', '.join(ahead.why)}")
     if ahead.duplicates:
         lines.append(duplicates(ahead.duplicates))
     for number, cohort in enumerate(ahead.cohorts, 1):

@@ -2,76 +2,53 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-from xprun.runner.outcome import Outcome, Series
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, outcome TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS history (
-    run TEXT NOT NULL, metric TEXT NOT NULL, steps BLOB NOT NULL, "values" BLOB NOT NULL, PRIMARY KEY (run, metric)
-) WITHOUT ROWID;
-PRAGMA user_version = 1;
-"""
+from xprun.runner.database import connect, read_records, write_records
+from xprun.runner.files import writing
+from xprun.runner.outcome import Outcome
+from xprun.runner.records import to_outcome, to_record
+from xprun.runner.rescue import make_sound
 
 
 class Store:
-    """The outcomes of an output folder, by run id."""
+    """The outcomes of an output folder, by run id; one process at a time has it.
+
+    What comes out of it is what was put in: every record has a checksum that is verified when it is read, and one that
+    does not hold is no record. `amiss` says in one line what was found damaged, or nothing. Every method raises
+    OutputError when the disk does not do its part; what was saved before is kept then.
+    """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(folder / "store.sqlite", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(SCHEMA)
+        self._folder, path = folder, folder / "store.sqlite"
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.amiss = make_sound(path)
+            self._database = connect(path, to_write=True)
 
-    def save(self, outcomes: list[Outcome]) -> None:
-        """Add outcomes, or replace earlier ones of the same runs, in one transaction."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?)", map(_row, outcomes))
-            self._db.executemany("DELETE FROM history WHERE run = ?", [(o.run,) for o in outcomes])
-            self._db.executemany(
-                "INSERT INTO history VALUES (?, ?, ?, ?)",
-                [
-                    (o.run, metric, series.steps.astype("<i8").tobytes(), series.values.astype("<f8").tobytes())
-                    for o in outcomes
-                    for metric, series in o.history.items()
-                ],
-            )
+    def save(self, outcomes: list[Outcome], origins: Mapping[str, str] | None = None) -> None:
+        """Add outcomes, or replace earlier ones of the same runs, in one transaction, durably.
 
-    def finished(self) -> set[str]:
-        """Return the ids of all runs that have a lasting outcome, whatever it is."""
-        lasting = "SELECT run FROM runs WHERE coalesce(json_extract(outcome, '$.lasting'), 1)"
-        return {run for (run,) in self._db.execute(lasting)}
+        `origins` tells of each run what its id was made of (`runner/origins.py`).
+        """
+        records = [to_record(outcome, (origins or {}).get(outcome.run, "{}")) for outcome in outcomes]
+        with writing(self._folder), self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            write_records(self._database, records)
+
+    def outcomes(self, runs: Iterable[str]) -> dict[str, Outcome]:
+        """Return the outcomes, with their histories, of those of the runs that have one."""
+        wanted = set(runs)
+        with writing(self._folder):
+            found = [r for r, digest in read_records(self._database) if r.run in wanted and r.verifies(digest)]
+        return {record.run: to_outcome(record) for record in found}
 
     def load(self, run: str) -> Outcome | None:
         """Return a run's outcome with its history, or None."""
-        found = self._db.execute("SELECT outcome FROM runs WHERE run = ?", (run,)).fetchone()
-        if found is None:
-            return None
-        rows = self._db.execute('SELECT metric, steps, "values" FROM history WHERE run = ? ORDER BY metric', (run,))
-        history = {m: Series(np.frombuffer(s, "<i8"), np.frombuffer(v, "<f8")) for m, s, v in rows}
-        return Outcome(run, **json.loads(found[0]), history=history)
+        with writing(self._folder):
+            found = list(read_records(self._database, where="WHERE runs.run = ?", values=(run,)))
+        return to_outcome(found[0][0]) if found and found[0][0].verifies(found[0][1]) else None
 
     def close(self) -> None:
-        self._db.close()
-
-
-def _row(outcome: Outcome) -> tuple[str, str]:
-    fields = (
-        "status",
-        "reason",
-        "steps",
-        "epochs",
-        "seconds",
-        "together",
-        "parameters",
-        "matrices",
-        "reference",
-        "lasting",
-    )
-    return outcome.run, json.dumps({name: getattr(outcome, name) for name in fields})
+        self._database.close()

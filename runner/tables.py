@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,34 @@ def matrices_table(pairs: Pairs) -> pd.DataFrame:
 
 
 def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
-    """Write `results.csv`, `history.csv` and, where metrics give matrices, `matrices.csv` into the folder."""
+    """Write `results.csv`, `history.csv` and, where metrics give matrices, `matrices.csv` into the folder.
+
+    Where pyarrow is installed, each is written as `.parquet`, too.
+    """
     per_epoch = {run.id: outcome.steps / outcome.epochs if outcome.epochs else 1.0 for run, outcome in pairs}
-    tables = {"results.csv": runs_table(plan, pairs), "history.csv": history_table(pairs, per_epoch)}
+    tables = {"results": runs_table(plan, pairs), "history": history_table(pairs, per_epoch)}
     if any(run.settings.matrices for run, _ in pairs):
-        tables["matrices.csv"] = matrices_table(pairs)
-    return [replace_file(folder / name, partial(_write_csv, table)) for name, table in tables.items()]
+        tables["matrices"] = matrices_table(pairs)
+    formats = {"csv": _write_csv} | ({"parquet": _write_parquet} if find_spec("pyarrow") else {})
+    return [
+        replace_file(folder / f"{name}.{ending}", partial(write, table))
+        for ending, write in formats.items()
+        for name, table in tables.items()
+    ]
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, lineterminator="\n")
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    table.apply(_of_one_type).to_parquet(path, engine="pyarrow", index=False)
+
+
+def _of_one_type(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column with its values as text where they are of several types, as settings of alternatives may be."""
+    types = {type(value) for value in column.dropna()} if column.dtype == object else set()
+    return column.map(str, na_action="ignore") if len(types) > 1 and not types <= {int, float} else column
 
 
 def result_columns(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,224 @@
+"""What is in the store is not trained again, what is not is told why, and one process at a time writes a folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from xprun.plugins.discovery import load_file
+from xprun.plugins.registry import REGISTRY
+from xprun.runner.check import resolve
+from xprun.runner.cli import main
+from xprun.runner.experiment import Options, Report, run_experiment
+from xprun.runner.lock import hold
+from xprun.runner.outcome import Outcome
+from xprun.runner.outlook import as_text, look_ahead
+from xprun.runner.progress import Silent
+from xprun.runner.store import Store
+from xprun.specs import Run, Spec, read_document, read_spec
+
+RULE = """
+from xprun.plugins import optimizer
+
+@optimizer("mine")
+def mine(w, g, *, lr=0.1):
+    return w - lr * g
+"""
+TWO = """
+title = "Two rules"
+[data]
+name = "line"
+samples = 20
+batch_size = "full"
+[model]
+name = "linear"
+[loss]
+name = "MSELoss"
+[[optimizer]]
+name = "mine"
+lr = { grid = [0.1, 0.05] }
+[[optimizer]]
+name = "scratch.gd"
+lr = 0.1
+[run]
+steps = 3
+seeds = 2
+engine = "alone"
+"""
+
+
+class Lab:
+    """A folder with a spec and a file of components, and the runs that each call has trained."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out = folder, folder / "out"
+        self.options = Options(self.out, workers=1)
+        self.rule(RULE)
+
+    def rule(self, text: str) -> None:
+        (self.folder / "mine.py").write_text(text, encoding="utf-8")
+        load_file(REGISTRY, self.folder / "mine.py")
+
+    def spec(self, text: str, *sets: str) -> Spec:
+        (self.folder / "two.toml").write_text(text, encoding="utf-8")
+        return resolve(read_spec(read_document(self.folder / "two.toml", sets)), REGISTRY)
+
+    def train(self, text: str = TWO, *sets: str, **options: Any) -> list[str]:
+        """Return the optimizers, learning rates and seeds of the runs that were trained."""
+        trained: list[str] = []
+
+        class Listener(Silent):
+            def ended(self, run: Run, outcome: Outcome) -> None:
+                rule = run.choices["optimizer"]
+                trained.append(f"{rule.name} {rule.settings['lr']} {run.seed}")
+
+        options_here = replace(self.options, **options)
+        self.report: Report = run_experiment(self.spec(text, *sets), REGISTRY, options_here, Listener())
+        return sorted(trained)
+
+    def plan(self, text: str = TWO, *sets: str) -> list[str]:
+        return as_text(look_ahead(self.spec(text, *sets), REGISTRY, self.out, (), None)).splitlines()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def test_words_and_order_reuse_everything(lab: Lab) -> None:
+    assert len(lab.train()) == 6
+    first, second = TWO.index("[[optimizer]]"), TWO.rindex("[[optimizer]]")
+    end = TWO.index("[run]")
+    swapped = TWO[:first] + TWO[second:end] + TWO[first:second] + TWO[end:]
+    assert lab.train(swapped.replace("Two rules", "Rules")) == []
+    assert lab.train(TWO + '[compare]\nmetric = "loss"\nbaseline = "mine"\n') == []
+    assert lab.train(TWO.replace("lr = 0.1\n", 'lr = 0.1\nlabel = "plain"\n')) == []
+    assert "6 cached, 0 to run" in lab.plan(swapped)[0]
+    assert not any(line.startswith("to run") for line in lab.plan(swapped))
+
+
+def test_only_new_seeds_and_learning_rates_are_trained(lab: Lab) -> None:
+    lab.train()
+    more = TWO.replace("seeds = 2", "seeds = 3").replace("[0.1, 0.05]", "[0.1, 0.05, 0.02]")
+    lines = lab.plan(more)
+    assert "6 cached, 6 to run" in lines[0]
+    assert lines[1] == "to run: 3 runs with new seeds, 3 runs with new settings"
+    assert lab.train(more) == [
+        "mine 0.02 0", "mine 0.02 1", "mine 0.02 2", "mine 0.05 2", "mine 0.1 2", "scratch.gd 0.1 2",
+    ]  # fmt: skip
+
+
+def test_a_changed_formula_reuses_nothing_of_it(lab: Lab) -> None:
+    lab.train()
+    before = pd.read_csv(lab.out / "results.csv")
+    lab.rule(RULE.replace("- lr", "- 0.5 * lr"))
+    lines = lab.plan()
+    assert "2 cached, 4 to run" in lines[0]
+    assert lines[1] == "to run: 4 runs: the source of mine changed"
+    assert lab.train() == ["mine 0.05 0", "mine 0.05 1", "mine 0.1 0", "mine 0.1 1"]
+    after = pd.read_csv(lab.out / "results.csv")
+    same = before["final.loss"].eq(after["final.loss"])
+    assert same.tolist() == [False] * 4 + [True] * 2
+
+
+def test_failures_are_kept_until_they_are_asked_for_again(lab: Lab) -> None:
+    text = RULE.replace("    return", "    if OFF:\n        raise ArithmeticError('no')\n    return")
+    lab.rule("OFF = True\n" + text)
+    failed = ["mine 0.05 0", "mine 0.05 1", "mine 0.1 0", "mine 0.1 1"]
+    lab.train()
+    assert lab.report.statuses == {"failed": 4, "done": 2}
+    assert lab.train() == []
+    assert lab.report.statuses == {"failed": 4, "done": 2}
+    assert lab.train(rerun="failed") == failed
+    assert len(lab.train(rerun="all")) == 6
+    assert len(pd.read_csv(lab.out / "results.csv")) == 6
+
+
+@pytest.fixture
+def no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes longest in a command."""
+    monkeypatch.setattr("xprun.reports.write_report", lambda folder: [])
+
+
+@pytest.mark.usefixtures("no_pages")
+def test_rerun_is_an_option_of_the_command(lab: Lab) -> None:
+    lab.train()
+    command = [str(lab.folder / "two.toml"), "--plugin", str(lab.folder / "mine.py"), "-o", str(lab.out), "-v"]
+    assert "6 cached, 0 to run" in CliRunner().invoke(main, [*command, "--rerun", "failed"]).stderr
+    assert "0 cached, 6 to run" in CliRunner().invoke(main, [*command, "--rerun", "all"]).stderr
+
+
+def test_a_second_export_has_the_same_bytes(lab: Lab) -> None:
+    lab.train()
+    exported = {"results.csv", "history.csv", "results.parquet", "history.parquet", "environment.json", "resolved.json"}
+    before = {path.name: path.read_bytes() for path in lab.out.iterdir() if path.name in exported}
+    assert before.keys() >= {"results.csv", "history.csv", "environment.json"}
+    for name in before:
+        (lab.out / name).rename(lab.out / f"{name}.first")
+    (lab.out / "environment.json.first").rename(lab.out / "environment.json")  # of when the runs were trained
+    lab.train()
+    assert before == {path.name: path.read_bytes() for path in lab.out.iterdir() if path.name in exported}
+
+
+def test_parquet_holds_the_same_tables(lab: Lab) -> None:
+    pytest.importorskip("pyarrow")
+    lab.train(TWO.replace('name = "scratch.gd"\n', 'name = "SGD"\nmomentum = 0.9\nnesterov = true\n'))
+    for name in ("results", "history"):
+        csv, parquet = pd.read_csv(lab.out / f"{name}.csv"), pd.read_parquet(lab.out / f"{name}.parquet")
+        assert csv.to_csv() == parquet.to_csv()
+
+
+def test_a_damaged_store_is_told_in_one_line_and_what_is_lost_is_trained_again(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lab.train()
+    content = bytearray((lab.out / "store.sqlite").read_bytes())
+    content[content.index(b'"status": "done"') + 12 : content.index(b'"status": "done"') + 14] = b"zz"
+    (lab.out / "store.sqlite").write_bytes(content)
+    lines = lab.plan()
+    assert "5 cached, 1 to run" in lines[0]
+    assert "the store is damaged; what is whole in it counts as cached, and a run will keep that" in lines
+    assert not (lab.out / "store.sqlite.damaged-1").exists()
+    assert len(lab.train()) == 1
+    assert lab.report.statuses == {"done": 6}
+    told = [line for line in capfd.readouterr().err.splitlines() if "damaged" in line]
+    assert len(told) == 1
+    assert (lab.out / "store.sqlite.damaged-1").exists()
+
+
+@pytest.mark.usefixtures("no_pages")
+def test_a_folder_in_use_gives_exit_code_4_and_can_be_read(lab: Lab) -> None:
+    lab.train()
+    command = [str(lab.folder / "two.toml"), "--plugin", str(lab.folder / "mine.py"), "-o", str(lab.out)]
+    with hold(lab.out):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 4
+        assert "out is in use by process " in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert CliRunner().invoke(main, ["plan", *command]).exit_code == 0
+    assert CliRunner().invoke(main, command).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [[], ["plan"]])
+def test_a_newer_store_gives_exit_code_3_and_one_line(lab: Lab, command: list[str]) -> None:
+    lab.train()
+    store = Store(lab.out)
+    store._database.execute("CREATE TABLE marvels (run TEXT)")
+    store._database.execute("PRAGMA user_version = 9")
+    store.close()
+    arguments = [str(lab.folder / "two.toml"), "--plugin", str(lab.folder / "mine.py"), "-o", str(lab.out)]
+    result = CliRunner().invoke(main, [*command, *arguments])
+    assert result.exit_code == 3
+    assert "is of version 9, which a newer xprun has written" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_leftovers_of_a_killed_process_are_removed(lab: Lab) -> None:
+    lab.out.mkdir()
+    (lab.out / ".results.csv.123.tmp").write_text("half", encoding="utf-8")
+    lab.train()
+    assert not list(lab.out.glob(".*.tmp"))
