@@ -445,8 +445,10 @@ def _conclude(path: Path, result: Report, tell: Tell) -> int:
     """Write the report, tell what came out, and return the exit code."""
     if result.statuses:
         from xprun.reports import write_report
+        from xprun.runner.exports import export
 
-        result.written += write_report(result.folder)
+        pages = export(result.folder, "pages", result.made_of, lambda: write_report(result.folder))
+        result.written = [*result.written, *pages]
         tell(path, result)
     for reason in result.reasons[:10]:
         _complain(f"failed: {reason}")

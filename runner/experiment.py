@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Literal
@@ -21,6 +24,7 @@ from xprun.runner.devices import pick
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
 from xprun.runner.expect import Verdict, evaluate
+from xprun.runner.exports import export
 from xprun.runner.files import remove_leftovers, replace_text, writing
 from xprun.runner.lock import hold
 from xprun.runner.observe import observe
@@ -61,6 +65,7 @@ class Report:
     reasons: list[str] = field(default_factory=list)
     interrupted: int | None = None  # the signal that ended it early
     written: list[Path] = field(default_factory=list)
+    made_of: str = ""  # a hash of everything that tables and pages show
     verdicts: list[Verdict] = field(default_factory=list)  # on the expectations of the spec, in their order
 
     @property
@@ -107,19 +112,28 @@ def _carry_out(
     if trained:
         outcomes = store.outcomes(run.id for run in plan.runs)
     pairs = [(run, outcomes[run.id]) for run in plan.runs if run.id in outcomes]
-    with writing(options.folder):
-        for run, outcome in pairs:  # those of earlier calls, too
-            observe(plan, run, outcome, options.folder, registry, again=False)
     report.statuses = Counter(outcome.status for _, outcome in pairs)
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
+    report.made_of = _made_of(plan, store)
     with writing(options.folder):
-        report.written = write_tables(options.folder, plan, pairs)
+        report.written = export(
+            options.folder, "tables", report.made_of, lambda: write_tables(options.folder, plan, pairs)
+        )
+        for run, outcome in pairs:  # those of earlier calls, too
+            observe(plan, run, outcome, options.folder, registry, again=False)
         _write_background(plan, options, device, registry, anew=trained > 0)
         if report.interrupted is None and (trained or not (options.folder / "models.txt").is_file()):
             _write_models(plan, options, device)
     if report.interrupted is None:
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
     return report
+
+
+def _made_of(plan: Plan, store: Store) -> str:
+    """Return a hash of everything that tables and pages show."""
+    parts = [version("xprun"), plan.spec.document.as_run(), json.dumps([describe(plan), plan.goals], default=str)]
+    parts += [str(find_spec("pyarrow") is not None), store.stamp(run.id for run in plan.runs)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _is_wanted_again(outcome: Outcome, options: Options) -> bool:

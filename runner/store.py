@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -43,6 +44,12 @@ class Store:
         with writing(self._folder):
             found = [r for r, digest in read_records(self._database) if r.run in wanted and r.verifies(digest)]
         return {record.run: to_outcome(record) for record in found}
+
+    def stamp(self, runs: Iterable[str]) -> str:
+        """Return a hash of everything that is stored about runs, in their order."""
+        with writing(self._folder):
+            digests = dict(self._database.execute("SELECT run, digest FROM runs"))
+        return hashlib.sha256("".join(digests.get(run, "-") for run in runs).encode()).hexdigest()
 
     def load(self, run: str) -> Outcome | None:
         """Return a run's outcome with its history, or None."""

@@ -22,6 +22,7 @@ def check_end(experiment: Experiment, uninterrupted: Experiment) -> None:
     reported = experiment.reported()
     assert len(reported) == len(set(reported))
     assert experiment.tables() == uninterrupted.tables()
+    assert not list(experiment.folder.glob("store.sqlite.damaged*"))
 
 
 def test_a_driver_killed_at_random_instants_goes_on_where_it_was(uninterrupted: Experiment, fresh: Experiment) -> None:

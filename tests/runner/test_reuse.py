@@ -164,6 +164,28 @@ def test_a_second_export_has_the_same_bytes(lab: Lab) -> None:
     assert before == {path.name: path.read_bytes() for path in lab.out.iterdir() if path.name in exported}
 
 
+def test_exports_are_made_again_only_when_they_would_differ(lab: Lab) -> None:
+    def times() -> dict[str, int]:
+        return {name: (lab.out / name).stat().st_mtime_ns for name in ("results.csv", "history.csv")}
+
+    lab.train()
+    first = times()
+    lab.train()
+    assert times() == first
+    (lab.out / "history.csv").unlink()
+    lab.train()
+    second = times()
+    assert min(second.values()) > max(first.values())
+    (lab.out / "results.csv").write_text("edited", encoding="utf-8")
+    lab.train()
+    assert "edited" not in (lab.out / "results.csv").read_text(encoding="utf-8")
+    lab.train(TWO.replace("lr = 0.1\n", 'lr = 0.1\nlabel = "plain"\n'))
+    assert "plain" in (lab.out / "results.csv").read_text(encoding="utf-8")
+    (lab.out / ".exports.json").write_text("[1]", encoding="utf-8")
+    lab.train()
+    assert "plain" not in (lab.out / "results.csv").read_text(encoding="utf-8")
+
+
 def test_parquet_holds_the_same_tables(lab: Lab) -> None:
     pytest.importorskip("pyarrow")
     lab.train(TWO.replace('name = "scratch.gd"\n', 'name = "SGD"\nmomentum = 0.9\nnesterov = true\n'))
