@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from xprun.reports.look import IN_PAGE
 
+BARE_HEIGHT = 3.4  # inches
 NO_METADATA = dict.fromkeys(["Date", "Creator", "Format", "Type"])
 TAG = re.compile(r"<[^<>]+>")  # in SVG text and attributes, < and > are escaped
 COLOUR = re.compile("|".join(IN_PAGE))
@@ -34,11 +35,32 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def bare(figure: Figure) -> Figure:
+    """The same figure without its legend, for a page that has one in text."""
+    for legend in figure.legends:
+        legend.remove()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, min(height, BARE_HEIGHT))
+    figure.set_layout_engine("constrained")
+    return figure
+
+
 def _for_page(match: re.Match[str]) -> str:
-    """A tag with the page's colours and font; without the ids that two figures would share."""
-    tag = re.sub(r'^<g id="[^"]*"', "<g", match[0])
-    tag = re.sub(r"; font-family: [^;\"]*", "", tag)
+    """A tag with the page's colours and font, and no more digits than one sees.
+
+    Without the ids that two figures would share, and without style attributes, which a page's policy forbids.
+    """
+    tag = re.sub(r'^<g id="series-(\d+)"', r'<g data-series="\1"', match[0])
+    tag = re.sub(r'^<g id="[^"]*"', "<g", tag)
+    tag = re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
+    tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
     return COLOUR.sub(lambda colour: IN_PAGE[colour[0]], tag)
+
+
+def _attributes(style: str) -> str:
+    """`fill: none; stroke: #123` as ` fill="none" stroke="#123"`."""
+    pairs = [part.partition(":") for part in style.split(";") if part.strip()]
+    return "".join(f' {key.strip()}="{value.strip()}"' for key, _, value in pairs if key.strip() != "font-family")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from xprun.reports.floor import reference_value
 from xprun.reports.statistics import STATUSES
 from xprun.reports.targets import amortised
 
-RUNS_SHOWN = 200
+RUNS_SHOWN = 5000
 SETTINGS_SHOWN = 500
 TROUBLED_SHOWN = 50
 PARAMETERS_SHOWN = 8
@@ -45,7 +45,7 @@ def ranking_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Com
         exact("rank", ranking["rank"]),
         texts("alternative", _marked(ranking["alternative"], comparison.baseline)),
         *_averages(ranking),
-        *_spread(ranking),
+        *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
         Column("not ended well", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
         numbers("seconds, amortised" if shared else "seconds", ranking["seconds"], digits=3),
@@ -160,11 +160,11 @@ def _averages(table: pd.DataFrame) -> list[Column]:
     return [numbers("mean", table["mean"]), intervals("95% interval", table["mean_low"], table["mean_high"])]
 
 
-def _spread(table: pd.DataFrame) -> list[Column]:
+def _spread(table: pd.DataFrame, *, ends: bool = True) -> list[Column]:
     """Sd, range and number of seeds."""
     return [
         numbers("sd", table["sd"], digits=2),
-        intervals("low to high", table["low"], table["high"]),
+        *([intervals("low to high", table["low"], table["high"])] if ends else []),
         Column("n", _of(table["n"], table["runs"], only_if_less=True), number=True),
     ]
 

@@ -55,15 +55,26 @@ THEME: Any = {
 class Stroke:
     """How one alternative is drawn, the same in every plot of a report."""
 
+    number: int
     colour: str
     dashes: tuple[float, ...]
     marker: str
+
+    @property
+    def group(self) -> str:
+        """The name of its parts in an SVG, by which a page switches them on and off."""
+        return f"series-{self.number}"
+
+    @property
+    def in_page(self) -> str:
+        """Its colour as a style sheet calls it."""
+        return IN_PAGE[self.colour]
 
 
 def strokes(alternatives: list[str]) -> dict[str, Stroke]:
     """A stroke for each alternative shown: the first `SHOWN`, no two of which share colour and dashes."""
     return {
-        name: Stroke(COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)])
+        name: Stroke(i, COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)])
         for i, name in enumerate(alternatives[:SHOWN])
     }
 

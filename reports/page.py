@@ -1,5 +1,6 @@
 """Assembles a report: from the tables of a folder to everything that its pages show."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,10 @@ class Page:
     parameters: Listing
     troubled: Listing
     runs: Listing
+    again: str
     reading: list[str]
     spec: str
+    resolved: str
     models: str
     environment: Listing
 
@@ -77,8 +80,10 @@ def make_page(tables: Tables) -> Page:
         parameters=parameter_listing(judged, ranking),
         troubled=troubled_listing(judged, comparison),
         runs=runs_listing(judged, comparison),
+        again=_again(tables),
         reading=reading(comparison),
         spec=tables.spec,
+        resolved=json.dumps(tables.resolved, indent=1) if tables.resolved else "",
         models=tables.models,
         environment=environment_listing(tables.environment),
     )
@@ -96,6 +101,12 @@ def _heading(tables: Tables) -> dict[str, Any]:
     name = str(tables.resolved.get("name") or "experiment")
     title = str(tables.resolved.get("title") or name)
     return {"name": name, "title": title, "created": str(tables.environment.get("created") or "")}
+
+
+def _again(tables: Tables) -> str:
+    """The command that trains one run again, in a folder of its own; RUN stands for its id."""
+    command = tables.environment.get("command")
+    return f"{command} --only RUN -o runs/RUN" if command else ""
 
 
 def _findings(

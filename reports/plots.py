@@ -24,8 +24,10 @@ def curve_figure(
     title: str,
     level: float | None = None,
     floor: float | None = None,
+    *,
+    log: bool | None = None,
 ) -> Figure:
-    """One line and band an alternative over the steps. `lines`: see `curves`.
+    """One line and band an alternative over the steps. `lines`: see `curves`. `log`: the scale; None: what suits.
 
     `level`: a target to draw dotted, or None; `floor`: what is known in closed form, dashed unless it is far away.
 
@@ -35,7 +37,8 @@ def curve_figure(
     figure, axes = _canvas(strokes, title, "step")
     lines = lines[lines["alternative"].isin(list(strokes))]
     calm, wild = lines[~lines["bad"]], lines[lines["bad"]]
-    _log_if_wide(axes, (wild if calm.empty else calm)["mean"])
+    if suits_log(lines) if log is None else log:
+        _use_log(axes)
     _draw(axes, calm, strokes, "step", markers=False)
     scale = axes.get_ylim()
     _draw(axes, wild, strokes, "step", markers=False)
@@ -46,6 +49,16 @@ def curve_figure(
     if floor is not None:
         _draw_floor(axes, floor)
     return figure
+
+
+def suits_log(lines: pd.DataFrame) -> bool:
+    """Whether curves spread over more than two decades."""
+    return _spans(_setting_scale(lines)["mean"], DECADES)
+
+
+def allows_log(lines: pd.DataFrame) -> bool:
+    """Whether curves have a logarithm."""
+    return bool((_setting_scale(lines)[["mean", "low"]].dropna() > 0).all(axis=None))
 
 
 def sensitivity_figure(
@@ -59,7 +72,8 @@ def sensitivity_figure(
     figure, axes = _canvas(strokes, title, shorten(key))
     points = points[points["alternative"].isin(list(strokes))]
     well = points.dropna(subset=["mean"])
-    _log_if_wide(axes, well["mean"])
+    if _spans(well["mean"], DECADES):
+        _use_log(axes)
     _scale_settings(axes, points["x"])
     _draw(axes, well, strokes, "x", markers=True)
     if well.empty:
@@ -105,15 +119,17 @@ def _handle(name: str, stroke: Stroke) -> Line2D:
 
 
 def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *, markers: bool) -> None:
+    table = table.dropna(subset=["mean"])
     names = list(_present(strokes, table))
     dashes: Any = {name: strokes[name].dashes for name in names}
     if not names:
         return
     for name, rows in table.groupby("alternative", sort=False):
-        colour = strokes[str(name)].colour
-        axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.14, linewidth=0)
+        colour, group = strokes[str(name)].colour, strokes[str(name)].group
+        axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.14, linewidth=0, gid=group)
         if markers:
-            axes.vlines(rows[x], rows["low"], rows["high"], color=colour, alpha=0.5, linewidth=0.9)
+            axes.vlines(rows[x], rows["low"], rows["high"], color=colour, alpha=0.5, linewidth=0.9, gid=group)
+    before = len(axes.lines)
     sns.lineplot(
         data=table,
         x=x,
@@ -131,6 +147,8 @@ def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *
         legend=False,
         ax=axes,
     )
+    for name, line in zip(names, axes.lines[before:], strict=True):
+        line.set_gid(strokes[name].group)
     axes.set_ylabel("")
 
 
@@ -140,14 +158,20 @@ def _crosses(axes: Axes, bad: pd.DataFrame, strokes: dict[str, Stroke], worst_lo
     height = 0.035 + 0.055 * floor
     for x, y, name in zip(bad["x"], height if worst_low else 1 - height, bad["alternative"], strict=True):
         where = axes.get_xaxis_transform()
-        axes.plot([x], [y], "x", color=strokes[name].colour, transform=where, markersize=6, markeredgewidth=1.8)
+        (cross,) = axes.plot([x], [y], "x", color=strokes[name].colour, transform=where, markersize=6)
+        cross.set(markeredgewidth=1.8, gid=strokes[name].group)
 
 
-def _log_if_wide(axes: Axes, values: pd.Series) -> None:
-    if _spans(values, DECADES):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(numticks=8))
-        _plain_ticks(axes.yaxis)
+def _setting_scale(lines: pd.DataFrame) -> pd.DataFrame:
+    """The lines whose runs all ended well; all of them where there are none."""
+    calm = lines[~lines["bad"]]
+    return lines if calm.empty else calm
+
+
+def _use_log(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(numticks=8))
+    _plain_ticks(axes.yaxis)
 
 
 def _scale_settings(axes: Axes, values: pd.Series) -> None:

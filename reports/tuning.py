@@ -18,10 +18,9 @@ def good_widths(summary: pd.DataFrame, key: str, comparison: Comparison) -> pd.D
     region in which runs did not end well; NaN without one). Each value counts with the best of the other settings.
     """
     points = sensitivity(summary, key)
-    rows = [
-        {"alternative": name, **_width(rows, comparison)} for name, rows in points.groupby("alternative", sort=False)
-    ]
-    return pd.DataFrame(rows)
+    groups = dict(iter(points.groupby("alternative", sort=False)))
+    order = [name for name in summary["alternative"].unique() if name in groups]
+    return pd.DataFrame([{"alternative": name, **_width(groups[name], comparison)} for name in order])
 
 
 def expected_best(summary: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:

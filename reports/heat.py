@@ -1,0 +1,55 @@
+"""Two swept settings at a time: heat maps."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from xprun.reports.cells import shorten, value_text
+from xprun.reports.look import RULE
+
+PANELS = 3
+ANNOTATED = 60  # cells that have room for their value
+SIZE = (5.6, 3.4)
+
+
+def heat_tables(summary: pd.DataFrame, keys: list[str], alternatives: list[str]) -> dict[str, pd.DataFrame]:
+    """By alternative, the means [values of the first key, values of the second], the other settings at their best.
+
+    The first so many `alternatives` that have at least two values of both. NaN where a run did not end well, and where
+    nothing was tried.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    for name in alternatives:
+        rows = summary[summary["alternative"] == name].dropna(subset=keys).drop_duplicates(keys)
+        if len(tables) < PANELS and (rows[keys].nunique() > 1).all():
+            tables[name] = rows.pivot(index=keys[0], columns=keys[1], values="mean").sort_index().sort_index(axis=1)
+    return {name: table for name, table in tables.items() if table.notna().any(axis=None)}
+
+
+def heat_figure(tables: dict[str, pd.DataFrame], title: str, *, ascending: bool) -> Figure:
+    """One heat map an alternative (see `heat_tables`), all on one scale: the better, the brighter."""
+    figure = Figure(figsize=SIZE, layout="constrained")
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    means = np.concatenate([table.to_numpy(dtype="float64").ravel() for table in tables.values()])
+    for axes, (name, table) in zip(panels, tables.items(), strict=True):
+        sns.heatmap(
+            table,
+            ax=axes,
+            cmap="cividis_r" if ascending else "cividis",
+            vmin=float(np.nanmin(means)),
+            vmax=float(np.nanmax(means)),
+            annot=table.size * len(tables) <= ANNOTATED,
+            fmt=".3g",
+            annot_kws={"size": 7.5},
+            cbar=axes is panels[-1],
+            linewidths=0.5,
+            linecolor=RULE,
+            xticklabels=[value_text(value) for value in table.columns],
+            yticklabels=[value_text(value) for value in table.index],
+        )
+        axes.set_title(shorten(name, 72 // len(tables)), fontsize=9)
+        axes.tick_params(labelrotation=0, labelsize=8)
+        axes.set_ylabel(shorten(str(table.index.name)) if axes is panels[0] else "")
+        axes.set_xlabel(shorten(str(table.columns.name)))
+    figure.suptitle(shorten(title, 60), x=0.02, ha="left", fontsize=11, fontweight="bold")
+    return figure

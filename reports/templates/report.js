@@ -1,0 +1,181 @@
+"use strict";
+// The page is whole without this script: it adds sorting, filtering, switches, values at the pointer, and copying.
+
+const SHOWN = 100;
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+function pressed(button, on) {
+  button.setAttribute("aria-pressed", String(on));
+}
+
+// Tables -------------------------------------------------------------------------------------------------------------
+
+function toNumber(text) {
+  const number = parseFloat(text.replace("∞", "Infinity"));
+  return Number.isNaN(number) ? null : number;
+}
+
+function compare(a, b) {
+  const x = toNumber(a), y = toNumber(b);
+  if (x === null || y === null) return x === y ? a.localeCompare(b) : x === null ? 1 : -1;
+  return x - y || a.localeCompare(b);
+}
+
+function enhanceTable(table) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows].map((row) => ({ row, cells: [...row.cells].map((cell) => cell.textContent.trim()) }));
+  for (const item of rows) item.text = item.cells.join(" ").toLowerCase();
+  const state = { rows, found: rows, words: "", status: "", limit: table.dataset.tools ? SHOWN : Infinity };
+
+  function show() {
+    const { words, status } = state;
+    state.found = state.rows.filter((item) => item.text.includes(words) && (!status || item.cells.includes(status)));
+    body.replaceChildren(...state.found.slice(0, state.limit).map((item) => item.row));
+    state.told?.();
+  }
+
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    const button = make("button", { type: "button", className: "sort" }, ...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const sorted = [...state.rows].sort((a, b) => compare(a.cells[column], b.cells[column]));
+      state.rows = up ? sorted : sorted.reverse();
+      show();
+    });
+  });
+  if (table.dataset.tools) addTools(table, state, show);
+  if (table.dataset.command) addCopies(table, rows);
+  if (table.dataset.tools) show();
+}
+
+function addTools(table, state, show) {
+  const search = make("input", { type: "search", placeholder: "any words, such as an id or a label" });
+  const status = make("select", {}, make("option", { value: "" }, "any"));
+  const known = new Set(["done", "stopped", "diverged", "failed", "timeout"]);
+  const found = new Set(state.rows.flatMap((item) => item.cells).filter((text) => known.has(text)));
+  for (const name of known) if (found.has(name)) status.append(make("option", {}, name));
+  const told = make("output");
+  const more = make("button", { type: "button" }, "Show more");
+  search.addEventListener("input", () => { state.words = search.value.trim().toLowerCase(); show(); });
+  status.addEventListener("change", () => { state.status = status.value; show(); });
+  more.addEventListener("click", () => { state.limit += 10 * SHOWN; show(); });
+  state.told = () => {
+    const shown = Math.min(state.limit, state.found.length);
+    told.value = `${shown} of ${state.found.length} rows`;
+    more.hidden = shown === state.found.length;
+  };
+  const tools = make("div", { className: "tools" }, make("label", {}, "Filter ", search));
+  if (status.length > 1) tools.append(make("label", {}, "Status ", status));
+  tools.append(told);
+  table.parentElement.before(tools);
+  table.parentElement.after(more);
+}
+
+// Running again ------------------------------------------------------------------------------------------------------
+
+function copy(text) {
+  const area = make("textarea", { value: text });
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy"); // where the page was opened without a secure origin
+  area.remove();
+}
+
+function addCopies(table, rows) {
+  for (const { row, cells } of rows) {
+    const button = make("button", { type: "button", className: "copy", title: "Copy the command that runs this again" }, "copy");
+    button.setAttribute("aria-label", `Copy the command that runs ${cells[0]} again`);
+    row.cells[0].append(" ", button);
+  }
+  table.addEventListener("click", async (event) => {
+    const button = event.target.closest(".copy");
+    if (!button) return;
+    const command = table.dataset.command.replaceAll("RUN", button.parentElement.firstChild.textContent.trim());
+    try { await navigator.clipboard.writeText(command); } catch { copy(command); }
+    button.textContent = "copied";
+    setTimeout(() => { button.textContent = "copy"; }, 1500);
+  });
+}
+
+// Plots --------------------------------------------------------------------------------------------------------------
+
+function enhanceFigure(figure) {
+  const plots = [...figure.querySelectorAll(".plot")];
+  for (const button of figure.querySelectorAll(".legend button")) {
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") === "false";
+      pressed(button, on);
+      const drawn = figure.querySelectorAll(`svg [data-series="${button.dataset.series}"]`);
+      for (const part of drawn) part.classList.toggle("off", !on);
+    });
+  }
+  const scale = figure.querySelector(".scale");
+  if (scale) {
+    scale.hidden = false;
+    scale.addEventListener("click", () => {
+      for (const plot of plots) plot.hidden = !plot.hidden;
+      pressed(scale, scale.getAttribute("aria-pressed") === "false");
+    });
+  }
+  for (const plot of plots) if (plot.dataset.hover) addValues(figure, plot, JSON.parse(plot.dataset.hover));
+}
+
+function nearest(values, x) {
+  let best = 0;
+  values.forEach((value, i) => { if (Math.abs(value - x) < Math.abs(values[best] - x)) best = i; });
+  return best;
+}
+
+// `hover`: where the axes lie in the picture (`box`: left, width as shares), their x range, and each series' points.
+function addValues(figure, plot, hover) {
+  const { box: [left, width], range: [low, high], series } = hover;
+  const line = make("div", { className: "cursor", hidden: true });
+  const values = make("div", { className: "values", hidden: true });
+  const longest = series.reduce((a, b) => (b.x.length > a.x.length ? b : a));
+  let at = 0;
+  plot.append(line, values);
+
+  function show(index) {
+    at = Math.max(0, Math.min(longest.x.length - 1, index));
+    const x = longest.x[at], place = left + width * (x - low) / (high - low);
+    line.style.left = `${100 * place}%`;
+    values.classList.toggle("leftwards", place > 0.5);
+    values.style.left = place > 0.5 ? "auto" : `calc(${100 * place}% + 0.6rem)`;
+    values.style.right = place > 0.5 ? `calc(${100 * (1 - place)}% + 0.6rem)` : "auto";
+    const visible = series.filter((one) => figure.querySelector(`[data-series="${one.number}"][aria-pressed="true"]`));
+    const reached = visible.filter((one) => x <= one.x[one.x.length - 1]);
+    values.replaceChildren(make("b", {}, `step ${Math.round(x)}`),
+      ...reached.map((one) => make("div", {}, `${one.name} `, make("b", {}, String(one.y[nearest(one.x, x)])))));
+    line.hidden = values.hidden = false;
+  }
+
+  const hide = () => { line.hidden = values.hidden = true; };
+  plot.addEventListener("pointermove", (event) => {
+    const frame = plot.getBoundingClientRect();
+    const share = ((event.clientX - frame.left) / frame.width - left) / width;
+    if (share < -0.02 || share > 1.02) hide(); else show(nearest(longest.x, low + share * (high - low)));
+  });
+  plot.addEventListener("pointerleave", hide);
+  plot.addEventListener("blur", hide);
+  plot.tabIndex = 0;
+  plot.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity }[event.key];
+    if (event.key === "Escape") hide();
+    if (move === undefined) return;
+    event.preventDefault();
+    show(at + move);
+  });
+}
+
+document.querySelectorAll("table").forEach(enhanceTable);
+document.querySelectorAll("figure").forEach(enhanceFigure);
+document.documentElement.classList.add("scripted");
+window.addEventListener("beforeprint", () => { document.querySelectorAll("details").forEach((part) => { part.open = true; }); });
