@@ -4,7 +4,7 @@ from pathlib import Path
 
 from xprun.reports.errors import ReportError
 
-__all__ = ["ReportError", "verdict", "write_report"]
+__all__ = ["ReportError", "difference", "verdict", "write_report"]
 
 
 def write_report(folder: Path) -> list[Path]:
@@ -22,3 +22,17 @@ def verdict(folder: Path) -> str:
     from xprun.reports.page import read_verdict
 
     return read_verdict(folder)
+
+
+def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: bool = False) -> tuple[str, bool]:
+    """What became of the results in `first` in those of `second`, as a table, and whether anything is worse for sure.
+
+    `tolerance`: how much worse is no regression, `0.01` in units of the metric compared or `1%` of the first mean.
+    `ValueError` for another tolerance, `ReportError` for folders that cannot be compared. Reads no history.
+    """
+    from xprun.reports.regressions import REGRESSIONS, compare_tables, difference_listing, read_tolerance
+    from xprun.reports.render import render_listing
+    from xprun.reports.tables import read_results
+
+    table = compare_tables(read_results(first), read_results(second), read_tolerance(tolerance))
+    return render_listing(difference_listing(table), markdown=markdown), bool(table["finding"].isin(REGRESSIONS).any())

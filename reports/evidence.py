@@ -14,7 +14,7 @@ from xprun.reports.cells import (
     value_text,
 )
 from xprun.reports.comparison import Comparison
-from xprun.reports.pairs import TESTABLE, against_baseline
+from xprun.reports.pairs import against_baseline
 from xprun.reports.targets import time_to_target
 from xprun.reports.tuning import expected_best, good_widths
 
@@ -33,9 +33,9 @@ def baseline_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
         numbers("effect size", table["effect"], digits=3),
         Column("chance to be better", _percent(table["improvement"]), number=True),
         exact("seeds", table["n"]),
-        Column("p", [_p(value) for value in table["p"]], number=True),
-        Column("p, Holm", [_p(value) for value in table["corrected"]], number=True),
-        texts("finding", map(_finding, table["finding"], table["n"])),
+        Column("p", p_texts(table["p"]), number=True),
+        Column("p, Holm", p_texts(table["corrected"]), number=True),
+        texts("finding", map(finding_text, table["finding"], table["n"])),
     ]
     return listing(columns)
 
@@ -82,16 +82,18 @@ def budget_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
     return listing([texts("alternative", names), *(numbers(f"best of {k}", table[k].loc[names]) for k in table)])
 
 
-def _finding(finding: str, n: int) -> str:
-    return f"not distinguishable with n = {n} seeds" if finding == "not distinguishable" or n < TESTABLE else finding
+def finding_text(finding: str, n: int) -> str:
+    """A finding that is none says over how many seeds."""
+    return finding if finding in ("better", "worse") else f"not distinguishable with n = {n} seeds"
+
+
+def p_texts(values: pd.Series) -> list[str]:
+    """p-values in two digits; a dash where no test was made."""
+    return [NONE if p != p else f"{p:.2g}" if p >= 0.001 else "< 0.001" for p in values]
 
 
 def _percent(share: pd.Series) -> list[str]:
     return [NONE if value != value else f"{value:.0%}" for value in share]
-
-
-def _p(value: float) -> str:
-    return NONE if value != value else f"{value:.2g}" if value >= 0.001 else "< 0.001"
 
 
 def _ranges(low: pd.Series, high: pd.Series) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from xprun.reports.cells import Listing, shorten
 from xprun.reports.page import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,6 +31,21 @@ def render_markdown(page: Page) -> str:
         .get_template("report.md.j2")
         .render(page=page, fence=fence, spec=Markup(page.spec.strip()), models=Markup(page.models.strip()))
     )
+
+
+def render_listing(table: Listing, *, markdown: bool = False) -> str:
+    """A table for a terminal, its columns aligned; or in Markdown, for a comment on a pull request."""
+    if markdown:
+        rows = [table.head, ["--:" if number else ":--" for number in table.number], *table.rows]
+        return "\n".join("| " + " | ".join(map(escape_markdown, row)) + " |" for row in rows)
+    rows = [[shorten(cell, 60) for cell in row] for row in [table.head, *table.rows]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(_aligned(row, widths, table.number) for row in rows)
+
+
+def _aligned(row: Iterable[str], widths: list[int], number: list[bool]) -> str:
+    cells = zip(row, widths, number, strict=True)
+    return "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells).rstrip()
 
 
 def escape_markdown(value: Any) -> Markup:

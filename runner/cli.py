@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,9 @@ def running_options(function: Any) -> Any:
             "--rerun",
             type=click.Choice(["failed", "all"]),
             help="Run again what is cached: the runs that failed or timed out, or all.",
+        ),
+        click.option(
+            "--only", multiple=True, metavar="RUN", help="Train this run, by its id in results.csv; repeatable."
         ),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
         click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends."),
@@ -384,6 +388,30 @@ def plugin(name: str) -> None:
     click.echo(f"next: pip install --editable './{name}[test]', then pytest {name}")
 
 
+@main.command()
+@click.argument("first", type=click.Path(path_type=Path), metavar="FOLDER")
+@click.argument("second", type=click.Path(path_type=Path), metavar="FOLDER")
+@click.option("--tolerance", default="0", show_default=True, help="How much worse is none: 0.01, or 1% of the mean.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def diff(first: Path, second: Path, tolerance: str, markdown: bool, debug: bool) -> None:
+    """Compare two output folders, each alternative at its best setting in the first, seed by seed.
+
+    Exits with 1 where the second is worse by more than the tolerance, as far as five seeds or more can tell, or where
+    runs that ended well no longer do.
+    """
+    from xprun.reports import ReportError, difference
+
+    try:
+        table, regressed = difference(first, second, tolerance, markdown=markdown)
+    except (ReportError, ValueError) as error:
+        if debug:
+            raise
+        raise click.UsageError(str(error)) from None
+    click.echo(table)
+    sys.exit(FAILED if regressed else OK)
+
+
 def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **options: Any) -> int:
     """Run specs one after the other and return the exit code: that of the worst."""
     if output and len(specs) > 1:
@@ -399,6 +427,7 @@ def _run_one(
     device: str | None,
     jobs: int | None,
     rerun: Any,
+    only: tuple[str, ...],
     quiet: bool,
     verbose: bool,
     debug: bool = False,
@@ -409,14 +438,16 @@ def _run_one(
     if loaded is None:
         return WRONG
     from xprun.runner.devices import DeviceError
-    from xprun.runner.experiment import Options, run_experiment
+    from xprun.runner.experiment import Options, UnknownRunError, run_experiment
     from xprun.runner.files import OutputError, writing
     from xprun.runner.lock import InUseError
     from xprun.runner.progress import Narrator, Silent
 
     spec, registry = loaded
+    if only:
+        spec = replace(spec, expectations=())  # they are about all runs
     folder = output or _default_folder(spec)
-    options = Options(folder, shared["plugins"], device, debug, jobs, rerun=rerun)
+    options = Options(folder, shared["plugins"], device, debug, jobs, frozenset(only) or None, rerun=rerun)
     progress = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
     try:
         result = run_experiment(spec, registry, options, progress)
@@ -433,6 +464,9 @@ def _run_one(
             raise
         _complain(f"{error}; what was saved is kept. To go on: xprun {path} -o {folder}")
         return BROKEN
+    except UnknownRunError as error:
+        _complain(f"{path}: {error}")
+        return WRONG
 
 
 def _default_folder(spec: Spec) -> Path:

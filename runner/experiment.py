@@ -74,6 +74,10 @@ class Report:
         return [verdict for verdict in self.verdicts if verdict.holds is False]
 
 
+class UnknownRunError(LookupError):
+    """A spec stands for no run of this id."""
+
+
 class _InterruptError(BaseException):  # no Exception: what catches a component's errors must not catch it
     def __init__(self, number: int) -> None:
         self.number = number
@@ -83,11 +87,14 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     """Train the runs of a spec that the output folder lacks, and write the tables of all of them.
 
     An interrupt (SIGINT, SIGTERM) ends it early: every finished run is kept, and the tables hold those.
-    Raises DeviceError for a device that is absent, InUseError when another process writes the folder, and OutputError
-    when it cannot be written: what was saved before is kept.
+    Raises DeviceError for a device that is absent, UnknownRunError where `options.only` names a run that the spec does
+    not stand for, InUseError when another process writes the folder, and OutputError when it cannot be written: what
+    was saved before is kept.
     """
     device = pick(options.device or spec.head.device)
     plan = make_plan(spec, registry, device.type)
+    for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
+        raise UnknownRunError(f"there is no run {unknown!r} in this spec as it is now; see 'run' in results.csv")
     with hold(options.folder):
         remove_leftovers(options.folder)
         with closing(Store(options.folder)) as store:

@@ -43,6 +43,35 @@ def test_report_is_made_again_from_the_tables(xprun: Callable[..., Result], writ
     assert Path("out/report.html").read_bytes() == before
 
 
+def test_one_run_is_run_again_in_a_folder_of_its_own(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    path = write(line_spec + '[[expect]]\nwhere = { seed = 1 }\nvalue = "loss"\nmin = 1000\n')
+    xprun(path, "--set", "run.seeds=2", "-o", "all")
+    _, first, _ = Path("all/results.csv").read_text(encoding="utf-8").splitlines()
+    run = first.partition(",")[0]
+    result = xprun(path, "--set", "run.seeds=2", "--only", run, "-o", "again")
+    assert result.exit_code == 0, result.stderr  # a claim about the others is none about this one
+    rows = Path("again/results.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["run", run]
+    assert (Path("all/report.html").read_text(encoding="utf-8")).count("--only RUN -o runs/RUN") == 2
+    wrong = xprun(path, "--only", "nothing", "-o", "again")
+    assert wrong.exit_code == 2
+    assert "there is no run 'nothing' in this spec as it is now" in wrong.stderr
+
+
+def test_diff_tells_a_regression_by_its_exit_code(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    xprun(write(line_spec), "--set", "run.seeds=5", "-o", "before")
+    xprun(write(line_spec), "--set", "run.seeds=5", "--set", "run.steps=4", "-o", "after")
+    assert xprun("diff", "before", "before").exit_code == 0
+    worse = xprun("diff", "before", "after")
+    assert worse.exit_code == 1
+    assert "worse beyond tolerance" in worse.stdout
+    assert xprun("diff", "before", "after", "--tolerance", "1000%", "--markdown").exit_code == 0
+    assert xprun("diff", "before", "after", "--tolerance", "some").exit_code == 2
+    assert "no such file" in xprun("diff", "before", "nowhere").stderr
+
+
 def test_a_failed_run_gives_exit_code_1(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
     Path("mine.py").write_text(
         "from xprun.plugins import optimizer\n\n@optimizer('mine')\ndef mine(w, g, *, lr=0.1):\n    return w - 1 / 0\n",
