@@ -236,3 +236,9 @@ def test_one_that_turns_out_to_do_nothing_fails_and_its_neighbours_go_on(plan: M
 
 def test_runs_differ_by_their_scheduler(plan: MakePlan) -> None:
     assert len({run.id for run in plan(MANY).runs}) == 60
+
+
+def test_scheduled_steps_are_not_compiled(plan: MakePlan, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = plan(MANY, "run.compile=true").runs
+    agree(all_together(runs), each_alone(runs))
+    assert "the steps are not compiled: TypeError: a scheduler changes their settings" in capsys.readouterr().err
