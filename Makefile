@@ -11,10 +11,10 @@ demo: .venv/installed ## Install xprun and run the first experiment
 	@echo "open runs/optimizers/report.html"
 
 test: .venv/installed-test ## Install xprun with its tests and run them all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 specs: .venv/installed-test ## Run the shipped specs and check every figure that they claim
-	$(BIN)/python -m pytest specs
+	$(BIN)/python -m pytest -n auto specs
 
 third-party: .venv/installed-test ## Install plugins of third parties into a fresh environment and run them
 	$(INSTALL) 'setuptools>=77'

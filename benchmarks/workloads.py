@@ -133,7 +133,7 @@ def load(text: str) -> tuple[Plan, Registry]:
         known = open_registry()
         registry = known if "images" in known.names("data") else open_registry((plugin,))
         spec = resolve(read_spec(read_document(path)), registry)
-    return make_plan(spec, registry, "cpu"), registry
+    return make_plan(spec, "cpu"), registry
 
 
 def bare_run(work: Workload, run: Run, steps: int) -> list[float]:

@@ -79,7 +79,7 @@ class Origin:
     line: int
 
     def __str__(self) -> str:
-        return f"{self.source} ({self.module}, {self.file}:{self.line})"
+        return f"{self.source} ({self.module}, {self.file}:{self.line})" if self.line else self.source
 
     def is_replaced_by(self, other: Origin) -> bool:
         """Whether the other is the same definition again; in a notebook, where cells are run anew, any later one."""

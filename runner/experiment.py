@@ -92,7 +92,7 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     was saved before is kept.
     """
     device = pick(options.device or spec.head.device)
-    plan = make_plan(spec, registry, device.type)
+    plan = make_plan(spec, device.type)
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
         raise UnknownRunError(f"there is no run {unknown!r} in this spec as it is now; see 'run' in results.csv")
     with hold(options.folder):

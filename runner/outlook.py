@@ -70,7 +70,7 @@ def look_ahead(
     Raises DeviceError for a device that is absent, and OutputError for a store that cannot be read.
     """
     device = pick(wanted_device or spec.head.device)
-    plan = make_plan(spec, registry, device.type)
+    plan = make_plan(spec, device.type)
     with writing(folder):
         stored, damaged = read_whole(folder / "store.sqlite")
     left = plan.cohorts(leave_out={run for run, record in stored.items() if record.lasting})

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from xprun.plugins.registry import Registry
 from xprun.runner.check import goals_of
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.ablate import Ablation
@@ -65,7 +64,7 @@ class Plan:
         return [Cohort(runs) for runs in groups.values()]
 
 
-def make_plan(spec: Spec, registry: Registry, device_kind: str) -> Plan:
+def make_plan(spec: Spec, device_kind: str) -> Plan:
     """Return the plan of a resolved spec on a kind of device (`cpu`, `cuda`, `mps`), which is part of a run's id."""
     comparison = compare(spec)
     spec = replace(spec, run=_with_best(spec.run, comparison), ablations=_ablations_with_best(spec, comparison))

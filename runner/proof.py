@@ -71,7 +71,7 @@ class Proof:
         from xprun.runner.progress import Silent
         from xprun.runner.store import Store
 
-        ids = [run.id for run in make_plan(self._spec, self._registry, pick(self._spec.head.device).type).runs]
+        ids = [run.id for run in make_plan(self._spec, pick(self._spec.head.device).type).runs]
         options = Options(folder, self._plugins, workers=1, only=frozenset(ids[i] for i in wanted))
         report = run_experiment(self._spec, self._registry, options, Silent())
         if report.interrupted is not None:

@@ -53,7 +53,7 @@ def plan(write: Callable[[str], Path]) -> MakePlan:
     """Return a function from the text of a spec, and `--set` texts, to its plan."""
 
     def make(text: str, *sets: str) -> Plan:
-        return make_plan(resolve(read_spec(read_document(write(text), sets)), REGISTRY), REGISTRY, "cpu")
+        return make_plan(resolve(read_spec(read_document(write(text), sets)), REGISTRY), "cpu")
 
     return make
 
