@@ -1,0 +1,192 @@
+"""A browser opens a report: it asks nobody for anything, and sorts, filters, switches, tells values and copies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xprun.reports import write_report
+
+from ..conftest import Case, write_folder
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+HOSTILE = "<script>alert(1)</script>"
+LABELS = ("SGD", "Adam", HOSTILE)
+
+
+@dataclass
+class Opened:
+    """A page, and what a user must never see happen."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cases = [
+        Case(label, lr, [0.5 + 0.1 * i + lr + 0.01 * seed for seed in range(6)], {"optimizer.momentum": m})
+        for i, label in enumerate(LABELS)
+        for lr in (0.01, 0.1)
+        for m in (0.0, 0.5, 0.9)
+    ]
+    cases.append(Case("SGD", 1.0, [None] * 6, {"optimizer.momentum": 0.0}))
+    folder = write_folder(tmp_path_factory.mktemp("report"), cases, baseline="SGD", target=0.55)
+    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    (folder / "environment.json").write_text(json.dumps(facts | {"command": "xprun demo.toml"}), encoding="utf-8")
+    write_report(folder)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as engines:
+        browser = engines.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """The page, in a window as wide and in colours as the test's parameter says."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    found = Opened(context.new_page())
+    found.page.on("console", lambda message: found.complaints.append(message.text))
+    found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
+    found.page.on("dialog", lambda dialog: (found.complaints.append(dialog.message), dialog.dismiss()))
+    found.page.on("request", lambda r: None if r.url == report.as_uri() else found.complaints.append(r.url))
+    found.page.goto(report.as_uri())
+    yield found
+    assert found.complaints == []
+    context.close()
+
+
+def open_runs(page: Any) -> Any:
+    page.locator("summary", has_text="Every run").click()
+    return page.locator("table[data-command]")
+
+
+def column(table: Any, number: int) -> list[str]:
+    return [text.strip() for text in table.locator(f"tbody tr td:nth-child({number})").all_inner_texts()]
+
+
+@pytest.mark.parametrize("opened", [(390, "dark"), (820, "light"), (1280, "light")], indirect=True)
+def test_nothing_sticks_out_and_text_is_readable(opened: Opened) -> None:
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    contrasts = page.evaluate(
+        """() => {
+            const light = ([r, g, b]) => {
+                const part = (c) => c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4;
+                return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+            };
+            const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+            const paper = light(rgb(getComputedStyle(document.body).backgroundColor));
+            const texts = [...document.querySelectorAll('.plot[data-hover] text, p, td, th, button, figcaption')];
+            return texts.map((text) => {
+                const style = getComputedStyle(text);
+                const ink = light(rgb(text.tagName === 'text' ? style.fill : style.color));
+                return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+            });
+        }"""
+    )
+    assert len(contrasts) > 100
+    assert min(contrasts) >= 4.5
+
+
+def test_a_hostile_label_is_text(opened: Opened) -> None:
+    assert opened.page.get_by_role("cell", name=HOSTILE).first.is_visible()
+
+
+def test_a_column_sorts_up_and_down_by_value(opened: Opened) -> None:
+    table = open_runs(opened.page)
+    head = table.get_by_role("columnheader", name="lr")
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column(table, 3)[0] == "0.01"
+    head.get_by_role("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column(table, 3)[:7] == ["1"] * 6 + ["0.1"]
+
+
+def test_rows_are_filtered_by_words_and_status(opened: Opened) -> None:
+    table = open_runs(opened.page)
+    told = opened.page.locator(".tools output")
+    assert told.inner_text() == "100 of 114 rows"
+    opened.page.get_by_role("button", name="Show more").click()
+    assert table.locator("tbody tr").count() == 114
+    opened.page.get_by_label("Filter").fill("adam")
+    assert told.inner_text() == "36 of 36 rows"
+    assert set(column(table, 2)) == {"Adam"}
+    opened.page.get_by_label("Filter").fill("")
+    opened.page.get_by_label("Status").select_option("diverged")
+    assert told.inner_text() == "6 of 6 rows"
+
+
+def test_a_button_copies_the_command_that_runs_a_row_again(opened: Opened) -> None:
+    table = open_runs(opened.page)
+    button = table.get_by_role("button", name="Copy the command that runs 000000000000 again")
+    button.click()
+    assert opened.page.evaluate("navigator.clipboard.readText()") == (
+        "xprun demo.toml --only 000000000000 -o runs/000000000000"
+    )
+    assert button.inner_text() == "copied"
+
+
+def test_series_are_switched_off_and_on(opened: Opened) -> None:
+    figure = opened.page.locator("figure").first
+    line = figure.locator(".plot").first.locator("[data-series='0'] > path").first
+    button = figure.locator("button[data-series='0']")
+    assert line.is_visible()
+    button.press("Space")
+    assert button.get_attribute("aria-pressed") == "false"
+    assert not line.is_visible()
+    button.click()
+    assert line.is_visible()
+
+
+def test_the_scale_is_switched(opened: Opened) -> None:
+    figure = opened.page.locator("figure").first
+    first, second = figure.locator(".plot").nth(0), figure.locator(".plot").nth(1)
+    figure.get_by_role("button", name="scale").click()
+    assert not first.is_visible()
+    assert second.is_visible()
+
+
+def test_values_are_told_at_the_pointer_and_by_arrow_keys(opened: Opened) -> None:
+    plot = opened.page.locator(".plot[data-hover]").first
+    plot.hover(position={"x": 200, "y": 80})
+    values = plot.locator(".values")
+    assert values.inner_text().startswith("step ")
+    assert HOSTILE in values.inner_text()
+    plot.focus()
+    plot.press("End")
+    assert values.inner_text().startswith("step 40")
+    plot.press("ArrowLeft")
+    assert values.inner_text().startswith("step 39")
+    plot.press("Escape")
+    assert not values.is_visible()
+
+
+def test_printing_opens_what_is_folded(opened: Opened) -> None:
+    opened.page.emulate_media(media="print")
+    assert opened.page.locator("pre").first.is_visible()
+    assert not opened.page.locator(".scale").first.is_visible()
+
+
+@pytest.mark.parametrize("opened", [(1280, "dark")], indirect=True)
+def test_axe_finds_nothing(opened: Opened) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    open_runs(opened.page)
+    found = axe.Axe().run(opened.page)
+    assert found.violations_count == 0, found.generate_report()
