@@ -1,6 +1,7 @@
 """Reads an output folder back: two tidy tables, and what is recorded beside them."""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,12 @@ def read_runs(path: Path) -> pd.DataFrame:
         raise ReportError(f"{path}: no runs yet, so there is nothing to report")
     if runs["run"].duplicated().any():
         raise ReportError(f"{path}: column 'run': {runs['run'][runs['run'].duplicated()].iloc[0]!r} is there twice")
-    return runs
+    return runs.assign(**{str(name): runs[name].map(_as_meant) for name in runs.select_dtypes(["object", "str"])})
+
+
+def _as_meant(value: Any) -> Any:
+    """A text without the `'` that keeps spreadsheets from taking it for a formula."""
+    return value[1:] if isinstance(value, str) and re.match(r"'+[=+\-@\t\r]", value) else value
 
 
 def read_history(path: Path) -> pd.DataFrame:

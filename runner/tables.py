@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from importlib.util import find_spec
@@ -79,7 +80,15 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, lineterminator="\n")
+    ours = {"run", "metric"}  # words that no user chose, and millions of them
+    texts = [name for name in table if name not in ours and not pd.api.types.is_numeric_dtype(table[name])]
+    inert = table.assign(**{str(name): table[name].map(_inert) for name in texts})
+    inert.to_csv(path, index=False, lineterminator="\n")
+
+
+def _inert(value: Any) -> Any:
+    """Return a text that a spreadsheet would take for a formula with a `'` before it, which makes it text there."""
+    return f"'{value}" if isinstance(value, str) and re.match(r"'*[=+\-@\t\r]", value) else value
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

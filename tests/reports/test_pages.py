@@ -26,6 +26,7 @@ HOSTILE = [
     "</svg><style>*{display:none}</style>",
     "{{ 7 * 7 }}{% raw %}",
     "_under_ [a](b) ~~c~~",
+    "=cmd|' /C calc'!A0",
 ]
 SMALL = [Case("SGD", 0.1, [0.8, 0.9]), Case("SGD", 1.0, [0.7, None]), Case("Adam", 0.1, [0.7, 0.8])]
 

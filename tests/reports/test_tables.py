@@ -20,6 +20,12 @@ def test_labels_and_ids_stay_text(make_folder: Make) -> None:
     assert list(tables.history["run"].cat.categories) == ["000000000000", "000000000001"]
 
 
+def test_texts_that_were_kept_from_being_formulas_are_as_they_were(make_folder: Make) -> None:
+    names = {"'=1+1": "=1+1", "''=1": "'=1", "'-x": "-x", "'plain'": "'plain'"}
+    tables = read_tables(make_folder([Case(written, 0.1, [0.9]) for written in names]))
+    assert list(tables.runs["optimizer"]) == list(names.values())
+
+
 def test_a_diverged_run_has_no_final_value(make_folder: Make) -> None:
     tables = read_tables(make_folder([Case("SGD", 1.0, [0.9, None])]))
     assert tables.runs["final.valid.accuracy"].isna().tolist() == [False, True]

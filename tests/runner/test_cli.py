@@ -60,6 +60,17 @@ def test_one_run_is_run_again_in_a_folder_of_its_own(
     assert "there is no run 'nothing' in this spec as it is now" in wrong.stderr
 
 
+def test_a_label_is_no_formula_in_csv_and_itself_in_the_report(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    label = "=cmd|' /C calc'!A0"
+    xprun(write(line_spec.replace("lr = 0.1", f'lr = 0.1\nlabel = "{label}"')), "-o", "out")
+    table = Path("out/results.csv").read_text(encoding="utf-8")
+    assert f",'{label}," in table
+    assert f",{label}" not in table
+    assert f"{label}</td>".replace("'", "&#39;") in Path("out/report.html").read_text(encoding="utf-8")
+
+
 def test_diff_tells_a_regression_by_its_exit_code(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
     xprun(write(line_spec), "--set", "run.seeds=5", "-o", "before")
     xprun(write(line_spec), "--set", "run.seeds=5", "--set", "run.steps=4", "-o", "after")
