@@ -43,6 +43,7 @@ bench: .venv/installed-test ## Print the figures that the docs quote
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/resume.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -478,10 +478,11 @@ def _default_folder(spec: Spec) -> Path:
 def _conclude(path: Path, result: Report, tell: Tell) -> int:
     """Write the report, tell what came out, and return the exit code."""
     if result.statuses:
-        from xprun.reports import write_report
-        from xprun.runner.exports import export
+        from xprun import reports
+        from xprun.runner.exports import export, hash_of_sources
 
-        pages = export(result.folder, "pages", result.made_of, lambda: write_report(result.folder))
+        made_of = result.made_of + hash_of_sources(Path(reports.__file__).parent)
+        pages = export(result.folder, "pages", made_of, lambda: reports.write_report(result.folder))
         result.written = [*result.written, *pages]
         tell(path, result)
     for reason in result.reasons[:10]:

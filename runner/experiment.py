@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -24,7 +23,7 @@ from xprun.runner.devices import pick
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
 from xprun.runner.expect import Verdict, evaluate
-from xprun.runner.exports import export
+from xprun.runner.exports import export, hash_of_sources
 from xprun.runner.files import remove_leftovers, replace_text, writing
 from xprun.runner.lock import hold
 from xprun.runner.observe import observe
@@ -35,7 +34,7 @@ from xprun.runner.progress import Progress, say
 from xprun.runner.store import Store
 from xprun.runner.summaries import describe_models
 from xprun.runner.survey import survey
-from xprun.runner.tables import write_tables
+from xprun.runner.tables import Pairs, write_tables
 from xprun.specs import Spec
 
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
@@ -96,7 +95,8 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
         raise UnknownRunError(f"there is no run {unknown!r} in this spec as it is now; see 'run' in results.csv")
     with hold(options.folder):
-        remove_leftovers(options.folder)
+        with writing(options.folder):
+            remove_leftovers(options.folder)
         with closing(Store(options.folder)) as store:
             return _carry_out(plan, store, options, str(device), registry, progress)
 
@@ -123,23 +123,34 @@ def _carry_out(
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
     report.made_of = _made_of(plan, store)
     with writing(options.folder):
-        report.written = export(
-            options.folder, "tables", report.made_of, lambda: write_tables(options.folder, plan, pairs)
-        )
-        for run, outcome in pairs:  # those of earlier calls, too
-            observe(plan, run, outcome, options.folder, registry, again=False)
-        _write_background(plan, options, device, registry, anew=trained > 0)
-        if report.interrupted is None and (trained or not (options.folder / "models.txt").is_file()):
-            _write_models(plan, options, device)
+        _write(report, plan, pairs, options, device, registry, anew=trained > 0)
     if report.interrupted is None:
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
     return report
 
 
+def _write(
+    report: Report, plan: Plan, pairs: Pairs, options: Options, device: str, registry: Registry, *, anew: bool
+) -> None:
+    """Write tables, what observers make of the runs, and what reports need beside them; `anew`: runs were trained."""
+    folder = options.folder
+    report.written = export(folder, "tables", report.made_of, lambda: write_tables(folder, plan, pairs))
+    for run, outcome in pairs:  # those of earlier calls, too
+        observe(plan, run, outcome, folder, registry, again=False)
+    _write_background(plan, options, device, registry, anew=anew)
+    if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
+        _write_models(plan, options, device)
+
+
 def _made_of(plan: Plan, store: Store) -> str:
     """Return a hash of everything that tables and pages show."""
-    parts = [version("xprun"), plan.spec.document.as_run(), json.dumps([describe(plan), plan.goals], default=str)]
-    parts += [str(find_spec("pyarrow") is not None), store.stamp(run.id for run in plan.runs)]
+    parts = [
+        hash_of_sources(Path(__file__).parent),
+        plan.spec.document.as_run(),
+        json.dumps([describe(plan), plan.goals], default=str),
+        str(find_spec("pyarrow") is not None),
+        store.stamp(run.id for run in plan.runs),
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,12 @@ def export(folder: Path, name: str, made_of: str, write: Callable[[], list[Path]
     files = {path.relative_to(folder).as_posix(): _stamp(path) for path in written}
     replace_text(folder / MARKS, json.dumps(marks | {name: {"of": made_of, "files": files}}) + "\n")
     return written
+
+
+def hash_of_sources(package: Path) -> str:
+    """Return a hash of the files that a package consists of: what it makes may look otherwise when they change."""
+    files = sorted(path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _marks(folder: Path) -> dict[str, Any]:

@@ -67,9 +67,12 @@ def sync(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote; the caller is the only writer."""
-    for file in folder.glob(".*.tmp"):
-        file.unlink(missing_ok=True)
+    """Remove what processes left that were killed while they wrote; the caller is the only writer."""
+    for path in folder.rglob(".*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def folder_name(name: str) -> str:

@@ -33,6 +33,7 @@ class Log(Silent):
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        _set_fault(spared=self._file)
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         os.write(self._file, f"{run.id}\n".encode())
@@ -63,11 +64,13 @@ def work(job: dict[str, Any]) -> int:
 
 
 def _arm(fault: dict[str, int] | None) -> None:
+    _set_fault(**fault, calls=0) if fault else _set_fault(at=0)
+
+
+def _set_fault(**settings: int) -> None:
     if SHIM:
-        for name, value in (fault or {"at": 0}).items():
+        for name, value in settings.items():
             ctypes.c_int.in_dll(SHIM, f"fault_{name}").value = value
-        if fault:
-            ctypes.c_int.in_dll(SHIM, "fault_calls").value = 0
 
 
 def _io_calls() -> int:
@@ -99,12 +102,13 @@ def run(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _ending(job: dict[str, Any], pid: int, begin: float) -> dict[str, Any]:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    calls = Path(job["output"]).with_suffix(".calls")
+    output = Path(job["output"])
+    calls = output.with_suffix(".calls")
     return {
         "code": code,
         "pid": pid,
         "seconds": time.monotonic() - begin,
-        "output": Path(job["output"]).read_text(encoding="utf-8"),
+        "output": output.read_text(encoding="utf-8") if output.exists() else "",
         "calls": int(calls.read_text(encoding="utf-8")) if calls.exists() else 0,
     }
 

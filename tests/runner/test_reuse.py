@@ -242,5 +242,6 @@ def test_a_newer_store_gives_exit_code_3_and_one_line(lab: Lab, command: list[st
 def test_leftovers_of_a_killed_process_are_removed(lab: Lab) -> None:
     lab.out.mkdir()
     (lab.out / ".results.csv.123.tmp").write_text("half", encoding="utf-8")
+    (lab.out / "tensorboard" / ".gd.123.tmp").mkdir(parents=True)
     lab.train()
-    assert not list(lab.out.glob(".*.tmp"))
+    assert not list(lab.out.rglob(".*.tmp"))
