@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from xprun.plugins.registry import Registry
@@ -25,6 +22,7 @@ from xprun.runner.execute import Context, execute
 from xprun.runner.expect import Verdict, evaluate
 from xprun.runner.exports import export, hash_of_sources
 from xprun.runner.files import remove_leftovers, replace_text, writing
+from xprun.runner.interrupts import InterruptError, Interrupts, signals_as_exceptions
 from xprun.runner.lock import hold
 from xprun.runner.observe import observe
 from xprun.runner.origins import origin_of
@@ -35,7 +33,7 @@ from xprun.runner.store import Store
 from xprun.runner.summaries import describe_models
 from xprun.runner.survey import survey
 from xprun.runner.tables import Pairs, write_tables
-from xprun.specs import Spec
+from xprun.specs import Run, Spec
 
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
@@ -77,11 +75,6 @@ class UnknownRunError(LookupError):
     """A spec stands for no run of this id."""
 
 
-class _InterruptError(BaseException):  # no Exception: what catches a component's errors must not catch it
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
 def run_experiment(spec: Spec, registry: Registry, options: Options, progress: Progress) -> Report:
     """Train the runs of a spec that the output folder lacks, and write the tables of all of them.
 
@@ -98,24 +91,35 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
         with writing(options.folder):
             remove_leftovers(options.folder)
         with closing(Store(options.folder)) as store:
-            return _carry_out(plan, store, options, str(device), registry, progress)
+            return _carry_out(_Job(plan, store, options, str(device), registry, progress))
 
 
-def _carry_out(
-    plan: Plan, store: Store, options: Options, device: str, registry: Registry, progress: Progress
-) -> Report:
+@dataclass(frozen=True)
+class _Job:
+    """What every part of an experiment needs."""
+
+    plan: Plan
+    store: Store
+    options: Options
+    device: str
+    registry: Registry
+    progress: Progress
+
+
+def _carry_out(job: _Job) -> Report:
+    plan, store, options = job.plan, job.store, job.options
     report = Report(options.folder, len(plan.runs))
     if store.amiss:
         say(f"note: {store.amiss}")
     outcomes = store.outcomes(run.id for run in plan.runs)
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
-        with _signals_as_exceptions():
-            trained = _train(plan, kept, store, options, device, registry, progress)
-    except _InterruptError as interrupt:
+        with signals_as_exceptions() as interrupts:
+            trained = _train(job, kept, interrupts)
+    except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
     finally:
-        progress.finish()
+        job.progress.finish()
     if trained:
         outcomes = store.outcomes(run.id for run in plan.runs)
     pairs = [(run, outcomes[run.id]) for run in plan.runs if run.id in outcomes]
@@ -123,23 +127,21 @@ def _carry_out(
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
     report.made_of = _made_of(plan, store)
     with writing(options.folder):
-        _write(report, plan, pairs, options, device, registry, anew=trained > 0)
+        _write(job, report, pairs, anew=trained > 0)
     if report.interrupted is None:
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
     return report
 
 
-def _write(
-    report: Report, plan: Plan, pairs: Pairs, options: Options, device: str, registry: Registry, *, anew: bool
-) -> None:
+def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     """Write tables, what observers make of the runs, and what reports need beside them; `anew`: runs were trained."""
-    folder = options.folder
-    report.written = export(folder, "tables", report.made_of, lambda: write_tables(folder, plan, pairs))
+    folder = job.options.folder
+    report.written = export(folder, "tables", report.made_of, lambda: write_tables(folder, job.plan, pairs))
     for run, outcome in pairs:  # those of earlier calls, too
-        observe(plan, run, outcome, folder, registry, again=False)
-    _write_background(plan, options, device, registry, anew=anew)
+        observe(job.plan, run, outcome, folder, job.registry, again=False)
+    _write_background(job.plan, job.options, job.device, job.registry, anew=anew)
     if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
-        _write_models(plan, options, device)
+        _write_models(job.plan, job.options, job.device)
 
 
 def _made_of(plan: Plan, store: Store) -> str:
@@ -159,30 +161,36 @@ def _is_wanted_again(outcome: Outcome, options: Options) -> bool:
     return not outcome.lasting or options.rerun == "all" or (options.rerun == "failed" and failed)
 
 
-def _train(
-    plan: Plan, kept: set[str], store: Store, options: Options, device: str, registry: Registry, progress: Progress
-) -> int:
+def _train(job: _Job, kept: set[str], interrupts: Interrupts) -> int:
     """Train the runs of a plan that are not kept, save each as it ends, and return their number."""
+    plan, options = job.plan, job.options
     others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
     cohorts = plan.cohorts(leave_out=kept | others)
     to_run = sum(len(cohort.runs) for cohort in cohorts)
-    progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), device)
+    job.progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), job.device)
     if not to_run:
         return 0
-    context = Context(device, options.plugins, options.debug)
+    context = Context(job.device, options.plugins, options.debug)
     workers = _workers(cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
-    runs, kind = {run.id: run for run in plan.runs}, device.partition(":")[0]
-    launch = registry.find("launcher", "processes" if workers > 1 else "inline").load()
+    runs = {run.id: run for run in plan.runs}
+    launch = job.registry.find("launcher", "processes" if workers > 1 else "inline").load()
     for outcomes in launch(cohorts, partial(execute, context=context), workers):
-        with writing(options.folder):
-            save_checkpoints(options.folder, [runs[outcome.run] for outcome in outcomes], outcomes)
-        store.save(outcomes, {outcome.run: origin_of(runs[outcome.run], kind) for outcome in outcomes})
+        with interrupts.held():
+            _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         for outcome in outcomes:
             with writing(options.folder):
-                observe(plan, runs[outcome.run], outcome, options.folder, registry, again=True)
-            progress.ended(runs[outcome.run], outcome)
+                observe(plan, runs[outcome.run], outcome, options.folder, job.registry, again=True)
+            job.progress.ended(runs[outcome.run], outcome)
     return to_run
+
+
+def _save(job: _Job, runs: list[Run], outcomes: list[Outcome]) -> None:
+    """Store what became of runs, after the checkpoints that they have."""
+    with writing(job.options.folder):
+        save_checkpoints(job.options.folder, runs, outcomes)
+    kind = job.device.partition(":")[0]
+    job.store.save(outcomes, {run.id: origin_of(run, kind) for run in runs})
 
 
 def _workers(cohorts: list[Cohort], context: Context) -> int:
@@ -215,19 +223,3 @@ def _write_models(plan: Plan, options: Options, device: str) -> None:
     """Write what the models look like; building them again costs little beside a run."""
     summaries = describe_models(plan.runs, Context(device, options.plugins))
     replace_text(options.folder / "models.txt", summaries)
-
-
-@contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the training in good order; a second one has its usual effect."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        raise _InterruptError(number)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ import torch
 from xprun.plugins import loss, optimizer
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.check import resolve
+from xprun.runner.database import write_records
 from xprun.runner.devices import DeviceError
 from xprun.runner.experiment import Options, Report, run_experiment
 from xprun.runner.outcome import Outcome
@@ -129,6 +131,17 @@ def test_an_interrupt_keeps_what_is_finished(go: Go, line_spec: str, number: sig
     report, listener = go(line_spec, *one_by_one)
     assert len(listener.trained) == 4
     assert len(pd.read_csv(report.folder / "results.csv")) == 5
+
+
+def test_an_interrupt_lets_a_save_come_to_its_end(go: Go, line_spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        write_records(*arguments)
+
+    monkeypatch.setattr("xprun.runner.store.write_records", interrupted)
+    report, listener = go(line_spec, "run.seeds=3", "run.engine=alone")
+    assert (report.interrupted, listener.trained) == (signal.SIGTERM, [])
+    assert report.statuses == {"done": 1}
 
 
 def test_equal_runs_are_trained_once(go: Go, line_spec: str) -> None:
