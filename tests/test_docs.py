@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -56,6 +57,16 @@ def test_the_claims_hold_as_shown() -> None:
     assert result.exit_code == 0, result.output
     shown = example("console", EXPECTATIONS).splitlines()[1:]
     assert [_claim(line) for line in result.stdout.splitlines()] == [_claim(line) for line in shown]
+
+
+def test_two_folders_compare_as_shown() -> None:
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    shown = next(block for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL) if "xprun diff" in block)
+    commands = [shlex.split(line)[2:] for line in shown.splitlines() if line.startswith("$ xprun")]
+    result = [CliRunner().invoke(main, command) for command in commands][-1]
+    assert result.exit_code == 1, result.output
+    for found, expected in zip(result.stdout.splitlines(), shown.splitlines()[len(commands) :], strict=True):
+        assert (found.split()[0], found.split("  ")[-1]) == (expected.split()[0], expected.split("  ")[-1])
 
 
 def _claim(line: str) -> str:

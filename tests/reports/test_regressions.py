@@ -95,6 +95,12 @@ def test_one_regression_among_many_is_found_with_five_seeds(compared: Compared) 
     assert (table["finding"] == "worse").sum() == 1
 
 
+def test_alternatives_that_did_not_change_hide_no_regression(compared: Compared) -> None:
+    same = [Case(f"rule {i}", 0.1, BASE) for i in range(3)]
+    table = compared([*same, *less(0)], [*same, *less(0.1)], tolerance="1%")
+    assert table.set_index("alternative")["p"].to_dict() == {"SGD": 1 / 32, "rule 0": 1, "rule 1": 1, "rule 2": 1}
+
+
 def test_the_test_alone_is_the_one_sided_sign_flip_test() -> None:
     (p,) = worse_test([pd.Series([0.3, -0.1, 0.5, 0.2, 0.7])])
     assert p == 2 / 32  # of all signs only these and those with +0.1 have as large a sum
