@@ -1,5 +1,6 @@
 """Plots: each maps a table to a figure. No display, no global state."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -39,6 +40,7 @@ def curve_figure(
     calm, wild = lines[~lines["bad"]], lines[lines["bad"]]
     if suits_log(lines) if log is None else log:
         _use_log(axes)
+    _make_room(axes, lines["step"], _setting_scale(lines))
     _draw(axes, calm, strokes, "step", markers=False)
     scale = axes.get_ylim()
     _draw(axes, wild, strokes, "step", markers=False)
@@ -75,6 +77,7 @@ def sensitivity_figure(
     if _spans(well["mean"], DECADES):
         _use_log(axes)
     _scale_settings(axes, points["x"])
+    _make_room(axes, points["x"], well)
     _draw(axes, well, strokes, "x", markers=True)
     if well.empty:
         axes.set_yticks([])
@@ -150,6 +153,16 @@ def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *
     for name, line in zip(names, axes.lines[before:], strict=True):
         line.set_gid(strokes[name].group)
     axes.set_ylabel("")
+
+
+def _make_room(axes: Axes, x: pd.Series, table: pd.DataFrame) -> None:
+    """Set the limits of an axis along which all is at one place: a single point has no extent of its own."""
+    y = pd.Series(table[["mean", "low", "high"]].to_numpy().ravel()).dropna()
+    for values, set_limits in ((x.dropna(), axes.set_xlim), (y, axes.set_ylim)):
+        value = float(values.iloc[0]) if values.nunique() == 1 else math.inf
+        if math.isfinite(value):
+            margin = abs(value) / 10 or 1.0
+            set_limits(value - margin, value + margin)
 
 
 def _crosses(axes: Axes, bad: pd.DataFrame, strokes: dict[str, Stroke], worst_low: bool) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import Any, Protocol
 
+from xprun.runner.columns import sections_that_differ
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
 from xprun.specs import Run
@@ -41,6 +42,7 @@ class Narrator:
 
     def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
         self._plan, self._total = plan, to_run
+        self._telling = sections_that_differ(plan.runs) or {"optimizer"}
         todo = f"{to_run:,} to run in {cohorts} {plural('cohort', cohorts)} on {device}" if to_run else "0 to run"
         say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {todo}")
         if plan.duplicates:
@@ -56,7 +58,7 @@ class Narrator:
         self._note_best(run, outcome)
         best = f"best {self._best[1]}" if self._best else ""
         if self._verbose:
-            say(f"  {outcome.run} {_name(run)} {outcome.status} {outcome.reason}")
+            say(f"  {outcome.run} {_name(run, self._telling)} {outcome.status} {outcome.reason}")
         elif self._bar:
             self._bar.update(self._task, advance=1, best=best)
         elif time.monotonic() - self._said > 10 or self._done == self._total:
@@ -75,7 +77,7 @@ class Narrator:
         value = float(series.values[-1])
         sign = -1 if comparison.goal == "max" else 1
         if self._best is None or sign * value < sign * self._best[0]:
-            self._best = value, f"{_name(run)} {comparison.metric} {value:.4g}"
+            self._best = value, f"{_name(run, self._telling)} {comparison.metric} {value:.4g}"
 
 
 def duplicates(number: int) -> str:
@@ -102,12 +104,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _name(run: Run) -> str:
-    """Return what tells a run from its neighbours: `scratch.adam lr=0.03 seed=0`."""
-    several = [choice for section, choice in run.choices.items() if choice.swept or section == "optimizer"]
+def _name(run: Run, telling: set[str]) -> str:
+    """Return what tells a run from its neighbours: `scratch.adam lr=0.03 seed=0`, with the labels of some sections."""
     parts = []
-    for choice in several:
-        parts += [choice.label, *(f"{path[-1]}={_short(value)}" for path, value in choice.swept.items())]
+    for section, choice in run.choices.items():
+        parts += [choice.label] if section in telling else []
+        parts += [f"{path[-1]}={_short(value)}" for path, value in choice.swept.items()]
     return " ".join([*parts, f"seed={run.seed}"])
 
 

@@ -45,6 +45,17 @@ def test_losses_over_decades_are_drawn_on_a_logarithmic_axis() -> None:
     assert draw_curves(lines("SGD", values=(1.0, -0.001))).axes[0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_single_point_has_room_around_it(log: bool) -> None:
+    point = lines("SGD", values=(0.1755,)).assign(low=0.1755, high=0.1755)
+    with theme():
+        figure = curve_figure(point, strokes(["SGD"]), "loss", log=log)
+        assert to_svg(figure, "x")  # without the warnings of a collapsed axis
+    (left, right), (low, high) = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
+    assert left < 1 < right
+    assert low < 0.1755 < high
+
+
 def test_an_exploding_line_does_not_flatten_the_others() -> None:
     wild = lines("Adam", values=(1.0, 1e30), bad=True)
     assert draw_curves(lines("SGD"), wild).axes[0].get_ylim()[1] < 10
