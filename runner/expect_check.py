@@ -37,11 +37,13 @@ def _selection_problems(spec: Spec, columns: set[str], where: dict[str, Cell], p
 def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Problem]:
     path, value = (*expectation.table, "value"), expectation.value
     kind, _, metric = value.partition(".")
-    if expectation.status or kind == "param":
+    if expectation.status or kind in ("param", "reference"):
         if expectation.beats is not None:
             yield Problem(path, f"{value} has no better side, so nothing beats anything")
     elif expectation.step or kind in ("final", "best"):
         wanted = value if expectation.step else metric
         if wanted not in metrics:
             message = f"the runs of this spec have no result {wanted!r}{did_you_mean(wanted, metrics)}"
-            yield Problem(path, message, f"they have {', '.join([*metrics, 'steps', 'epochs', 'seconds'])}, param.*")
+            yield Problem(
+                path, message, f"they have {', '.join([*metrics, 'steps', 'epochs', 'seconds'])}, param.*, reference.*"
+            )

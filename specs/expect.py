@@ -176,7 +176,7 @@ def _value_problems(table: ExpectTable, path: Path) -> Iterator[Problem]:
 
 
 def _is_column(value: str) -> bool:
-    return value in ("steps", "epochs", "seconds") or value.startswith(("final.", "best.", "param."))
+    return value in ("steps", "epochs", "seconds") or value.startswith(("final.", "best.", "param.", "reference."))
 
 
 def _names_a_section(column: str) -> bool:

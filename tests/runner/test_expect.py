@@ -34,7 +34,7 @@ def outcome(run: str, loss: float) -> Outcome:
     series = Series(np.array([1, 5]), np.array([9.0, loss]))
     if np.isnan(loss):
         return Outcome(run, "diverged", steps=5, history={"loss": series})
-    return Outcome(run, "done", steps=5, history={"loss": series}, parameters={"w": 3.25})
+    return Outcome(run, "done", steps=5, history={"loss": series}, parameters={"w": 3.25}, reference={"loss": 0.125})
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,7 @@ def test_values(judge: Judge, claim: str, losses: list[float], holds: bool, foun
             "no value in scratch.gd optimizer.lr=0.1 seed=0: nothing was recorded",
         ),
         ('value = "param.w"\nequals = 3.25', True, "3.25"),
+        ('value = "reference.loss"\nmax = 0.125', True, "0.125"),
         ('value = "param.v"\nequals = 3.25', False, "no value in"),
         ('value = "steps"\nmax = 5', True, "5"),
     ],
