@@ -60,13 +60,22 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += _own_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
         problems += dict.fromkeys([*stop_problems(resolved, columns), *save_problems(resolved, columns)])
-    if not problems and any(run.settings.get("gradient") == "manual" for run in choices_of(resolved.run)):
-        from xprun.runner.gradients import gradient_problems  # imports torch
-
-        problems += gradient_problems(resolved, registry)
     if problems:
         raise SpecError(spec.document, problems)
     return resolved
+
+
+def tried(spec: Spec, registry: Registry) -> Spec:
+    """Return a resolved spec after trying what no setting tells: gradients by hand, which takes torch.
+
+    Raises SpecError for a gradient that is not the loss's.
+    """
+    if any(run.settings.get("gradient") == "manual" for run in choices_of(spec.run)):
+        from xprun.runner.gradients import gradient_problems
+
+        if problems := list(gradient_problems(spec, registry)):
+            raise SpecError(spec.document, problems)
+    return spec
 
 
 def goals_of(spec: Spec) -> dict[str, str]:

@@ -544,11 +544,11 @@ def _load(
 
 def _checked(path: Path, registry: Registry, sets: tuple[str, ...], max_runs: int) -> Spec:
     """Return a checked spec; raise SpecError with everything that is wrong with it."""
-    from xprun.runner.check import resolve
+    from xprun.runner.check import resolve, tried
     from xprun.specs import read_document, read_spec
     from xprun.specs.shipped import find_spec
 
-    return resolve(read_spec(read_document(find_spec(path), sets)), registry, max_runs)
+    return tried(resolve(read_spec(read_document(find_spec(path), sets)), registry, max_runs), registry)
 
 
 def _open_registry(plugins: tuple[Path, ...], debug: bool = False) -> Registry:

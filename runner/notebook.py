@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xprun.plugins.discovery import open_registry
-from xprun.runner.check import MAX_RUNS, resolve
+from xprun.runner.check import MAX_RUNS, resolve, tried
 from xprun.runner.files import folder_name
 from xprun.specs import Document, Problem, SpecError, read_document, read_spec, read_text
 from xprun.specs.shipped import find_spec
@@ -92,7 +92,7 @@ def run(
     document = _document_of(spec, settings)
     files = tuple(map(Path, plugins))
     registry = open_registry(files)
-    resolved = resolve(read_spec(document), registry, max_runs or MAX_RUNS)
+    resolved = tried(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
 
     from xprun.runner.devices import DeviceError
     from xprun.runner.experiment import Options, run_experiment

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.plugins.discovery import open_registry, project_plugins
-from xprun.runner.check import resolve
+from xprun.runner.check import resolve, tried
 from xprun.runner.columns import columns_of_run, full_name, sections_that_differ
 from xprun.specs import expand, read_document, read_spec
 from xprun.specs.errors import printable
@@ -63,7 +63,7 @@ class Proof:
     def train(self, wanted: set[int], folder: Path) -> Results:
         """Train these runs, those that share a program together, and judge the claims; the folder holds the store.
 
-        Raises DeviceError for a device that is absent, and KeyboardInterrupt.
+        Raises SpecError for a gradient by hand that is wrong, DeviceError for an absent device, and KeyboardInterrupt.
         """
         from xprun.runner.devices import pick
         from xprun.runner.experiment import Options, run_experiment
@@ -71,6 +71,7 @@ class Proof:
         from xprun.runner.progress import Silent
         from xprun.runner.store import Store
 
+        tried(self._spec, self._registry)
         ids = [run.id for run in make_plan(self._spec, pick(self._spec.head.device).type).runs]
         options = Options(folder, self._plugins, workers=1, only=frozenset(ids[i] for i in wanted))
         report = run_experiment(self._spec, self._registry, options, Silent())

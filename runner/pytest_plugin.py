@@ -120,6 +120,14 @@ class ResultTest(pytest.Item):
         if absent is not None:
             pytest.skip(absent)
 
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show what keeps the whole spec from being trained in words, and what is a bug with its traceback."""
+        from xprun.runner.devices import DeviceError
+        from xprun.specs import SpecError
+
+        known = isinstance(excinfo.value, SpecError | DeviceError)
+        return f"{self.parent.shown}: {excinfo.value}" if known else super().repr_failure(excinfo, style)
+
     def fail(self, words: str) -> None:
         again = shlex.quote(f"{self.parent.shown}::{self.name}")
         pytest.fail(f"{words}\nrun it again: pytest {again}", pytrace=False)

@@ -44,13 +44,14 @@ def test_there_is_no_folder_that_would_shadow_the_installed_package() -> None:
     assert not (ROOT / "xprun").exists()
 
 
+NEEDS_TORCH = {"three_gradients"}  # its gradient by hand is compared with autograd's
 LIGHT = [
     ["--help"],
     ["check", "good.toml"],
     ["check", "broken.toml"],
     ["check", "good.toml", "--set", "optimizer.lr=[0.1, -1]"],
     ["check", "--json", "broken.toml"],
-    ["check", *sorted(path.stem for path in (ROOT / "specs").glob("*.toml"))],
+    ["check", *sorted({path.stem for path in (ROOT / "specs").glob("*.toml")} - NEEDS_TORCH)],
     ["ls"],
 ]
 

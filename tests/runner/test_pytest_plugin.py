@@ -10,7 +10,7 @@ import pytest
 from xprun.plugins import data
 from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.datasets.table import Table
-from xprun.runner import experiment  # here, since pytester forgets what its runs import, and torch loads only once
+from xprun.runner import experiment
 from xprun.runner.plan import Cohort
 
 pytest_plugins = "pytester"
@@ -27,6 +27,12 @@ abs = 100
 where = { optimizer.lr = 1e30 }
 status = "diverged"
 """
+
+
+@pytest.fixture(autouse=True)
+def _modules_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a run of pytester imports; it would forget it, and torch and pyarrow stand no second import."""
+    monkeypatch.setattr("_pytest.pytester.SysModulesSnapshot.restore", lambda snapshot: None)
 
 
 @pytest.fixture
@@ -134,6 +140,25 @@ def test_a_run_that_fails_is_shown_with_its_reason(pytester: pytest.Pytester, sp
     result = pytester.runpytest_inprocess("specs", "-k", "run and 0.1")
     result.assert_outcomes(failed=2, deselected=6)
     result.stdout.re_match_lines([r".*grid.toml: the run failed: RuntimeError: .*", r"run it again: pytest 'specs/.*'"])
+
+
+def test_collecting_a_gradient_by_hand_imports_no_torch_either(
+    pytester: pytest.Pytester, specs: Path, grid_spec: str
+) -> None:
+    by_hand = grid_spec.replace("steps = 5", 'steps = 5\ngradient = "manual"')
+    (specs / "grid.toml").write_text(by_hand, encoding="utf-8")
+    program = "import sys, pytest; pytest.main(['specs', '--collect-only', '-q']); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    pytester.runpytest_inprocess("specs").assert_outcomes(passed=8)
+
+
+def test_a_wrong_gradient_by_hand_fails_in_words(pytester: pytest.Pytester, specs: Path, grid_spec: str) -> None:
+    wrong = grid_spec.replace("steps = 5", 'steps = 5\ngradient = "manual"').replace("MSELoss", "L1Loss")
+    (specs / "grid.toml").write_text(wrong, encoding="utf-8")
+    result = pytester.runpytest_inprocess("specs")
+    result.assert_outcomes(passed=1, failed=7)
+    assert "run.gradient" in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
 
 
 def test_without_its_files_a_spec_is_skipped_with_the_reason(
