@@ -103,14 +103,18 @@ def run(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _ending(job: dict[str, Any], pid: int, begin: float) -> dict[str, Any]:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     output = Path(job["output"])
-    calls = output.with_suffix(".calls")
     return {
         "code": code,
         "pid": pid,
         "seconds": time.monotonic() - begin,
-        "output": output.read_text(encoding="utf-8") if output.exists() else "",
-        "calls": int(calls.read_text(encoding="utf-8")) if calls.exists() else 0,
+        "output": _read(output),
+        "calls": int(_read(output.with_suffix(".calls")) or 0),
     }
+
+
+def _read(path: Path) -> str:
+    """Return the text of a file, which a killed child may not have written."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 if __name__ == "__main__":
