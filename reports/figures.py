@@ -10,7 +10,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from xprun.reports.look import IN_PAGE
 
-BARE_HEIGHT = 3.4  # inches
+PAGE_HEIGHT = 3.4  # inches
+PAGE_PLACE = (0.115, 0.145, 0.87, 0.755)  # of the axes: left, bottom, width and height as shares of the figure
 NO_METADATA = dict.fromkeys(["Date", "Creator", "Format", "Type"])
 TAG = re.compile(r"<[^<>]+>")  # in SVG text and attributes, < and > are escaped
 COLOUR = re.compile("|".join(IN_PAGE))
@@ -35,13 +36,17 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def bare(figure: Figure) -> Figure:
-    """The same figure without its legend, for a page that has one in text."""
-    for legend in figure.legends:
+def for_page(figure: Figure) -> Figure:
+    """The same figure as a page has it: without a legend, which stands there as text.
+
+    It is not laid out anew, which takes longer than drawing: axes with a legend get a fixed place, and others keep
+    that in which they were drawn last.
+    """
+    figure.set_layout_engine("none")
+    for legend in list(figure.legends):
         legend.remove()
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, min(height, BARE_HEIGHT))
-    figure.set_layout_engine("constrained")
+        figure.set_size_inches(figure.get_figwidth(), PAGE_HEIGHT)
+        figure.axes[0].set_position(PAGE_PLACE)
     return figure
 
 

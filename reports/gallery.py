@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from xprun.reports.cells import listed, shorten, value_text
 from xprun.reports.comparison import Comparison
 from xprun.reports.curves import BINS, curves, sensitivity
-from xprun.reports.figures import bare, to_png, to_svg
+from xprun.reports.figures import for_page, to_png, to_svg
 from xprun.reports.findings import is_number
 from xprun.reports.floor import reference_value
 from xprun.reports.heat import heat_figure, heat_tables
@@ -182,7 +182,7 @@ def _picture(
     """A picture of figures that differ in scale; the first is the one for Markdown. `table`: who is in it."""
     file = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"-{ord(match[0]):x}-", name)[:80]
     png = to_png(next(iter(figures.values())))
-    scales = {scale: to_svg(bare(figure), f"{file}{scale}") for scale, figure in figures.items()}
+    scales = {scale: to_svg(for_page(figure), f"{file}{scale}") for scale, figure in figures.items()}
     present = set(table["alternative"])
     legend = [_entry(alternative, stroke) for alternative, stroke in style.items() if alternative in present]
     return Picture(file, kind, shorten(title, 100), caption, "", png, legend, scales)
