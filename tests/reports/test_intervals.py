@@ -53,3 +53,8 @@ def test_averages_of_settings_of_different_size(study: Callable[..., Study]) -> 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_value_that_is_not_finite_is_no_value(study: Callable[..., Study], value: float) -> None:
     assert averages(study(Case("A", 0.1, [0.5, value]))[1]).isna().all(axis=None)
+
+
+def test_a_run_that_timed_out_does_not_lend_its_last_value(study: Callable[..., Study]) -> None:
+    _, judged, _, _ = study(Case("A", 0.1, [0.5, 0.6], {"status": "timeout"}))
+    assert averages(judged).isna().all(axis=None)
