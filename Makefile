@@ -14,7 +14,7 @@ test: .venv/installed-test ## Install xprun with its tests and run them all
 	$(BIN)/python -m pytest -n auto
 
 specs: .venv/installed-test ## Run the shipped specs and check every figure that they claim
-	$(BIN)/python -m pytest -n auto specs
+	$(BIN)/python -m pytest -n auto --dist loadfile specs
 
 third-party: .venv/installed-test ## Install plugins of third parties into a fresh environment and run them
 	$(INSTALL) 'setuptools>=77'
