@@ -9,6 +9,7 @@ from typing import Any
 from xprun.specs.alternatives import COMMON_KEYS, Alternative, read_alternative, split_axes, tables_of
 from xprun.specs.errors import Problem, Problems
 from xprun.specs.exclude import flattened, read_key
+from xprun.specs.models import OPTIONAL_SECTIONS
 from xprun.specs.paths import Path, replaced
 from xprun.specs.wording import show
 
@@ -50,6 +51,9 @@ def _ablation(
     if not setting or setting[0] in COMMON_KEYS:
         cure = f"write another component as an alternative: [[{section}]]"
         problems.append(Problem(path, 'must name a setting, such as "optimizer.lr"', cure, "key"))
+        return
+    if section in OPTIONAL_SECTIONS and section not in data:
+        problems.append(Problem(path, f"the spec has no [{section}] to be changed", f"write [{section}] first", "key"))
         return
     tables = [(at, table) for at, table in tables_of(data, str(section)) if isinstance(table, dict)]
     chosen = tables if which is None else [(at, table) for at, table in tables if at[1:] == (which,)]
