@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
-from xprun.runner.columns import columns_of_run, full_name, sections_that_differ
+from xprun.runner.columns import full_name, sections_that_differ
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
 from xprun.runner.tables import result_columns
@@ -50,7 +50,7 @@ def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcom
 
 def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
     """Return the runs of a plan that a selection means."""
-    return [run for run in plan.runs if selects(where, columns_of_run(run))]
+    return [run for run, columns in zip(plan.runs, plan.columns, strict=True) if selects(where, columns)]
 
 
 def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[bool | None, str]:

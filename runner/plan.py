@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from xprun.runner.check import goals_of
+from xprun.runner.columns import columns_of_run
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.ablate import Ablation
 from xprun.specs.expand import NOT_IDENTITY
@@ -54,6 +56,11 @@ class Plan:
     comparison: Comparison
     goals: dict[str, str]  # of each metric column: "min" or "max"
     duplicates: int
+
+    @cached_property
+    def columns(self) -> list[dict[str, Any]]:
+        """The columns of each run, by which claims select; made once for all claims."""
+        return [columns_of_run(run) for run in self.runs]
 
     def cohorts(self, leave_out: set[str]) -> list[Cohort]:
         """Return the cohorts of the runs whose ids are not in `leave_out`."""

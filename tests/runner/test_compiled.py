@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 from torch import Tensor
 from xprun.plugins.registry import data, optimizer
 from xprun.runner import compiled
@@ -24,12 +22,8 @@ SGD = named("SGD", lr=grid(0.01, 0.03))
 
 
 @pytest.fixture(autouse=True)
-def _points(_registry_as_installed: None) -> Iterator[None]:
+def _points(_registry_as_installed: None, one_thread: None) -> None:
     data("points")(points)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def a_cohort(plan: MakePlan, optimizers: Any = SGD, model: Any = TINY, rows: Any = "full", **run: Any) -> Cohort:

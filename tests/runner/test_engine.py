@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,12 +28,8 @@ RATES = named("Adam", lr=grid(0.003, 0.01, 0.03))
 
 
 @pytest.fixture(autouse=True)
-def _points(_registry_as_installed: None) -> Iterator[None]:
+def _points(_registry_as_installed: None, one_thread: None) -> None:
     data("points")(points)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

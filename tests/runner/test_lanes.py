@@ -5,10 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
-import torch
 from torch import Tensor
 from xprun.plugins.registry import data, optimizer
 from xprun.runner import engine
@@ -24,14 +22,10 @@ MIXED = [named("SGD", lr=grid(0.03, WILD, 0.1)), named("Adam", lr=grid(0.01, WIL
 
 
 @pytest.fixture(autouse=True)
-def _points(_registry_as_installed: None) -> Iterator[None]:
+def _points(_registry_as_installed: None, one_thread: None) -> None:
     data("points")(points)
     optimizer("test.steady")(steady)
     optimizer("test.breaking")(breaking)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def a_cohort(plan: MakePlan, optimizers: object = MIXED) -> Cohort:

@@ -58,12 +58,8 @@ def points(*, target: str = "real", rows: int = 20, shape: list[int] = [3]) -> T
 
 
 @pytest.fixture(autouse=True)
-def _points(_registry_as_installed: None) -> Iterator[None]:
+def _points(_registry_as_installed: None, one_thread: None) -> None:
     data("points")(points)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # --- from plain values to runs, and from runs to outcomes
