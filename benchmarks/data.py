@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from xprun.plugins.vision import import_torchvision
-from xprun.runner.batches import batches
-from xprun.runner.memory import keep_freed_memory
+from xprun.runner.engine.memory import keep_freed_memory
+from xprun.runner.training.batches import batches
 
 REPEATS = 7
 ROWS, SIDE, BATCH = 60_000, 28, 256

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import torch
 import workloads as w
+from xprun.runner.engine.memory import keep_freed_memory
+from xprun.runner.engine.threads import AVAILABLE
 from xprun.runner.execute import Context, train
 from xprun.runner.experiment import Options, run_experiment
-from xprun.runner.memory import keep_freed_memory
 from xprun.runner.plan import Plan
 from xprun.runner.progress import Silent
-from xprun.runner.threads import AVAILABLE
-from xprun.runner.workload import make_workload
+from xprun.runner.training.workload import make_workload
 
 
 @dataclass(frozen=True)

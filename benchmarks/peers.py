@@ -123,7 +123,7 @@ def xprun_spec(rates: list[float]) -> str:
 def xprun(rates: list[float]) -> Losses:
     import pandas as pd
     from xprun.plugins.discovery import open_registry
-    from xprun.runner.check import resolve
+    from xprun.runner.checks.check import resolve
     from xprun.runner.experiment import Options, run_experiment
     from xprun.runner.progress import Silent
     from xprun.specs import read_document, read_spec

@@ -14,9 +14,9 @@ import numpy as np
 import workloads as w
 import xprun.reports.page  # noqa: F401 - imported beforehand
 from xprun.runner.cli import main
-from xprun.runner.origins import origin_of
 from xprun.runner.outcome import Outcome, Series
-from xprun.runner.store import Store
+from xprun.runner.store.origins import origin_of
+from xprun.runner.store.store import Store
 
 SPEC = """
 [data]

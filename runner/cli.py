@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
-from xprun.runner.catalog import (
+from xprun.runner.commands.catalog import (
     complete_components,
     complete_kinds,
     complete_shipped,
@@ -214,7 +214,7 @@ def _check_optimizer(
         component = registry.find("optimizer", name)
         if against:
             registry.find("optimizer", against)
-        from xprun.runner.trial import read_given, try_optimizer
+        from xprun.runner.commands.trial import read_given, try_optimizer
 
         trial = try_optimizer(registry, name, read_given(component, sets), against)
     except UnknownComponentError as error:
@@ -245,9 +245,9 @@ def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, as_js
             sys.exit(WRONG)
         from dataclasses import asdict
 
-        from xprun.runner.devices import DeviceError
-        from xprun.runner.files import OutputError
-        from xprun.runner.outlook import as_text, look_ahead
+        from xprun.runner.commands.outlook import as_text, look_ahead
+        from xprun.runner.store.files import OutputError
+        from xprun.runner.training.devices import DeviceError
 
         folder = output or _default_folder(loaded[0])
         try:
@@ -326,9 +326,9 @@ def report(folder: Path, debug: bool) -> None:
 @plugin_option
 def predict(folder: Path, name: str, split: str | None, output: Path | None, plugins: tuple[Path, ...]) -> None:
     """Write the predictions of a saved RUN (its id, or the start of it) of an output folder as a table."""
-    from xprun.runner.checkpoints import CheckpointError
-    from xprun.runner.files import replace_file
-    from xprun.runner.predict import predictions
+    from xprun.runner.commands.predict import predictions
+    from xprun.runner.store.checkpoints import CheckpointError
+    from xprun.runner.store.files import replace_file
 
     try:
         table = predictions(folder, name, split, _open_registry(plugins))
@@ -346,7 +346,7 @@ def predict(folder: Path, name: str, split: str | None, output: Path | None, plu
 @plugin_option
 def schema(output: Path, plugins: tuple[Path, ...]) -> None:
     """Write a JSON Schema of specs with all installed components, by which editors complete and check."""
-    from xprun.runner.starters import StarterError, write_schema
+    from xprun.runner.commands.starters import StarterError, write_schema
 
     try:
         click.echo(f"wrote {write_schema(output, _open_registry(plugins))}")
@@ -360,7 +360,7 @@ def schema(output: Path, plugins: tuple[Path, ...]) -> None:
 @plugin_option
 def init(file: Path, source: str | None, plugins: tuple[Path, ...]) -> None:
     """Start a spec in FILE (default: experiment.toml), and beside it the schema by which editors complete it."""
-    from xprun.runner.starters import StarterError, start_spec
+    from xprun.runner.commands.starters import StarterError, start_spec
 
     try:
         written = start_spec(file, source, _open_registry(plugins))
@@ -378,7 +378,7 @@ def new() -> None:
 @click.argument("name")
 def plugin(name: str) -> None:
     """Start a distribution of plugins called NAME in ./NAME: one optimizer and its test."""
-    from xprun.runner.starters import StarterError, start_plugin
+    from xprun.runner.commands.starters import StarterError, start_plugin
 
     try:
         written = start_plugin(name, Path(name))
@@ -437,11 +437,11 @@ def _run_one(
     loaded = _load(path, debug=debug, **shared)
     if loaded is None:
         return WRONG
-    from xprun.runner.devices import DeviceError
     from xprun.runner.experiment import Options, UnknownRunError, run_experiment
-    from xprun.runner.files import OutputError, writing
-    from xprun.runner.lock import InUseError
     from xprun.runner.progress import Narrator, Silent
+    from xprun.runner.store.files import OutputError, writing
+    from xprun.runner.store.lock import InUseError
+    from xprun.runner.training.devices import DeviceError
 
     spec, registry = loaded
     if only:
@@ -470,7 +470,7 @@ def _run_one(
 
 
 def _default_folder(spec: Spec) -> Path:
-    from xprun.runner.files import folder_name
+    from xprun.runner.store.files import folder_name
 
     return Path("runs") / folder_name(spec.name)
 
@@ -479,7 +479,7 @@ def _conclude(path: Path, result: Report, tell: Tell) -> int:
     """Write the report, tell what came out, and return the exit code."""
     if result.statuses:
         from xprun import reports
-        from xprun.runner.exports import export, hash_of_sources
+        from xprun.runner.store.exports import export, hash_of_sources
 
         made_of = result.made_of + hash_of_sources(Path(reports.__file__).parent)
         pages = export(result.folder, "pages", made_of, lambda: reports.write_report(result.folder))
@@ -544,7 +544,7 @@ def _load(
 
 def _checked(path: Path, registry: Registry, sets: tuple[str, ...], max_runs: int) -> Spec:
     """Return a checked spec; raise SpecError with everything that is wrong with it."""
-    from xprun.runner.check import resolve, tried
+    from xprun.runner.checks.check import resolve, tried
     from xprun.specs import read_document, read_spec
     from xprun.specs.shipped import find_spec
 

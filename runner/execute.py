@@ -11,17 +11,17 @@ from pathlib import Path
 import torch
 from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.discovery import open_registry
-from xprun.runner.alone import train_alone
-from xprun.runner.devices import deterministic
-from xprun.runner.engine import Piece, choose
-from xprun.runner.lanes import train_in_lanes
-from xprun.runner.layout import Grid
-from xprun.runner.memory import keep_freed_memory
+from xprun.runner.engine.lanes import train_in_lanes
+from xprun.runner.engine.memory import keep_freed_memory
+from xprun.runner.engine.pieces import Piece, choose
+from xprun.runner.engine.reference import least_squares
+from xprun.runner.engine.threads import share
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
-from xprun.runner.reference import least_squares
-from xprun.runner.threads import share
-from xprun.runner.workload import Workload, make_workload
+from xprun.runner.training.alone import train_alone
+from xprun.runner.training.devices import deterministic
+from xprun.runner.training.layout import Grid
+from xprun.runner.training.workload import Workload, make_workload
 from xprun.specs import Run
 
 

@@ -15,24 +15,24 @@ from typing import Literal
 
 from xprun.plugins.registry import Registry
 from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
-from xprun.runner.checkpoints import save_checkpoints
-from xprun.runner.devices import pick
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
 from xprun.runner.expect import Verdict, evaluate
-from xprun.runner.exports import export, hash_of_sources
-from xprun.runner.files import remove_leftovers, replace_text, writing
 from xprun.runner.interrupts import InterruptError, Interrupts, signals_as_exceptions
-from xprun.runner.lock import hold
 from xprun.runner.observe import observe
-from xprun.runner.origins import origin_of
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort, Plan, describe, make_plan
 from xprun.runner.progress import Progress, say
-from xprun.runner.store import Store
+from xprun.runner.store.checkpoints import save_checkpoints
+from xprun.runner.store.exports import export, hash_of_sources
+from xprun.runner.store.files import remove_leftovers, replace_text, writing
+from xprun.runner.store.lock import hold
+from xprun.runner.store.origins import origin_of
+from xprun.runner.store.store import Store
 from xprun.runner.summaries import describe_models
 from xprun.runner.survey import survey
 from xprun.runner.tables import Pairs, write_tables
+from xprun.runner.training.devices import pick
 from xprun.specs import Run, Spec
 
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from xprun.plugins.registry import Registry
-from xprun.runner.build import build
-from xprun.runner.files import folder_name, replace_folder
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
+from xprun.runner.store.files import folder_name, replace_folder
 from xprun.runner.tables import runs_table
+from xprun.runner.training.build import build
 from xprun.specs import Run
 
 RESULTS = ("final.", "best.")

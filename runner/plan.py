@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from xprun.runner.check import goals_of
+from xprun.runner.checks.check import goals_of
 from xprun.runner.columns import columns_of_run
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.ablate import Ablation

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from xprun.runner.proof import Proof, Results
+    from xprun.runner.commands.proof import Proof, Results
 
 SECTIONS = ("data", "model", "loss", "optimizer", "run")
 HEADING = re.compile(rf"^[ \t]*\[{{1,2}}[ \t]*({'|'.join(SECTIONS)})[ \t]*\]", re.MULTILINE)
@@ -51,7 +51,7 @@ class SpecFile(pytest.File):
     @cached_property
     def proof(self) -> Proof:
         """The spec, read and checked; raises SpecError or PluginError for one that is wrong."""
-        from xprun.runner.proof import Proof
+        from xprun.runner.commands.proof import Proof
 
         return Proof(Path(self.shown))
 
@@ -122,7 +122,7 @@ class ResultTest(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what keeps the whole spec from being trained in words, and what is a bug with its traceback."""
-        from xprun.runner.devices import DeviceError
+        from xprun.runner.training.devices import DeviceError
         from xprun.specs import SpecError
 
         known = isinstance(excinfo.value, SpecError | DeviceError)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xprun.runner.engine import Piece, choose, time_alone
+from xprun.runner.engine.pieces import Piece, choose, time_alone
+from xprun.runner.engine.threads import share
 from xprun.runner.execute import Context, prepare_torch, workload_of
 from xprun.runner.plan import Cohort
-from xprun.runner.threads import share
-from xprun.runner.workload import Workload
+from xprun.runner.training.workload import Workload
 
 COPIES = 4  # of a model: its parameters, their gradients, and two tensors of an optimizer's state
 

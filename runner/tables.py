@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from xprun.runner.columns import columns_of_run
-from xprun.runner.files import replace_file
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
+from xprun.runner.store.files import replace_file
 from xprun.specs import Run
 from xprun.specs.models import COMPONENT_SECTIONS
 

@@ -40,6 +40,26 @@ def test_imports_follow_the_dependency_direction(folder: str) -> None:
     assert wrong == []
 
 
+LAYERS = {  # the folders of the runner, each with those that it must not know
+    "store": {"checks", "commands", "engine", "training"},
+    "training": {"checks", "commands", "engine"},
+    "engine": {"checks", "commands"},
+    "checks": {"commands", "engine", "store"},
+}
+
+
+@pytest.mark.parametrize("folder", LAYERS)
+def test_the_folders_of_the_runner_are_layers(folder: str) -> None:
+    banned = tuple(f"xprun.runner.{other}." for other in LAYERS[folder])
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in sorted((ROOT / "runner" / folder).rglob("*.py"))
+        for name in imports(file)
+        if f"{name}.".startswith(banned)
+    ]
+    assert wrong == []
+
+
 def test_there_is_no_folder_that_would_shadow_the_installed_package() -> None:
     assert not (ROOT / "xprun").exists()
 

@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from xprun.plugins import optimizer
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.runner.cli import main
 from xprun.specs import read_document, read_spec
 

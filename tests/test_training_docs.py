@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from xprun.plugins.discovery import open_registry
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.runner.cli import main
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.progress import Silent

@@ -17,12 +17,12 @@ from typing import Any
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.runner.experiment import Options, run_experiment
-from xprun.runner.files import OutputError
-from xprun.runner.lock import InUseError
 from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Silent
+from xprun.runner.store.files import OutputError
+from xprun.runner.store.lock import InUseError
 from xprun.specs import Run, read_document, read_spec
 
 SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from xprun.runner.outcome import Outcome, Series
-from xprun.runner.store import Store
+from xprun.runner.store.store import Store
 
 from .conftest import rounds
 

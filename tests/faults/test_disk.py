@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 import pytest
-from xprun.runner.rescue import read_whole
+from xprun.runner.store.rescue import read_whole
 
 from .conftest import Experiment, rounds
 from .test_kills import calls_of, check_end, spread

@@ -9,7 +9,7 @@ import pytest
 import torch
 from xprun.plugins.datasets.csv_file import CsvError, csv
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.specs import SpecError, read_document, read_spec
 
 HOUSES = "rooms,area,price,town\n3,70.5,210,Ulm\n4, 1e2,330,Aalen\n2,50,140,Ulm\n"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from xprun.plugins.optimizers import scratch
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.rules import read_rule
+from xprun.runner.training.rules import read_rule
 
 GRADIENTS = [0.5, -1.25, 3.0, 0.0, 1e-3, -2.0]
 LR, D = 0.1, 1e-7

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.runner.cli import main
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.progress import Silent

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.alone import train_alone
-from xprun.runner.check import resolve
-from xprun.runner.engine import Piece, grids_of
-from xprun.runner.lanes import train_in_lanes
+from xprun.runner.checks.check import resolve
+from xprun.runner.engine.lanes import train_in_lanes
+from xprun.runner.engine.pieces import Piece, grids_of
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan, make_plan
-from xprun.runner.workload import make_workload
+from xprun.runner.training.alone import train_alone
+from xprun.runner.training.workload import make_workload
 from xprun.specs import Run, read_document, read_spec
 
 

@@ -12,7 +12,7 @@ from xprun.plugins import SpecFile, data
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.plan import Plan
-from xprun.runner.workload import make_workload
+from xprun.runner.training.workload import make_workload
 from xprun.specs import SpecError
 
 MakePlan = Callable[..., Plan]

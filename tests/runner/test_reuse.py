@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from xprun.plugins.discovery import load_file
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.runner.cli import main
+from xprun.runner.commands.outlook import as_text, look_ahead
 from xprun.runner.experiment import Options, Report, run_experiment
-from xprun.runner.lock import hold
 from xprun.runner.outcome import Outcome
-from xprun.runner.outlook import as_text, look_ahead
 from xprun.runner.progress import Silent
-from xprun.runner.store import Store
+from xprun.runner.store.lock import hold
+from xprun.runner.store.store import Store
 from xprun.specs import Run, Spec, read_document, read_spec
 
 RULE = """

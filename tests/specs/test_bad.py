@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from xprun.plugins.kinds import KINDS
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.specs import RunSettings, SpecError, read_document, read_spec
 from xprun.specs.exclude import SECTIONS
 from xprun.specs.models import known_sections

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.specs import Run, Spec, SpecError, count_runs, expand, read_document, read_spec
 
 Write = Callable[[str], Path]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.specs import Expectation, SpecError, read_document, read_spec
 from xprun.specs.expect import selects
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.kinds import KINDS
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.specs import SpecError, expand, read_document, read_spec
 from xprun.specs.models import RunSettings, known_sections
 from xprun.specs.shipped import shipped_specs

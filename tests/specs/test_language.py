@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.check import resolve
+from xprun.runner.checks.check import resolve
 from xprun.specs import Run, Spec, SpecError, count_runs, expand, read_document, read_spec
 
 Write = Callable[..., Path]

@@ -1,0 +1,148 @@
+"""Tells what a run of a spec would do: runs, cached, how they are grouped and why, how long and how much memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xprun.plugins.registry import Registry
+from xprun.runner.engine.pieces import Piece
+from xprun.runner.execute import Context
+from xprun.runner.plan import Cohort, make_plan
+from xprun.runner.progress import duplicates, headline, plural
+from xprun.runner.store.files import writing
+from xprun.runner.store.origins import why_to_run
+from xprun.runner.store.rescue import read_whole
+from xprun.runner.survey import survey
+from xprun.runner.training.devices import pick
+from xprun.specs import Spec
+
+
+@dataclass(frozen=True)
+class Way:
+    """How some runs of a cohort are trained: in a batched `program`, or each alone (None), and why."""
+
+    runs: int
+    program: str | None
+    parts: int
+    threads: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class CohortAhead:
+    """What is ahead of a cohort; `seconds` of training and bytes of `memory` are estimates. `error`: it will fail."""
+
+    runs: int
+    steps: int = 0
+    seconds: float = 0.0
+    memory: int = 0
+    ways: list[Way] = field(default_factory=list)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them.
+
+    `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is.
+    """
+
+    name: str
+    headline: str
+    runs: int
+    cached: int
+    to_run: int
+    why: list[str]
+    damaged: bool
+    duplicates: int
+    device: str
+    seconds: float
+    memory: int
+    cohorts: list[CohortAhead]
+
+
+def look_ahead(
+    spec: Spec, registry: Registry, folder: Path, plugins: tuple[Path, ...], wanted_device: str | None
+) -> Ahead:
+    """Return what a run of a resolved spec would do, from a short probe of each of its cohorts.
+
+    Raises DeviceError for a device that is absent, and OutputError for a store that cannot be read.
+    """
+    device = pick(wanted_device or spec.head.device)
+    plan = make_plan(spec, device.type)
+    with writing(folder):
+        stored, damaged = read_whole(folder / "store.sqlite")
+    left = plan.cohorts(leave_out={run for run, record in stored.items() if record.lasting})
+    missing = [run for cohort in left for run in cohort.runs]
+    cohorts = [_cohort(cohort, Context(str(device), plugins)) for cohort in left]
+    return Ahead(
+        name=spec.name,
+        headline=headline(plan),
+        runs=len(plan.runs),
+        cached=len(plan.runs) - len(missing),
+        to_run=len(missing),
+        why=why_to_run(missing, device.type, stored) if stored else [],
+        damaged=damaged,
+        duplicates=plan.duplicates,
+        device=str(device),
+        seconds=sum(cohort.seconds for cohort in cohorts),
+        memory=max((cohort.memory for cohort in cohorts), default=0),
+        cohorts=cohorts,
+    )
+
+
+def as_text(ahead: Ahead) -> str:
+    """Return the plan as lines to read."""
+    todo = f"{ahead.cached:,} cached, {ahead.to_run:,} to run on {ahead.device}"
+    lines = [f"{ahead.name}: {ahead.headline}; {todo}"]
+    if ahead.damaged:
+        lines.append("the store is damaged; what is whole in it counts as cached, and a run will keep that")
+    if ahead.why:
+        lines.append(f"to run: {', '.join(ahead.why)}")
+    if ahead.duplicates:
+        lines.append(duplicates(ahead.duplicates))
+    for number, cohort in enumerate(ahead.cohorts, 1):
+        lines += _cohort_lines(number, cohort)
+    if ahead.cohorts:
+        memory = f"about {_megabytes(ahead.memory)} of tensors, those of the forward pass apart"
+        lines.append(f"about {ahead.seconds:.1f} s of training in one process, evaluations and start apart; {memory}")
+    return "\n".join(lines)
+
+
+def _cohort(cohort: Cohort, context: Context) -> CohortAhead:
+    runs = len(cohort.runs)
+    try:
+        outlook = survey(cohort, context)
+    except Exception as error:  # the plan is still worth telling
+        return CohortAhead(runs, error=f"{type(error).__name__}: {error}")
+    return CohortAhead(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.pieces))
+
+
+def _ways(pieces: list[Piece]) -> list[Way]:
+    told: dict[tuple[str | None, str], list[Piece]] = {}
+    for piece in pieces:
+        told.setdefault((piece.program, piece.reason), []).append(piece)
+    return [
+        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].lanes, reason)
+        for (program, reason), same in told.items()
+    ]
+
+
+def _cohort_lines(number: int, cohort: CohortAhead) -> list[str]:
+    runs = f"{cohort.runs:,} {plural('run', cohort.runs)}"
+    if cohort.error:
+        return [f"cohort {number}: {runs} will fail: {cohort.error}"]
+    estimate = f"about {cohort.seconds:.1f} s, {_megabytes(cohort.memory)}"
+    return [f"cohort {number}: {runs}, {cohort.steps:,} steps each, {estimate}", *map(_way_line, cohort.ways)]
+
+
+def _way_line(way: Way) -> str:
+    parts = f" in {way.parts} parts" if way.program and way.parts > 1 else ""
+    threads = f", {way.threads} threads" if way.threads > 1 else ""
+    how = f"together{parts} ({way.program}{threads})" if way.program else "alone"
+    return f"  {way.runs:,} {plural('run', way.runs)} {how}: {way.reason}"
+
+
+def _megabytes(memory: int) -> str:
+    return f"{memory / 1e6:,.1f} MB"

@@ -1,0 +1,1 @@
+"""The output folder: one writer, transactions, checksums, atomic files."""

@@ -1,0 +1,115 @@
+"""Checkpoints: `state_dict` files of runs, and what is needed to use them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from xprun.runner.beside import FileBeside
+from xprun.runner.outcome import Outcome
+from xprun.runner.store.files import replace_file, replace_text
+from xprun.specs import Alternative, Choice, Run, RunSettings
+
+FOLDER = "checkpoints"
+
+
+class CheckpointError(Exception):
+    """A checkpoint is missing, is none, or belongs to another model."""
+
+
+def save_checkpoints(folder: Path, runs: Iterable[Run], outcomes: list[Outcome]) -> None:
+    """Write `checkpoints/<run>.pt` for every outcome that has a state, and beside it what the run was."""
+    by_id = {run.id: run for run in runs}
+    for outcome in outcomes:
+        if outcome.state:
+            path = folder / FOLDER / f"{outcome.run}.pt"
+            path.parent.mkdir(exist_ok=True)
+            replace_text(path.with_suffix(".json"), json.dumps(_description(by_id[outcome.run]), indent=1) + "\n")
+            state = {name: torch.from_numpy(values) for name, values in outcome.state.items()}
+            replace_file(path, lambda temporary, state=state: torch.save(state, temporary))  # type: ignore[misc]
+
+
+def load_state(module: nn.Module, path: Path) -> None:
+    """Fill a module with the tensors of a `state_dict` file; raise CheckpointError where they do not fit it."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a file that is none raises whatever the format's reader raises
+        reason = " ".join(str(error).split()).partition(". ")[0]
+        raise CheckpointError(f"{path.name} is no file of parameters: {reason[:150]}") from None
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise CheckpointError(f"{path.name} holds no state_dict, a table from names to tensors")
+    own = module.state_dict()
+    problems = [f"it lacks {name}" for name in own if name not in state]
+    problems += [f"the model has no {name}" for name in state if name not in own]
+    problems += [
+        f"{name} is {list(state[name].shape)}, in the model {list(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise CheckpointError(f"{path.name} belongs to another model: {'; '.join(problems[:3])}{more}")
+    module.load_state_dict(state)
+
+
+def read_run(folder: Path, name: str) -> tuple[Run, Path]:
+    """Return the run of an output folder whose id starts with a name, and its checkpoint.
+
+    Raises CheckpointError where there is none, or several.
+    """
+    saved = sorted((folder / FOLDER).glob("*.pt"))
+    found = [path for path in saved if path.stem.startswith(name)]
+    if not saved:
+        raise CheckpointError(f'{folder} has no checkpoints; write save = "last" or "best" in [run]')
+    if len(found) != 1:
+        why = "several runs are" if found else "no run with a checkpoint is"
+        raise CheckpointError(f"{why} called {name!r}; there are {_some([path.stem for path in found or saved])}")
+    return _run(json.loads(found[0].with_suffix(".json").read_text(encoding="utf-8"))), found[0]
+
+
+def _description(run: Run) -> dict[str, Any]:
+    """Return what a run was, as plain values."""
+    choices = {
+        section: {"name": choice.name, "settings": _plain(choice.settings)} for section, choice in run.choices.items()
+    }
+    return {"run": run.id, "seed": run.seed, **choices, "settings": run.settings.model_dump(mode="json")}
+
+
+def _run(description: dict[str, Any]) -> Run:
+    """Return the run that was described."""
+    settings = RunSettings.model_validate(description["settings"])
+    choices = {section: _choice(section, table) for section, table in description.items() if isinstance(table, dict)}
+    run_choice = choices.pop("settings")
+    return Run(choices, settings, run_choice, description["seed"], description["run"])
+
+
+def _choice(section: str, table: dict[str, Any]) -> Choice:
+    name, settings = table.get("name", section), _live(table.get("settings", {}))
+    return Choice(Alternative(section, (section,), name, settings), settings, {})
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with the places of files beside their names."""
+    if isinstance(value, FileBeside):
+        return {"file": str(value), "path": str(value.path)}
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _live(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"file", "path"}:
+        file = FileBeside(value["file"])
+        file.path = Path(value["path"])
+        return file
+    if isinstance(value, dict):
+        return {key: _live(inner) for key, inner in value.items()}
+    return [_live(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _some(names: list[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")

@@ -1,0 +1,134 @@
+"""Batches of rows that are changed at random, each time anew: by a DataLoader, reproducibly for every seed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import multiprocessing
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.discovery import load_file
+from xprun.plugins.registry import REGISTRY
+from xprun.plugins.vision import import_torchvision
+from xprun.runner.training.batches import epoch_orders
+from xprun.runner.training.feeds import Feed, Prepare, prepared_groups
+from xprun.runner.training.layout import Batch
+
+Key = tuple[int, int, int]  # seed of the run, epoch, number of the row: what a change of a row depends on
+Transform = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """The rows of a table in the order of `Rows`, each changed by the table's augmentation."""
+
+    table: Table
+    batch_size: int | None
+    device: torch.device
+    dtype: torch.dtype
+    workers: int
+    depends_on_seed: bool = True
+
+    def alone(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        return self._load([seed])
+
+    def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
+        for x, y in self._load(seeds):
+            yield prepared_groups(prepare, x, y, len(seeds))
+
+    def in_process(self) -> Feed:
+        return replace(self, workers=0)
+
+    def _load(self, seeds: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of all seeds, one behind the other: [S * B, ...], [S * B, ...]."""
+        workers = 0 if multiprocessing.current_process().daemon else self.workers  # a daemon may have no children
+        loader: DataLoader[Any] = DataLoader(
+            _Rows(self.table),
+            batch_sampler=_Steps(seeds, len(self.table), self.batch_size),
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # or it would draw from the one that random layers draw from
+        )
+        for x, y in loader:
+            yield x.to(self.device, self.dtype), y.to(self.device)
+
+
+class _Steps:
+    """The keys of each step's rows, without end."""
+
+    def __init__(self, seeds: list[int], rows: int, batch_size: int | None) -> None:
+        self.seeds, self.rows, self.batch_size = seeds, rows, batch_size
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for steps in zip(*(self._of(seed) for seed in self.seeds), strict=True):
+            yield [key for keys in steps for key in keys]
+
+    def _of(self, seed: int) -> Iterator[list[Key]]:
+        orders = epoch_orders(self.rows, seed) if self.batch_size else (torch.arange(self.rows) for _ in count())
+        for epoch, order in enumerate(orders):
+            for rows in order.split(self.batch_size or self.rows):
+                yield [(seed, epoch, row) for row in rows.tolist()]
+
+
+class _Rows(Dataset[Any]):
+    """Changed rows by key; its pickle, which goes to the worker processes, holds plain arrays."""
+
+    def __init__(self, table: Table) -> None:
+        assert table.augmentation is not None
+        self.rows, self.transforms = table.augmentation.rows, table.augmentation.steps
+        self.targets = table.targets.cpu()
+
+    def __getitems__(self, keys: list[Key]) -> tuple[Tensor, Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            changed = torch.stack([self._changed(key) for key in keys])
+        return changed, self.targets[[row for _, _, row in keys]]
+
+    def _changed(self, key: Key) -> Tensor:
+        torch.default_generator.manual_seed(_seed_of(key))
+        row = self.rows[key[2]]
+        for transform in self.transforms:
+            row = transform(row)
+        return row
+
+    def __getstate__(self) -> dict[str, Any]:
+        plugins = {name: m.__file__ for name, m in sys.modules.items() if name.startswith("xprun_plugin_")}
+        arrays = self.rows.numpy(), self.targets.numpy()
+        return {"arrays": arrays, "transforms": pickle.dumps(self.transforms), "plugins": plugins}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import_torchvision()  # before pickle does, which would not know how
+        self.rows, self.targets = map(torch.from_numpy, state["arrays"])
+        self.transforms = _Unpickler(io.BytesIO(state["transforms"]), state["plugins"]).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds functions of plugin files, which no import finds, by the files of their modules."""
+
+    def __init__(self, file: io.BytesIO, plugins: dict[str, str]) -> None:
+        super().__init__(file)
+        self.plugins = plugins
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in self.plugins and module not in sys.modules:
+            load_file(REGISTRY, Path(self.plugins[module]))
+        return super().find_class(module, name)
+
+
+def _seed_of(key: Key) -> int:
+    """Return a seed for a key, with nothing in common with those of its neighbours."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=7).digest())
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

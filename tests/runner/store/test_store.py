@@ -1,0 +1,136 @@
+"""What is saved comes back, and nothing appears by halves."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from xprun.runner.outcome import Outcome, Series
+from xprun.runner.store.files import OutputError, replace_file
+from xprun.runner.store.lock import InUseError, hold
+from xprun.runner.store.rescue import TABLES_OF_1
+from xprun.runner.store.store import Store
+
+
+def outcome(run: str = "a", value: float = 0.5) -> Outcome:
+    series = Series(np.array([1, 2, 5]), np.array([value, np.inf, np.nan]))
+    return Outcome(run, "diverged", "the loss is inf", 5, 1.25, 0.1, 3, {"loss": series}, {"w": 0.1 + 0.2})
+
+
+def test_an_outcome_comes_back_as_it_was(tmp_path: Path) -> None:
+    store = Store(tmp_path / "deep" / "folder")
+    store.save([outcome()])
+    store.close()
+    found = Store(tmp_path / "deep" / "folder").load("a")
+    assert found is not None
+    assert (found.status, found.reason, found.steps, found.epochs) == ("diverged", "the loss is inf", 5, 1.25)
+    assert found.together == 3
+    assert found.parameters == {"w": 0.1 + 0.2}
+    assert found.history["loss"].steps.tolist() == [1, 2, 5]
+    assert np.array_equal(found.history["loss"].values, [0.5, np.inf, np.nan], equal_nan=True)
+
+
+def test_a_second_outcome_replaces_the_first(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save([outcome(), outcome("b")])
+    store.save([Outcome("a", "failed", "no")])
+    found = store.load("a")
+    assert found is not None
+    assert (found.status, found.history) == ("failed", {})
+    assert store.outcomes(["a", "b", "c"]).keys() == {"a", "b"}
+    assert store.load("c") is None
+
+
+def test_a_save_that_breaks_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    bad = outcome("b")
+    bad.history["loss"] = Series(np.array([1]), None)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        store.save([outcome("a"), bad])
+    assert store.outcomes(["a", "b"]) == {}
+
+
+def test_a_row_that_was_changed_is_set_aside_and_the_others_are_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save([outcome("a"), outcome("b"), outcome("c")])
+    store.close()
+    with sqlite3.connect(tmp_path / "store.sqlite") as database:
+        database.execute("UPDATE runs SET outcome = replace(outcome, '1.25', '9.25') WHERE run = 'b'")
+    database.close()
+    store = Store(tmp_path)
+    assert store.amiss.startswith(f"{tmp_path / 'store.sqlite'} was damaged: 2 of its runs are whole and kept")
+    assert store.amiss.endswith("the damaged file is now store.sqlite.damaged-1")
+    assert store.outcomes("abc").keys() == {"a", "c"}
+    assert store.load("b") is None
+    store.close()
+    assert b"9.25" in (tmp_path / "store.sqlite.damaged-1").read_bytes()
+    assert Store(tmp_path).amiss == ""
+
+
+@pytest.mark.parametrize("part", ["steps", '"values"'])
+def test_a_changed_history_is_not_believed(tmp_path: Path, part: str) -> None:
+    store = Store(tmp_path)
+    store.save([outcome("a"), outcome("b")])
+    store.close()
+    with sqlite3.connect(tmp_path / "store.sqlite") as database:
+        database.execute(f"UPDATE history SET {part} = zeroblob(24) WHERE run = 'a'")
+    database.close()
+    assert Store(tmp_path).outcomes("ab").keys() == {"b"}
+
+
+def test_a_store_of_the_first_version_is_converted(tmp_path: Path) -> None:
+    old = outcome("a")
+    with sqlite3.connect(tmp_path / "store.sqlite") as database:
+        for table in TABLES_OF_1:
+            database.execute(table)
+        database.execute("PRAGMA user_version = 1")
+        fields = {"status": "diverged", "reason": "why", "steps": 5, "epochs": 1.25, "seconds": 0.1, "together": 3}
+        database.execute("INSERT INTO runs VALUES ('a', ?)", (json.dumps(fields | {"parameters": {"w": 0.5}}),))
+        series = old.history["loss"]
+        curve = (series.steps.astype("<i8").tobytes(), series.values.astype("<f8").tobytes())
+        database.execute("INSERT INTO history VALUES ('a', 'loss', ?, ?)", curve)
+    database.close()
+    for _ in range(2):
+        store = Store(tmp_path)
+        found = store.load("a")
+        assert found is not None
+        assert (found.reason, found.parameters, store.amiss) == ("why", {"w": 0.5}, "")
+        assert np.array_equal(found.history["loss"].values, series.values, equal_nan=True)
+        store.close()
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.sqlite") as database:
+        database.execute("CREATE TABLE marvels (run TEXT)")
+        database.execute("PRAGMA user_version = 3")
+    database.close()
+    before = (tmp_path / "store.sqlite").read_bytes()
+    with pytest.raises(OutputError, match=r"is of version 3, which a newer xprun has written; this one knows 2"):
+        Store(tmp_path)
+    assert (tmp_path / "store.sqlite").read_bytes() == before
+
+
+def test_a_process_that_holds_a_folder_is_named_until_it_lets_go(tmp_path: Path) -> None:
+    with hold(tmp_path / "out"):
+        holder = rf"out is in use by process {os.getpid()}, since 20\d\d-.* \(xprun.*\); wait for it"
+        with pytest.raises(InUseError, match=holder), hold(tmp_path / "out"):
+            pass
+    with hold(tmp_path / "out"):
+        pass
+
+
+def test_a_file_is_replaced_as_a_whole_or_stays(tmp_path: Path) -> None:
+    path = replace_file(tmp_path / "a.txt", lambda p: p.write_text("old", encoding="utf-8"))
+
+    def half(temporary: Path) -> None:
+        temporary.write_text("ne", encoding="utf-8")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        replace_file(path, half)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
