@@ -152,12 +152,12 @@ def test_runs_that_do_not_fit_the_memory_are_trained_in_pieces(
 ) -> None:
     optimizers = [SGD, named("scratch.adam", lr=grid(0.01, 0.03))]
     data, run = DATA | {"batch_size": batch_size}, {"epochs": 3, "seeds": 2, "engine": "together"}
+    monkeypatch.setattr(pieces, "SIZES", ())  # whatever a busy machine would find faster
     cohort = Cohort(plan, data=data, model=model, optimizer=optimizers, run=run)
     [whole] = choose(cohort.work, cohort.runs)
     assert len(whole.runs) == 10
     per_run = work_of_a_run(cohort, whole)
     monkeypatch.setattr(pieces, "MEMORY", 6 * per_run)
-    monkeypatch.setattr(pieces, "SIZES", ())  # whatever a busy machine would find faster
     chosen = choose(cohort.work, cohort.runs)
     assert [len(piece.runs) for piece in chosen] == [6, 4]
     assert all(piece.program == whole.program for piece in chosen)
