@@ -1,121 +1,69 @@
 """Assembles a report: from the tables of a folder to everything that its pages show."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from xprun.reports.cells import Listing, counted
-from xprun.reports.comparison import Comparison, read_comparison
-from xprun.reports.evidence import baseline_listing, budget_listing, target_listing, width_listing
+from xprun.reports.cells import counted
+from xprun.reports.drawing import Picture
 from xprun.reports.findings import cautions, counts, verdict
-from xprun.reports.floor import floor_sentence
-from xprun.reports.gallery import Picture, axes, pictures
-from xprun.reports.listings import (
-    Span,
-    environment_listing,
-    parameter_listing,
-    ranking_listing,
-    runs_listing,
-    settings_listing,
-    spans,
-    troubled_listing,
-)
-from xprun.reports.reading import reading
-from xprun.reports.statistics import judge, rank, summarise
+from xprun.reports.look import theme
+from xprun.reports.parts import Gallery, Section
+from xprun.reports.sections import SECTIONS
+from xprun.reports.study import FORMATS, Study, make_study
 from xprun.reports.tables import Tables, read_results
 
 
 @dataclass(frozen=True)
 class Page:
-    """What both pages show, as text and pictures; a template only arranges it."""
+    """What all pages show: the answer first, then the sections that bear it out."""
 
     name: str
     title: str
     created: str
     verdict: str
-    floor: str
     total: str
     counts: dict[str, int]
     cautions: list[str]
-    comparison: Comparison
-    ranking: Listing
-    spans: list[Span | None]
-    baseline: Listing
-    targets: Listing
-    widths: dict[str, Listing]
-    budgets: Listing
-    settings: Listing
-    pictures: list[Picture]
-    parameters: Listing
-    troubled: Listing
-    runs: Listing
-    again: str
-    reading: list[str]
-    spec: str
-    resolved: str
-    models: str
-    environment: Listing
+    sections: list[Section]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture of the page, in order."""
+        galleries = [part for section in self.sections for part in section.parts if isinstance(part, Gallery)]
+        return [picture for gallery in galleries for picture in gallery.pictures]
 
 
-def make_page(tables: Tables) -> Page:
+def make_page(tables: Tables, formats: tuple[str, ...] = FORMATS) -> Page:
     """The report on `tables`. `ReportError` where they cannot answer what is compared."""
-    comparison = read_comparison(tables)
-    judged = judge(tables.runs, comparison)
-    summary = summarise(judged, comparison)
-    ranking = rank(summary)
-    return Page(
-        **_heading(tables),
-        **_findings(tables, comparison, judged, summary, ranking),
-        comparison=comparison,
-        ranking=ranking_listing(judged, ranking, comparison),
-        spans=spans(judged, ranking),
-        baseline=baseline_listing(judged, ranking, comparison),
-        targets=target_listing(tables.history, judged, ranking, comparison),
-        widths={key: width_listing(summary, key, comparison) for key in axes(summary, comparison)},
-        budgets=budget_listing(summary, comparison),
-        settings=settings_listing(summary, comparison),
-        pictures=pictures(tables.history, judged, summary, ranking, comparison),
-        parameters=parameter_listing(judged, ranking),
-        troubled=troubled_listing(judged, comparison),
-        runs=runs_listing(judged, comparison),
-        again=_again(tables),
-        reading=reading(comparison),
-        spec=tables.spec,
-        resolved=json.dumps(tables.resolved, indent=1) if tables.resolved else "",
-        models=tables.models,
-        environment=environment_listing(tables.environment),
-    )
+    study = make_study(tables, formats)
+    with theme():
+        sections = [section(study) for section in SECTIONS]
+    return Page(**_heading(study), **_findings(study), sections=[section for section in sections if section.parts])
 
 
 def read_verdict(folder: Path) -> str:
     """The verdict on a folder, from its `results.csv` and `resolved.json` alone."""
-    tables = read_results(folder)
-    comparison = read_comparison(tables)
-    judged = judge(tables.runs, comparison)
-    return verdict(judged, rank(summarise(judged, comparison)), comparison)
+    study = make_study(read_results(folder))
+    return verdict(study.judged, study.ranking, study.comparison)
 
 
-def _heading(tables: Tables) -> dict[str, Any]:
-    name = str(tables.resolved.get("name") or "experiment")
-    title = str(tables.resolved.get("title") or name)
-    return {"name": name, "title": title, "created": str(tables.environment.get("created") or "")}
-
-
-def _again(tables: Tables) -> str:
-    """The command that trains one run again, in a folder of its own; RUN stands for its id."""
-    command = tables.environment.get("command")
-    return f"{command} --only RUN -o runs/RUN" if command else ""
-
-
-def _findings(
-    tables: Tables, comparison: Comparison, judged: pd.DataFrame, summary: pd.DataFrame, ranking: pd.DataFrame
-) -> dict[str, Any]:
+def _heading(study: Study) -> dict[str, Any]:
+    resolved, environment = study.tables.resolved, study.tables.environment
+    name = str(resolved.get("name") or "experiment")
     return {
-        "verdict": verdict(judged, ranking, comparison),
-        "floor": floor_sentence(judged, comparison.metric),
+        "name": name,
+        "title": str(resolved.get("title") or name),
+        "created": str(environment.get("created") or ""),
+    }
+
+
+def _findings(study: Study) -> dict[str, Any]:
+    judged, comparison = study.judged, study.comparison
+    planned = study.tables.resolved.get("runs")
+    return {
+        "verdict": verdict(judged, study.ranking, comparison),
         "total": counted(len(judged), "run"),
         "counts": counts(judged),
-        "cautions": cautions(judged, summary, ranking, comparison, tables.resolved.get("runs")),
+        "cautions": cautions(judged, study.summary, study.ranking, comparison, planned),
     }

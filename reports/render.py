@@ -25,12 +25,7 @@ def render_html(page: Page) -> str:
 
 def render_markdown(page: Page) -> str:
     """The same in GitHub's Markdown, with the plots as files beside it."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", page.spec + page.models)), default=0))
-    return (
-        _templates("markdown")
-        .get_template("report.md.j2")
-        .render(page=page, fence=fence, spec=Markup(page.spec.strip()), models=Markup(page.models.strip()))
-    )
+    return _templates("markdown").get_template("report.md.j2").render(page=page)
 
 
 def render_listing(table: Listing, *, markdown: bool = False) -> str:
@@ -67,13 +62,19 @@ def _templates(kind: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["hash"] = _hash
+    environment.filters |= {"hash": _hash, "fenced": _fenced}
     return environment
 
 
 def _hash(text: str) -> Markup:
     """What a content security policy calls an inline script or style that it allows."""
     return Markup(f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}")
+
+
+def _fenced(text: str, language: str) -> Markup:
+    """A text as it stands, in a Markdown fence that nothing in it can close."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return Markup(f"{fence}{language}\n{text.strip()}\n{fence}")
 
 
 def _as_markdown(value: Any) -> Markup:

@@ -11,7 +11,11 @@ from xprun.reports.tables import read_tables
 def write_report(folder: Path) -> list[Path]:
     """The paths written: `plots/*.png`, `report.md`, `report.html`. The same tables give the same bytes."""
     page = make_page(read_tables(folder))
-    files = {f"plots/{picture.file}.png": picture.png for picture in page.pictures}
+    files = {
+        f"plots/{picture.file}.{suffix}": content
+        for picture in page.pictures
+        for suffix, content in picture.files.items()
+    }
     files["report.md"] = render_markdown(page).encode()
     files["report.html"] = render_html(page).encode()
     return [write_whole(folder / name, content) for name, content in files.items()]

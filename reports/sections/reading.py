@@ -1,6 +1,13 @@
 """How to read a report: the rules behind its numbers, in a few sentences."""
 
 from xprun.reports.comparison import Comparison
+from xprun.reports.parts import Section, Sentences
+from xprun.reports.study import Study
+
+
+def reading_section(study: Study) -> Section:
+    """The rules behind the numbers."""
+    return Section("reading", "How to read this page", [Sentences(reading(study.comparison))])
 
 
 def reading(comparison: Comparison) -> list[str]:

@@ -1,0 +1,86 @@
+"""Plots: a figure and its words, drawn in every format that a report is written in."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from matplotlib.figure import Figure
+from xprun.reports.cells import shorten
+from xprun.reports.figures import for_page, to_png, to_svg
+from xprun.reports.look import Stroke
+from xprun.reports.study import Study
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and its words, the same on every page.
+
+    `name`: of its file, without folder or suffix. `alt`: what it shows, in words and numbers. `figures`: one or two
+    figures of the same, by the name of their scale; the first is the one for Markdown. `alternatives`: those with a
+    stroke of their own, for the legend of a page; none where the figure names everything itself. `hover`: the points
+    that are told at the pointer, `{"number", "name", "x", "y"}` a series.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figures: dict[str, Figure]
+    alternatives: Iterable[Any] = ()
+    hover: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a legend. `number`: by which the page switches a series on and off; `dashes`: as SVG has them."""
+
+    number: int
+    name: str
+    colour: str
+    dashes: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot as it was drawn. `file`: a plain name without folder or suffix.
+
+    `files`: the content of each file beside the page, by suffix. `scales`: one or two SVGs of the same, by the name of
+    their scale. `hover`: the values at the pointer, as JSON; empty for none.
+    """
+
+    file: str
+    title: str
+    caption: str
+    alt: str
+    legend: list[Entry]
+    files: dict[str, bytes]
+    scales: dict[str, str]
+    hover: str
+
+
+def draw(plot: Plot, study: Study) -> Picture:
+    """The plot in the formats of the study."""
+    file = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"-{ord(match[0]):x}-", plot.name)[:80]
+    first = next(iter(plot.figures.values()))
+    files = {"png": to_png(first)} if "md" in study.formats else {}
+    scales = {}
+    if "html" in study.formats:
+        scales = {scale: to_svg(for_page(figure), f"{file}{scale}") for scale, figure in plot.figures.items()}
+    present = set(plot.alternatives)
+    legend = [_entry(name, stroke) for name, stroke in study.style.items() if name in present]
+    hover = _hover(first, plot.hover) if plot.hover else ""
+    return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, files, scales, hover)
+
+
+def _entry(name: str, stroke: Stroke) -> Entry:
+    return Entry(stroke.number, name, stroke.in_page, " ".join(f"{1.5 * dash:g}" for dash in stroke.dashes))
+
+
+def _hover(figure: Figure, series: list[dict[str, Any]]) -> str:
+    """What the page's script needs to tell the values at the pointer: where the axes lie, and every point."""
+    axes = figure.axes[0]
+    place = axes.get_position()
+    box = [round(place.x0, 4), round(place.width, 4)]
+    return json.dumps({"box": box, "range": list(axes.get_xlim()), "series": series}, separators=(",", ":"))
