@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xprun.specs.alternatives import tables_of
 from xprun.specs.errors import Problem, Problems
+from xprun.specs.matching import alternatives_of, fits
 from xprun.specs.models import COMPONENT_SECTIONS
 from xprun.specs.paths import Path, at, dotted, parse_dotted
 from xprun.specs.wording import did_you_mean, listed, quoted, show
@@ -41,12 +41,12 @@ class Condition:
         """Whether a combination fulfils it; a list in the spec means any of its values."""
         choice = chosen[self.section]
         if not self.setting:
-            return self.value in (choice.name, choice.label)
+            return fits(choice.name, self.value) or fits(choice.label, self.value)
         try:
             found = at(choice.settings, self.setting)
         except LookupError:
             return False
-        return _same(found, self.value) or (isinstance(self.value, list) and any(_same(found, v) for v in self.value))
+        return fits(found, self.value)
 
 
 @dataclass(frozen=True)
@@ -101,19 +101,12 @@ def _condition(key: str, path: Path, value: Any, problems: Problems) -> Iterator
     found = read_key(key, path, problems)
     if found is None:
         return
-    if len(found) == 1 and not isinstance(value, str):
+    if len(found) == 1 and not all(isinstance(one, str) for one in alternatives_of(value)):
         problems.append(Problem(path, f"must be the name or the label of an alternative, not {show(value)}"))
     elif found == ("run",):
         problems.append(Problem(path, 'must name a setting of [run], such as "run.epochs"', at="key"))
     else:
         yield Condition(path, str(found[0]), found[1:], value)
-
-
-def _same(found: Any, wanted: Any) -> bool:
-    """Whether a setting has a value; numbers may differ in the last digits, which sweeps compute."""
-    if isinstance(found, bool) or isinstance(wanted, bool) or not isinstance(found, int | float):
-        return type(found) is type(wanted) and bool(found == wanted)
-    return isinstance(wanted, int | float) and math.isclose(found, wanted, rel_tol=1e-9)
 
 
 def unknown_conditions(exclusion: Exclusion, among: Mapping[str, list[Any]]) -> Iterator[Problem]:
@@ -124,9 +117,10 @@ def unknown_conditions(exclusion: Exclusion, among: Mapping[str, list[Any]]) -> 
             yield from _unknown_setting(condition, alternatives)
         else:
             labels = list(dict.fromkeys(text for a in alternatives for text in (a.label or a.name, a.name)))
-            if condition.value not in labels:
-                message = f"no {condition.section} has this name or label{did_you_mean(condition.value, labels)}"
-                yield Problem(condition.path, message, f"there are {listed(condition.value, labels)}")
+            for unknown in [one for one in alternatives_of(condition.value) if one not in labels]:
+                near = did_you_mean(unknown, labels)
+                message = f"no {condition.section} has the name or label {quoted(unknown)}{near}"
+                yield Problem(condition.path, message, f"there are {listed(unknown, labels)}")
 
 
 def _unknown_setting(condition: Condition, alternatives: list[Any]) -> Iterator[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Lt
 from pydantic import Field
 from xprun.specs.errors import Path, Problem
+from xprun.specs.matching import alternatives_of, fits
 from xprun.specs.models import Strict
 
 Cell = str | bool | int | float | list[Any]
@@ -24,7 +24,6 @@ FORMS = {  # what is claimed, and the keys that go with it
     "beats": COMMON | {"beats", "confidence"},
     "status": {"where", "status"},
 }
-SAME = 5e-4  # numbers of a `where` need to be given to four digits, which is what reports show
 
 
 class ExpectTable(Strict):
@@ -109,12 +108,13 @@ class Expectation:
 
 def words(where: dict[str, Cell]) -> str:
     """Return a selection as its runs are called: `scratch.adam optimizer.lr=0.01 seed=0`."""
-    return " ".join(str(cell) if _names_a_section(key) else f"{key}={cell}" for key, cell in where.items())
+    parts = [(key, " or ".join(map(str, alternatives_of(cell)))) for key, cell in where.items()]
+    return " ".join(cell if _names_a_section(key) else f"{key}={cell}" for key, cell in parts)
 
 
 def selects(where: dict[str, Cell], row: dict[str, Any]) -> bool:
     """Whether a run, given as the row of its labels, settings and seed, is one of those meant."""
-    return all(column in row and _same(row[column], cell) for column, cell in where.items())
+    return all(column in row and fits(row[column], cell) for column, cell in where.items())
 
 
 def expectations_of(table: ExpectTable, path: Path, problems: list[Problem]) -> Iterator[Expectation]:
@@ -181,11 +181,3 @@ def _is_column(value: str) -> bool:
 
 def _names_a_section(column: str) -> bool:
     return "." not in column and column != "seed"
-
-
-def _same(cell: Any, wanted: Cell) -> bool:
-    if isinstance(wanted, list):
-        return bool(cell == json.dumps(wanted))
-    if isinstance(cell, float) and isinstance(wanted, int | float) and not isinstance(wanted, bool):
-        return math.isclose(cell, wanted, rel_tol=SAME)
-    return type(cell) is type(wanted) and bool(cell == wanted)

@@ -8,6 +8,7 @@ from xprun.runner.columns import columns_of_spec
 from xprun.specs import Expectation, Problem, Spec
 from xprun.specs.errors import Path
 from xprun.specs.expect import Cell
+from xprun.specs.matching import alternatives_of
 from xprun.specs.wording import did_you_mean, show
 
 
@@ -27,11 +28,11 @@ def _selection_problems(spec: Spec, columns: set[str], where: dict[str, Cell], p
         if column not in columns:
             message = f"no run of this spec has such a column{did_you_mean(column, sorted(columns))}"
             yield Problem((*path, column), message, f"they have {', '.join(sorted(columns))}", "key")
-        elif labels and cell not in labels:
-            near = did_you_mean(cell, labels) if isinstance(cell, str) else ""
-            yield Problem(
-                (*path, column), f"no {column} is labelled {show(cell)}{near}", f"there is {', '.join(labels)}"
-            )
+        elif labels:
+            for unknown in [one for one in alternatives_of(cell) if one not in labels]:
+                near = did_you_mean(unknown, labels) if isinstance(unknown, str) else ""
+                message = f"no {column} is labelled {show(unknown)}{near}"
+                yield Problem((*path, column), message, f"there is {', '.join(labels)}")
 
 
 def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Problem]:

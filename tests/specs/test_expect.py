@@ -113,9 +113,20 @@ def test_what_only_an_ablation_brings_can_be_claimed(read: Read) -> None:
         (1000001, 1000000, False),
         (True, 1, False),
         ("1", 1, False),
+        (1, 1.0, True),
         ("[0.9, 0.999]", [0.9, 0.999], True),
+        (0.1, [0.1, 0.01], True),
+        ("Adam", ["SGD", "Adam"], True),
+        (0.5, [0.1, 0.01], False),
     ],
 )
-def test_numbers_are_selected_by_four_digits_and_all_else_exactly(cell: object, wanted: object, same: bool) -> None:
+def test_selected_are_numbers_by_four_digits_all_else_exactly_and_lists_by_any_value(
+    cell: object, wanted: object, same: bool
+) -> None:
     assert selects({"x": wanted}, {"x": cell}) is same  # type: ignore[dict-item]
     assert not selects({"y": wanted}, {"x": cell})  # type: ignore[dict-item]
+
+
+def test_a_list_in_where_means_any_of_its_values(read: Read) -> None:
+    claim = 'where = { optimizer = ["descent"], "optimizer.lr" = [0.1, 1.0] }\nstatus = "done"'
+    assert [expectation.claim for expectation in read(claim)] == ["descent optimizer.lr=0.1 or 1.0: status = done"]
