@@ -44,16 +44,18 @@ def bootstrap(values: np.ndarray, statistic: Statistic = mean) -> np.ndarray:
 
 
 def averages(judged: pd.DataFrame) -> pd.DataFrame:
-    """By setting: `median` and `iqm` of the values, and the interval of the mean, `mean_low` to `mean_high`.
+    """By setting: `median` and `iqm` of the values, and the intervals of the mean, `mean_low` to `mean_high`, and
+    of the inter-quartile mean, `iqm_low` to `iqm_high`.
 
     All NaN for a setting with a bad run: those that ended well would flatter it.
     """
     table = pd.DataFrame(index=pd.Index(judged["setting"].unique(), name="setting"), dtype="float64")
-    table[["median", "iqm", "mean_low", "mean_high"]] = np.nan
+    table[["median", "iqm", "mean_low", "mean_high", "iqm_low", "iqm_high"]] = np.nan
     for settings, values in _by_size(judged):
         table.loc[settings, "median"] = np.median(values, axis=-1)
         table.loc[settings, "iqm"] = inter_quartile_mean(values)
         table.loc[settings, ["mean_low", "mean_high"]] = bootstrap(values)
+        table.loc[settings, ["iqm_low", "iqm_high"]] = bootstrap(values, inter_quartile_mean)
     return table
 
 

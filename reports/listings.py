@@ -80,6 +80,7 @@ def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
         *_averages(summary),
         numbers("median", summary["median"]),
         numbers("IQM", summary["iqm"]),
+        intervals("95% interval of the IQM", summary["iqm_low"], summary["iqm_high"]),
         *_spread(summary),
         texts("ended", _statuses(summary)),
     ]

@@ -6,17 +6,14 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from xprun.reports.cells import shorten, value_text
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from xprun.reports.canvas import canvas, present, scale_settings, spans_decades, use_log
+from xprun.reports.cells import shorten
 from xprun.reports.look import INK, Stroke
 
-WIDTH = 5.6
-HEIGHT = 3.4
-LEGEND_ROW = 0.2
 DECADES = 2.0
+MARKED = 20  # points of a line that have room for a marker each
 
 
 def curve_figure(
@@ -34,12 +31,12 @@ def curve_figure(
 
     The lines whose runs all ended well set the scale, if there are any: one that explodes must not flatten the rest.
     """
-    strokes = _present(strokes, lines)
-    figure, axes = _canvas(strokes, title, "step")
+    strokes = present(strokes, lines)
+    figure, axes = canvas(strokes, title, "step")
     lines = lines[lines["alternative"].isin(list(strokes))]
     calm, wild = lines[~lines["bad"]], lines[lines["bad"]]
     if suits_log(lines) if log is None else log:
-        _use_log(axes)
+        use_log(axes)
     _make_room(axes, lines["step"], _setting_scale(lines))
     _draw(axes, calm, strokes, "step", markers=False)
     scale = axes.get_ylim()
@@ -55,7 +52,7 @@ def curve_figure(
 
 def suits_log(lines: pd.DataFrame) -> bool:
     """Whether curves spread over more than two decades."""
-    return _spans(_setting_scale(lines)["mean"], DECADES)
+    return spans_decades(_setting_scale(lines)["mean"], DECADES)
 
 
 def allows_log(lines: pd.DataFrame) -> bool:
@@ -70,18 +67,48 @@ def sensitivity_figure(
 
     A value with a bad run is a cross at the worst edge, which is the bottom where `worst_low`.
     """
-    strokes = _present(strokes, points)
-    figure, axes = _canvas(strokes, title, shorten(key))
+    strokes = present(strokes, points)
+    figure, axes = canvas(strokes, title, shorten(key))
     points = points[points["alternative"].isin(list(strokes))]
     well = points.dropna(subset=["mean"])
-    if _spans(well["mean"], DECADES):
-        _use_log(axes)
-    _scale_settings(axes, points["x"])
+    if spans_decades(well["mean"], DECADES):
+        use_log(axes)
+    scale_settings(axes, points["x"])
     _make_room(axes, points["x"], well)
     _draw(axes, well, strokes, "x", markers=True)
     if well.empty:
         axes.set_yticks([])
     _crosses(axes, points[points["bad"] > 0], strokes, worst_low)
+    return figure
+
+
+def share_figure(table: pd.DataFrame, strokes: dict[str, Stroke], title: str, xlabel: str) -> Figure:
+    """One rising staircase an alternative, from none to all. `table`: see `shares`."""
+    strokes = present(strokes, table)
+    figure, axes = canvas(strokes, title, xlabel)
+    for name, stroke in strokes.items():
+        rows = table[table["alternative"] == name]
+        (line,) = axes.plot(rows["x"], rows["share"], drawstyle="steps-post", color=stroke.colour, gid=stroke.group)
+        if stroke.dashes:
+            line.set_dashes(stroke.dashes)
+    scale_settings(axes, table["x"])
+    axes.set_ylim(-0.03, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure
+
+
+def tuning_figure(expected: pd.DataFrame, strokes: dict[str, Stroke], title: str) -> Figure:
+    """One line an alternative over the number of settings tried. `expected`: see `expected_best`."""
+    strokes = present(strokes, expected)
+    figure, axes = canvas(strokes, title, "settings tried")
+    points = expected[expected["alternative"].isin(list(strokes))].rename(columns={"expected": "mean"})
+    points = points.assign(low=points["mean"], high=points["mean"])
+    well = points.dropna(subset=["mean"])
+    if spans_decades(well["mean"], DECADES):
+        use_log(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _make_room(axes, points["tried"], well)
+    _draw(axes, points, strokes, "tried", markers=points["tried"].max() <= MARKED)
     return figure
 
 
@@ -95,35 +122,9 @@ def _draw_floor(axes: Axes, floor: float) -> None:
     axes.set_ylim(min(low, margin), high)
 
 
-def _present(strokes: dict[str, Stroke], table: pd.DataFrame) -> dict[str, Stroke]:
-    found = set(table["alternative"])
-    return {name: stroke for name, stroke in strokes.items() if name in found}
-
-
-def _canvas(strokes: dict[str, Stroke], title: str, xlabel: str) -> tuple[Figure, Axes]:
-    columns = 1 if not strokes else max(1, min(4, 58 // (max(len(shorten(name)) for name in strokes) + 8)))
-    rows = -(-len(strokes) // columns)
-    figure = Figure(figsize=(WIDTH, HEIGHT + LEGEND_ROW * rows), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(shorten(title, 60))
-    axes.set_xlabel(xlabel)
-    axes.grid(visible=False, axis="x")
-    axes.margins(x=0.03)
-    handles = [_handle(name, stroke) for name, stroke in strokes.items()]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
-    return figure, axes
-
-
-def _handle(name: str, stroke: Stroke) -> Line2D:
-    label = shorten(name)
-    label = f" {label}" if label.startswith("_") else label  # matplotlib hides labels that start with _
-    return Line2D([], [], color=stroke.colour, linestyle=(0, stroke.dashes) if stroke.dashes else "-", label=label)
-
-
 def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *, markers: bool) -> None:
     table = table.dropna(subset=["mean"])
-    names = list(_present(strokes, table))
+    names = list(present(strokes, table))
     dashes: Any = {name: strokes[name].dashes for name in names}
     if not names:
         return
@@ -179,28 +180,3 @@ def _setting_scale(lines: pd.DataFrame) -> pd.DataFrame:
     """The lines whose runs all ended well; all of them where there are none."""
     calm = lines[~lines["bad"]]
     return lines if calm.empty else calm
-
-
-def _use_log(axes: Axes) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=8))
-    _plain_ticks(axes.yaxis)
-
-
-def _scale_settings(axes: Axes, values: pd.Series) -> None:
-    """Decades for settings that span more than one; with a place for 0 where it was tried."""
-    if _spans(values, 1.0):
-        zero = {"linthresh": values[values > 0].min()} if (values == 0).any() else {}
-        axes.set_xscale("symlog" if zero else "log", **zero)
-        _plain_ticks(axes.xaxis)
-
-
-def _spans(values: pd.Series, decades: float) -> bool:
-    """Whether values, none of them negative, spread over more than so many decades."""
-    positive = values[values > 0]
-    return bool(len(positive) and (values.dropna() >= 0).all() and positive.max() > positive.min() * 10**decades)
-
-
-def _plain_ticks(axis: Axis) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
-    axis.set_minor_formatter(NullFormatter())

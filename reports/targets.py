@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from xprun.reports.comparison import Comparison
+from xprun.reports.shares import shares
 
 
 def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
@@ -31,6 +32,12 @@ def time_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comp
     found = groups.agg(reached=("reached", "sum"), steps=("steps", "median"), seconds=("seconds", "median"))
     found["seconds"] = found["seconds"].where(~amortised(judged))
     return found
+
+
+def reached_shares(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    """The share of the runs of each alternative in `judged` that have reached the target by a step: see `shares`."""
+    steps = steps_to_target(history, judged, comparison)
+    return shares(steps, judged["alternative"], 0.0, float(judged["steps"].max()))
 
 
 def amortised(judged: pd.DataFrame) -> pd.Series:

@@ -14,13 +14,19 @@ from xprun.reports.sections.sensitivity import sensitivity_section
 from xprun.reports.sections.targets import targets_section
 from xprun.reports.study import Study
 
-SECTIONS: tuple[Callable[[Study], Section], ...] = (
+Sections = tuple[Callable[[Study], Section], ...]
+
+# What is said of each problem: of each data set, where there are several.
+COMPARED: Sections = (
     ranking_section,
     baseline_section,
     curves_section,
     sensitivity_section,
     targets_section,
     parameters_section,
+)
+# What is said once, of all runs.
+SHARED: Sections = (
     runs_section,
     reading_section,
     models_section,

@@ -10,8 +10,9 @@ from xprun.reports.findings import is_number
 from xprun.reports.heat import heat_figure, heat_tables
 from xprun.reports.look import SHOWN
 from xprun.reports.parts import Gallery, Grid, Part, Section
-from xprun.reports.plots import sensitivity_figure
+from xprun.reports.plots import sensitivity_figure, tuning_figure
 from xprun.reports.study import Study
+from xprun.reports.tuning import expected_best
 
 SENSITIVITIES = 6
 
@@ -20,14 +21,15 @@ def sensitivity_section(study: Study) -> Section:
     """A plot for each numeric setting that was swept, the room around the best, and what tuning is worth."""
     comparison, summary = study.comparison, study.summary
     keys = axes(study)
-    plots = [*(_plot(key, study) for key in keys), *_heat(keys[:2], study)]
+    if not keys:
+        return Section("sensitivity", "Sensitivity", [])
+    budgets = budget_listing(summary, comparison)
+    plots = [*(_plot(key, study) for key in keys), *_heat(keys[:2], study), *([_tuning(study)] if budgets.rows else [])]
     parts: list[Part] = [Gallery([draw(plot, study) for plot in plots])]
     parts += [Grid(width_listing(summary, key, comparison), f"Room around the best {key}") for key in keys]
-    budgets = budget_listing(summary, comparison)
     if budgets.rows:
-        caption = f"Expected final {comparison.metric} of the best of so many settings, drawn at random"
-        parts.append(Grid(budgets, caption))
-    return Section("sensitivity", "Sensitivity", parts if keys else [])
+        parts.append(Grid(budgets, f"{_best_of(study)}, drawn at random"))
+    return Section("sensitivity", "Sensitivity", parts)
 
 
 def axes(study: Study) -> list[str]:
@@ -69,6 +71,29 @@ def _crossed(points: pd.DataFrame) -> str:
     where = [f"{row.alternative} at {value_text(row.x)} ({row.bad} of {row.runs})" for row in bad.itertuples()]
     cross = "\N{MULTIPLICATION SIGN}"
     return f" {cross} marks values with runs that did not end well: {listed(where, 8)}." if where else ""
+
+
+def _best_of(study: Study) -> str:
+    return f"Expected final {study.comparison.metric} of the best of so many settings"
+
+
+def _tuning(study: Study) -> Plot:
+    expected = expected_best(study.summary, study.comparison)
+    expected = expected[expected["alternative"].isin(list(study.style))]
+    last = expected.drop_duplicates("alternative", keep="last").set_index("alternative")
+    ends = [f"{name} {value_text(last['expected'][name])} of {last['tried'][name]}" for name in study.style]
+    return Plot(
+        name="tuning",
+        title=f"expected final {study.comparison.metric} against settings tried",
+        caption=(
+            f"{_best_of(study)}, drawn at random without replacement: what tuning an alternative is worth, and how "
+            "many settings it takes. A line begins where so many settings cannot all be ones that did not end well."
+            + study.omitted
+        ),
+        alt="Best of all: " + listed(ends, SHOWN),
+        figures={"": tuning_figure(expected, study.style, f"expected final {study.comparison.metric}")},
+        alternatives=expected["alternative"],
+    )
 
 
 def _heat(keys: list[str], study: Study) -> list[Plot]:

@@ -46,6 +46,9 @@ def test_averages_of_settings_of_different_size(study: Callable[..., Study]) -> 
     assert table["iqm"].tolist()[:2] == [2.5, 5]
     low, high = table.loc[0, ["mean_low", "mean_high"]]
     assert 1 <= low < 4 < high <= 10
+    np.testing.assert_array_equal(
+        table.loc[0, ["iqm_low", "iqm_high"]], bootstrap(np.array([[1.0, 2, 3, 10]]), inter_quartile_mean)[0]
+    )
     assert table.loc[1, ["mean_low", "mean_high"]].isna().all()
     assert table.loc[2].isna().all()  # the one that diverged is not left out
 

@@ -61,6 +61,7 @@ def test_a_report_has_every_part(make_folder: Make) -> None:
         "plots/curve-loss.png",
         "plots/curve-valid.accuracy.png",
         "plots/sensitivity-optimizer.lr.png",
+        "plots/tuning.png",
         "report.md",
         "report.html",
     ]
@@ -80,7 +81,7 @@ def test_every_plot_that_markdown_links_exists(make_folder: Make) -> None:
     folder = make_folder(SMALL)
     _, markdown = written(folder)
     links = re.findall(r"!\[[^\]]+\]\((\S+)\)", markdown)
-    assert len(links) == 3
+    assert len(links) == 4
     assert all((folder / link).is_file() for link in links)
 
 

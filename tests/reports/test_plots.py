@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from xprun.reports.figures import to_png, to_svg
 from xprun.reports.look import COLOURS, SHOWN, strokes, theme
-from xprun.reports.plots import curve_figure, sensitivity_figure
+from xprun.reports.plots import curve_figure, sensitivity_figure, share_figure, tuning_figure
 
 
 def lines(*names: str, values: tuple[float, ...] = (3.0, 2.0, 1.0), bad: bool = False) -> pd.DataFrame:
@@ -100,3 +100,20 @@ def test_a_floor_is_drawn_dashed_unless_it_is_far_away(floor: float, drawn: bool
     axes = figure.axes[0]
     assert any(line.get_ydata()[0] == floor and line.get_linestyle() == "--" for line in axes.lines) == drawn
     assert (axes.get_ylim()[0] < floor) == drawn
+
+
+def test_a_staircase_rises_to_its_share() -> None:
+    table = pd.DataFrame({"alternative": ["SGD"] * 3, "x": [0.0, 10, 40], "share": [0, 0.5, 0.5]})
+    with theme():
+        axes = share_figure(table, strokes(["SGD", "Adam"]), "t", "step").axes[0]
+    (line,) = axes.lines
+    assert line.get_drawstyle() == "steps-post"
+    assert list(zip(*line.get_data(), strict=True)) == [(0, 0), (10, 0.5), (40, 0.5)]
+    assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == ["SGD"]
+
+
+def test_a_tuning_line_begins_where_something_is_expected() -> None:
+    table = pd.DataFrame({"alternative": "SGD", "tried": [1, 2, 3], "expected": [None, 0.4, 0.3]})
+    with theme():
+        (line,) = tuning_figure(table, strokes(["SGD"]), "t").axes[0].lines
+    assert list(zip(*line.get_data(), strict=True)) == [(2, 0.4), (3, 0.3)]

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from xprun.reports.targets import amortised, steps_to_target, time_to_target
+from scipy import stats
+from xprun.reports.shares import shares
+from xprun.reports.targets import amortised, reached_shares, steps_to_target, time_to_target
 
 from .conftest import Case, Study
 
@@ -42,3 +44,27 @@ def test_runs_trained_together_have_no_seconds_to_the_target(study: Callable[...
     assert amortised(judged).tolist() == [True, False]
     assert table["steps"].tolist() == [10, 10]
     np.testing.assert_allclose(table["seconds"], [np.nan, 0.05 * 10 / 40])
+
+
+def test_shares_are_the_empirical_distribution() -> None:
+    values = np.array([3.0, 1.0, 3.0, np.inf, np.nan])
+    table = shares(pd.Series(values), pd.Series(["A"] * 5), 0.0, 9.0)
+    theirs = stats.ecdf(values[np.isfinite(values)]).cdf
+    for x in (0, 1, 2, 3, 9):
+        assert table.loc[table["x"] <= x, "share"].iloc[-1] == theirs.evaluate(x) * 3 / 5
+    assert table["x"].tolist() == [0, 1, 3, 9]
+
+
+def test_nobody_has_arrived_where_all_diverged() -> None:
+    table = shares(pd.Series([np.inf, np.inf]), pd.Series(["A", "A"]), 0.0, 9.0)
+    assert table[["x", "share"]].to_numpy().tolist() == [[0, 0], [9, 0]]
+
+
+def test_runs_that_never_reach_the_target_stay_below_the_staircase(study: Callable[..., Study]) -> None:
+    comparison, judged, _, _ = study(Case("A", 0.1, [0.9, 0.9, None]), Case("B", 0.1, [0.9]), target=0.8)
+    table = reached_shares(reached_at(judged, 10, 20, 7, 10), judged, comparison)
+    found = {name: rows[["x", "share"]].to_numpy().tolist() for name, rows in table.groupby("alternative")}
+    assert found == {
+        "A": [[0, 0], [10, 1 / 3], [20, 2 / 3], [40, 2 / 3]],
+        "B": [[0, 0], [10, 1], [40, 1]],
+    }
