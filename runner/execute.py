@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ class Context:
     plugins: tuple[Path, ...] = ()
     debug: bool = False
     workers: int = 1  # processes that share this machine
+    pictures: bool = True  # whether what only pictures need is kept, too
 
 
 def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
@@ -67,17 +68,17 @@ def prepare_torch() -> None:
     torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
 
 
-_latest: dict[tuple[str, str, tuple[Path, ...]], Workload] = {}
+_latest: dict[tuple[str, str, tuple[Path, ...], bool], Workload] = {}
 
 
 def workload_of(cohort: Cohort, context: Context) -> Workload:
     """Return the workload of a cohort; the latest one is kept, so that its data are not read twice in a row."""
-    key = cohort.program, context.device, context.plugins
+    key = cohort.program, context.device, context.plugins, context.pictures
     if key not in _latest:
         registry = open_registry(context.plugins)
         made = make_workload(registry, cohort.runs[0], torch.device(context.device))
         _latest.clear()
-        _latest[key] = made
+        _latest[key] = replace(made, pictures=context.pictures)
     return _latest[key]
 
 

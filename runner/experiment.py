@@ -37,6 +37,7 @@ from xprun.specs import Run, Spec
 
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
+PICTURED = 1000  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def _train(job: _Job, kept: set[str], interrupts: Interrupts) -> int:
     job.progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), job.device)
     if not to_run:
         return 0
-    context = Context(job.device, options.plugins, options.debug)
+    context = Context(job.device, options.plugins, options.debug, pictures=len(plan.runs) <= PICTURED)
     workers = _workers(cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.losses.squared import squared
 from xprun.runner.engine.stack import Layer, read_layers
-from xprun.runner.training.alone import REPORTED_PARAMETERS, numbers
+from xprun.runner.training.alone import REPORTED_PARAMETERS
 from xprun.runner.training.feeds import Rows
+from xprun.runner.training.trail import numbers
 from xprun.runner.training.workload import Workload
 
 LARGEST = 2**26  # numbers in the inputs; solving for more would cost more than it tells

@@ -16,11 +16,12 @@ from xprun.runner.engine.curves import Curves, Numbers
 from xprun.runner.engine.families import keep_columns, make_families
 from xprun.runner.engine.traced import over_runs
 from xprun.runner.outcome import Outcome, Status
-from xprun.runner.training.alone import REPORTED_PARAMETERS, numbers
+from xprun.runner.training.alone import REPORTED_PARAMETERS
 from xprun.runner.training.keeper import Keeper
 from xprun.runner.training.layout import Batch, Grid
 from xprun.runner.training.metrics import Measure
 from xprun.runner.training.stopping import Reasons, StopRules
+from xprun.runner.training.trail import PREFIX, Trail, number_places, numbers, wanted_steps
 from xprun.runner.training.workload import Workload
 
 EVALUATION_NUMBERS = 2**21  # numbers that one chunk of an evaluation works on; more do not fit a cache
@@ -70,6 +71,7 @@ class Training:
         self.flat = program.begin(modules)
         self.saved = {name: tensor.shape for name, tensor in modules[0][0].state_dict().items()}
         self.gradient = torch.empty_like(self.flat)
+        self.trail = self._make_trail()
         self.families = make_families(work.registry, grid, self.flat, work.timetable)
         self.feed = work.feed.together(program.prepare, [group[0].seed for group in grid.runs])
         self.splits = {name: program.prepare(t.inputs, t.targets) for name, t in work.splits.items()}
@@ -104,13 +106,15 @@ class Training:
                 if self.cancelled.is_set():
                     raise CancelledError
                 batches = [next(self.feed) for _ in rows]
-                if not (self.compiled and self.compiled.take(self, batches, rows)):
+                compiled = self.compiled if not self.trail.wants(self.steps + 1, len(batches)) else None
+                if not (compiled and compiled.take(self, batches, rows)):
                     for batch, row in zip(batches, rows, strict=True):
                         self.step(batch, row)
         return losses
 
     def step(self, batch: Batch, losses: Tensor) -> None:
         """Take one step with a batch and write its losses [S, k]."""
+        self.trail.before(self.steps + 1)
         self.program.step(self.flat, batch, self.gradient, losses)
         self.steps += 1
         rows = batch[0].shape[1]
@@ -127,6 +131,8 @@ class Training:
         steps = np.arange(self.steps - len(values) + 1, self.steps + 1)
         kept = self.work.schedule.records(steps)
         self._curves("loss").add(steps[kept], values[kept], self.columns)
+        for number, at, values_there in self.trail.take():
+            self._curves(number).add(at, values_there, self.columns)
         here = self.open[:, self.columns]
         finite = np.isfinite(values).all(0)
         for s, i in np.argwhere(here & ~finite):
@@ -202,7 +208,8 @@ class Training:
     def outcomes(self) -> list[Outcome]:
         """Return the outcomes of all runs with their histories."""
         for (s, k), outcome in self.ended.items():
-            until = dict.fromkeys(self.curves, self.measured_until[s, k]) | {"loss": outcome.steps}
+            in_steps = [metric for metric in self.curves if metric == "loss" or metric.startswith(PREFIX)]
+            until = dict.fromkeys(self.curves, self.measured_until[s, k]) | dict.fromkeys(in_steps, outcome.steps)
             found = {metric: curves.series(s, k, until[metric]) for metric, curves in self.curves.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}
             outcome.state = self.keeper.state(s, k)
@@ -215,6 +222,11 @@ class Training:
         self.ended[int(s), int(k)] = outcome
         self.measured_until[int(s), int(k)] = steps if measured else steps - 1
         return outcome
+
+    def _make_trail(self) -> Trail:
+        steps = wanted_steps(self.work, self.program.parameters)
+        places = number_places(self.program.views(torch.arange(self.program.parameters))) if steps else {}
+        return Trail(steps, places, lambda: self.flat.clone())
 
     def _state(self) -> dict[str, Tensor]:
         """Return what a checkpoint holds of all runs, [S, k, ...] by name."""

@@ -15,6 +15,7 @@ from xprun.runner.training.keeper import Keeper
 from xprun.runner.training.rules import read_rule
 from xprun.runner.training.schedule import Schedule
 from xprun.runner.training.stopping import Numbers, Reasons, StopRules
+from xprun.runner.training.trail import Trail, number_places, numbers, wanted_steps
 from xprun.runner.training.updates import Update, make_update
 from xprun.runner.training.workload import Workload, seed_torch, trained_parameters
 from xprun.specs import Run
@@ -39,13 +40,18 @@ def _train(work: Workload, run: Run) -> Outcome:
     keeper = Keeper(work.save, (1, 1))
     feed = work.feed.alone(run.seed)
     loss_on = loss_of(work, module)
+    trail = _trail_of(work, module)
     module.train()
     for end in work.schedule.block_ends():
         losses = []
-        for _ in range(outcome.steps, end):
+        for step in range(outcome.steps + 1, end + 1):
+            trail.before(step)
             x, y = next(feed)
             losses.append(update.step(lambda: loss_on(x, y), len(x)))  # noqa: B023 - called at once
         loss = _look(outcome, recorder, torch.stack(losses), work.schedule, rules)
+        for number, steps, values in trail.take():
+            walked = steps <= outcome.steps  # what a diverged run did after its last step is not its path
+            recorder.add(number, steps[walked], values[walked])
         if outcome.status == "stopped" or (outcome.status == "done" and work.schedule.evaluates_after(end)):
             measured = _evaluate(outcome, recorder, work, module)
             if measured:
@@ -62,6 +68,15 @@ def _train(work: Workload, run: Run) -> Outcome:
     outcome.history = recorder.history()
     outcome.seconds = time.perf_counter() - start
     return outcome
+
+
+def _trail_of(work: Workload, module: nn.Module) -> Trail:
+    parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    sizes = [p.numel() for p in parameters.values()]
+    steps = wanted_steps(work, sum(sizes))
+    places = torch.arange(sum(sizes)).split(sizes) if steps else ()
+    names = number_places(dict(zip(parameters, places, strict=False)))
+    return Trail(steps, names, lambda: torch.cat([p.detach().reshape(-1) for p in parameters.values()]))
 
 
 def make_lone_update(work: Workload, run: Run, module: nn.Module) -> Update:
@@ -151,9 +166,3 @@ def _finish(outcome: Outcome, work: Workload, module: nn.Module) -> None:
     module.eval()
     with torch.no_grad():
         outcome.matrices = {name: m.tolist() for name, m in work.measure_matrices(module).items()}
-
-
-def numbers(name: str, parameter: Tensor) -> list[tuple[str, float]]:
-    """Return the numbers of a parameter with the names they have in tables: `b`, or `w[0]`, `w[1]`."""
-    values = parameter.double().flatten().tolist()
-    return [(name, values[0])] if len(values) == 1 else [(f"{name}[{i}]", v) for i, v in enumerate(values)]

@@ -50,6 +50,7 @@ class Workload:
     dtype: torch.dtype
     manual: bool = False  # whether the model brings the gradient itself
     save: str | SaveBest | None = None  # of which step a checkpoint is kept
+    pictures: bool = True  # whether what only pictures need is kept, too
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
