@@ -9,7 +9,7 @@ from xprun.reports.drawing import Picture
 from xprun.reports.findings import cautions, counts, verdict
 from xprun.reports.look import theme
 from xprun.reports.parts import Gallery, Section
-from xprun.reports.sections import COMPARED, SHARED
+from xprun.reports.sections import COMPARED, LEADING, SHARED
 from xprun.reports.study import FORMATS, Study, make_study
 from xprun.reports.tables import Tables, read_results
 
@@ -38,7 +38,7 @@ def make_page(tables: Tables, formats: tuple[str, ...] = FORMATS) -> Page:
     """The report on `tables`. `ReportError` where they cannot answer what is compared."""
     study = make_study(tables, formats)
     with theme():
-        sections = [section(study) for section in (*COMPARED, *SHARED)]
+        sections = [section(study) for section in (*LEADING, *COMPARED, *SHARED)]
     return Page(**_heading(study), **_findings(study), sections=[section for section in sections if section.parts])
 
 

@@ -15,6 +15,7 @@ HISTORY_TYPES = {"run": "str", "step": "int64", "epoch": "float64", "metric": "s
 NUMBERS = {"seed": "int64", "steps": "int64", "epochs": "float64", "seconds": "float64"}
 TEXTS = ("run", "status", "reason")
 MISSING = ["", "nan", "NaN"]
+CLAIM_COLUMNS = ("claim", "verdict", "found")
 MEASURED = ("final.", "best.", "param.", "reference.")
 
 
@@ -25,6 +26,7 @@ class Tables:
     `runs`: one row a run; ids, section labels, status and reason are text, `steps` and `seed` integers, `final.*`,
     `best.*`, `param.*` and `reference.*` floats (NaN where there is none), settings whatever their values are.
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
+    `claims`: what the spec expects, as text; empty where it expects nothing, or where runs are missing.
     """
 
     runs: pd.DataFrame
@@ -33,6 +35,7 @@ class Tables:
     environment: dict[str, Any] = field(default_factory=dict)
     spec: str = ""
     models: str = ""
+    claims: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CLAIM_COLUMNS)))
 
 
 def read_tables(folder: Path) -> Tables:
@@ -43,6 +46,7 @@ def read_tables(folder: Path) -> Tables:
         environment=_read_json(folder / "environment.json"),
         spec=_read_text(folder / "spec.toml"),
         models=_read_text(folder / "models.txt"),
+        claims=read_claims(folder / "claims.csv"),
     )
 
 
@@ -76,6 +80,14 @@ def read_history(path: Path) -> pd.DataFrame:
     _header(path, tuple(HISTORY_TYPES))
     table = _read_csv(path, HISTORY_TYPES, {"value": MISSING, "epoch": MISSING})
     return table.astype({"run": "category", "metric": "category"})  # read as such, pandas takes 007 for 7
+
+
+def read_claims(path: Path) -> pd.DataFrame:
+    """One row a claim: `claim`, `verdict` ("ok", "FAILED", "not judged") and `found`; none where there is no file."""
+    if not path.is_file():
+        return pd.DataFrame(columns=list(CLAIM_COLUMNS))
+    _header(path, CLAIM_COLUMNS)
+    return _read_csv(path, "str", {}).map(_as_meant)
 
 
 def sections(runs: pd.DataFrame) -> list[str]:

@@ -146,15 +146,29 @@ def running_options(function: Any) -> Any:
 @running_options
 def run(specs: tuple[Path, ...], **options: Any) -> None:
     """Run specs, then write their tables and reports."""
-    sys.exit(_run_all(specs, _tell_results, **options))
+    sys.exit(_run_all(specs, _tell_disappointments if options["quiet"] else _tell_results, **options))
 
 
 @main.command()
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
+@json_option
 @running_options
-def test(specs: tuple[Path, ...], **options: Any) -> None:
+def test(specs: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Run what is missing, then say of each [[expect]] whether it holds."""
-    sys.exit(_run_all(specs, _tell_verdicts, **options))
+    if as_json:
+        found: list[dict[str, Any]] = []
+        code = _run_all(specs, lambda path, result: found.append(_verdicts_as_object(path, result)), **options)
+        click.echo(json.dumps(found, indent=1))
+        sys.exit(code)
+    sys.exit(_run_all(specs, _tell_disappointments if options["quiet"] else _tell_verdicts, **options))
+
+
+def _verdicts_as_object(path: Path, result: Report) -> dict[str, Any]:
+    """Return what `xprun test` finds: `spec`, `folder`, `runs` by how they ended, and `claims` with their verdicts."""
+    from xprun.runner.expect import claims_table
+
+    claims = claims_table(result.verdicts).to_dict("records")
+    return {"spec": str(path), "folder": str(result.folder), "runs": dict(result.statuses), "claims": claims}
 
 
 @main.command()
@@ -452,7 +466,7 @@ def _run_one(
     try:
         result = run_experiment(spec, registry, options, progress)
         with writing(folder):
-            return _conclude(path, result, _tell_disappointments if quiet else tell)
+            return _conclude(path, result, tell)
     except DeviceError as error:
         _complain(f"{path}: device: {error}")
         return WRONG

@@ -10,6 +10,7 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from xprun.runner.columns import full_name, sections_that_differ
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
@@ -35,10 +36,14 @@ class Verdict:
     found: str
 
     @property
+    def word(self) -> str:
+        return {True: "ok", False: "FAILED", None: "not judged"}[self.holds]
+
+    @property
     def line(self) -> str:
         """The verdict as a compiler would put it."""
-        word = {True: "ok", False: "FAILED", None: "not judged"}[self.holds]
-        return printable(f"{self.place}: {word}: {self.claim}; {'' if self.holds is None else 'found '}{self.found}")
+        found = self.found if self.holds is None else f"found {self.found}"
+        return printable(f"{self.place}: {self.word}: {self.claim}; {found}")
 
 
 def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> Verdict:
@@ -46,6 +51,12 @@ def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcom
     holds, found = _judge(expectation, plan, outcomes)
     place = plan.spec.document.place(expectation.path, "key").name
     return Verdict(expectation.claim, place, holds, found)
+
+
+def claims_table(verdicts: list[Verdict]) -> pd.DataFrame:
+    """Return one row a claim: `place`, `claim`, `verdict` ("ok", "FAILED", "not judged") and `found`."""
+    rows = [(verdict.place, verdict.claim, verdict.word, verdict.found) for verdict in verdicts]
+    return pd.DataFrame(rows, columns=["place", "claim", "verdict", "found"])
 
 
 def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:

@@ -17,7 +17,7 @@ from xprun.plugins.registry import Registry
 from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
 from xprun.runner.environment import describe_environment
 from xprun.runner.execute import Context, execute
-from xprun.runner.expect import Verdict, evaluate
+from xprun.runner.expect import Verdict, claims_table, evaluate
 from xprun.runner.interrupts import InterruptError, Interrupts, signals_as_exceptions
 from xprun.runner.observe import observe
 from xprun.runner.outcome import Outcome
@@ -126,18 +126,19 @@ def _carry_out(job: _Job) -> Report:
     pairs = [(run, outcomes[run.id]) for run in plan.runs if run.id in outcomes]
     report.statuses = Counter(outcome.status for _, outcome in pairs)
     report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
-    report.made_of = _made_of(plan, store)
-    with writing(options.folder):
-        _write(job, report, pairs, anew=trained > 0)
     if report.interrupted is None:
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
+    report.made_of = _made_of(plan, store, report.verdicts)
+    with writing(options.folder):
+        _write(job, report, pairs, anew=trained > 0)
     return report
 
 
 def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     """Write tables, what observers make of the runs, and what reports need beside them; `anew`: runs were trained."""
     folder = job.options.folder
-    report.written = export(folder, "tables", report.made_of, lambda: write_tables(folder, job.plan, pairs))
+    tables = partial(write_tables, folder, job.plan, pairs, claims_table(report.verdicts))
+    report.written = export(folder, "tables", report.made_of, tables)
     for run, outcome in pairs:  # those of earlier calls, too
         observe(job.plan, run, outcome, folder, job.registry, again=False)
     _write_background(job.plan, job.options, job.device, job.registry, anew=anew)
@@ -145,7 +146,7 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
         _write_models(job.plan, job.options, job.device)
 
 
-def _made_of(plan: Plan, store: Store) -> str:
+def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
     """Return a hash of everything that tables and pages show."""
     parts = [
         hash_of_sources(Path(__file__).parent),
@@ -153,6 +154,7 @@ def _made_of(plan: Plan, store: Store) -> str:
         json.dumps([describe(plan), plan.goals], default=str),
         str(find_spec("pyarrow") is not None),
         store.stamp(run.id for run in plan.runs),
+        "\n".join(verdict.line for verdict in verdicts),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

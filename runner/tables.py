@@ -1,4 +1,4 @@
-"""The result tables: one row a run, the tidy history, and the matrices that runs end with."""
+"""The result tables: one row a run, the tidy history, the matrices that runs end with, and the verdicts on claims."""
 
 from __future__ import annotations
 
@@ -23,20 +23,29 @@ Pairs = list[tuple[Run, Outcome]]
 
 def runs_table(plan: Plan, pairs: Pairs) -> pd.DataFrame:
     """Return one row a run: `run`, labels, dotted settings, `seed`, how it ended, final and best metrics."""
-    rows = [{"run": run.id, **columns_of_run(run), **result_columns(outcome, plan.goals)} for run, outcome in pairs]
+    return table_of_rows([row_of_run(columns_of_run(run), outcome, plan.goals) for run, outcome in pairs])
+
+
+def row_of_run(columns: dict[str, Any], outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
+    """Return the row of a run whose labels, settings and seed are `columns`."""
+    return {"run": outcome.run, **columns, **result_columns(outcome, goals)}
+
+
+def table_of_rows(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     return frame[_ordered(list(frame.columns))] if rows else frame
 
 
-def history_table(pairs: Pairs, steps_per_epoch: dict[str, float]) -> pd.DataFrame:
+def history_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     """Return the tidy history `run, step, epoch, metric, value`, in the order of the runs."""
     parts: list[tuple[str, str, int]] = []
     steps, epochs, values = [], [], []
-    for run, outcome in pairs:
+    for outcome in outcomes:
+        steps_per_epoch = outcome.steps / outcome.epochs if outcome.epochs else 1.0
         for metric, series in outcome.history.items():
-            parts.append((run.id, metric, len(series.steps)))
+            parts.append((outcome.run, metric, len(series.steps)))
             steps.append(series.steps)
-            epochs.append(series.steps / steps_per_epoch[run.id])
+            epochs.append(series.steps / steps_per_epoch)
             values.append(series.values)
     counts = [count for _, _, count in parts]
     return pd.DataFrame(
@@ -62,16 +71,21 @@ def matrices_table(pairs: Pairs) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run", "metric", "row", "column", "value"])
 
 
-def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
-    """Write `results.csv`, `history.csv` and, where metrics give matrices, `matrices.csv` into the folder.
+def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -> list[Path]:
+    """Write `results.csv`, `history.csv` and, where there are any, `matrices.csv` and `claims.csv` into the folder.
 
-    Where pyarrow is installed, each is written as `.parquet`, too.
+    Where pyarrow is installed, each is written as `.parquet`, too. Claims that were judged before and are not now are
+    removed.
     """
-    per_epoch = {run.id: outcome.steps / outcome.epochs if outcome.epochs else 1.0 for run, outcome in pairs}
-    tables = {"results": runs_table(plan, pairs), "history": history_table(pairs, per_epoch)}
+    tables = {"results": runs_table(plan, pairs), "history": history_table(outcome for _, outcome in pairs)}
     if any(run.settings.matrices for run, _ in pairs):
         tables["matrices"] = matrices_table(pairs)
-    formats = {"csv": _write_csv} | ({"parquet": _write_parquet} if find_spec("pyarrow") else {})
+    if len(claims):
+        tables["claims"] = claims
+    else:
+        for old in folder.glob("claims.*"):
+            old.unlink()
+    formats = {"csv": write_csv} | ({"parquet": _write_parquet} if find_spec("pyarrow") else {})
     return [
         replace_file(folder / f"{name}.{ending}", partial(write, table))
         for ending, write in formats.items()
@@ -79,7 +93,8 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs) -> list[Path]:
     ]
 
 
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV in which no text is a formula to a spreadsheet."""
     ours = {"run", "metric"}  # words that no user chose, and millions of them
     texts = [name for name in table if name not in ours and not pd.api.types.is_numeric_dtype(table[name])]
     inert = table.assign(**{str(name): table[name].map(_inert) for name in texts})

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from xprun.reports.parts import Section
 from xprun.reports.sections.background import environment_section, models_section, spec_section
 from xprun.reports.sections.baseline import baseline_section
+from xprun.reports.sections.claims import claims_section
 from xprun.reports.sections.curves import curves_section
 from xprun.reports.sections.parameters import parameters_section
 from xprun.reports.sections.ranking import ranking_section
@@ -16,6 +17,8 @@ from xprun.reports.study import Study
 
 Sections = tuple[Callable[[Study], Section], ...]
 
+# What is said first, of all runs.
+LEADING: Sections = (claims_section,)
 # What is said of each problem: of each data set, where there are several.
 COMPARED: Sections = (
     ranking_section,

@@ -175,7 +175,18 @@ function addValues(figure, plot, hover) {
   });
 }
 
-document.querySelectorAll("table").forEach(enhanceTable);
-document.querySelectorAll("figure").forEach(enhanceFigure);
+// The whole page ------------------------------------------------------------------------------------------------------
+
+function enhance(root) {
+  root.querySelectorAll("table").forEach(enhanceTable);
+  root.querySelectorAll("figure").forEach(enhanceFigure);
+}
+
+enhance(document);
 document.documentElement.classList.add("scripted");
-window.addEventListener("beforeprint", () => { document.querySelectorAll("details").forEach((part) => { part.open = true; }); });
+let folded = [];
+window.addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const part of folded) part.open = true;
+});
+window.addEventListener("afterprint", () => { for (const part of folded) part.open = false; });

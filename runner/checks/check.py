@@ -157,11 +157,12 @@ class _Checker:
         try:
             component = self.registry.find(kind, name)
         except UnknownComponentError as error:
-            article = "an" if kind[0] in "aeiou" else "a"
+            noun = "data set" if kind == "data" else kind
+            article = "an" if noun[0] in "aeiou" else "a"
             instead = f": {error.why}" if error.why else did_you_mean(name, error.known)
-            message = f"there is no {kind} named {quoted(name)}{instead}"
+            message = f"there is no {noun} named {quoted(name)}{instead}"
             broken = "".join(f"\nbroken, and perhaps what is missing: {plugin}" for plugin in error.broken)
-            cure = f"{article} {kind} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
+            cure = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
             self.problems.append(Problem(place or (*path, "name"), message, cure))
             return None
         self.fingerprints.append(component.fingerprint)

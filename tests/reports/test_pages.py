@@ -10,6 +10,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from xprun.reports import ReportError, verdict, write_report
 from xprun.reports.render import escape_markdown
@@ -222,6 +223,36 @@ def test_runs_that_failed_at_once_are_reported(make_folder: Make) -> None:
     (folder / "history.csv").write_text("run,step,epoch,metric,value\n", encoding="utf-8")
     page, _ = written(folder)
     assert "Learning curves" not in page
+
+
+CLAIMS = [
+    ("a.toml:9:1", "SGD: final.loss <= 1", "ok", "0.25"),
+    ("a.toml:12:1", "=SGD | <b>: final.loss <= 0", "FAILED", "0.25 in SGD"),
+    ("a.toml:15:1", "Adam: steps = 9", "not judged", "1 of 1 runs failed: x"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence", "first"),
+    [
+        (CLAIMS[:1], "What the spec claims holds.", "holds | SGD: final.loss &lt;= 1 | 0.25"),
+        (CLAIMS[:1] * 2, "All 2 claims of the spec hold.", "holds | SGD"),
+        (CLAIMS[:2], "1 of 2 claims of the spec holds; 1 does not.", r"does not hold | =SGD \| &lt;b&gt;: final.loss"),
+        (CLAIMS[::2], "of 2 claims of the spec holds; 1 cannot be judged, because a run failed.", "not judged | Adam"),
+    ],
+)
+def test_a_report_tells_whether_the_spec_is_right(
+    make_folder: Make, rows: list[tuple[str, ...]], sentence: str, first: str
+) -> None:
+    folder = make_folder(SMALL)
+    table = pd.DataFrame(rows, columns=["place", "claim", "verdict", "found"])
+    table.assign(claim=table["claim"].str.replace("^=", "'=", regex=True)).to_csv(folder / "claims.csv", index=False)
+    page, markdown = written(folder)
+    assert sentence in Tags(page).text
+    assert sentence in markdown
+    assert f"| {first}" in markdown
+    assert markdown.index("## Claims") < markdown.index("## Ranking")
+    assert ('id="claims"' in page, "<b>" in page.split("</nav>")[1].split("<h2>Ranking")[0]) == (True, False)
 
 
 def test_final_parameters_of_a_tiny_model(make_folder: Make) -> None:

@@ -216,6 +216,17 @@ def test_each_expectation_is_told_with_its_place(xprun: Callable[..., Result], w
     assert "1 cached, 0 to run" in again.stderr
 
 
+def test_verdicts_as_json(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
+    result = xprun("test", "--json", "--quiet", write(line_spec + CLAIMS))
+    assert result.exit_code == 1
+    (found,) = json.loads(result.stdout)
+    assert (found["spec"], found["folder"], found["runs"]) == (str(write(line_spec)), "runs/spec", {"done": 1})
+    first, second = found["claims"]
+    assert (first["claim"], first["verdict"], first["found"]) == ("steps = 5", "ok", "5")
+    assert second["verdict"] == "FAILED"
+    assert second["place"].endswith("spec.toml:19:3")
+
+
 def test_an_expectation_that_does_not_hold_gives_exit_code_1(
     xprun: Callable[..., Result], write: Write, line_spec: str
 ) -> None:

@@ -154,3 +154,18 @@ def test_an_absent_device_names_those_present(go: Go, line_spec: str) -> None:
         pytest.skip("this machine has an mps device")
     with pytest.raises(DeviceError, match=r"there is no device 'mps' on this machine; it has .*cpu"):
         go('device = "mps"\n' + line_spec)
+
+
+def test_the_verdicts_on_claims_are_a_table_as_long_as_there_are_claims(go: Go, line_spec: str, tmp_path: Path) -> None:
+    claims = '[[expect]]\nvalue = "steps"\nequals = 5\n[[expect]]\nwhere = { seed = 0 }\nvalue = "loss"\nmax = 0.0\n'
+    go(line_spec + claims)
+    table = pd.read_csv(tmp_path / "out" / "claims.csv")
+    assert table["verdict"].tolist() == ["ok", "FAILED"]
+    assert table["claim"].tolist() == ["steps = 5", "seed=0: final.loss <= 0"]
+    assert table["place"].str.contains(r"spec\.toml:\d+:3$").all()
+    report, listener = go(line_spec + claims.replace("0.0", "1e9"))
+    assert listener.trained == []
+    assert pd.read_csv(tmp_path / "out" / "claims.csv")["verdict"].tolist() == ["ok", "ok"]
+    assert tmp_path / "out" / "claims.csv" in report.written
+    go(line_spec)
+    assert not list((tmp_path / "out").glob("claims.*"))
