@@ -16,9 +16,10 @@ from pathlib import Path
 
 import torch
 import workloads as w
+from xprun.runner.context import Context
 from xprun.runner.engine.memory import keep_freed_memory
 from xprun.runner.engine.threads import AVAILABLE
-from xprun.runner.execute import Context, train
+from xprun.runner.execute import train
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.plan import Plan
 from xprun.runner.progress import Silent

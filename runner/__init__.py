@@ -20,7 +20,7 @@ def run(
     set: Mapping[str, Any] | Iterable[str] = (),
     device: str | None = None,
     plugins: Iterable[str | Path] = (),
-    jobs: int = 1,
+    jobs: int = 0,
     max_runs: int | None = None,
     quiet: bool = False,
 ) -> Results:
@@ -28,7 +28,8 @@ def run(
 
     `spec` is a file, the name of a shipped spec, or a dictionary that says what a file would say. `set` changes
     settings, as in `{"optimizer.lr": [0.1, 0.01]}`; a list sweeps. `plugins` are files of components; those that this
-    program has registered are known anyway, in this process (with `jobs` above 1, workers know files only).
+    program has registered are known anyway. With `jobs` runs are trained in so many supervised processes, as on the
+    command line, which know files of components only.
 
     Raises SpecError, whose text shows every mistake with its place, and PluginError. A run that fails is a row with
     that status and raises nothing.

@@ -92,6 +92,15 @@ plugin_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(0),
+    envvar="XPRUN_JOBS",
+    help="Worker processes (default: what the size of the work repays). 0: this process, for a debugger.",
+)
+
+
 def shared_options(function: Any) -> Any:
     """Add the options of every command that reads a spec."""
     for option in (
@@ -123,8 +132,9 @@ def running_options(function: Any) -> Any:
     for option in (
         click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME)."),
         click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's."),
+        jobs_option,
         click.option(
-            "-j", "--jobs", type=click.IntRange(0), help="Worker processes (default: what the size of the work repays)."
+            "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a run may take: run.timeout."
         ),
         click.option(
             "--rerun",
@@ -248,9 +258,12 @@ def _check_optimizer(
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME).")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
+@jobs_option
 @json_option
 @shared_options
-def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, as_json: bool, **shared: Any) -> None:
+def plan(
+    specs: tuple[Path, ...], output: Path | None, device: str | None, jobs: int | None, as_json: bool, **shared: Any
+) -> None:
     """Say what would be run, what is cached, how runs would be trained together, how long and in how much memory."""
     found = []
     for path in specs:
@@ -265,7 +278,7 @@ def plan(specs: tuple[Path, ...], output: Path | None, device: str | None, as_js
 
         folder = output or _default_folder(loaded[0])
         try:
-            ahead = look_ahead(*loaded, folder, shared["plugins"], device)
+            ahead = look_ahead(*loaded, folder, shared["plugins"], device, 1 if jobs is None else jobs)
         except DeviceError as error:
             _complain(f"{path}: device: {error}")
             sys.exit(WRONG)
@@ -440,6 +453,7 @@ def _run_one(
     output: Path | None,
     device: str | None,
     jobs: int | None,
+    timeout: float | None,
     rerun: Any,
     only: tuple[str, ...],
     quiet: bool,
@@ -448,6 +462,10 @@ def _run_one(
     **shared: Any,
 ) -> int:
     """Run one spec and return its exit code."""
+    if jobs != 0:
+        _make_workers_ready()
+    if timeout is not None:
+        shared["sets"] = (*shared["sets"], f"run.timeout={timeout}")
     loaded = _load(path, debug=debug, **shared)
     if loaded is None:
         return WRONG
@@ -456,6 +474,7 @@ def _run_one(
     from xprun.runner.store.files import OutputError, writing
     from xprun.runner.store.lock import InUseError
     from xprun.runner.training.devices import DeviceError
+    from xprun.specs import SpecError
 
     spec, registry = loaded
     if only:
@@ -470,6 +489,9 @@ def _run_one(
     except DeviceError as error:
         _complain(f"{path}: device: {error}")
         return WRONG
+    except SpecError as error:
+        _complain(error.render())
+        return WRONG
     except InUseError as error:
         _complain(str(error))
         return IN_USE
@@ -481,6 +503,14 @@ def _run_one(
     except UnknownRunError as error:
         _complain(f"{path}: {error}")
         return WRONG
+
+
+def _make_workers_ready() -> None:
+    """Let what workers are made from import torch while this process reads the spec, if there is a core to spare."""
+    if (os.cpu_count() or 1) > 1:
+        from xprun.runner.workers.crew import crew
+
+        crew().prepare()
 
 
 def _default_folder(spec: Spec) -> Path:

@@ -17,10 +17,21 @@ from xprun.plugins.registry import Registry
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pydantic", "scikit-learn", "seaborn")
 
 
-def describe_environment(device: str, plugins: tuple[Path, ...], registry: Registry) -> dict[str, Any]:
-    """Return versions, hardware, plugins in use, git state and the command line as plain values."""
+def torch_facts(device: str) -> dict[str, Any]:
+    """Return what torch says of the hardware; it is to be asked where torch is imported anyway."""
     import torch
 
+    gpu = torch.cuda.get_device_name(torch.device(device)) if device.startswith("cuda") else None
+    return {"gpu": gpu, "threads": torch.get_num_threads()}
+
+
+def describe_environment(
+    device: str, plugins: tuple[Path, ...], registry: Registry, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Return versions, hardware, plugins in use, git state and the command line as plain values.
+
+    `facts` are those of torch.
+    """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["xprun", *sys.argv[1:]]),
@@ -31,8 +42,7 @@ def describe_environment(device: str, plugins: tuple[Path, ...], registry: Regis
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "device": device,
-        "gpu": torch.cuda.get_device_name(torch.device(device)) if device.startswith("cuda") else None,
-        "threads": torch.get_num_threads(),
+        **facts,
         "plugins": [*map(str, plugins), *dict.fromkeys(p.source for p in registry.plugins if p.in_use)],
         "git": _git(),
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.discovery import open_registry
+from xprun.runner.context import Context
 from xprun.runner.engine.lanes import train_in_lanes
 from xprun.runner.engine.memory import keep_freed_memory
 from xprun.runner.engine.pieces import Piece, choose
@@ -22,18 +23,10 @@ from xprun.runner.training.alone import train_alone
 from xprun.runner.training.devices import deterministic
 from xprun.runner.training.layout import Grid
 from xprun.runner.training.workload import Workload, make_workload
+from xprun.runner.workers.parent import now_training
 from xprun.specs import Run
 
-
-@dataclass(frozen=True)
-class Context:
-    """What a worker needs beside the cohort; plain values, so that it can travel to another process."""
-
-    device: str
-    plugins: tuple[Path, ...] = ()
-    debug: bool = False
-    workers: int = 1  # processes that share this machine
-    pictures: bool = True  # whether what only pictures need is kept, too
+FAULTS = (Exception, SystemExit)  # what a component may raise that ends its run, and nothing else
 
 
 def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
@@ -44,9 +37,10 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     prepare_torch()
     try:
         work = workload_of(cohort, context)
-    except Exception as error:
+    except FAULTS as error:
         yield [failure(run, error, context) for run in cohort.runs]
         return
+    now_training([run.id for run in cohort.runs])
     with deterministic(cohort.runs[0].settings.deterministic):
         reference = _reference(work)
         for outcomes in train(work, cohort.runs, context):
@@ -58,7 +52,7 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
 def _reference(work: Workload) -> dict[str, float]:
     try:
         return least_squares(work)
-    except Exception:  # a component breaks, and so will the runs, which tell it
+    except FAULTS:  # a component breaks, and so will the runs, which tell it
         return {}
 
 
@@ -86,11 +80,12 @@ def train(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Ou
     """Yield the outcomes of runs of one workload, trained in the pieces that the engine chooses."""
     try:
         pieces = choose(work, runs, share(context.workers))
-    except Exception as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
+    except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
         _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
         pieces = [Piece(Grid([runs]), None, "", None)]
     for piece in pieces:
         torch.set_num_threads(piece.threads)
+        now_training([run.id for run in piece.runs])
         yield from _together(work, piece, context) if piece.program else _alone(work, piece.runs, context)
 
 
@@ -98,7 +93,7 @@ def _together(work: Workload, piece: Piece, context: Context) -> Iterator[list[O
     """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
     try:
         outcomes = train_in_lanes(work, piece)
-    except Exception as error:
+    except FAULTS as error:
         _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
         yield from _alone(work, piece.runs, context)
         return
@@ -107,20 +102,21 @@ def _together(work: Workload, piece: Piece, context: Context) -> Iterator[list[O
 
 def _alone(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Outcome]]:
     for run in runs:
+        now_training([run.id])
         try:
             yield [train_alone(work, run)]
-        except Exception as error:
+        except FAULTS as error:
             yield [failure(run, error, context)]
 
 
-def _note(what: str, error: Exception, context: Context) -> None:
+def _note(what: str, error: BaseException, context: Context) -> None:
     """Say on stderr what was done otherwise than planned; nobody should have to guess why a grid is slow."""
     print(f"note: {what}: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
     if context.debug:
         traceback.print_exception(error)
 
 
-def failure(run: Run, error: Exception, context: Context) -> Outcome:
+def failure(run: Run, error: BaseException, context: Context) -> Outcome:
     """Return the outcome of a run that an exception ended: its type, its words, and where it was raised."""
     if context.debug:
         traceback.print_exception(error)

@@ -6,35 +6,38 @@ import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from xprun.plugins.registry import Registry
 from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
-from xprun.runner.environment import describe_environment
-from xprun.runner.execute import Context, execute
+from xprun.runner.context import Context
+from xprun.runner.environment import describe_environment, torch_facts
 from xprun.runner.expect import Verdict, claims_table, evaluate
 from xprun.runner.interrupts import InterruptError, Interrupts, signals_as_exceptions
 from xprun.runner.observe import observe
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort, Plan, describe, make_plan
 from xprun.runner.progress import Progress, say
-from xprun.runner.store.checkpoints import save_checkpoints
 from xprun.runner.store.exports import export, hash_of_sources
 from xprun.runner.store.files import remove_leftovers, replace_text, writing
 from xprun.runner.store.lock import hold
 from xprun.runner.store.origins import origin_of
 from xprun.runner.store.store import Store
 from xprun.runner.summaries import describe_models
-from xprun.runner.survey import survey
+from xprun.runner.survey import seconds_of
 from xprun.runner.tables import Pairs, write_tables
-from xprun.runner.training.devices import pick
-from xprun.specs import Run, Spec
+from xprun.runner.training.devices import kind_of, pick
+from xprun.runner.workers.crew import crew
+from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.specs import Problem, Run, Spec, SpecError
 
+T = TypeVar("T")
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
 PICTURED = 1000  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
@@ -48,7 +51,7 @@ class Options:
     plugins: tuple[Path, ...] = ()
     device: str | None = None
     debug: bool = False
-    workers: int | None = None  # processes; None: as many as the size of the work repays, 0 or 1: this one
+    workers: int | None = 0  # processes; None: as many as the size of the work repays, 0: this one, unsupervised
     only: frozenset[str] | None = None  # ids of the runs to train; None: all
     rerun: Literal["failed", "all"] | None = None  # which of the stored runs to train again; failed: and timed out
 
@@ -80,19 +83,30 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
     """Train the runs of a spec that the output folder lacks, and write the tables of all of them.
 
     An interrupt (SIGINT, SIGTERM) ends it early: every finished run is kept, and the tables hold those.
-    Raises DeviceError for a device that is absent, UnknownRunError where `options.only` names a run that the spec does
-    not stand for, InUseError when another process writes the folder, and OutputError when it cannot be written: what
-    was saved before is kept.
+    Raises SpecError for a time limit without workers, DeviceError for a device that is absent, UnknownRunError where
+    `options.only` names a run that the spec does not stand for, InUseError when another process writes the folder, and
+    OutputError when it cannot be written: what was saved before is kept.
     """
     device = pick(options.device or spec.head.device)
-    plan = make_plan(spec, device.type)
+    plan = make_plan(spec, kind_of(device))
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
         raise UnknownRunError(f"there is no run {unknown!r} in this spec as it is now; see 'run' in results.csv")
+    _refuse_limit_without_workers(plan, options)
     with hold(options.folder):
         with writing(options.folder):
             remove_leftovers(options.folder)
         with closing(Store(options.folder)) as store:
-            return _carry_out(_Job(plan, store, options, str(device), registry, progress))
+            try:
+                return _carry_out(_Job(plan, store, options, device, registry, progress))
+            finally:
+                crew().dismiss()
+
+
+def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
+    if options.workers == 0 and any(run.settings.timeout for run in plan.runs):
+        cure = "leave out -j 0, or in Python pass jobs=1"
+        problem = Problem(("run", "timeout"), "needs a worker process that can be ended, and -j 0 asks for none", cure)
+        raise SpecError(plan.spec.document, [problem])
 
 
 @dataclass(frozen=True)
@@ -105,6 +119,10 @@ class _Job:
     device: str
     registry: Registry
     progress: Progress
+
+    def aside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what a function returns that runs code of components, called where that can do no harm."""
+        return function(*arguments) if self.options.workers == 0 else supervised(function, *arguments)
 
 
 def _carry_out(job: _Job) -> Report:
@@ -141,9 +159,9 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     report.written = export(folder, "tables", report.made_of, tables)
     for run, outcome in pairs:  # those of earlier calls, too
         observe(job.plan, run, outcome, folder, job.registry, again=False)
-    _write_background(job.plan, job.options, job.device, job.registry, anew=anew)
+    _write_background(job, anew=anew)
     if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
-        _write_models(job.plan, job.options, job.device)
+        _write_models(job)
 
 
 def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
@@ -174,11 +192,11 @@ def _train(job: _Job, kept: set[str], interrupts: Interrupts) -> int:
     if not to_run:
         return 0
     context = Context(job.device, options.plugins, options.debug, pictures=len(plan.runs) <= PICTURED)
-    workers = _workers(cohorts, context) if options.workers is None else options.workers
+    workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}
-    launch = job.registry.find("launcher", "processes" if workers > 1 else "inline").load()
-    for outcomes in launch(cohorts, partial(execute, context=context), workers):
+    launch = job.registry.find("launcher", "processes" if workers else "inline").load()
+    for outcomes in launch(cohorts, context.execute, workers):
         with interrupts.held():
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         for outcome in outcomes:
@@ -190,39 +208,45 @@ def _train(job: _Job, kept: set[str], interrupts: Interrupts) -> int:
 
 def _save(job: _Job, runs: list[Run], outcomes: list[Outcome]) -> None:
     """Store what became of runs, after the checkpoints that they have."""
-    with writing(job.options.folder):
-        save_checkpoints(job.options.folder, runs, outcomes)
-    kind = job.device.partition(":")[0]
-    job.store.save(outcomes, {run.id: origin_of(run, kind) for run in runs})
+    if any(outcome.state for outcome in outcomes):
+        from xprun.runner.store.checkpoints import save_checkpoints  # with torch
+
+        with writing(job.options.folder):
+            save_checkpoints(job.options.folder, runs, outcomes)
+    job.store.save(outcomes, {run.id: origin_of(run, kind_of(job.device)) for run in runs})
 
 
-def _workers(cohorts: list[Cohort], context: Context) -> int:
+def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:
     """Return how many processes will end soonest: one, unless the work repays starting more."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores == 1 or context.device != "cpu" or sum(len(cohort.runs) for cohort in cohorts) < 2:
         return 1
     try:
-        seconds = sum(survey(cohort, context).seconds for cohort in cohorts[:SURVEYED])
+        seconds = job.aside(seconds_of, cohorts[:SURVEYED], context)
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1
     whole = seconds * len(cohorts) / max(1, min(SURVEYED, len(cohorts)))
     return cores if whole > WORKERS_REPAY else 1
 
 
-def _write_background(plan: Plan, options: Options, device: str, registry: Registry, *, anew: bool) -> None:
+def _write_background(job: _Job, *, anew: bool) -> None:
     """Write what the reports need beside the tables: the spec as run, as resolved, and the environment.
 
     The environment is the one in which runs were trained, so that it is written only when some were, `anew`.
     """
-    folder = options.folder
+    folder, plan = job.options.folder, job.plan
     replace_text(folder / "spec.toml", plan.spec.document.as_run())
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     if anew or not (folder / "environment.json").exists():
-        environment = describe_environment(device, options.plugins, registry)
+        facts = job.aside(torch_facts, job.device)
+        environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
         replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
 
 
-def _write_models(plan: Plan, options: Options, device: str) -> None:
+def _write_models(job: _Job) -> None:
     """Write what the models look like; building them again costs little beside a run."""
-    summaries = describe_models(plan.runs, Context(device, options.plugins))
-    replace_text(options.folder / "models.txt", summaries)
+    try:
+        summaries = job.aside(describe_models, job.plan.runs, Context(job.device, job.options.plugins))
+    except WorkerError as error:
+        summaries = f"the models cannot be shown: {error}\n"
+    replace_text(job.options.folder / "models.txt", summaries)

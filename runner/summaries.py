@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xprun.runner.execute import Context, workload_of
+from xprun.runner.context import Context
 from xprun.runner.plan import Cohort
 from xprun.specs import Run
 
@@ -30,6 +30,7 @@ def _described(run: Run, context: Context) -> str:
 def _summary(run: Run, context: Context) -> str:
     """Return torchinfo's table for one row of the data."""
     from torchinfo import summary
+    from xprun.runner.execute import workload_of
 
     work = workload_of(Cohort([run]), context)
     columns = ("output_size", "num_params", "trainable")

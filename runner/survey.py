@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from xprun.runner.engine.pieces import Piece, choose, time_alone
-from xprun.runner.engine.threads import share
-from xprun.runner.execute import Context, prepare_torch, workload_of
+from xprun.runner.context import Context
 from xprun.runner.plan import Cohort
-from xprun.runner.training.workload import Workload
+
+if TYPE_CHECKING:
+    from xprun.runner.engine.pieces import Piece
+    from xprun.runner.training.workload import Workload
 
 COPIES = 4  # of a model: its parameters, their gradients, and two tensors of an optimizer's state
 
@@ -29,11 +31,20 @@ def survey(cohort: Cohort, context: Context) -> Outlook:
 
     Raises what a component raises when it is made or takes its first step.
     """
+    from xprun.runner.engine.pieces import choose
+    from xprun.runner.engine.threads import share
+    from xprun.runner.execute import prepare_torch, workload_of
+
     prepare_torch()
     work = workload_of(cohort, context)
     pieces = choose(work, cohort.runs, share(context.workers))
     seconds = sum(_seconds_per_step(work, piece) for piece in pieces) * work.schedule.steps
     return Outlook(cohort, pieces, work.schedule.steps, seconds, _memory(work, pieces))
+
+
+def seconds_of(cohorts: list[Cohort], context: Context) -> float:
+    """Return about how long the training of cohorts takes, in seconds."""
+    return sum(survey(cohort, context).seconds for cohort in cohorts)
 
 
 def _memory(work: Workload, pieces: list[Piece]) -> int:
@@ -47,6 +58,8 @@ def _memory(work: Workload, pieces: list[Piece]) -> int:
 
 def _seconds_per_step(work: Workload, piece: Piece) -> float:
     """Return the seconds of a step of all runs of a piece; the engine may have chosen it without measuring."""
+    from xprun.runner.engine.pieces import time_alone
+
     if piece.seconds_per_step is not None:
         return piece.seconds_per_step / piece.lanes
     return time_alone(work, piece.runs[0]).seconds * len(piece.runs)

@@ -111,6 +111,7 @@ class RunSettings(Strict):
     of random sweeps. `gradient` is computed by autograd, or by the formula that the model brings ("manual").
     `deterministic` lets torch use only algorithms that give the same bits every time. `save` keeps a checkpoint of the
     last step, or of the evaluation with the best `compare.metric`. `observers` write ended runs for other tools.
+    `timeout` is the time in seconds after which a run, or runs that are trained together, are ended from outside.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -128,6 +129,7 @@ class RunSettings(Strict):
     engine: Literal["auto", "together", "alone"] = "auto"
     compile: Literal["auto"] | bool = "auto"
     search_seed: Annotated[int, Ge(0)] = 0
+    timeout: Annotated[float, Gt(0)] | None = None
 
     @field_validator("seeds")
     @classmethod

@@ -14,6 +14,8 @@ from xprun.runner import launchers  # noqa: F401 - registers them before the fir
 
 # Small tensors are computed faster by one thread, and tests that run side by side do not get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Runs are trained in the process of the tests, which has torch already and knows what they register.
+os.environ.setdefault("XPRUN_JOBS", "0")
 
 collect_ignore_glob = ["*.toml"]  # specs in here are material of tests, and no tests themselves
 

@@ -45,6 +45,7 @@ LAYERS = {  # the folders of the runner, each with those that it must not know
     "training": {"checks", "commands", "engine"},
     "engine": {"checks", "commands"},
     "checks": {"commands", "engine", "store"},
+    "workers": {"checks", "commands", "engine", "store", "training"},
 }
 
 

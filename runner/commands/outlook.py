@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import Registry
-from xprun.runner.engine.pieces import Piece
-from xprun.runner.execute import Context
+from xprun.runner.context import Context
 from xprun.runner.plan import Cohort, make_plan
 from xprun.runner.progress import duplicates, headline, plural
 from xprun.runner.store.files import writing
 from xprun.runner.store.origins import why_to_run
 from xprun.runner.store.rescue import read_whole
 from xprun.runner.survey import survey
-from xprun.runner.training.devices import pick
+from xprun.runner.training.devices import kind_of, pick
+from xprun.runner.workers.supervised import WorkerError, supervised
 from xprun.specs import Spec
+
+if TYPE_CHECKING:
+    from xprun.runner.engine.pieces import Piece
 
 
 @dataclass(frozen=True)
@@ -63,29 +67,31 @@ class Ahead:
 
 
 def look_ahead(
-    spec: Spec, registry: Registry, folder: Path, plugins: tuple[Path, ...], wanted_device: str | None
+    spec: Spec, registry: Registry, folder: Path, plugins: tuple[Path, ...], wanted_device: str | None, jobs: int = 1
 ) -> Ahead:
     """Return what a run of a resolved spec would do, from a short probe of each of its cohorts.
 
+    The probes run in a worker process, or with no `jobs` in this one.
     Raises DeviceError for a device that is absent, and OutputError for a store that cannot be read.
     """
     device = pick(wanted_device or spec.head.device)
-    plan = make_plan(spec, device.type)
+    kind = kind_of(device)
+    plan = make_plan(spec, kind)
     with writing(folder):
         stored, damaged = read_whole(folder / "store.sqlite")
     left = plan.cohorts(leave_out={run for run, record in stored.items() if record.lasting})
     missing = [run for cohort in left for run in cohort.runs]
-    cohorts = [_cohort(cohort, Context(str(device), plugins)) for cohort in left]
+    cohorts = [_ahead_of(cohort, Context(device, plugins), jobs) for cohort in left]
     return Ahead(
         name=spec.name,
         headline=headline(plan),
         runs=len(plan.runs),
         cached=len(plan.runs) - len(missing),
         to_run=len(missing),
-        why=why_to_run(missing, device.type, stored) if stored else [],
+        why=why_to_run(missing, kind, stored) if stored else [],
         damaged=damaged,
         duplicates=plan.duplicates,
-        device=str(device),
+        device=device,
         seconds=sum(cohort.seconds for cohort in cohorts),
         memory=max((cohort.memory for cohort in cohorts), default=0),
         cohorts=cohorts,
@@ -108,6 +114,16 @@ def as_text(ahead: Ahead) -> str:
         memory = f"about {_megabytes(ahead.memory)} of tensors, those of the forward pass apart"
         lines.append(f"about {ahead.seconds:.1f} s of training in one process, evaluations and start apart; {memory}")
     return "\n".join(lines)
+
+
+def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortAhead:
+    """Return what is ahead of a cohort, whatever its components do when they are tried."""
+    if jobs == 0:
+        return _cohort(cohort, context)
+    try:
+        return supervised(_cohort, cohort, context)
+    except WorkerError as error:
+        return CohortAhead(len(cohort.runs), error=str(error))
 
 
 def _cohort(cohort: Cohort, context: Context) -> CohortAhead:

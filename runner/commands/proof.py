@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,11 +70,16 @@ class Proof:
         from xprun.runner.plan import make_plan
         from xprun.runner.progress import Silent
         from xprun.runner.store.store import Store
-        from xprun.runner.training.devices import pick
+        from xprun.runner.training.devices import kind_of, pick
 
         tried(self._spec, self._registry)
-        ids = [run.id for run in make_plan(self._spec, pick(self._spec.head.device).type).runs]
-        options = Options(folder, self._plugins, workers=1, only=frozenset(ids[i] for i in wanted))
+        ids = [run.id for run in make_plan(self._spec, kind_of(pick(self._spec.head.device))).runs]
+        options = Options(
+            folder,
+            self._plugins,
+            workers=int(os.environ.get("XPRUN_JOBS", "1")),
+            only=frozenset(ids[i] for i in wanted),
+        )
         report = run_experiment(self._spec, self._registry, options, Silent())
         if report.interrupted is not None:
             raise KeyboardInterrupt

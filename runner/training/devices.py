@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-import torch
+DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")  # in /dev, what GPUs are reached through on Linux
 
 
 class DeviceError(Exception):
     """The device that was asked for is not on this machine."""
 
 
-def pick(wanted: str) -> torch.device:
-    """Return the device; `auto` is the first of cuda, mps and cpu that is there.
+def pick(wanted: str) -> str:
+    """Return the device, `cuda:0` or the like; `auto` is the first of cuda, mps and cpu that is there.
 
     Raises DeviceError, naming the devices present, for one that is absent.
     """
+    if wanted == "cpu":
+        return wanted
     there = present()
     if wanted == "auto":
-        return torch.device(there[0])
+        return there[0]
     name = "cuda:0" if wanted == "cuda" else wanted
     if name not in there:
         raise DeviceError(f"there is no device {wanted!r} on this machine; it has {', '.join(there)}")
-    return torch.device(name)
+    return name
+
+
+def kind_of(device: str) -> str:
+    """Return `cuda` for `cuda:1`."""
+    return device.partition(":")[0]
 
 
 def present() -> list[str]:
-    """Return the devices of this machine, the fastest first."""
+    """Return the devices of this machine, the fastest first; torch is asked only where there may be more than one."""
+    if sys.platform.startswith("linux") and not any(any(Path("/dev").glob(driver)) for driver in DRIVERS):
+        return ["cpu"]
+    import torch
+
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     mps = ["mps"] if torch.backends.mps.is_available() else []
     return [*cuda, *mps, "cpu"]
@@ -40,6 +53,8 @@ def deterministic(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
+    import torch
+
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True)

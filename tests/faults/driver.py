@@ -44,7 +44,7 @@ def work(job: dict[str, Any]) -> int:
     try:
         spec = resolve(read_spec(read_document(Path(job["spec"]), job["sets"])), REGISTRY)
         _arm(job.get("fault"))
-        run_experiment(spec, REGISTRY, Options(Path(job["folder"]), workers=1), Log(job["log"]))
+        run_experiment(spec, REGISTRY, Options(Path(job["folder"]), workers=0), Log(job["log"]))
     except InUseError as error:
         print(error)
         return 4

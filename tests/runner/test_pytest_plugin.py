@@ -10,7 +10,7 @@ import pytest
 from xprun.plugins import data
 from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.datasets.table import Table
-from xprun.runner import experiment
+from xprun.runner.context import Context
 from xprun.runner.plan import Cohort
 
 pytest_plugins = "pytester"
@@ -103,13 +103,13 @@ def test_only_what_is_selected_is_trained(
     pytester: pytest.Pytester, specs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[list[str]] = []
-    execute = experiment.execute
+    execute = Context.execute
 
-    def listen(cohort: Cohort, context: experiment.Context) -> object:
+    def listen(context: Context, cohort: Cohort) -> object:
         trained.append([f"{run.choices['optimizer'].settings['lr']} {run.seed}" for run in cohort.runs])
-        return execute(cohort, context)
+        return execute(context, cohort)
 
-    monkeypatch.setattr(experiment, "execute", listen)
+    monkeypatch.setattr(Context, "execute", listen)
     pytester.runpytest_inprocess("specs", "-k", "descent and 0.1").assert_outcomes(passed=2, deselected=6)
     pytester.runpytest_inprocess("specs", "-k", "step").assert_outcomes(passed=2, deselected=6)
     pytester.runpytest_inprocess(IDS[2]).assert_outcomes(passed=1)

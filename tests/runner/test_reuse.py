@@ -56,7 +56,7 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, folder / "out"
-        self.options = Options(self.out, workers=1)
+        self.options = Options(self.out, workers=0)
         self.rule(RULE)
 
     def rule(self, text: str) -> None:
@@ -81,7 +81,7 @@ class Lab:
         return sorted(trained)
 
     def plan(self, text: str = TWO, *sets: str) -> list[str]:
-        return as_text(look_ahead(self.spec(text, *sets), REGISTRY, self.out, (), None)).splitlines()
+        return as_text(look_ahead(self.spec(text, *sets), REGISTRY, self.out, (), None, jobs=0)).splitlines()
 
 
 @pytest.fixture

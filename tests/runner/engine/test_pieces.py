@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data, model, optimizer
 from xprun.plugins.types import Vector
+from xprun.runner.context import Context
 from xprun.runner.engine import pieces
 from xprun.runner.engine.pieces import Piece, choose, make_program
 from xprun.runner.engine.stack import LinearStack
-from xprun.runner.execute import Context, execute, train
+from xprun.runner.execute import execute, train
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort as PlannedCohort
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from xprun.plugins import data
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.execute import Context, train
+from xprun.runner.context import Context
+from xprun.runner.execute import train
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
 from xprun.runner.training.workload import make_workload

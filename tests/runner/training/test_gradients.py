@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from torch import Tensor, nn
 from xprun.plugins.registry import REGISTRY, metric, model
 from xprun.runner.cli import main
-from xprun.runner.execute import Context, execute
+from xprun.runner.context import Context
+from xprun.runner.execute import execute
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Silent

@@ -22,7 +22,8 @@ from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.plugins.torch_names.vision import IMAGE_SETS
 from xprun.runner.cli import main
-from xprun.runner.execute import Context, execute
+from xprun.runner.context import Context
+from xprun.runner.execute import execute
 from xprun.runner.plan import Plan
 from xprun.runner.training.build import build
 from xprun.runner.training.workload import Workload, make_workload

@@ -16,7 +16,8 @@ from torch.optim import lr_scheduler
 from xprun.plugins.datasets.digits import digits
 from xprun.plugins.registry import REGISTRY, optimizer
 from xprun.runner.cli import main
-from xprun.runner.execute import Context, train
+from xprun.runner.context import Context
+from xprun.runner.execute import train
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Silent

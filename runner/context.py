@@ -1,0 +1,27 @@
+"""What the execution of a cohort needs to know beside it; no torch is needed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from xprun.runner.outcome import Outcome
+from xprun.runner.plan import Cohort
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker needs beside the cohort; plain values, so that it can travel to another process."""
+
+    device: str
+    plugins: tuple[Path, ...] = ()
+    debug: bool = False
+    workers: int = 1  # processes that share this machine
+    pictures: bool = True  # whether what only pictures need is kept, too
+
+    def execute(self, cohort: Cohort) -> Iterator[list[Outcome]]:
+        """Yield the outcomes of a cohort's runs; see `execute`. Only the process that calls it imports torch."""
+        from xprun.runner.execute import execute
+
+        return execute(cohort, self)

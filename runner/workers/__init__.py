@@ -1,0 +1,1 @@
+"""Worker processes: components run in them, so that whatever a component does ends a worker and not xprun."""

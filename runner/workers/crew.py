@@ -1,0 +1,258 @@
+"""The workers of this process: takes them on, hands them tasks, hears what they say, and sees how they end."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from xprun.runner.workers.deaths import Death, place_in
+from xprun.runner.workers.frames import Inbox, RubbishError, pack
+from xprun.runner.workers.hiring import FORKS, ForkServer, Hirer, HiringError, Starter
+from xprun.runner.workers.streams import Stream
+from xprun.runner.workers.worker import SHOW_STACK, End, Failure, Said, Setting
+
+PRELOADED = ("xprun.runner.execute", "xprun.runner.survey")  # what nearly every task needs; torch with it
+AT_ONCE = 1 << 20  # bytes that are read at once
+GLANCE = 0.05  # seconds between two looks at a worker that is about to be killed
+LAST_WORDS = 1.0  # seconds in which such a worker may write down where it is
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker as its parent sees it. `heard` holds what it said and, at last, its death."""
+
+    key: int
+    channel: socket.socket
+    streams: tuple[Stream, Stream]
+    stack: Any  # the file to which it writes where it was when something went wrong
+    inbox: Inbox = field(default_factory=Inbox)
+    heard: deque[Said | Death] = field(default_factory=deque)
+    tasks: int = 0  # that it was given
+    dead: bool = False
+    cause: str = ""  # why we end it
+    ask_until: float = 0.0  # when it is killed at the latest, having been asked where it is
+    written: int = 0  # bytes of its stack at the last glance
+
+    def trace(self) -> str:
+        self.stack.seek(0)
+        return str(self.stack.read(AT_ONCE).decode("utf-8", "replace"))
+
+
+class Crew:
+    """Workers that are idle or at work. Nothing that a component does in one of them harms this process."""
+
+    def __init__(self) -> None:
+        self._owner = os.getpid()
+        self._hirer: Hirer | None = None
+        self._keys = count(1)
+        self._workers: dict[int, Worker] = {}
+        self._idle: list[Worker] = []
+        self._selector = selectors.DefaultSelector()
+
+    def prepare(self) -> None:
+        """Let what workers are made from be made ready meanwhile."""
+        if self._hirer is None:
+            self._hirer = ForkServer(PRELOADED) if FORKS else Starter()
+            if control := self._hirer.channel():
+                self._selector.register(control, selectors.EVENT_READ)
+
+    def take(self, *, fresh: bool = False) -> Worker:
+        """Return an idle worker, or a new one: one that is `fresh` has done nothing before."""
+        while self._idle and not fresh:
+            worker = self._idle.pop()
+            if not worker.dead:
+                return worker
+        self.prepare()
+        try:
+            return self._hire()
+        except HiringError:  # the server has gone since we last heard of it
+            self._forget_hirer()
+            self.prepare()
+            return self._hire()
+
+    def _hire(self) -> Worker:
+        assert self._hirer is not None
+        channel, theirs = socket.socketpair()
+        pipes = [os.pipe() for _ in range(2)]
+        stack = os.fdopen(os.memfd_create("stack"), "rb") if FORKS else tempfile.TemporaryFile()  # noqa: SIM115
+        key = next(self._keys)
+        given = [theirs.fileno(), *(writer for _, writer in pipes), stack.fileno()]
+        try:
+            self._hirer.hire(key, given)
+        finally:
+            theirs.close()
+            for _, writer in pipes:
+                os.close(writer)
+        streams = tuple(Stream(pipe[0], name) for pipe, name in zip(pipes, ("stdout", "stderr"), strict=True))
+        worker = Worker(key, channel, streams, stack)  # type: ignore[arg-type]
+        self._workers[key] = worker
+        channel.sendall(pack(Setting.here()))
+        sources: list[Any] = [channel, *streams]
+        for source in sources:
+            os.set_blocking(source.fileno(), False)
+            self._selector.register(source, selectors.EVENT_READ, worker)
+        return worker
+
+    def give(self, worker: Worker, function: Callable[..., Any], *arguments: Any) -> None:
+        """Let a worker call a function; what comes of it is heard later. Raises what `pickle` raises."""
+        task = pack((function, arguments))
+        worker.tasks += 1
+        worker.channel.setblocking(True)
+        with contextlib.suppress(OSError):  # it has died, which we shall hear
+            worker.channel.sendall(task)
+        with contextlib.suppress(OSError):
+            worker.channel.setblocking(False)
+
+    def answer(self, worker: Worker) -> End | Failure | Death:
+        """Wait for the end of a worker's task, or its own."""
+        while True:
+            while not worker.heard:
+                self.hear()
+            said = worker.heard.popleft()
+            if isinstance(said, End | Failure | Death):
+                return said
+
+    def put_back(self, worker: Worker) -> None:
+        """Keep a worker that has done its task for the next one."""
+        for stream in worker.streams:
+            stream.flush()
+        if not worker.dead:
+            self._idle.append(worker)
+
+    def end(self, worker: Worker, cause: str) -> None:
+        """End a worker, after it has written down where it is; its death is heard soon."""
+        if worker.dead or worker.cause:
+            return
+        worker.cause, worker.ask_until = cause, time.monotonic() + LAST_WORDS
+        if SHOW_STACK is not None:
+            self._signal(worker, SHOW_STACK)
+
+    def drop(self, worker: Worker) -> None:
+        """End a worker at once; nobody wants to hear of it any more."""
+        if self._workers.pop(worker.key, None):
+            self._signal(worker, signal.SIGKILL)
+            self._let_go(worker)
+
+    def hear(self, timeout: float | None = None) -> None:
+        """Wait until some worker has said something, or died, or the time is over."""
+        ending = any(worker.ask_until for worker in self._workers.values())
+        if ending or not FORKS:
+            timeout = min(GLANCE, GLANCE if timeout is None else timeout)
+        for key, _ in self._selector.select(timeout):
+            if isinstance(key.data, Worker):
+                self._read(key.data, key.fileobj)
+        self._kill_those_asked()
+        self._bury()
+
+    def _read(self, worker: Worker, source: Any) -> None:
+        """Take what has arrived; a channel with rubbish, or one that is closed, is the end of its worker."""
+        if isinstance(source, Stream):
+            if not source.forward():
+                self._unregister(source)
+            return
+        try:
+            received = worker.channel.recv(AT_ONCE)
+            worker.heard.extend(worker.inbox.take(received))
+        except BlockingIOError:
+            return
+        except RubbishError:
+            worker.ask_until = time.monotonic()  # at once
+        except OSError:
+            received = b""
+        if not received:
+            self._unregister(worker.channel)
+            worker.ask_until = worker.ask_until or time.monotonic() + 4 * GLANCE  # unless it is dead already
+
+    def _kill_those_asked(self) -> None:
+        now = time.monotonic()
+        for worker in self._workers.values():
+            if worker.ask_until:
+                size = os.fstat(worker.stack.fileno()).st_size
+                if now > worker.ask_until or (size and size == worker.written and worker.cause):
+                    worker.ask_until, worker.cause = 0.0, worker.cause or "it broke its connection to xprun"
+                    self._signal(worker, signal.SIGKILL)
+                worker.written = size
+
+    def _bury(self) -> None:
+        """Note which workers have ended."""
+        if self._hirer is None:
+            return
+        for key, status in self._hirer.endings().items():
+            if worker := self._workers.pop(key, None):
+                self._note_death(worker, status)
+
+    def _note_death(self, worker: Worker, status: int) -> None:
+        for stream in worker.streams:
+            stream.forward()
+            stream.flush()
+        with contextlib.suppress(OSError, RubbishError):  # its last messages
+            while received := worker.channel.recv(AT_ONCE):
+                worker.heard.extend(worker.inbox.take(received))
+        worker.heard.append(Death(status, worker.cause, place_in(worker.trace())))
+        self._let_go(worker)
+
+    def _let_go(self, worker: Worker) -> None:
+        worker.dead = True
+        for source in (worker.channel, *worker.streams):
+            self._unregister(source)
+            source.close()
+        worker.stack.close()
+
+    def _unregister(self, source: Any) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(source)
+
+    def _signal(self, worker: Worker, number: int) -> None:
+        if self._hirer is not None:
+            self._hirer.signal(worker.key, number)
+
+    def dismiss(self) -> None:
+        """End all workers; what they are made from stays ready."""
+        for worker in list(self._workers.values()):
+            self.drop(worker)
+        self._idle.clear()
+
+    def close(self) -> None:
+        """End all workers and what they are made from."""
+        if self._owner == os.getpid():
+            self.dismiss()
+            self._forget_hirer()
+
+    def _forget_hirer(self) -> None:
+        if self._hirer is not None:
+            if control := self._hirer.channel():
+                self._unregister(control)
+            self._hirer.close()
+            self._hirer = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process that made it: a fork of it has none of the workers."""
+        return self._owner == os.getpid()
+
+
+class _Mine(threading.local):
+    crew: Crew | None = None
+
+
+_mine = _Mine()
+
+
+def crew() -> Crew:
+    """Return the crew of this thread, which lives as long as the process does."""
+    if _mine.crew is None or not _mine.crew.is_ours:
+        _mine.crew = Crew()
+        atexit.register(_mine.crew.close)
+    return _mine.crew

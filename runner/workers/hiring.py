@@ -1,0 +1,145 @@
+"""Where workers come from: forked by a server process, or started anew where a fork is not safe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Protocol
+
+from xprun.runner.workers.server import MESSAGE
+
+FORKS = sys.platform.startswith("linux")  # elsewhere a fork may hang in a system's own libraries
+PATIENCE = 1.0  # seconds in which the server has to end
+START = "from xprun.runner.workers.{module} import {function}; {function}({arguments})"
+
+
+class HiringError(Exception):
+    """No workers can be had."""
+
+
+class Hirer(Protocol):
+    """Starts workers, which it knows by a key, signals them, and hears of their ends."""
+
+    def hire(self, key: int, descriptors: list[int]) -> None: ...
+    def signal(self, key: int, number: int) -> None: ...
+    def prepare(self, module: str) -> None: ...
+    def endings(self) -> dict[int, int]: ...
+    def channel(self) -> socket.socket | None: ...
+    def close(self) -> None: ...
+
+
+class ForkServer:
+    """Has workers forked by a process that has imported `modules` (`server.py`)."""
+
+    def __init__(self, modules: tuple[str, ...]) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            arguments = f"{theirs.fileno()}, {os.getpid()}, {list(modules)}"
+            self._process = _start("server", "main", arguments, [theirs.fileno()])
+        self._ready = False
+        self._hired: set[int] = set()
+
+    def hire(self, key: int, descriptors: list[int]) -> None:
+        try:
+            socket.send_fds(self._control, [f"hire {key}".encode()], descriptors)
+        except OSError as error:
+            raise HiringError(f"the process that starts workers has gone ({error})") from None
+        self._hired.add(key)
+
+    def signal(self, key: int, number: int) -> None:
+        self._say(f"signal {key} {int(number)}")
+
+    def prepare(self, module: str) -> None:
+        self._say(f"import {module}")
+
+    def _say(self, message: str) -> None:
+        with contextlib.suppress(OSError):  # it has gone, and all workers with it
+            self._control.send(message.encode())
+
+    def endings(self) -> dict[int, int]:
+        """Return the exit codes (negative: signals) of the workers that have ended since the last call."""
+        found = {}
+        while message := self._hear():
+            match message.decode().split():
+                case ["ready"]:
+                    self._ready = True
+                case ["ended", key, status]:
+                    found[int(key)] = int(status)
+                    self._hired.discard(int(key))
+        if message is None:  # workers die with their server
+            found |= dict.fromkeys(self._hired, -signal.SIGKILL)
+            self._hired.clear()
+        return found
+
+    def _hear(self) -> bytes | None:
+        """Return a message, nothing when there is none, and None when the server has gone."""
+        try:
+            return self._control.recv(MESSAGE, socket.MSG_DONTWAIT) or None
+        except BlockingIOError:
+            return b""
+        except OSError:
+            return None
+
+    def channel(self) -> socket.socket:
+        return self._control
+
+    def close(self) -> None:
+        """End the server and, with it, all workers."""
+        self.endings()
+        self._say("end")
+        self._control.close()
+        if not self._ready:  # it would listen only after its imports
+            self._process.kill()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Starter:
+    """Starts each worker as a process of its own."""
+
+    def __init__(self, modules: tuple[str, ...] = ()) -> None:
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def hire(self, key: int, descriptors: list[int]) -> None:
+        self._processes[key] = _start("worker", "work", f"{descriptors}, {os.getpid()}", descriptors)
+
+    def signal(self, key: int, number: int) -> None:
+        process = self._processes.get(key)
+        if process and process.poll() is None:
+            process.send_signal(number)
+
+    def prepare(self, module: str) -> None:
+        """Do nothing: a worker imports what it needs."""
+
+    def endings(self) -> dict[int, int]:
+        found = {key: process.returncode for key, process in self._processes.items() if process.poll() is not None}
+        for key in found:
+            del self._processes[key]
+        return found
+
+    def channel(self) -> None:
+        return None
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait()
+
+
+def _start(module: str, function: str, arguments: str, descriptors: list[int]) -> subprocess.Popen[bytes]:
+    """Start a Python that calls a function of this package; it never imports the `__main__` of this process."""
+    program = START.format(module=module, function=function, arguments=arguments)
+    command = [sys.executable, "-P", "-c", program]
+    nothing = subprocess.DEVNULL
+    try:
+        return subprocess.Popen(command, pass_fds=descriptors, stdin=nothing, stdout=nothing, start_new_session=True)
+    except OSError as error:
+        raise HiringError(f"no process can be started for workers: {error}") from None

@@ -1,0 +1,55 @@
+"""What workers print: passed on line by line, so that the lines of several, and a live display, do not mix."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import sys
+
+LONGEST = 1 << 16  # characters that are held back at most while a line has not ended
+
+
+class Stream:
+    """The reading end of a worker's stdout or stderr, which goes to the one of this process."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor, self._name = descriptor, name
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def forward(self) -> bool:
+        """Pass on the lines that have arrived; return whether more may come."""
+        while True:
+            try:
+                received = os.read(self._descriptor, LONGEST)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not received:
+                return False
+            lines, end, self._rest = (self._rest + self._decoder.decode(received)).rpartition("\n")
+            self._say(lines + end)
+            if len(self._rest) > LONGEST:
+                self.flush()
+
+    def flush(self) -> None:
+        """Pass on a line that has not ended."""
+        rest, self._rest = self._rest, ""
+        self._say(f"{rest}\n" if rest else "")
+
+    def _say(self, text: str) -> None:
+        if text:
+            with contextlib.suppress(OSError, ValueError):  # nobody listens, or it is closed
+                stream = getattr(sys, self._name)
+                stream.write(text)
+                stream.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+        self._descriptor = -1

@@ -1,0 +1,37 @@
+"""Calls a function in a worker process: whatever becomes of that process, this one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from xprun.runner.workers.crew import crew
+from xprun.runner.workers.worker import End, Failure
+
+T = TypeVar("T")
+
+
+class WorkerError(Exception):
+    """What was to be done in a worker was not: the worker died, or raised what is unknown here."""
+
+
+def supervised(function: Callable[..., T], *arguments: Any) -> T:
+    """Return what a function returns, called in a worker: for whatever runs code of components.
+
+    The function is one of a module, and its arguments and value can be pickled. Raises what the function raises where
+    Python or xprun defines that, and WorkerError for anything else, the death of the worker included.
+    """
+    mine = crew()
+    worker = mine.take()
+    try:
+        mine.give(worker, function, *arguments)
+        answer = mine.answer(worker)
+    except BaseException:  # an interrupt: nobody waits for the worker any more
+        mine.drop(worker)
+        raise
+    mine.put_back(worker)
+    if isinstance(answer, End):
+        return answer.value  # type: ignore[no-any-return]
+    if isinstance(answer, Failure):
+        raise answer.error or WorkerError(answer.words)
+    raise WorkerError(answer.reason)

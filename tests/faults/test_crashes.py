@@ -1,0 +1,126 @@
+"""A component that crashes, exits, hangs or takes too much memory costs its own run, and no other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from xprun.plugins.discovery import open_registry
+from xprun.runner.checks.check import resolve
+from xprun.runner.experiment import Options, run_experiment
+from xprun.runner.outcome import Outcome
+from xprun.runner.progress import Silent
+from xprun.specs import Run, read_document, read_spec
+
+from .conftest import rounds
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+PLUGIN = Path(__file__).with_name("faulty.py")
+GRID = """
+device = "cpu"
+[data]
+name = "line"
+samples = 20
+batch_size = "full"
+[model]
+name = "linear"
+[loss]
+name = "MSELoss"
+[optimizer]
+name = "faulty"
+[run]
+steps = 5
+"""
+TOOK = r"took longer than run.timeout = 0.5 s, at .*"
+IN_RULE = r"faulty.py:\d+ in faulty"
+REASONS = {  # what is told of each fault
+    "segfault": ("failed", rf"ended by SIGSEGV \(Segmentation fault\), at .* < {IN_RULE}"),
+    "abort": ("failed", rf"ended by SIGABRT \(Aborted\), at {IN_RULE}"),
+    "exit": ("failed", "ended itself with exit code 0"),
+    "sys.exit": ("failed", r"SystemExit: I give up \(faulty.py:\d+\)"),
+    "memory": ("failed", r"MemoryError:  \(faulty.py:\d+\)"),
+    "killed": ("failed", r"was killed \(SIGKILL\), probably for want of memory"),
+    "closed": ("failed", "lost its connection to xprun"),
+    "rubbish": ("failed", "(?:broke|lost) its connection to xprun"),
+    "sleep": ("timeout", TOOK + IN_RULE),
+    "C loop": ("timeout", TOOK + rf"in loop < {IN_RULE}"),
+    "thread": ("timeout", TOOK + rf"in thread < {IN_RULE}"),
+}
+
+
+class Listener(Silent):
+    """Counts how often each run is reported as ended, and when."""
+
+    def __init__(self) -> None:
+        self.ends: Counter[str] = Counter()
+        self.times: list[float] = []
+
+    def ended(self, run: Run, outcome: Outcome) -> None:
+        self.ends[run.id] += 1
+        self.times.append(time.monotonic())
+
+
+Results = tuple[pd.DataFrame, Listener]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Callable[..., Results]:
+    """Return a function that trains the grid with changed settings and gives `results.csv`, and who ended when."""
+
+    def go(*sets: str, workers: int = 2) -> Results:
+        spec_file = tmp_path / "grid.toml"
+        spec_file.write_text(GRID, encoding="utf-8")
+        registry, listener = open_registry((PLUGIN,)), Listener()
+        spec = resolve(read_spec(read_document(spec_file, sets)), registry)
+        run_experiment(spec, registry, Options(tmp_path / "out", (PLUGIN,), workers=workers), listener)
+        return pd.read_csv(tmp_path / "out" / "results.csv", keep_default_na=False), listener
+
+    return go
+
+
+def swept(*hows: str) -> str:
+    return f"optimizer.how={['sound', *hows]}"
+
+
+def check(table: pd.DataFrame, listener: Listener) -> None:
+    """See that every run has what is its own, and ended once."""
+    for how, runs in table.groupby("optimizer.how"):
+        status, reason = REASONS.get(str(how), ("done", "^$"))
+        assert set(runs["status"]) == {status}, runs
+        assert runs["reason"].str.contains(reason).all(), runs["reason"].tolist()
+    assert set(listener.ends.values()) == {1}
+    assert len(listener.ends) == len(table)
+
+
+CRASHES = ["segfault", "abort", "exit", "sys.exit", "memory", "killed", "closed", "rubbish"]
+HANGS = ["sleep", "C loop", "thread"]
+
+
+@pytest.mark.parametrize("engine", ["together", "alone"])
+def test_a_crash_costs_the_run_that_does_it(results: Callable[..., Results], engine: str) -> None:
+    check(*results(swept(*CRASHES), f"run.engine='{engine}'", f"run.seeds={rounds(1, 25)}"))
+
+
+@pytest.mark.parametrize("engine", ["together", "alone"])
+def test_a_hang_ends_after_the_time_limit_and_within_two_seconds(results: Callable[..., Results], engine: str) -> None:
+    table, listener = results(
+        swept(*HANGS), f"run.engine='{engine}'", f"run.seeds={rounds(1, 25)}", "run.timeout=0.5", workers=1
+    )
+    check(table, listener)
+    ends = sorted(listener.times)
+    assert max(later - sooner for sooner, later in pairwise(ends)) < 0.5 + 2
+
+
+def test_what_workers_print_arrives_in_whole_lines(
+    results: Callable[..., Results], capfd: pytest.CaptureFixture[str]
+) -> None:
+    results("optimizer.how='talks'", "run.engine='alone'", "run.seeds=4")
+    out, err = capfd.readouterr()
+    assert out.splitlines() == ["a line"] * 8000  # the rule is called for each parameter
+    assert err.splitlines() == [2 * "half a line"] * 4

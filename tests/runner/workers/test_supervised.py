@@ -1,0 +1,97 @@
+"""A function is called in another process, and whatever becomes of that process, this one goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from xprun.runner.workers import crew as crew_module
+from xprun.runner.workers.crew import Crew
+from xprun.runner.workers.supervised import WorkerError, supervised
+
+
+@pytest.fixture(params=["forked", "started anew"])
+def _a_crew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let workers be forked by a server that imports nothing beforehand, or be started one by one."""
+    monkeypatch.setattr(crew_module, "PRELOADED", ())
+    monkeypatch.setattr(crew_module, "FORKS", request.param == "forked" and sys.platform.startswith("linux"))
+    crew = Crew()
+    monkeypatch.setattr(crew_module._mine, "crew", crew)
+    yield
+    crew.close()
+
+
+pytestmark = [
+    pytest.mark.usefixtures("_a_crew"),
+    pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
+]
+
+
+def test_a_function_is_called_in_another_process_which_is_used_again() -> None:
+    worker = supervised(os.getpid)
+    assert worker != os.getpid()
+    assert supervised(os.getpid) == worker
+    assert supervised(divmod, 7, 2) == (3, 1)
+
+
+def test_what_the_function_raises_is_raised_here() -> None:
+    with pytest.raises(ZeroDivisionError):
+        supervised(divmod, 1, 0)
+    with pytest.raises(FileNotFoundError):
+        supervised(os.stat, "/there/is/none")
+    assert supervised(divmod, 7, 2) == (3, 1)
+
+
+def test_a_value_that_cannot_be_sent_is_an_error() -> None:
+    with pytest.raises((TypeError, WorkerError), match="pickle"):
+        supervised(sys._getframe)
+
+
+def test_the_death_of_the_worker_is_an_error_and_the_next_call_finds_another() -> None:
+    worker = supervised(os.getpid)
+    with pytest.raises(WorkerError, match=r"ended itself with exit code 3"):
+        supervised(os._exit, 3)
+    with pytest.raises(WorkerError, match=r"was ended by SIGABRT \(Aborted\)"):
+        supervised(os.abort)
+    assert supervised(os.getpid) not in (worker, os.getpid())
+
+
+def test_a_worker_stands_where_its_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XPRUN_TEST", "here")
+    assert Path(supervised(os.getcwd)) == tmp_path
+    assert supervised(os.getenv, "XPRUN_TEST") == "here"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a thread watches, which needs its turn")
+def test_a_worker_dies_with_its_parent_even_while_it_hangs(tmp_path: Path) -> None:
+    program = (
+        "import os, itertools, threading\n"  # no guard of __main__: it is not imported by a worker
+        "from xprun.runner.workers import crew\n"
+        f"crew.PRELOADED, crew.FORKS = (), {crew_module.FORKS}\n"
+        "from xprun.runner.workers.supervised import supervised\n"
+        "print(supervised(os.getpid), flush=True)\n"
+        "threading.Timer(0.3, os._exit, (9,)).start()\n"
+        "supervised(sum, itertools.repeat(0))\n"
+    )
+    (tmp_path / "script.py").write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 9, done.stderr
+    assert_gone(int(done.stdout))
+
+
+def assert_gone(pid: int) -> None:
+    """See that a process ends within two seconds."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"process {pid} is still there")
