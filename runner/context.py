@@ -19,6 +19,7 @@ class Context:
     debug: bool = False
     workers: int = 1  # processes that share this machine
     pictures: bool = True  # whether what only pictures need is kept, too
+    folder: Path | None = None  # the output folder, where unfinished trainings are saved; None: nowhere
 
     def execute(self, cohort: Cohort) -> Iterator[list[Outcome]]:
         """Yield the outcomes of a cohort's runs; see `execute`. Only the process that calls it imports torch."""

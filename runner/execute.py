@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,11 +15,13 @@ from xprun.plugins.discovery import open_registry
 from xprun.runner.context import Context
 from xprun.runner.engine.lanes import train_in_lanes
 from xprun.runner.engine.memory import keep_freed_memory
-from xprun.runner.engine.pieces import Piece, choose
+from xprun.runner.engine.pieces import Piece, choose, laid_out
 from xprun.runner.engine.reference import least_squares
 from xprun.runner.engine.threads import share
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
+from xprun.runner.store.files import OutputError
+from xprun.runner.store.snapshots import Layout, Snapshot
 from xprun.runner.training.alone import train_alone
 from xprun.runner.training.devices import deterministic
 from xprun.runner.training.layout import Grid
@@ -43,7 +46,7 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     now_training([run.id for run in cohort.runs])
     with deterministic(cohort.runs[0].settings.deterministic):
         reference = _reference(work)
-        for outcomes in train(work, cohort.runs, context):
+        for outcomes in train(work, cohort.runs, context, cohort.layout):
             for outcome in outcomes:
                 outcome.reference = reference
             yield outcomes
@@ -76,37 +79,54 @@ def workload_of(cohort: Cohort, context: Context) -> Workload:
     return _latest[key]
 
 
-def train(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of runs of one workload, trained in the pieces that the engine chooses."""
-    try:
-        pieces = choose(work, runs, share(context.workers))
-    except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
-        _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
-        pieces = [Piece(Grid([runs]), None, "", None)]
-    for piece in pieces:
+def train(work: Workload, runs: list[Run], context: Context, layout: Layout | None = None) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of runs of one workload, trained in the layout given or in pieces that the engine chooses."""
+    for piece in [laid_out(layout, runs)] if layout else _pieces(work, runs, context):
         torch.set_num_threads(piece.threads)
         now_training([run.id for run in piece.runs])
-        yield from _together(work, piece, context) if piece.program else _alone(work, piece.runs, context)
+        yield from _together(work, piece, context) if piece.program else _alone(work, piece, context)
+
+
+def _pieces(work: Workload, runs: list[Run], context: Context) -> list[Piece]:
+    try:
+        return choose(work, runs, share(context.workers))
+    except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
+        _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
+        return [Piece(Grid([runs]), None, "", None)]
 
 
 def _together(work: Workload, piece: Piece, context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
     try:
-        outcomes = train_in_lanes(work, piece)
+        outcomes = train_in_lanes(work, piece, partial(_snapshot, piece, context))
+    except OutputError:
+        raise
     except FAULTS as error:
         _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
-        yield from _alone(work, piece.runs, context)
+        for lane in range(piece.lanes):
+            if snapshot := _snapshot(piece, context, lane):
+                snapshot.remove()
+        yield from _alone(work, piece, context)
         return
     yield outcomes
 
 
-def _alone(work: Workload, runs: list[Run], context: Context) -> Iterator[list[Outcome]]:
-    for run in runs:
+def _alone(work: Workload, piece: Piece, context: Context) -> Iterator[list[Outcome]]:
+    for run in piece.runs:
+        lone = replace(piece, grid=Grid([[run]]), program=None, lanes=1)
         now_training([run.id])
         try:
-            yield [train_alone(work, run)]
+            yield [train_alone(work, run, _snapshot(lone, context))]
+        except OutputError:
+            raise
         except FAULTS as error:
             yield [failure(run, error, context)]
+
+
+def _snapshot(piece: Piece, context: Context, lane: int = 0) -> Snapshot | None:
+    """Return where a lane of a piece is saved."""
+    every = piece.runs[0].settings.checkpoint_every
+    return Snapshot(context.folder, piece.layout, lane, every) if context.folder else None
 
 
 def _note(what: str, error: BaseException, context: Context) -> None:

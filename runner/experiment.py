@@ -22,12 +22,13 @@ from xprun.runner.expect import Verdict, claims_table, evaluate
 from xprun.runner.interrupts import InterruptError, Interrupts, signals_as_exceptions
 from xprun.runner.observe import observe
 from xprun.runner.outcome import Outcome
-from xprun.runner.plan import Cohort, Plan, describe, make_plan
+from xprun.runner.plan import Cohort, Plan, describe, make_plan, unfinished_first
 from xprun.runner.progress import Progress, say
 from xprun.runner.store.exports import export, hash_of_sources
 from xprun.runner.store.files import remove_leftovers, replace_text, writing
 from xprun.runner.store.lock import hold
 from xprun.runner.store.origins import origin_of
+from xprun.runner.store.snapshots import forget, take_stock
 from xprun.runner.store.store import Store
 from xprun.runner.summaries import describe_models
 from xprun.runner.survey import seconds_of
@@ -134,7 +135,7 @@ def _carry_out(job: _Job) -> Report:
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
         with signals_as_exceptions() as interrupts:
-            trained = _train(job, kept, interrupts)
+            trained = _train(job, kept, set(outcomes), interrupts)
     except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
     finally:
@@ -182,16 +183,17 @@ def _is_wanted_again(outcome: Outcome, options: Options) -> bool:
     return not outcome.lasting or options.rerun == "all" or (options.rerun == "failed" and failed)
 
 
-def _train(job: _Job, kept: set[str], interrupts: Interrupts) -> int:
+def _train(job: _Job, kept: set[str], stored: set[str], interrupts: Interrupts) -> int:
     """Train the runs of a plan that are not kept, save each as it ends, and return their number."""
     plan, options = job.plan, job.options
     others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
-    cohorts = plan.cohorts(leave_out=kept | others)
+    cohorts = _cohorts(job, kept | others, stored)
     to_run = sum(len(cohort.runs) for cohort in cohorts)
     job.progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), job.device)
     if not to_run:
         return 0
-    context = Context(job.device, options.plugins, options.debug, pictures=len(plan.runs) <= PICTURED)
+    pictures = len(plan.runs) <= PICTURED
+    context = Context(job.device, options.plugins, options.debug, pictures=pictures, folder=options.folder)
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}
@@ -206,6 +208,16 @@ def _train(job: _Job, kept: set[str], interrupts: Interrupts) -> int:
     return to_run
 
 
+def _cohorts(job: _Job, leave_out: set[str], stored: set[str]) -> list[Cohort]:
+    """Return the cohorts of the runs that are not left out; those whose training was cut off go on in their layout."""
+    cohorts = job.plan.cohorts(leave_out)
+    to_run = {run.id for cohort in cohorts for run in cohort.runs}
+    layouts, notes = take_stock(job.options.folder, to_run, stored)
+    for note in notes:
+        say(f"note: {note}")
+    return unfinished_first(cohorts, layouts)
+
+
 def _save(job: _Job, runs: list[Run], outcomes: list[Outcome]) -> None:
     """Store what became of runs, after the checkpoints that they have."""
     if any(outcome.state for outcome in outcomes):
@@ -214,6 +226,7 @@ def _save(job: _Job, runs: list[Run], outcomes: list[Outcome]) -> None:
         with writing(job.options.folder):
             save_checkpoints(job.options.folder, runs, outcomes)
     job.store.save(outcomes, {run.id: origin_of(run, kind_of(job.device)) for run in runs})
+    forget(job.options.folder, [run.id for run in runs])
 
 
 def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from xprun.plugins.registry import launcher
 from xprun.runner.outcome import Outcome, Status
 from xprun.runner.plan import Cohort
+from xprun.runner.store.files import OutputError
+from xprun.runner.store.snapshots import Layout
 from xprun.runner.workers.crew import Crew, Worker, crew
 from xprun.runner.workers.deaths import LONGEST, Death
 from xprun.runner.workers.worker import End, Failure, Item, Said, Started, Training
@@ -35,7 +37,7 @@ def processes(cohorts: list[Cohort], execute: Execute, workers: int) -> Iterator
     that only the one that did it is `failed`, or `timeout` after `run.timeout` seconds.
     """
     parts = [part for cohort in cohorts for part in (cohort.split(2 * workers) if workers > 1 else [cohort])]
-    shift = _Shift(crew(), execute, workers, deque(_Task(part.runs) for part in parts))
+    shift = _Shift(crew(), execute, workers, deque(_Task(part.runs, part.layout) for part in parts))
     try:
         yield from shift.outcomes()
     finally:
@@ -47,6 +49,7 @@ class _Task:
     """Runs that a worker is given at once. `fresh`: it must be one that has done nothing before."""
 
     left: list[Run]  # those that have not ended
+    layout: Layout | None = None  # in which they go on
     fresh: bool = False
     training: list[str] = field(default_factory=list)  # the runs that are trained at the moment
     prepared: bool = False  # whether the data, model and loss that they share are there
@@ -105,7 +108,7 @@ class _Shift:
             task = self.todo.popleft()
             worker = self.crew.take(fresh=task.fresh)
             self.busy[worker] = task
-            self.crew.give(worker, self.execute, Cohort(task.left))
+            self.crew.give(worker, self.execute, Cohort(task.left, task.layout))
 
     def _wait(self) -> None:
         """Wait for a worker to say something; end those that take too long."""
@@ -131,6 +134,8 @@ class _Shift:
                 task.left, task.first = [run for run in task.left if run.id not in ended], False
                 task.goes_on()
                 yield outcomes
+            case Failure(error=OutputError() as error):  # no fault of a run: nothing can be saved
+                raise error
             case End() | Failure():
                 del self.busy[worker]
                 self.crew.put_back(worker)

@@ -43,21 +43,3 @@ class Outcome:
     lasting: bool = True
     matrices: dict[str, list[list[float]]] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)
-
-
-class Recorder:
-    """Collects the history of one run on its way to an Outcome."""
-
-    def __init__(self) -> None:
-        self._steps: dict[str, list[NDArray[np.int64]]] = {}
-        self._values: dict[str, list[NDArray[np.float64]]] = {}
-
-    def add(self, metric: str, steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        self._steps.setdefault(metric, []).append(steps)
-        self._values.setdefault(metric, []).append(values)
-
-    def history(self) -> dict[str, Series]:
-        return {
-            metric: Series(np.concatenate(self._steps[metric]), np.concatenate(self._values[metric]))
-            for metric in self._steps
-        }

@@ -9,6 +9,7 @@ from typing import Any
 
 from xprun.runner.checks.check import goals_of
 from xprun.runner.columns import columns_of_run
+from xprun.runner.store.snapshots import Layout
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.ablate import Ablation
 from xprun.specs.expand import NOT_IDENTITY
@@ -17,9 +18,13 @@ from xprun.specs.paths import dotted
 
 @dataclass(frozen=True)
 class Cohort:
-    """Runs that share a program: data, model, loss, run settings. They differ in optimizer, scheduler and seed only."""
+    """Runs that share a program: data, model, loss, run settings. They differ in optimizer, scheduler and seed only.
+
+    `layout` is that of runs whose training was cut off, and goes on in it.
+    """
 
     runs: list[Run]
+    layout: Layout | None = None
 
     @property
     def program(self) -> str:
@@ -28,12 +33,27 @@ class Cohort:
 
     def split(self, parts: int) -> list[Cohort]:
         """Return at most that many cohorts of about equal size; the seeds of one setting stay together."""
+        if self.layout:
+            return [self]
         settings: dict[str, list[Run]] = {}
         for run in self.runs:
             settings.setdefault(run.variant, []).append(run)
         groups = list(settings.values()) if len(settings) >= parts else [[run] for run in self.runs]
         shares = [groups[i::parts] for i in range(min(parts, len(groups)))]
         return [Cohort([run for group in share for run in group]) for share in shares]
+
+
+def unfinished_first(cohorts: list[Cohort], layouts: list[Layout]) -> list[Cohort]:
+    """Return cohorts in which the runs of each unfinished training are one of its own, and before the others."""
+    first = []
+    for layout in layouts:
+        runs = set(layout.every_run)
+        found = next((cohort for cohort in cohorts if runs <= {run.id for run in cohort.runs}), None)
+        if found:
+            first.append(Cohort([run for run in found.runs if run.id in runs], layout))
+            rest = Cohort([run for run in found.runs if run.id not in runs])
+            cohorts = [rest if cohort is found else cohort for cohort in cohorts]
+    return [*first, *(cohort for cohort in cohorts if cohort.runs)]
 
 
 @dataclass(frozen=True)

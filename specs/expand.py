@@ -61,7 +61,7 @@ class Run:
 VARIED = ("optimizer", "scheduler")  # the sections that say how a model is trained, and not what is trained
 
 # Settings of [run] that decide which runs there are or how they are carried out, and no result of a run.
-NOT_IDENTITY = {"seeds", "engine", "compile", "search_seed", "observers", "timeout"}
+NOT_IDENTITY = {"seeds", "engine", "compile", "search_seed", "observers", "timeout", "checkpoint_every"}
 
 MOST_COUNTED = 1_000_000  # combinations of alternatives; of more, moving together is not looked at
 Combination = dict[str, Choice]  # of every section, and of "run"

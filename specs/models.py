@@ -110,7 +110,8 @@ class RunSettings(Strict):
     the training is long enough to repay it), which changes no result but its rounding. `search_seed` decides the draws
     of random sweeps. `gradient` is computed by autograd, or by the formula that the model brings ("manual").
     `deterministic` lets torch use only algorithms that give the same bits every time. `save` keeps a checkpoint of the
-    last step, or of the evaluation with the best `compare.metric`. `observers` write ended runs for other tools.
+    last step, or of the evaluation with the best `compare.metric`. `checkpoint_every` so many epochs the state of a
+    run is saved, so that a run that is cut off goes on from there. `observers` write ended runs for other tools.
     `timeout` is the time in seconds after which a run, or runs that are trained together, are ended from outside.
     """
 
@@ -125,6 +126,7 @@ class RunSettings(Strict):
     gradient: Literal["autograd", "manual"] = "autograd"
     deterministic: bool = False
     save: Literal["last", "best"] | SaveBest | None = None
+    checkpoint_every: Annotated[int, Gt(0)] | None = None
     observers: list[str] = []
     engine: Literal["auto", "together", "alone"] = "auto"
     compile: Literal["auto"] | bool = "auto"

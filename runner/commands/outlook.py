@@ -13,6 +13,7 @@ from xprun.runner.progress import duplicates, headline, plural
 from xprun.runner.store.files import writing
 from xprun.runner.store.origins import why_to_run
 from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.snapshots import read_places
 from xprun.runner.survey import survey
 from xprun.runner.training.devices import kind_of, pick
 from xprun.runner.workers.supervised import WorkerError, supervised
@@ -46,10 +47,20 @@ class CohortAhead:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """Runs whose training was cut off, and where they go on."""
+
+    runs: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
 class Ahead:
     """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them.
 
-    `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is.
+    `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is. `unfinished`
+    runs go on from where they were saved.
     """
 
     name: str
@@ -58,6 +69,7 @@ class Ahead:
     cached: int
     to_run: int
     why: list[str]
+    unfinished: list[Unfinished]
     damaged: bool
     duplicates: int
     device: str
@@ -89,6 +101,7 @@ def look_ahead(
         cached=len(plan.runs) - len(missing),
         to_run=len(missing),
         why=why_to_run(missing, kind, stored) if stored else [],
+        unfinished=_unfinished(folder, {run.id for run in missing}),
         damaged=damaged,
         duplicates=plan.duplicates,
         device=device,
@@ -96,6 +109,18 @@ def look_ahead(
         memory=max((cohort.memory for cohort in cohorts), default=0),
         cohorts=cohorts,
     )
+
+
+def _unfinished(folder: Path, to_run: set[str]) -> list[Unfinished]:
+    """Return where unfinished trainings of these runs go on; of lanes, the one that is least far."""
+    found: dict[str, Unfinished] = {}
+    with writing(folder):
+        for _, place, _ in read_places(folder):
+            if place and to_run.issuperset(place.layout.every_run):
+                known = found.get(place.layout.key)
+                step = min(place.step, known.step) if known else place.step
+                found[place.layout.key] = Unfinished(len(place.layout.every_run), step, place.steps)
+    return list(found.values())
 
 
 def as_text(ahead: Ahead) -> str:
@@ -106,6 +131,10 @@ def as_text(ahead: Ahead) -> str:
         lines.append("the store is damaged; what is whole in it counts as cached, and a run will keep that")
     if ahead.why:
         lines.append(f"to run: {', '.join(ahead.why)}")
+    lines += [
+        f"{part.runs:,} {plural('run', part.runs)} cut off: going on from step {part.step:,} of {part.steps:,}"
+        for part in ahead.unfinished
+    ]
     if ahead.duplicates:
         lines.append(duplicates(ahead.duplicates))
     for number, cohort in enumerate(ahead.cohorts, 1):

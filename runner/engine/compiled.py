@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
+from xprun.runner.store.snapshots import State
 from xprun.runner.training.layout import Batch
 
 if TYPE_CHECKING:
@@ -50,11 +51,18 @@ class CompiledSteps:
 
         The last batch of an epoch may have fewer rows than were compiled for, and the last steps may be fewer.
         """
-        if self._broken or len(batches) < AT_ONCE or (self._call and not self._fits(training, batches)):
+        wanted = self._shapes or _shapes(training, batches[0])
+        fit = len(batches) == AT_ONCE and all(_shapes(training, batch) == wanted for batch in batches)
+        if self._broken or not fit:
             return False
-        if self._call is None:
+        if not self._shapes:
+            self._shapes = wanted
             self._begin(training, batches, losses)
             return True
+        if self._call is None:  # an earlier process has begun
+            self._compiled_losses(training, batches)
+        if self._broken or self._call is None:
+            return False
         training.flat, found, *states = self._call(*_arguments(training, batches))
         left = iter(states)
         for family in training.families:
@@ -63,27 +71,33 @@ class CompiledSteps:
         losses.copy_(found)
         return True
 
+    def state(self) -> State:
+        return {"broken": self._broken, "shapes": [list(shape) for shape in self._shapes]}
+
+    def restore(self, state: State) -> None:
+        self._broken, self._shapes = state["broken"], [torch.Size(shape) for shape in state["shapes"]]
+
     def _begin(self, training: Training, batches: list[Batch], losses: Tensor) -> None:
-        """Compile the steps, take them in the ordinary way, and compare; what cannot be compiled is no error."""
-        note = ""
-        found = None
-        try:
-            with warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
-                self._call = _compile(training, batches)
-            found = self._call(*_arguments(training, batches))[1].clone()
-        except Exception as error:  # whatever the tracer or the compiler cannot do
-            note = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        """Compile the steps, take them in the ordinary way, and compare."""
+        found = self._compiled_losses(training, batches)
         for batch, row in zip(batches, losses, strict=True):
             training.step(batch, row)
         if found is not None and not torch.allclose(found, losses, AGREEMENT, AGREEMENT, equal_nan=True):
-            note = "their losses would be others"
-        self._broken = bool(note)
-        self._shapes = _shapes(training, batches[0])
-        if note:
-            print(f"note: the steps are not compiled: {note}", file=sys.stderr)
+            self._refuse("their losses would be others")
 
-    def _fits(self, training: Training, batches: list[Batch]) -> bool:
-        return all(_shapes(training, batch) == self._shapes for batch in batches)
+    def _compiled_losses(self, training: Training, batches: list[Batch]) -> Tensor | None:
+        """Compile the steps and return the losses that they give; what cannot be compiled is no error."""
+        try:
+            with warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
+                self._call = _compile(training, batches)
+            return self._call(*_arguments(training, batches))[1].clone()
+        except Exception as error:  # whatever the tracer or the compiler cannot do
+            self._refuse(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            return None
+
+    def _refuse(self, why: str) -> None:
+        self._broken = True
+        print(f"note: the steps are not compiled: {why}", file=sys.stderr)
 
 
 def _shapes(training: Training, batch: Batch) -> list[torch.Size]:

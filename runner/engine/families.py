@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import vmap
 from xprun.plugins.registry import Registry
 from xprun.runner.engine.pace import Pace
+from xprun.runner.store.snapshots import State
 from xprun.runner.training.build import own_settings
 from xprun.runner.training.layout import Grid
 from xprun.runner.training.rules import Rule, own_memory, read_rule
@@ -48,6 +49,12 @@ class Family:
             self.states = own_memory(states, w, g)
             return new
         return self._update_by_parameter(w, g, t, n, views)
+
+    def state(self) -> State:
+        return {"states": list(self.states)}
+
+    def restore(self, state: State) -> None:
+        self.states = tuple(found.to(old.device) for found, old in zip(state["states"], self.states, strict=True))
 
     def _columns_at(self, t: int) -> dict[str, Any]:
         """Return the settings of step t, whose tensors broadcast against [S, n, P]."""

@@ -7,32 +7,52 @@ a busy process those were measured to be ten times slower than one thread.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from xprun.runner.engine.pieces import Piece, make_program
 from xprun.runner.engine.together import Training
 from xprun.runner.outcome import Outcome
+from xprun.runner.store.snapshots import Snapshot
+from xprun.runner.training.layout import Grid
+from xprun.runner.training.resuming import begin
 from xprun.runner.training.workload import Workload
 
 
-def train_in_lanes(work: Workload, piece: Piece) -> list[Outcome]:
-    """Train the runs of a piece at once and return their outcomes; each has an equal share of the wall time."""
-    assert piece.program is not None
-    start = time.perf_counter()
-    lanes = [Training(work, make_program(work, grid, piece.program), grid) for grid in piece.grid.cut(piece.lanes)]
+def train_in_lanes(
+    work: Workload, piece: Piece, snapshot_of: Callable[[int], Snapshot | None] = lambda lane: None
+) -> list[Outcome]:
+    """Train the runs of a piece at once and return their outcomes; each has an equal share of the wall time.
+
+    Each lane goes on from its snapshot, which `snapshot_of` gives for its number, and is saved to it.
+    """
+    grids = piece.grid.cut(piece.lanes)
+    lanes = [_Lane(work, piece, grid, snapshot_of(i)) for i, grid in enumerate(grids)]
     if len(lanes) == 1:
         lanes[0].train()
     else:
         _side_by_side(lanes)
-    outcomes = [outcome for lane in lanes for outcome in lane.outcomes()]
-    share = (time.perf_counter() - start) / len(outcomes)
+    outcomes = [outcome for lane in lanes for outcome in lane.training.outcomes()]
+    share = (time.perf_counter() - min(lane.training.started for lane in lanes)) / len(outcomes)
     for outcome in outcomes:
         outcome.seconds, outcome.together = share, len(outcomes)
     return outcomes
 
 
-def _side_by_side(lanes: list[Training]) -> None:
+class _Lane:
+    """A part of a piece, and where it is saved."""
+
+    def __init__(self, work: Workload, piece: Piece, grid: Grid, snapshot: Snapshot | None) -> None:
+        assert piece.program is not None
+        program, self.snapshot = piece.program, snapshot
+        self.training = begin(lambda: Training(work, make_program(work, grid, program), grid), snapshot)
+
+    def train(self) -> None:
+        self.training.train(self.snapshot)
+
+
+def _side_by_side(lanes: list[_Lane]) -> None:
     """Train each lane in a thread; whatever ends one of them, or the wait for them, ends all."""
     with ThreadPoolExecutor(len(lanes)) as pool:
         try:
@@ -40,11 +60,11 @@ def _side_by_side(lanes: list[Training]) -> None:
                 future.result()
         except BaseException:
             for lane in lanes:
-                lane.cancelled.set()
+                lane.training.cancelled.set()
             raise
 
 
-def _train_in_thread(lane: Training) -> None:
+def _train_in_thread(lane: _Lane) -> None:
     torch.set_num_threads(1)  # both settings belong to the thread that makes them
     torch.set_flush_denormal(True)
     lane.train()

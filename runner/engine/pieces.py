@@ -13,11 +13,11 @@ from xprun.runner.engine.stack import LinearStack
 from xprun.runner.engine.threads import threads_for, using_threads
 from xprun.runner.engine.together import Program, Training
 from xprun.runner.engine.traced import Traced, draws_at_random
-from xprun.runner.training.alone import make_lone_update
-from xprun.runner.training.gradients import loss_of
+from xprun.runner.store.snapshots import Layout
+from xprun.runner.training.alone import LoneTraining
 from xprun.runner.training.layout import Grid, make_grids
 from xprun.runner.training.timetable import ScheduleError
-from xprun.runner.training.workload import Workload, seed_torch
+from xprun.runner.training.workload import Workload
 from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one piece may take in a step
@@ -50,6 +50,18 @@ class Piece:
     @property
     def runs(self) -> list[Run]:
         return self.grid.every_run
+
+    @property
+    def layout(self) -> Layout:
+        """What a snapshot of it tells."""
+        return Layout([[run.id for run in group] for group in self.grid.runs], self.program, self.threads, self.lanes)
+
+
+def laid_out(layout: Layout, runs: list[Run]) -> Piece:
+    """Return runs as the piece that they were part of when their training was cut off."""
+    by_id = {run.id: run for run in runs}
+    grid = Grid([[by_id[run] for run in group] for group in layout.runs])
+    return Piece(grid, layout.program, "it goes on as it began", None, layout.threads, layout.lanes)
 
 
 @dataclass(frozen=True)
@@ -204,31 +216,22 @@ def _lr(run: Run) -> float:
 def _time_together(work: Workload, grid: Grid, program: str, column: int) -> Timed:
     """Return the seconds of one step of a grid, and the losses of the first seed of a column."""
     training = Training(work, make_program(work, grid, program), grid)
-    return _timed(lambda: training.advance(training.steps + 1)[0, 0, column], work)
+    return _timed(lambda number: training.advance(number)[0, 0, column], work)
 
 
 def time_alone(work: Workload, run: Run) -> Timed:
     """Return the seconds of one step of a lone run, and its losses."""
     with torch.random.fork_rng(devices=[]):
-        seed_torch(run.seed, work.device)
-        module = work.make_model(run.seed)
-        module.train()
-        update, loss_on = make_lone_update(work, run, module), loss_of(work, module)
-        feed = work.feed.alone(run.seed)
-
-        def step() -> Tensor:
-            x, y = next(feed)
-            return update.step(lambda: loss_on(x, y), len(x))
-
-        return _timed(step, work)
+        training = LoneTraining(work, run)
+        return _timed(training.step, work)
 
 
-def _timed(step: Callable[[], Tensor], work: Workload) -> Timed:
+def _timed(step: Callable[[int], Tensor], work: Workload) -> Timed:
     """Return the shortest time of a few steps, of which the first pay for memory that the others find."""
     seconds, losses = [], []
-    for _ in range(PROBE_STEPS):
+    for number in range(1, PROBE_STEPS + 1):
         start = time.perf_counter()
-        losses.append(step())
+        losses.append(step(number))
         if work.device.type == "cuda":
             torch.cuda.synchronize(work.device)
         seconds.append(time.perf_counter() - start)

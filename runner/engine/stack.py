@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from xprun.plugins.models.modules import LinearRegression
 from xprun.runner.engine.stack_losses import StackLoss, stack_loss
+from xprun.runner.store.snapshots import State
 from xprun.runner.training.layout import Batch
 
 aten = torch.ops.aten
@@ -65,7 +66,7 @@ class LinearStack:
 
     def __init__(self, module: nn.Module, layers: list[Layer], loss: StackLoss) -> None:
         self.module, self.layers, self.loss = module, layers, loss
-        self.state: dict[str, Tensor] = {}  # its layers have no buffers
+        self.held: dict[str, Tensor] = {}  # its layers have no buffers
         self.parameters = layers[-1].offset + layers[-1].size
         self.narrow = layers[0].columns <= NARROW
         self._scratch: dict[Any, Tensor] = {}
@@ -200,6 +201,12 @@ class LinearStack:
     def keep(self, columns: Tensor) -> None:
         """Go on with these columns of runs only; the scratch memory had the shape of all of them."""
         self._scratch.clear()
+
+    def state(self) -> State:
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing is left of a step but parameters."""
 
     def numbers_per_run(self, rows: int) -> int:
         """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""

@@ -16,6 +16,7 @@ from xprun.runner.engine.curves import Curves, Numbers
 from xprun.runner.engine.families import keep_columns, make_families
 from xprun.runner.engine.traced import over_runs
 from xprun.runner.outcome import Outcome, Status
+from xprun.runner.store.snapshots import Snapshot, State
 from xprun.runner.training.alone import REPORTED_PARAMETERS
 from xprun.runner.training.keeper import Keeper
 from xprun.runner.training.layout import Batch, Grid
@@ -33,7 +34,7 @@ class Program(Protocol):
     name: str
     module: nn.Module
     parameters: int
-    state: dict[str, Tensor]  # what the models hold beside trained parameters, [S, K, ...] by name
+    held: dict[str, Tensor]  # what the models hold beside trained parameters, [S, K, ...] by name
 
     @property
     def pure(self) -> bool: ...
@@ -47,6 +48,8 @@ class Program(Protocol):
     def views(self, flat: Tensor) -> dict[str, Tensor]: ...
     def keep(self, columns: Tensor) -> None: ...
     def numbers_per_run(self, rows: int) -> int: ...
+    def state(self) -> State: ...
+    def restore(self, state: State) -> None: ...
 
 
 class CancelledError(Exception):
@@ -64,6 +67,7 @@ class Training:
     """
 
     def __init__(self, work: Workload, program: Program, grid: Grid) -> None:
+        self.started = time.perf_counter()
         self.work, self.program, self.grid = work, program, grid
         self.keeper = Keeper(work.save, (grid.groups, grid.columns))
         self.rules = StopRules(work.schedule.stop, work.goals, (grid.groups, grid.columns))
@@ -85,17 +89,20 @@ class Training:
         self.cancelled = threading.Event()
         self.compiled: CompiledSteps | None = None
 
-    def train(self) -> None:
-        """Train all runs to their ends."""
-        for end in self.work.schedule.block_ends():
+    def train(self, snapshot: Snapshot | None = None) -> None:
+        """Train all runs to their ends, and save them to a snapshot from time to time."""
+        schedule, every = self.work.schedule, snapshot.every if snapshot else None
+        for end in schedule.block_ends(self.steps, every):
             start, before = time.perf_counter(), self.steps
             self.look(self.advance(end))
             self.compiled = self.compiled or compile_if_it_repays(self, (time.perf_counter() - start) / (end - before))
-            if self.work.schedule.evaluates_after(end):
+            if schedule.evaluates_after(end):
                 self.evaluate()
             self.leave_out_ended()
             if not self.open.any():
                 break
+            if snapshot and schedule.saves_after(end, every):
+                snapshot.write(self.state(), end, schedule.steps)
         self.finish(self.open)
 
     def advance(self, end: int) -> Tensor:
@@ -154,7 +161,7 @@ class Training:
             chosen[s, self.columns[i]] = True
         if measured is None:
             measured = self._measure()
-            self.keeper.evaluated(measured, chosen[:, self.columns], self.columns, self._state)
+            self.keeper.evaluated(measured, chosen[:, self.columns], self.columns, self._tensors)
         for s, i in reasons:
             k = self.columns[i]
             for metric, values in {"loss": self.losses, **measured}.items():
@@ -171,7 +178,7 @@ class Training:
                     reason = f"{metric} is {values[s, i]} after step {self.steps}"
                     self._close(s, self.columns[i], "diverged", reason, self.steps)
         here = self.open[:, self.columns]
-        self.keeper.evaluated(measured, here, self.columns, self._state)
+        self.keeper.evaluated(measured, here, self.columns, self._tensors)
         if self.work.schedule.stop:
             self._stop(self.rules.after_evaluation(measured, here, self.steps, self.columns), measured)
 
@@ -180,6 +187,10 @@ class Training:
         left = np.flatnonzero(self.open[:, self.columns].any(0))
         if len(left) in (0, len(self.columns)) or (self.compiled and 2 * len(left) > len(self.columns)):
             return
+        self._keep(left)
+
+    def _keep(self, left: NDArray[np.int64]) -> None:
+        """Go on with these of the columns at hand."""
         index = torch.from_numpy(left).to(self.flat.device)
         self.flat = self.flat.index_select(1, index)
         self.gradient = torch.empty_like(self.flat)
@@ -191,7 +202,7 @@ class Training:
     def finish(self, chosen: NDArray[np.bool_], reasons: dict[tuple[int, int], str] | None = None) -> None:
         """Close runs that came to their end, or were stopped for a reason; keep what is measured at the end."""
         finite = self.flat.isfinite().all(2).cpu().numpy()
-        self.keeper.ended(chosen[:, self.columns] & finite, self.columns, self._state)
+        self.keeper.ended(chosen[:, self.columns] & finite, self.columns, self._tensors)
         tiny = self.program.parameters <= REPORTED_PARAMETERS
         views = {name: view.cpu() for name, view in self.program.views(self.flat).items()} if tiny else {}
         matrices = self._measure_matrices() if chosen.any() else {}
@@ -212,8 +223,43 @@ class Training:
             until = dict.fromkeys(self.curves, self.measured_until[s, k]) | dict.fromkeys(in_steps, outcome.steps)
             found = {metric: curves.series(s, k, until[metric]) for metric, curves in self.curves.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}
-            outcome.state = self.keeper.state(s, k)
+            outcome.state = self.keeper.kept_of(s, k)
         return [self.ended[s, k] for s, k, _ in self.grid.cells()]
+
+    def state(self) -> State:
+        return {
+            "step": self.steps,
+            "seconds": time.perf_counter() - self.started,
+            "columns": torch.from_numpy(self.columns),
+            "open": torch.from_numpy(self.open),
+            "flat": self.flat,
+            "families": [family.state() for family in self.families],
+            "program": self.program.state(),
+            "feed": self.feed.state(),
+            "rules": self.rules.state(),
+            "keeper": self.keeper.state(),
+            "curves": {metric: curves.state() for metric, curves in self.curves.items()},
+            "ended": [[*cell, self.measured_until[cell], dict(vars(outcome))] for cell, outcome in self.ended.items()],
+            "compiled": self.compiled.state() if self.compiled else None,
+        }
+
+    def restore(self, state: State) -> None:
+        self.steps, self.started = state["step"], time.perf_counter() - state["seconds"]
+        self._keep(state["columns"].numpy())
+        self.open, self.flat = state["open"].numpy(), state["flat"].to(self.flat.device)
+        for family, found in zip(self.families, state["families"], strict=True):
+            family.restore(found)
+        self.program.restore(state["program"])
+        self.feed.restore(state["feed"])
+        self.rules.restore(state["rules"])
+        self.keeper.restore(state["keeper"], self.flat.device)
+        for metric, found in state["curves"].items():
+            self._curves(metric).restore(found)
+        for s, k, until, outcome in state["ended"]:
+            self.ended[s, k], self.measured_until[s, k] = Outcome(**outcome), until
+        if state["compiled"]:
+            self.compiled = CompiledSteps()
+            self.compiled.restore(state["compiled"])
 
     def _close(self, s: int, k: int, status: Status, reason: str, steps: int, *, measured: bool = True) -> Outcome:
         """End a run after so many steps; `measured` tells whether an evaluation after the last of them counts."""
@@ -228,9 +274,9 @@ class Training:
         places = number_places(self.program.views(torch.arange(self.program.parameters))) if steps else {}
         return Trail(steps, places, lambda: self.flat.clone())
 
-    def _state(self) -> dict[str, Tensor]:
+    def _tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint holds of all runs, [S, k, ...] by name."""
-        held, runs = {**self.program.views(self.flat), **self.program.state}, self.flat.shape[:2]
+        held, runs = {**self.program.views(self.flat), **self.program.held}, self.flat.shape[:2]
         return {name: held[name].reshape(*runs, *shape) for name, shape in self.saved.items()}
 
     def _curves(self, metric: str) -> Curves:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
+from xprun.runner.store.snapshots import State
 from xprun.runner.training.layout import Batch
 
 DROPOUTS = {nn.Dropout: 0, nn.Dropout1d: 1, nn.Dropout2d: 2, nn.Dropout3d: 3}  # trailing axes that share a mask
@@ -62,7 +63,7 @@ class Traced:
         self.sizes = [shape.numel() for shape in self.shapes.values()]
         self.parameters = sum(self.sizes)
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.state: dict[str, Tensor] = {}
+        self.held: dict[str, Tensor] = {}
         self._programs: dict[Any, Any] = {}
         self._numbers = _numbers_of_a_row(self.module, inputs)
         if any(layer.uses != 1 for layer in self.masked.values()):
@@ -72,7 +73,7 @@ class Traced:
         """Return the stacked parameters [S, K, P] of freshly made modules [S][K], and stack their other tensors."""
         others = [_others(module) for group in modules for module in group]
         S, K = len(modules), len(modules[0])
-        self.state = {
+        self.held = {
             name: torch.stack([other[name] for other in others]).unflatten(0, (S, K)).clone() for name in others[0]
         }
         return torch.stack([torch.stack([self._pack(module) for module in group]) for group in modules])
@@ -98,13 +99,13 @@ class Traced:
     @property
     def pure(self) -> bool:
         """Whether a step depends on the parameters and the batch alone."""
-        return not self.state and not self.masked
+        return not self.held and not self.masked
 
     def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
         """Write the losses [S, K] and their gradient [S, K, P]; see `LinearStack.step`."""
         x, y = batch
         program = self._program(flat, x, y)
-        gradients, found = program(self.views(flat), self.state, self._draw(x), x, y)
+        gradients, found = program(self.views(flat), self.held, self._draw(x), x, y)
         losses.copy_(found)
         torch.cat([g.reshape(*flat.shape[:2], -1) for g in gradients.values()], 2, out=gradient)
 
@@ -117,7 +118,7 @@ class Traced:
 
         self.module.eval()
         try:
-            result: Tensor = vmap(vmap(one))(self.views(flat), {name: t[:, columns] for name, t in self.state.items()})
+            result: Tensor = vmap(vmap(one))(self.views(flat), {name: t[:, columns] for name, t in self.held.items()})
         finally:
             self.module.train()
         return result
@@ -128,7 +129,15 @@ class Traced:
 
     def keep(self, columns: Tensor) -> None:
         """Go on with these columns of runs only."""
-        self.state = {name: tensor.index_select(1, columns) for name, tensor in self.state.items()}
+        self.held = {name: tensor.index_select(1, columns) for name, tensor in self.held.items()}
+
+    def state(self) -> State:
+        return {"held": self.held, "generators": [generator.get_state() for generator in self.generators]}
+
+    def restore(self, state: State) -> None:
+        self.held = {name: state["held"][name].to(tensor.device) for name, tensor in self.held.items()}
+        for generator, found in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(found)
 
     def numbers_per_run(self, rows: int) -> int:
         """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""
@@ -161,7 +170,7 @@ class Traced:
             return vmap(inner)(parameters, state, masks, x, targets)
 
         # Tracing runs the program once: on copies, because it changes the running statistics of BatchNorm.
-        state = {name: tensor.clone() for name, tensor in self.state.items()}
+        state = {name: tensor.clone() for name, tensor in self.held.items()}
         masks = {
             name: torch.ones((x.shape[0], x.shape[1], *layer.shape[1:]), dtype=x.dtype, device=x.device)
             for name, layer in self.masked.items()

@@ -9,7 +9,8 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.discovery import load_file
 from xprun.plugins.registry import REGISTRY
 from xprun.plugins.vision import import_torchvision
-from xprun.runner.training.batches import epoch_orders
+from xprun.runner.training.batches import Counted, epoch_orders, place
 from xprun.runner.training.feeds import Feed, Prepare, prepared_groups
 from xprun.runner.training.layout import Batch
 
@@ -39,22 +40,24 @@ class Augmented:
     workers: int
     depends_on_seed: bool = True
 
-    def alone(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return self._load([seed])
+    def alone(self, seed: int) -> Counted[tuple[Tensor, Tensor]]:
+        return Counted(partial(self._load, [seed]))
 
-    def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
-        for x, y in self._load(seeds):
-            yield prepared_groups(prepare, x, y, len(seeds))
+    def together(self, prepare: Prepare, seeds: list[int]) -> Counted[Batch]:
+        def begin(taken: int) -> Iterator[Batch]:
+            return (prepared_groups(prepare, x, y, len(seeds)) for x, y in self._load(seeds, taken))
+
+        return Counted(begin)
 
     def in_process(self) -> Feed:
         return replace(self, workers=0)
 
-    def _load(self, seeds: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of all seeds, one behind the other: [S * B, ...], [S * B, ...]."""
+    def _load(self, seeds: list[int], taken: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of all seeds, one behind the other, without the first: [S * B, ...], [S * B, ...]."""
         workers = 0 if multiprocessing.current_process().daemon else self.workers  # a daemon may have no children
         loader: DataLoader[Any] = DataLoader(
             _Rows(self.table),
-            batch_sampler=_Steps(seeds, len(self.table), self.batch_size),
+            batch_sampler=_Steps(seeds, len(self.table), self.batch_size, taken),
             num_workers=workers,
             multiprocessing_context="spawn" if workers else None,
             collate_fn=_as_it_is,
@@ -65,20 +68,25 @@ class Augmented:
 
 
 class _Steps:
-    """The keys of each step's rows, without end."""
+    """The keys of each step's rows, without end; those of the first `taken` steps are left out."""
 
-    def __init__(self, seeds: list[int], rows: int, batch_size: int | None) -> None:
-        self.seeds, self.rows, self.batch_size = seeds, rows, batch_size
+    def __init__(self, seeds: list[int], rows: int, batch_size: int | None, taken: int) -> None:
+        self.seeds, self.rows, self.batch_size, self.taken = seeds, rows, batch_size, taken
 
     def __iter__(self) -> Iterator[list[Key]]:
         for steps in zip(*(self._of(seed) for seed in self.seeds), strict=True):
             yield [key for keys in steps for key in keys]
 
     def _of(self, seed: int) -> Iterator[list[Key]]:
+        size = self.batch_size or self.rows
         orders = epoch_orders(self.rows, seed) if self.batch_size else (torch.arange(self.rows) for _ in count())
-        for epoch, order in enumerate(orders):
-            for rows in order.split(self.batch_size or self.rows):
-                yield [(seed, epoch, row) for row in rows.tolist()]
+        epochs, more = place(self.taken, self.rows, size)
+        steps = (
+            [(seed, epoch, row) for row in rows.tolist()]
+            for epoch, order in islice(enumerate(orders), epochs, None)
+            for rows in order.split(size)
+        )
+        return islice(steps, more, None)
 
 
 class _Rows(Dataset[Any]):

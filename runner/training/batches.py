@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+from xprun.runner.store.snapshots import State
 
+T = TypeVar("T")
 GATHER_AT_ONCE = 2**26  # bytes: below this, a whole epoch is put in order by one gather
+
+
+class Counted(Generic[T]):
+    """Batches without end of which `begin(n)` leaves out the first n: how many were taken tells where they are."""
+
+    def __init__(self, begin: Callable[[int], Iterator[T]]) -> None:
+        self._begin = begin
+        self.restore({"taken": 0})
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        self._taken += 1
+        return next(self._batches)
+
+    def state(self) -> State:
+        return {"taken": self._taken}
+
+    def restore(self, state: State) -> None:
+        self._taken: int = state["taken"]
+        self._batches = self._begin(self._taken)
 
 
 def epoch_orders(rows: int, seed: int) -> Iterator[Tensor]:
@@ -17,16 +44,32 @@ def epoch_orders(rows: int, seed: int) -> Iterator[Tensor]:
         yield torch.randperm(rows, generator=generator)
 
 
-def batches(inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def place(taken: int, rows: int, batch_size: int) -> tuple[int, int]:
+    """Return how many whole epochs so many batches are, and how many batches of the next one."""
+    return divmod(taken, math.ceil(rows / batch_size))
+
+
+def batches(
+    inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int, taken: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches ([B, ...], [B, ...]) epoch after epoch, without end; the last one of an epoch may be smaller.
 
-    `batch_size` None is a full batch: all rows, in their own order.
+    `batch_size` None is a full batch: all rows, in their own order. The first `taken` batches are left out.
     """
     if batch_size is None:
         while True:
             yield inputs, targets
+    epochs, more = place(taken, len(inputs), batch_size)
+    orders = islice(epoch_orders(len(inputs), seed), epochs, None)
+    yield from islice(_in_order(inputs, targets, batch_size, orders), more, None)
+
+
+def _in_order(
+    inputs: Tensor, targets: Tensor, batch_size: int, orders: Iterator[Tensor]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of each epoch's order."""
     at_once = inputs.numel() * inputs.element_size() <= GATHER_AT_ONCE
-    for order in epoch_orders(len(inputs), seed):
+    for order in orders:
         order = order.to(inputs.device)
         if at_once:
             x, y = inputs.index_select(0, order), targets.index_select(0, order)

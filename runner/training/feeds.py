@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
-from xprun.runner.training.batches import batches
+from xprun.runner.store.snapshots import State
+from xprun.runner.training.batches import Counted, batches
 from xprun.runner.training.gathered import grouped_batches
 from xprun.runner.training.layout import Batch
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Prepare = Callable[[Tensor, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
 STREAM_SEEDS = 2**40  # streams draw with seeds of their own, or the first rows would equal the first parameters
+
+
+class Batches(Protocol[T_co]):
+    """Batches without end; `state` tells where they are, and `restore` goes there."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+    def __next__(self) -> T_co: ...
+    def state(self) -> State: ...
+    def restore(self, state: State) -> None: ...
 
 
 class Feed(Protocol):
@@ -25,11 +38,11 @@ class Feed(Protocol):
     def depends_on_seed(self) -> bool:
         """Whether runs of different seeds see different batches."""
 
-    def alone(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches ([B, ...], [B, ...]) of a lone run."""
+    def alone(self, seed: int) -> Batches[tuple[Tensor, Tensor]]:
+        """Return the batches ([B, ...], [B, ...]) of a lone run."""
 
-    def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
-        """Yield prepared batches [S, B, ...]; the s-th group sees what `alone` yields for its seed."""
+    def together(self, prepare: Prepare, seeds: list[int]) -> Batches[Batch]:
+        """Return prepared batches [S, B, ...]; the s-th group sees what `alone` gives for its seed."""
 
     def in_process(self) -> Feed:
         """Return a feed of the same batches that starts no processes, which a few steps would not repay."""
@@ -46,11 +59,12 @@ class Rows:
     def depends_on_seed(self) -> bool:
         return self.batch_size is not None
 
-    def alone(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return batches(self.table.inputs, self.table.targets, self.batch_size, seed)
+    def alone(self, seed: int) -> Counted[tuple[Tensor, Tensor]]:
+        return Counted(partial(batches, self.table.inputs, self.table.targets, self.batch_size, seed))
 
-    def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
-        return grouped_batches(prepare(self.table.inputs, self.table.targets), self.batch_size, seeds)
+    def together(self, prepare: Prepare, seeds: list[int]) -> Counted[Batch]:
+        prepared = prepare(self.table.inputs, self.table.targets)
+        return Counted(partial(grouped_batches, prepared, self.batch_size, seeds))
 
     def in_process(self) -> Feed:
         return self
@@ -66,15 +80,16 @@ class Drawn:
     dtype: torch.dtype
     depends_on_seed: bool = True
 
-    def alone(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        generator = torch.Generator().manual_seed(STREAM_SEEDS + seed)
-        while True:
-            yield self.draw(generator, self.batch_size)
+    def alone(self, seed: int) -> Draws[tuple[Tensor, Tensor]]:
+        return Draws(lambda generators: self.draw(generators[0], self.batch_size), [seed])
 
-    def together(self, prepare: Prepare, seeds: list[int]) -> Iterator[Batch]:
-        for groups in zip(*(self.alone(seed) for seed in seeds), strict=True):
+    def together(self, prepare: Prepare, seeds: list[int]) -> Draws[Batch]:
+        def draw(generators: list[torch.Generator]) -> Batch:
+            groups = [self.draw(generator, self.batch_size) for generator in generators]
             x, y = (torch.cat(parts) for parts in zip(*groups, strict=True))
-            yield prepared_groups(prepare, x, y, len(seeds))
+            return prepared_groups(prepare, x, y, len(seeds))
+
+        return Draws(draw, seeds)
 
     def in_process(self) -> Feed:
         return self
@@ -84,6 +99,27 @@ class Drawn:
         x, y = self.stream.sample(generator, rows)
         kind = self.dtype if y.is_floating_point() else y.dtype
         return x.to(self.device, self.dtype), y.to(self.device, kind)
+
+
+class Draws(Generic[T]):
+    """Batches that are drawn from generators, one for each seed, and so are where their generators are."""
+
+    def __init__(self, draw: Callable[[list[torch.Generator]], T], seeds: list[int]) -> None:
+        self._draw = draw
+        self._generators = [torch.Generator().manual_seed(STREAM_SEEDS + seed) for seed in seeds]
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        return self._draw(self._generators)
+
+    def state(self) -> State:
+        return {"generators": [generator.get_state() for generator in self._generators]}
+
+    def restore(self, state: State) -> None:
+        for generator, found in zip(self._generators, state["generators"], strict=True):
+            generator.set_state(found)
 
 
 def prepared_groups(prepare: Prepare, x: Tensor, y: Tensor, groups: int) -> Batch:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
-from xprun.runner.training.batches import GATHER_AT_ONCE, epoch_orders
+from xprun.runner.training.batches import GATHER_AT_ONCE, epoch_orders, place
 from xprun.runner.training.layout import Batch
 
 
-def grouped_batches(prepared: Batch, batch_size: int | None, seeds: list[int]) -> Iterator[Batch]:
+def grouped_batches(prepared: Batch, batch_size: int | None, seeds: list[int], taken: int = 0) -> Iterator[Batch]:
     """Yield batches [S, B, ...] of prepared rows [N, ...], the s-th group in the order that `seeds[s]` gives.
 
-    Each group sees what `batches` yields for its seed: of a full batch (`batch_size` None) all the same rows.
+    Each group sees what `batches` yields for its seed: of a full batch (`batch_size` None) all the same rows. The
+    first `taken` batches are left out.
     """
     if batch_size is None:
         whole = tuple(part.expand(len(seeds), *part.shape) for part in prepared)
         while True:
             yield whole
+    epochs, more = place(taken, len(prepared[0]), batch_size)
+    orders = [islice(epoch_orders(len(prepared[0]), seed), epochs, None) for seed in seeds]
+    yield from islice(_in_order(prepared, batch_size, orders), more, None)
+
+
+def _in_order(prepared: Batch, batch_size: int, orders: Sequence[Iterator[Tensor]]) -> Iterator[Batch]:
+    """Yield the batches of each epoch's orders, one for each group."""
     rows = len(prepared[0])
-    orders = [epoch_orders(rows, seed) for seed in seeds]
-    epoch_bytes = len(seeds) * sum(part.numel() * part.element_size() for part in prepared)
+    epoch_bytes = len(orders) * sum(part.numel() * part.element_size() for part in prepared)
     while True:
         order = torch.stack([next(one) for one in orders]).to(prepared[0].device)  # [S, N]
         if epoch_bytes <= GATHER_AT_ONCE:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from xprun.runner.store.snapshots import State
 from xprun.runner.training.stopping import Mask, Numbers, improved
 from xprun.specs.models import SaveBest
 
@@ -40,7 +41,7 @@ class Keeper:
         if self.save == "last":
             self._keep(chosen, columns, tensors)
 
-    def state(self, s: int, k: int) -> dict[str, NDArray[Any]]:
+    def kept_of(self, s: int, k: int) -> dict[str, NDArray[Any]]:
         """Return what is kept of a run, by the names of its `state_dict`."""
         return {name: tensor[s, k].cpu().numpy() for name, tensor in self.kept.items()} if self.has[s, k] else {}
 
@@ -54,3 +55,10 @@ class Keeper:
             s, i, k = (torch.from_numpy(index).to(tensor.device) for index in (groups, places, columns[places]))
             self.kept[name][s, k] = tensor[s, i].detach()
         self.has[groups, columns[places]] = True
+
+    def state(self) -> State:
+        return {"best": torch.from_numpy(self.best), "has": torch.from_numpy(self.has), "kept": self.kept}
+
+    def restore(self, state: State, device: torch.device) -> None:
+        self.best, self.has = state["best"].numpy(), state["has"].numpy()
+        self.kept = {name: tensor.to(device) for name, tensor in state["kept"].items()}

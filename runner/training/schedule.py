@@ -41,15 +41,25 @@ class Schedule:
             settings.stop,
         )
 
-    def block_ends(self) -> list[int]:
-        """Return the steps after which a loop looks up: evaluations, the end, and at most so many steps between."""
+    def block_ends(self, after: int = 0, checkpoint_every: int | None = None) -> list[int]:
+        """Return the steps after which a loop looks up: evaluations, the end, and at most so many steps between.
+
+        `checkpoint_every` so many epochs is one, too; steps up to `after` are left out.
+        """
         block = BLOCK
         if self.stop and self.stop.max_seconds is not None:
             block = CLOCK_BLOCK
         if self.stop and self.stop.loss_below is not None:
             block = 1  # the rule must see each loss before the next step
         ends = set(range(self.evaluate_every, self.steps, self.evaluate_every)) | {self.steps}
-        return sorted(ends | set(range(block, self.steps, block)))
+        saved = (checkpoint_every or self.steps) * self.steps_per_epoch
+        ends |= set(range(block, self.steps, block)) | set(range(saved, self.steps, saved))
+        return sorted(end for end in ends if end > after)
+
+    def saves_after(self, step: int, checkpoint_every: int | None) -> bool:
+        """Whether a training is saved after a step, where that is asked for every so many epochs."""
+        every = (checkpoint_every or self.steps) * self.steps_per_epoch
+        return step < self.steps and step % every == 0
 
     def evaluates_after(self, step: int) -> bool:
         return step == self.steps or step % self.evaluate_every == 0

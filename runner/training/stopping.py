@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from xprun.runner.store.snapshots import State
 from xprun.specs.models import Stop
 
 Mask = NDArray[np.bool_]
@@ -48,6 +50,17 @@ class StopRules:
             for s, i in _cells(open_ & reached):
                 found[s, i] = f"{column} {values[s, i]:.6g} after step {step} has reached {aim:g}"
         return found
+
+    def state(self) -> State:
+        return {
+            "seconds": time.perf_counter() - self.started,
+            "best": torch.from_numpy(self.best),
+            "waited": torch.from_numpy(self.waited),
+        }
+
+    def restore(self, state: State) -> None:
+        self.started = time.perf_counter() - state["seconds"]
+        self.best, self.waited = state["best"].numpy(), state["waited"].numpy()
 
     def _impatience(self, measured: dict[str, Numbers], open_: Mask, step: int, columns: NDArray[np.int64]) -> Reasons:
         """Note which runs have improved, and return the reasons of those that have not for too long."""

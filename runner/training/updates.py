@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from xprun.runner.store.snapshots import State
 from xprun.runner.training.rules import Rule, own_memory
 from xprun.runner.training.timetable import Timetable
 
@@ -19,6 +20,12 @@ class Update(Protocol):
 
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         """Return the loss before the change, detached; `rows` is the size of the batch."""
+
+    def state(self) -> State:
+        """Return what the next step depends on beside the parameters."""
+
+    def restore(self, state: State) -> None:
+        """Go on from such a state; the parameters are as they were then."""
 
 
 class Changeable(Update, Protocol):
@@ -38,6 +45,14 @@ class ScheduledUpdate:
         if self.timetable.changes_at(self.t):
             self.update.settings = self.timetable.settings_at(self.t, self.update.settings)
         return self.update.step(loss_of, rows)
+
+    def state(self) -> State:
+        return {"t": self.t, "update": self.update.state()}
+
+    def restore(self, state: State) -> None:
+        self.t = state["t"]
+        self.update.restore(state["update"])
+        self.update.settings = self.timetable.settings_at(self.t, self.update.settings)
 
 
 class ClassUpdate:
@@ -64,6 +79,12 @@ class ClassUpdate:
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def state(self) -> State:
+        return dict(self.optimizer.state_dict())
+
+    def restore(self, state: State) -> None:
+        self.optimizer.load_state_dict(state)
 
 
 class ClosureUpdate(ClassUpdate):
@@ -99,6 +120,14 @@ class RuleUpdate:
                 w.copy_(new)
         return loss.detach()
 
+    def state(self) -> State:
+        return {"t": self.t, "states": [list(states) for states in self.states]}
+
+    def restore(self, state: State) -> None:
+        self.t = state["t"]
+        pairs = zip(self.parameters, state["states"], strict=True)
+        self.states = [tuple(tensor.to(w.device) for tensor in states) for w, states in pairs]
+
 
 class FlatRuleUpdate:
     """An elementwise rule, applied once to all parameters of the model as one vector [P]."""
@@ -121,6 +150,13 @@ class FlatRuleUpdate:
             self.states = own_memory(states, self.flat)
             self.flat.copy_(new)
         return loss.detach()
+
+    def state(self) -> State:
+        return {"t": self.t, "states": list(self.states)}
+
+    def restore(self, state: State) -> None:
+        self.t = state["t"]
+        self.states = tuple(tensor.to(self.flat.device) for tensor in state["states"])
 
 
 def make_update(

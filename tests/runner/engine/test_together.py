@@ -908,10 +908,12 @@ def test_single_precision_differs_no_more_than_by_the_order_of_a_sum(
     assert max(map(apart, found)) < 20 * apart(control)
 
 
-def shuffled(inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def shuffled(
+    inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int, taken: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the batches of a run, each with its rows in another order."""
     generator = torch.Generator().manual_seed(99)
-    for x, y in batches(inputs, targets, batch_size, seed):
+    for x, y in batches(inputs, targets, batch_size, seed, taken):
         order = torch.randperm(len(x), generator=generator)
         yield x[order], y[order]
 
