@@ -1,6 +1,6 @@
 """What is compared, by which metric: read from `resolved.json`, and guessed from the tables where that is absent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -12,8 +12,9 @@ from xprun.reports.tables import Tables, metrics, sections, settings
 class Comparison:
     """The question a report answers.
 
-    `by`: the sections whose labels make an alternative. `keys`: the other columns that tell one setting of an
-    alternative from another, swept settings first.
+    `by`: the sections whose labels make an alternative. `problems`: the sections whose labels make a problem, on which
+    alternatives are compared. `keys`: the other columns that tell one setting of an alternative from another, swept
+    settings first; the sections of `problems` are among them.
     """
 
     metric: str
@@ -22,6 +23,7 @@ class Comparison:
     baseline: str | None
     by: list[str]
     keys: list[str]
+    problems: list[str] = field(default_factory=list)
 
     @property
     def ascending(self) -> bool:
@@ -42,8 +44,18 @@ def read_comparison(tables: Tables) -> Comparison:
         target=stated.get("target"),
         baseline=stated.get("baseline"),
         by=by,
-        keys=_keys(tables.runs, by, tables.resolved.get("swept") or []),
+        keys=keys_of(tables, by),
+        problems=[name for name in _that_differ(tables.runs) if name not in by],
     )
+
+
+def keys_of(tables: Tables, by: list[str]) -> list[str]:
+    """Swept settings, then whatever else varies within an alternative: no two settings pass as one."""
+    runs, swept = tables.runs, tables.resolved.get("swept") or []
+    others = [name for name in sections(runs) if name not in by]
+    candidates = list(dict.fromkeys([*(name for name in swept if name in runs), *others, *settings(runs)]))
+    varies = runs.groupby(by, sort=False)[candidates].nunique(dropna=False).gt(1).any()
+    return [name for name in candidates if varies[name]]
 
 
 def _check(name: str, wanted: list[str], known: list[str]) -> None:
@@ -53,16 +65,13 @@ def _check(name: str, wanted: list[str], known: list[str]) -> None:
 
 
 def _sections_compared(runs: pd.DataFrame) -> list[str]:
-    present = sections(runs)
-    several = [name for name in present if runs[name].nunique() > 1]
+    """The sections that differ; not the data, on which others are compared, where others differ, too."""
+    present, several = sections(runs), _that_differ(runs)
     if not present:
         raise ReportError("results.csv: no column names an alternative, such as 'optimizer'")
-    return several or [name for name in present if name == "optimizer"] or present[:1]
+    others = [name for name in several if name != "data"]
+    return others or several or [name for name in present if name == "optimizer"] or present[:1]
 
 
-def _keys(runs: pd.DataFrame, by: list[str], swept: list[str]) -> list[str]:
-    """Swept settings, then whatever else varies within an alternative: no two settings pass as one."""
-    others = [name for name in sections(runs) if name not in by]
-    candidates = list(dict.fromkeys([*(name for name in swept if name in runs), *others, *settings(runs)]))
-    varies = runs.groupby(by, sort=False)[candidates].nunique(dropna=False).gt(1).any()
-    return [name for name in candidates if varies[name]]
+def _that_differ(runs: pd.DataFrame) -> list[str]:
+    return [name for name in sections(runs) if runs[name].nunique() > 1]

@@ -17,10 +17,10 @@ from xprun.reports.study import Study
 class Plot:
     """A figure and its words, the same on every page.
 
-    `name`: of its file, without folder or suffix. `alt`: what it shows, in words and numbers. `figures`: one or two
-    figures of the same, by the name of their scale; the first is the one for Markdown. `alternatives`: those with a
-    stroke of their own, for the legend of a page; none where the figure names everything itself. `hover`: the points
-    that are told at the pointer, `{"number", "name", "x", "y"}` a series.
+    `name`: of its file, without folder or suffix; the number of a problem comes before it. `alt`: what it shows, in
+    words and numbers. `figures`: one or two figures of the same, by the name of their scale; the first is the one for
+    Markdown. `alternatives`: those with a stroke of their own, for the legend of a page; none where the figure names
+    everything itself. `hover`: the points that are told at the pointer, `{"number", "name", "x", "y"}` a series.
     """
 
     name: str
@@ -62,7 +62,8 @@ class Picture:
 
 def draw(plot: Plot, study: Study) -> Picture:
     """The plot in the formats of the study."""
-    file = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"-{ord(match[0]):x}-", plot.name)[:80]
+    name = f"{study.number}-{plot.name}" if study.number else plot.name
+    file = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"-{ord(match[0]):x}-", name)[:80]
     first = next(iter(plot.figures.values()))
     files = {"png": to_png(first)} if "md" in study.formats else {}
     scales = {}

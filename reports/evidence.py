@@ -31,7 +31,7 @@ def baseline_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
         numbers("difference", table["difference"]),
         intervals("95% interval", table["low"], table["high"]),
         numbers("effect size", table["effect"], digits=3),
-        Column("chance to be better", _percent(table["improvement"]), number=True),
+        Column("chance to be better", percent(table["improvement"]), number=True),
         exact("seeds", table["n"]),
         Column("p", p_texts(table["p"]), number=True),
         Column("p, Holm", p_texts(table["corrected"]), number=True),
@@ -92,7 +92,8 @@ def p_texts(values: pd.Series) -> list[str]:
     return [NONE if p != p else f"{p:.2g}" if p >= 0.001 else "< 0.001" for p in values]
 
 
-def _percent(share: pd.Series) -> list[str]:
+def percent(share: pd.Series) -> list[str]:
+    """Shares as whole percentages; a dash for none."""
     return [NONE if value != value else f"{value:.0%}" for value in share]
 
 

@@ -1,10 +1,13 @@
 """The verdict in words: what came out best, how sure that is, and what speaks against it."""
 
+import numpy as np
 import pandas as pd
-from xprun.reports.cells import counted, listed, plus_minus, setting_texts, short_names, value_text
+from xprun.reports.cells import counted, decimals, listed, plus_minus, setting_texts, short_names, value_text
 from xprun.reports.comparison import Comparison
+from xprun.reports.intervals import bootstrap
 from xprun.reports.pairs import LEVEL, TESTABLE, paired_values, sign_flip_test, subtract
 from xprun.reports.statistics import STATUSES, at_edge
+from xprun.reports.tables import metrics
 
 
 def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
@@ -24,12 +27,17 @@ def counts(runs: pd.DataFrame) -> dict[str, int]:
     return {status: int(found[status]) for status in order if status in found}
 
 
-def cautions(
-    runs: pd.DataFrame, summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison, planned: int | None
-) -> list[str]:
+def unfinished(runs: pd.DataFrame, planned: int | None) -> list[str]:
+    """A sentence where runs of the plan are not in the table; none otherwise."""
+    if not planned or len(runs) >= planned:
+        return []
+    return [f"Not finished: {len(runs)} of {planned} planned runs are in the table."]
+
+
+def cautions(runs: pd.DataFrame, summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> list[str]:
     """What a careful reader would object, one sentence each; empty where nothing does."""
     found = [
-        _unfinished(runs, planned),
+        _selection(runs, comparison),
         _few_seeds(ranking),
         _edges(summary, ranking, comparison),
         _budgets(ranking),
@@ -80,7 +88,17 @@ def _sureness(judged: pd.DataFrame, best: pd.Series, second: pd.Series, comparis
     if len(differences) < TESTABLE:
         return _by_range(overlap, n)
     ranges = "the ranges overlap" if overlap else "the ranges do not overlap"
-    return f"{ranges}; {_tested(sign_flip_test(differences), len(differences))}."
+    tested = _tested(sign_flip_test(differences), len(differences))
+    return f"{_by_how_much(differences)}{ranges}; {tested}."
+
+
+def _by_how_much(differences: np.ndarray) -> str:
+    """The size of the mean difference, and its interval; nothing where they are all equal."""
+    size, (low, high) = abs(differences.mean()), bootstrap(differences[None])[0] * np.sign(differences.mean())
+    if not size:
+        return ""
+    show = decimals(pd.Series([size, low, high]), 2)
+    return f"they differ by {show(size)} (95% interval {show(min(low, high))} to {show(max(low, high))}), "
 
 
 def _tested(p: float, n: int) -> str:
@@ -101,10 +119,14 @@ def _by_range(overlap: bool, n: int) -> str:
     return f"the ranges do not overlap, but n = {n} seeds are too few for a test."
 
 
-def _unfinished(runs: pd.DataFrame, planned: int | None) -> str:
-    if not planned or len(runs) >= planned:
+def _selection(runs: pd.DataFrame, comparison: Comparison) -> str:
+    held_out = [name for name in metrics(runs) if name.startswith("valid.")]
+    if not held_out or comparison.metric.startswith("valid."):
         return ""
-    return f"Not finished: {len(runs)} of {planned} planned runs are in the table."
+    return (
+        f"Settings are chosen, and ranked, by {comparison.metric} on the rows of the training, although rows were held "
+        f"out: compare by {listed(held_out)} to see what carries over to others."
+    )
 
 
 def _few_seeds(ranking: pd.DataFrame) -> str:

@@ -1,15 +1,18 @@
 """Assembles a report: from the tables of a folder to everything that its pages show."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xprun.reports.cells import counted
 from xprun.reports.drawing import Picture
-from xprun.reports.findings import cautions, counts, verdict
+from xprun.reports.findings import cautions, counts, unfinished, verdict
 from xprun.reports.look import theme
-from xprun.reports.parts import Gallery, Section
-from xprun.reports.sections import COMPARED, LEADING, SHARED
+from xprun.reports.overall import cautions_over, take_together, verdict_over
+from xprun.reports.parts import Folded, Gallery, Part, Section
+from xprun.reports.sections import COMPARED, LEADING, SHARED, Sections
+from xprun.reports.sections.problems import DETAILED, overall_sections, problem_section
 from xprun.reports.study import FORMATS, Study, make_study
 from xprun.reports.tables import Tables, read_results
 
@@ -30,22 +33,48 @@ class Page:
     @property
     def pictures(self) -> list[Picture]:
         """Every picture of the page, in order."""
-        galleries = [part for section in self.sections for part in section.parts if isinstance(part, Gallery)]
-        return [picture for gallery in galleries for picture in gallery.pictures]
+        return [picture for section in self.sections for picture in _pictures(section.parts)]
 
 
 def make_page(tables: Tables, formats: tuple[str, ...] = FORMATS) -> Page:
     """The report on `tables`. `ReportError` where they cannot answer what is compared."""
     study = make_study(tables, formats)
     with theme():
-        sections = [section(study) for section in (*LEADING, *COMPARED, *SHARED)]
+        sections = [*_each(LEADING, study), *_compared(study), *_each(SHARED, study)]
     return Page(**_heading(study), **_findings(study), sections=[section for section in sections if section.parts])
 
 
 def read_verdict(folder: Path) -> str:
     """The verdict on a folder, from its `results.csv` and `resolved.json` alone."""
-    study = make_study(read_results(folder))
+    return _verdict(make_study(read_results(folder)))
+
+
+def _compared(study: Study) -> Iterator[Section]:
+    """What is compared: on the one problem, or on all together and then on each."""
+    if not study.problems:
+        yield from _each(COMPARED, study)
+        return
+    yield from overall_sections(study, take_together(study))
+    for label, part in list(study.problems.items())[:DETAILED]:
+        yield problem_section(part, label, [section for section in _each(COMPARED, part) if section.parts])
+
+
+def _each(sections: Sections, study: Study) -> Iterator[Section]:
+    return (section(study) for section in sections)
+
+
+def _verdict(study: Study) -> str:
+    if study.problems:
+        return verdict_over(study, take_together(study))
     return verdict(study.judged, study.ranking, study.comparison)
+
+
+def _pictures(parts: Sequence[Part]) -> Iterator[Picture]:
+    for part in parts:
+        if isinstance(part, Gallery):
+            yield from part.pictures
+        elif isinstance(part, Folded):
+            yield from _pictures(part.parts)
 
 
 def _heading(study: Study) -> dict[str, Any]:
@@ -59,11 +88,15 @@ def _heading(study: Study) -> dict[str, Any]:
 
 
 def _findings(study: Study) -> dict[str, Any]:
-    judged, comparison = study.judged, study.comparison
-    planned = study.tables.resolved.get("runs")
     return {
-        "verdict": verdict(judged, study.ranking, comparison),
-        "total": counted(len(judged), "run"),
-        "counts": counts(judged),
-        "cautions": cautions(judged, study.summary, study.ranking, comparison, planned),
+        "verdict": _verdict(study),
+        "total": counted(len(study.judged), "run"),
+        "counts": counts(study.judged),
+        "cautions": unfinished(study.judged, study.tables.resolved.get("runs")) + _cautions(study),
     }
+
+
+def _cautions(study: Study) -> list[str]:
+    if study.problems:
+        return cautions_over(study)
+    return cautions(study.judged, study.summary, study.ranking, study.comparison)

@@ -40,7 +40,7 @@ def read_tolerance(text: str) -> Tolerance:
 
 
 def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.DataFrame:
-    """One row an alternative of the first folder, at its best setting there, best first.
+    """One row an alternative of the first folder, and problem where there are several, at its best setting there.
 
     `alternative`, `setting` (as text), `first` and `second` (means), `n` (seeds that both have), `change` (mean of
     second less first) with its 95% bootstrap interval `low` to `high`, `broken` (seeds that ended well in the first and
@@ -53,7 +53,9 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
     if comparison.metric not in metrics(second.runs):
         known = ", ".join(metrics(second.runs))
         raise ReportError(f"the second folder has no metric {comparison.metric!r}; it has {known}")
-    comparison = replace(comparison, keys=list(dict.fromkeys([*comparison.keys, *read_comparison(second).keys])))
+    by = [*comparison.problems, *comparison.by]
+    keys = dict.fromkeys([*comparison.keys, *read_comparison(second).keys])
+    comparison = replace(comparison, by=by, keys=[key for key in keys if key not in by])
     judged = _judge_both(first, second, comparison)
     before = judged[judged["side"] == 0]
     ranking = rank(summarise(before, comparison))

@@ -12,6 +12,7 @@ from xprun.runner.columns import columns_of_run
 from xprun.runner.store.snapshots import Layout
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.ablate import Ablation
+from xprun.specs.compared import compared_labels, compared_sections
 from xprun.specs.expand import NOT_IDENTITY
 from xprun.specs.paths import dotted
 
@@ -58,13 +59,14 @@ def unfinished_first(cohorts: list[Cohort], layouts: list[Layout]) -> list[Cohor
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the runs are ranked: a result column, whether less or more of it is better, and between what."""
+    """How the runs are ranked: a result column, whether less or more of it is better, between what, and on what."""
 
     metric: str
     goal: str
     target: float | None
     baseline: str | None
     by: list[str]
+    problems: list[str]
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,13 @@ def compare(spec: Spec) -> Comparison:
     columns = list(goals)
     metric = spec.compare.metric or (columns[-1] if len(columns) == 1 else _first_metric(columns))
     goal = spec.compare.goal or goals[metric]
-    changed = {ablation.section for ablation in spec.ablations}
-    several = [s for s, alternatives in spec.sections.items() if len(alternatives) > 1 or s in changed]
-    baseline = spec.compare.baseline or _ablated(spec, several)
-    return Comparison(metric, goal, spec.compare.target, baseline, several or ["optimizer"])
+    by, problems = compared_sections(spec)
+    return Comparison(metric, goal, spec.compare.target, spec.compare.baseline or _ablated(spec), by, problems)
 
 
-def _ablated(spec: Spec, several: list[str]) -> str | None:
-    """Return the label of what an ablation changes, where that is one alternative of the one section compared."""
-    labels = [a.label for section in several for a in spec.sections[section]]
+def _ablated(spec: Spec) -> str | None:
+    """Return the label of what ablations change, where that is one alternative."""
+    labels = compared_labels(replace(spec, ablations=()))
     return labels[0] if spec.ablations and len(labels) == 1 else None
 
 

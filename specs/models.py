@@ -156,8 +156,13 @@ class RunSettings(Strict):
 
 
 class Compare(Strict):
-    """`[compare]`: which result column ranks the alternatives, and against which baseline."""
+    """`[compare]`: which result column ranks the alternatives, and against which baseline.
 
+    `by` names the section, or sections, whose alternatives are compared; the other sections that have several are
+    problems, on each of which the alternatives are tried.
+    """
+
+    by: str | list[str] | None = None
     metric: str | None = None
     goal: Literal["min", "max"] | None = None
     target: float | None = None

@@ -10,6 +10,16 @@ def reading_section(study: Study) -> Section:
     return Section("reading", "How to read this page", [Sentences(reading(study.comparison))])
 
 
+_PROBLEMS = [
+    "A problem is what the sections make of it that are not compared, such as a data set; an alternative stands at its "
+    "best setting on each. Seeds are no problems: they repeat one. With fewer than five problems none is tested over "
+    "problems. Ranks are means where several are equal; what did not end well shares the last ones.",
+    "A score lies between 0, the worst run of a problem, or one that did not end well, and 1, the best run; between "
+    "them it follows the metric, or its logarithm where that spreads over more than two decades. Its interval draws "
+    "seeds anew within each problem: it says what other seeds would change, not what other problems would.",
+]
+
+
 def reading(comparison: Comparison) -> list[str]:
     """One sentence or two for each rule."""
     best = "lowest" if comparison.ascending else "highest"
@@ -31,4 +41,5 @@ def reading(comparison: Comparison) -> list[str]:
         "Seconds are the median of a run's own time; amortised ones are an equal share of the time of runs that were "
         "trained together. That says nothing about one run alone, so it gives no time to target in seconds.",
         "Settings are drawn without replacement for the expected best of k; a dash where all k may have ended badly.",
+        *(_PROBLEMS if comparison.problems else []),
     ]

@@ -81,7 +81,7 @@ def _tuning(study: Study) -> Plot:
     expected = expected_best(study.summary, study.comparison)
     expected = expected[expected["alternative"].isin(list(study.style))]
     last = expected.drop_duplicates("alternative", keep="last").set_index("alternative")
-    ends = [f"{name} {value_text(last['expected'][name])} of {last['tried'][name]}" for name in study.style]
+    ends = [f"{name} {value_text(last['expected'][name])} of {last['tried'][name]}" for name in study.shown]
     return Plot(
         name="tuning",
         title=f"expected final {study.comparison.metric} against settings tried",

@@ -32,7 +32,7 @@ def _plot(study: Study) -> Plot:
             f"The share of the {title} by a step, each alternative at its best setting. A run that does not reach it, "
             f"or that does not end well, counts among all runs and never among those.{study.omitted}"
         ),
-        alt="Median steps: " + listed([f"{name} {value_text(medians[name])}" for name in study.style], SHOWN),
+        alt="Median steps: " + listed([f"{name} {value_text(medians[name])}" for name in study.shown], SHOWN),
         figures={"": share_figure(table, study.style, title, "step")},
         alternatives=table["alternative"],
     )

@@ -18,6 +18,7 @@ from xprun.runner.checks.run_settings import observer_problems, save_problems, s
 from xprun.runner.checks.schedulers import scheduler_problems
 from xprun.specs import Alternative, Axis, Problem, Spec, SpecError, count_grid
 from xprun.specs.ablate import Ablation
+from xprun.specs.compared import compared_labels, compared_sections
 from xprun.specs.errors import Problems
 from xprun.specs.exclude import exclusion_problems, unknown_conditions
 from xprun.specs.expand import NOT_IDENTITY, all_combinations, choices_of
@@ -361,8 +362,14 @@ def _compare_problems(spec: Spec) -> Iterator[Problem]:
     if metric is not None and metric not in columns:
         why = "the runs of this spec have no such result"
         yield Problem(("compare", "metric"), f"{why}{did_you_mean(metric, columns)}", f"they have {', '.join(columns)}")
-    labels = [a.label or a.name for section in spec.sections.values() for a in section]
-    labels += [a.label for ablation in spec.ablations for a in ablation.alternatives]
+    by, _ = compared_sections(spec)
+    absent = [section for section in by if section not in spec.sections]
+    for section in absent:
+        message = f"the spec has no section {quoted(section)}{did_you_mean(section, spec.sections)}"
+        yield Problem(("compare", "by"), message, f"it has {', '.join(spec.sections)}")
+    if absent:
+        return
+    labels = compared_labels(spec)
     if baseline is not None and baseline not in labels:
         message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
         yield Problem(("compare", "baseline"), message, f"there are {listed(baseline, labels)}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from xprun.specs import Alternative, Problem, Spec
+from xprun.specs.compared import compared_labels
 from xprun.specs.paths import Path
 
 
@@ -42,11 +43,7 @@ def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Problem]:
 
 
 def _baseline_problems(spec: Spec) -> Iterator[Problem]:
-    several = [a for section in spec.sections.values() if len(section) > 1 for a in section]
-    changed = [ablation.section for ablation in spec.ablations]
-    compared = [*several, *(a for section in changed for a in spec.sections.get(section, ()))]
-    compared += [a for ablation in spec.ablations for a in ablation.alternatives]
-    if spec.compare.baseline is not None and spec.compare.baseline not in [a.label for a in compared]:
+    if spec.compare.baseline is not None and len(compared_labels(spec)) == 1:
         yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "")
 
 

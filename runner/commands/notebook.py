@@ -55,7 +55,7 @@ class Results:
         `ended` of `runs` came to their end. A setting of which one did not ranks below all of which all did.
         """
         compare = self._resolved["compare"]
-        keys = [key for key in (*compare["by"], *self._resolved["swept"]) if key in self.runs]
+        keys = [key for key in (*compare["problems"], *compare["by"], *self._resolved["swept"]) if key in self.runs]
         metric, groups = f"final.{compare['metric']}", self.runs.groupby(keys, dropna=False, sort=False)
         values = groups[metric].agg(["mean", "std", "count"])
         table = values.set_axis([metric, "sd", "ended"], axis="columns").assign(runs=groups.size())

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from xprun.reports.findings import cautions, counts, verdict
+from xprun.reports.findings import cautions, counts, unfinished, verdict
 
 from .conftest import Case, Study
 
@@ -17,7 +17,7 @@ def said(study: Study) -> str:
 
 def objections(study: Study, planned: int | None = None) -> list[str]:
     comparison, judged, summary, ranking = study
-    return cautions(judged, summary, ranking, comparison, planned)
+    return unfinished(judged, planned) + cautions(judged, summary, ranking, comparison)
 
 
 def test_overlapping_ranges_do_not_distinguish(study: Make) -> None:
@@ -89,3 +89,16 @@ def test_a_fair_comparison_has_no_cautions(study: Make) -> None:
 def test_missing_runs_are_a_caution(study: Make) -> None:
     found = objections(study(Case("SGD", 0.1, [0.1, 0.2])), planned=9)
     assert "Not finished: 2 of 9 planned runs are in the table." in found
+
+
+def test_a_choice_by_training_rows_is_a_caution(study: Make) -> None:
+    found = objections(study(Case("SGD", 0.1, [0.5] * 5), metric="loss", goal="min"))
+    assert found == [
+        "Settings are chosen, and ranked, by loss on the rows of the training, although rows were held out: compare by "
+        "valid.accuracy to see what carries over to others."
+    ]
+
+
+def test_the_verdict_says_by_how_much(study: Make) -> None:
+    cases = [Case("A", 0.1, [0.5, 0.6, 0.7, 0.8, 0.9]), Case("B", 0.1, [0.3, 0.5, 0.5, 0.7, 0.7])]
+    assert "they differ by 0.16 (95% interval 0.12 to 0.20), the ranges overlap" in said(study(*cases))

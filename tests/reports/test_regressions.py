@@ -128,3 +128,14 @@ def test_markdown_for_a_pull_request(make_folder: Make) -> None:
     text, _ = difference(a, a, markdown=True)
     assert text.splitlines()[1].startswith("| :-- |")
     assert r"&lt;b&gt;\|x" in text
+
+
+def test_each_problem_is_compared_with_itself(compared: Compared) -> None:
+    def both(drop: float) -> list[Case]:
+        easy = [Case(name, 0.1, BASE, {"data": "easy"}) for name in ("SGD", "Adam")]
+        return easy + [Case(name, 0.1, [v / 10 - drop for v in BASE], {"data": "hard"}) for name in ("SGD", "Adam")]
+
+    table = compared(both(0.0), both(0.01))
+    assert table["alternative"].tolist() == ["easy · SGD", "easy · Adam", "hard · SGD", "hard · Adam"]
+    assert table["setting"].tolist() == [""] * 4
+    assert table["finding"].tolist() == ["not distinguishable"] * 2 + ["worse"] * 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from xprun.runner.cli import main
 from xprun.runner.plan import Cohort
+from xprun.specs import SpecError
 
 from .conftest import MakePlan
 
@@ -84,3 +87,43 @@ def test_the_runs_of_a_worker_that_dies_are_failed_and_the_others_go_on(
     table = pd.read_csv(tmp_path / "out" / "results.csv").set_index("optimizer.die")
     assert table["status"].to_dict() == {False: "done", True: "failed"}
     assert table["reason"][True] == "its process ended itself with exit code 7"
+
+
+def several(line_spec: str) -> str:
+    """Two optimizers, two losses and two data sets."""
+    text = line_spec
+    for section in ("data", "loss", "optimizer"):
+        one = re.search(rf"\[{section}\]\n(.*?)\n(?=\[|$)", text, re.DOTALL)
+        assert one
+        twice = "".join(f'[[{section}]]\nlabel = "{section} {i}"\n{one[1]}\n' for i in (1, 2))
+        text = text.replace(one[0], twice)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("by", "compared", "problems"),
+    [
+        (None, ["loss", "optimizer"], ["data"]),  # data sets are tried on, unless they alone differ
+        ("optimizer", ["optimizer"], ["data", "loss"]),
+        ("data", ["data"], ["loss", "optimizer"]),
+        (["data", "loss", "optimizer"], ["data", "loss", "optimizer"], []),
+    ],
+)
+def test_what_is_compared_on_what(
+    plan: MakePlan, line_spec: str, by: str | list[str] | None, compared: list[str], problems: list[str]
+) -> None:
+    text = several(line_spec) + (f"\n[compare]\nby = {json.dumps(by)}\n" if by else "")
+    found = plan(text).comparison
+    assert (found.by, found.problems) == (compared, problems)
+
+
+def test_data_sets_alone_are_compared(plan: MakePlan, line_spec: str) -> None:
+    two = line_spec.replace("[data]", '[[data]]\nlabel = "few"\nname = "line"\nsamples = 10\n\n[[data]]')
+    assert (plan(two).comparison.by, plan(two).comparison.problems) == (["data"], [])
+
+
+def test_a_baseline_may_be_made_by_two_sections(plan: MakePlan, line_spec: str) -> None:
+    text = several(line_spec) + '\n[compare]\nbaseline = "loss 1 · optimizer 2"\n'
+    assert plan(text).comparison.baseline == "loss 1 · optimizer 2"
+    with pytest.raises(SpecError, match="no alternative is labelled 'loss 1'"):
+        plan(text.replace(" · optimizer 2", ""))

@@ -1,0 +1,129 @@
+"""Several problems, such as data sets: all of them together, and then each of its own."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from xprun.reports.cells import listed, value_text
+from xprun.reports.drawing import Plot, draw
+from xprun.reports.look import SHOWN
+from xprun.reports.overall import (
+    Overall,
+    averages_listing,
+    overall_baseline_listing,
+    overall_listing,
+    standings_listing,
+)
+from xprun.reports.parts import Folded, Gallery, Grid, Part, Section, Text
+from xprun.reports.plots import share_figure
+from xprun.reports.profiles import performance_profile, score_profile
+from xprun.reports.rank_plot import rank_figure
+from xprun.reports.ranks import TESTABLE_PROBLEMS
+from xprun.reports.study import Study
+from xprun.reports.targets import time_to_target
+
+DETAILED = 8  # problems whose plots are drawn
+OPEN = ("ranking", "curves")  # what is not folded of a problem
+
+
+def overall_sections(study: Study, overall: Overall) -> list[Section]:
+    """The ranking over all problems, against the baseline, and profiles."""
+    return [_ranking(study, overall), _baseline(study, overall), _profiles(study, overall)]
+
+
+def problem_section(study: Study, label: str, sections: Iterable[Section]) -> Section:
+    """What the sections say of one problem: the ranking and the curves at once, the others when they are asked for."""
+    parts: list[Part] = []
+    for section in sections:
+        open_at_once = section.id in OPEN
+        parts += section.parts if open_at_once else [Folded(section.title, section.parts)]
+    return Section(f"problem-{study.number}", label, parts)
+
+
+def _ranking(study: Study, overall: Overall) -> Section:
+    metric = study.comparison.metric
+    caption = f"Each alternative over {len(study.problems)} problems, on each at its best setting, by final {metric}"
+    more = len(study.problems) - DETAILED
+    parts: list[Part] = [Grid(overall_listing(study, overall), caption)]
+    parts.append(Grid(standings_listing(study, overall), f"Final {metric} by problem: mean and sd over seeds (rank)"))
+    parts.append(Folded("Mean and median of the scores", [Grid(averages_listing(overall), "Scores over all problems")]))
+    if more > 0:
+        parts.append(Text(f"Plots are drawn for the first {DETAILED} problems; the other {more} are in the tables."))
+    return Section("ranking", "Ranking", parts)
+
+
+def _baseline(study: Study, overall: Overall) -> Section:
+    listing = overall_baseline_listing(study, overall)
+    caption = "Each alternative and the baseline, problem by problem, both at their best settings"
+    title = f"Against {study.comparison.baseline}"
+    return Section("baseline", title, [Grid(listing, caption)] if listing.rows else [])
+
+
+def _profiles(study: Study, overall: Overall) -> Section:
+    plots = [_profile(study, overall)] + ([_ranks(study, overall)] if _is_tested(overall) else [])
+    return Section("profiles", "Profiles and ranks", [Gallery([draw(plot, study) for plot in plots])])
+
+
+def _is_tested(overall: Overall) -> bool:
+    problems, alternatives = overall.ranks.shape
+    return problems >= TESTABLE_PROBLEMS and alternatives > 2
+
+
+def _ranks(study: Study, overall: Overall) -> Plot:
+    means = overall.ranks.mean()
+    found = f"Friedman's test gives p = {overall.p:.2g}"
+    told = (
+        f"{found}. Bars join alternatives whose mean ranks lie within Nemenyi's critical difference of "
+        f"{overall.difference:.2f}: they are not distinguishable."
+        if np.isfinite(overall.difference)
+        else f"{found}: the problems do not distinguish the alternatives, so the bar joins all."
+    )
+    mean = f"The mean rank of each alternative over {len(overall.ranks)} problems; 1 is best."
+    return Plot(
+        name="ranks",
+        title="mean ranks over the problems",
+        caption=f"{mean} {told}{study.omitted}",
+        alt="Mean ranks: " + listed([f"{name} {rank:.2f}" for name, rank in means.items()], SHOWN),
+        figures={"": rank_figure(means[:SHOWN], overall.difference, study.style, "mean ranks")},
+    )
+
+
+def _profile(study: Study, overall: Overall) -> Plot:
+    """Dolan and More's profile of what may be compared as a ratio; else how runs lie behind the best score."""
+    costs, what = _costs(study, overall)
+    table = score_profile(overall.scores) if costs is None else performance_profile(costs)
+    if costs is None:
+        title, xlabel = "performance profile of the scores", "score behind the best"
+        meaning = "The share of the runs, each problem counting alike, whose score is at most so far behind the best."
+    else:
+        title, xlabel = f"performance profile by {what}", "times the least"
+        meaning = f"The share of the problems on which the {what} is at most so many times the least of all."
+    firsts = table[table["x"] <= (0 if costs is None else 1)].groupby("alternative")["share"].max()
+    names = [name for name in study.order if name in study.style]
+    return Plot(
+        name="profile",
+        title=title,
+        caption=f"{meaning} Higher is better; what does not end well is never there.{study.omitted}",
+        alt="At the best: " + listed([f"{name} {value_text(round(firsts[name] * 100, 1))}%" for name in names], SHOWN),
+        figures={"": share_figure(table, study.style, title, xlabel)},
+        alternatives=table["alternative"],
+    )
+
+
+def _costs(study: Study, overall: Overall) -> tuple[pd.DataFrame | None, str]:
+    """What is compared as a ratio: median steps to the target, or a positive metric of which less is better."""
+    comparison = study.comparison
+    if comparison.target is not None:
+        steps = {label: _steps(part) for label, part in study.problems.items()}
+        return pd.DataFrame.from_dict(steps, orient="index").reindex(columns=list(overall.ranks)), "steps to the target"
+    means = {label: part.ranking.set_index("alternative")["mean"] for label, part in study.problems.items()}
+    table = pd.DataFrame.from_dict(means, orient="index").reindex(columns=list(overall.ranks))
+    if comparison.ascending and (table.stack() > 0).all():
+        return table, f"final {comparison.metric}"
+    return None, ""
+
+
+def _steps(study: Study) -> pd.Series:
+    runs = study.judged[study.judged["setting"].isin(study.ranking.index)]
+    steps = time_to_target(study.tables.history, runs, study.comparison)["steps"]
+    return steps.loc[study.ranking.index].set_axis(study.ranking["alternative"])
