@@ -157,8 +157,13 @@ def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *
 
 
 def _make_room(axes: Axes, x: pd.Series, table: pd.DataFrame) -> None:
-    """Set the limits of an axis along which all is at one place: a single point has no extent of its own."""
+    """Set the limits of an axis along which all is at one place: a single point has no extent of its own.
+
+    Elsewhere, tell how far all lines extend before the first is drawn, which may be such a point.
+    """
     y = pd.Series(table[["mean", "low", "high"]].to_numpy().ravel()).dropna()
+    if len(y):
+        axes.update_datalim([(x.min(), y.min()), (x.max(), y.max())])
     for values, set_limits in ((x.dropna(), axes.set_xlim), (y, axes.set_ylim)):
         value = float(values.iloc[0]) if values.nunique() == 1 else math.inf
         if math.isfinite(value):

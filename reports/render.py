@@ -14,13 +14,25 @@ from xprun.reports.cells import Listing, shorten
 from xprun.reports.page import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
-OWN = {"style": "report.css", "script": "report.js"}  # our own files, so not escaped
+OWN = {"style": "report.css", "script": "report.js", "live_script": "live.js"}  # our own files, so not escaped
 
 
-def render_html(page: Page) -> str:
-    """One self-contained document: style and plots inside, no request to anywhere."""
-    parts = {name: Markup((TEMPLATES / file).read_text(encoding="utf-8")) for name, file in OWN.items()}
-    return _templates("html").get_template("report.html.j2").render(page=page, **parts)
+def render_html(page: Page, live: str = "") -> str:
+    """One self-contained document: style and plots inside, no request to anywhere.
+
+    `live`: what this page is called, for a script that asks the server that it came from for a newer one.
+    """
+    return _document("report.html.j2", live, page=page)
+
+
+def render_waiting(name: str, live: str) -> str:
+    """What stands in the place of a live report before there is one."""
+    return _document("waiting.html.j2", live, name=name)
+
+
+def _document(template: str, live: str, **content: Any) -> str:
+    own = {name: Markup((TEMPLATES / file).read_text(encoding="utf-8")) for name, file in OWN.items()}
+    return _templates("html").get_template(template).render(live=live, **own, **content)
 
 
 def render_markdown(page: Page) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,8 @@ from xprun.runner.commands.catalog import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from socket import socket
 
     from xprun.plugins.registry import Registry
     from xprun.runner.experiment import Report
@@ -127,6 +130,26 @@ def main() -> None:
     """
 
 
+def _read_address(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    from xprun.reports.live import read_address
+
+    try:
+        return read_address(text) if text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def live_options(function: Any) -> Any:
+    """Add the options of every command that can serve its report."""
+    at = "The same at another port, or to other machines: --live-at 0.0.0.0:8000."
+    for option in (
+        click.option("--live-at", metavar="[HOST:]PORT", callback=_read_address, help=at),
+        click.option("--live", is_flag=True, help="Serve the report to a browser on this machine while runs end."),
+    ):
+        function = option(function)
+    return function
+
+
 def running_options(function: Any) -> Any:
     """Add the options of every command that trains."""
     for option in (
@@ -148,7 +171,7 @@ def running_options(function: Any) -> Any:
         click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends."),
     ):
         function = option(function)
-    return shared_options(function)
+    return live_options(shared_options(function))
 
 
 @main.command(hidden=True)
@@ -331,11 +354,18 @@ def describe(name: str, plugins: tuple[Path, ...]) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@live_options
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def report(folder: Path, debug: bool) -> None:
-    """Make the report of an output folder again from its tables."""
+def report(folder: Path, live: bool, live_at: tuple[str, int] | None, debug: bool) -> None:
+    """Make the report of an output folder again from its tables.
+
+    With --live, serve it until Ctrl-C instead, and renew it while another xprun writes the folder.
+    """
     from xprun.reports import ReportError, write_report
 
+    if live or live_at:
+        _serve(folder, live_at)
+        return
     try:
         written = write_report(folder)
     except ReportError as error:
@@ -439,6 +469,43 @@ def diff(first: Path, second: Path, tolerance: str, markdown: bool, debug: bool)
     sys.exit(FAILED if regressed else OK)
 
 
+def _serve(folder: Path, address: tuple[str, int] | None) -> None:
+    """Serve the report of a folder until Ctrl-C."""
+    from xprun.reports.live import serve_until_interrupted
+    from xprun.runner.watch import gather, look
+
+    if not folder.is_dir():
+        raise click.UsageError(f"{folder}: no such folder")
+    with _listening(address) as listening:
+        _complain("Ctrl-C ends it")
+        serve_until_interrupted(listening, partial(look, folder), partial(gather, folder))
+
+
+@contextmanager
+def _served(folder: Path, address: tuple[str, int] | None) -> Iterator[None]:
+    """Serve the report of a folder that this process writes meanwhile."""
+    from xprun.reports.live import served_beside
+    from xprun.runner.watch import gather, look
+
+    watched = partial(look, folder, os.getpid()), partial(gather, folder)
+    with _listening(address) as listening, served_beside(listening, *watched):
+        yield
+
+
+@contextmanager
+def _listening(address: tuple[str, int] | None) -> Iterator[socket]:
+    """Listen at an address and say where a browser finds it; None: where only this machine can ask."""
+    from xprun.reports.live import LiveError, listen, url_of
+
+    try:
+        listening = listen(*(address or ()))
+    except LiveError as error:
+        raise click.UsageError(str(error)) from None
+    with listening:
+        _complain(f"live: {url_of(listening)}")
+        yield listening
+
+
 def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **options: Any) -> int:
     """Run specs one after the other and return the exit code: that of the worst."""
     if output and len(specs) > 1:
@@ -458,6 +525,8 @@ def _run_one(
     only: tuple[str, ...],
     quiet: bool,
     verbose: bool,
+    live: bool,
+    live_at: tuple[str, int] | None,
     debug: bool = False,
     **shared: Any,
 ) -> int:
@@ -470,7 +539,8 @@ def _run_one(
     if loaded is None:
         return WRONG
     from xprun.runner.experiment import Options, UnknownRunError, run_experiment
-    from xprun.runner.progress import Narrator, Silent
+    from xprun.runner.progress import Narrator, Several, Silent
+    from xprun.runner.publish import Publisher
     from xprun.runner.store.files import OutputError, writing
     from xprun.runner.store.lock import InUseError
     from xprun.runner.training.devices import DeviceError
@@ -481,11 +551,12 @@ def _run_one(
         spec = replace(spec, expectations=())  # they are about all runs
     folder = output or _default_folder(spec)
     options = Options(folder, shared["plugins"], device, debug, jobs, frozenset(only) or None, rerun=rerun)
-    progress = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
+    narrator = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
     try:
-        result = run_experiment(spec, registry, options, progress)
-        with writing(folder):
-            return _conclude(path, result, tell)
+        with _served(folder, live_at) if live or live_at else nullcontext():
+            result = run_experiment(spec, registry, options, Several(narrator, Publisher(folder)))
+            with writing(folder):
+                return _conclude(path, result, tell)
     except DeviceError as error:
         _complain(f"{path}: device: {error}")
         return WRONG

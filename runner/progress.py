@@ -29,6 +29,25 @@ class Silent:
     def finish(self) -> None: ...
 
 
+class Several:
+    """Lets several hear."""
+
+    def __init__(self, *listeners: Progress) -> None:
+        self._listeners = listeners
+
+    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
+        for listener in self._listeners:
+            listener.start(plan, to_run, cached, cohorts, device)
+
+    def ended(self, run: Run, outcome: Outcome) -> None:
+        for listener in self._listeners:
+            listener.ended(run, outcome)
+
+    def finish(self) -> None:
+        for listener in self._listeners:
+            listener.finish()
+
+
 class Narrator:
     """Tells what is to be done, how far it is, and the best result so far."""
 

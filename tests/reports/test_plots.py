@@ -56,6 +56,16 @@ def test_a_single_point_has_room_around_it(log: bool) -> None:
     assert low < 0.1755 < high
 
 
+def test_a_line_of_a_single_value_beside_others_collapses_no_axis() -> None:
+    rows = [("one", 0.1, 0.9), ("two", 0.01, 0.5), ("two", 0.1, 0.6), ("two", 1.0, 0.7)]
+    table = pd.DataFrame(rows, columns=["alternative", "x", "mean"]).assign(bad=0, runs=3)
+    table = table.assign(low=table["mean"], high=table["mean"])
+    with theme():
+        figure = sensitivity_figure(table, strokes(["one", "two"]), "loss", "lr", worst_low=False)
+    assert figure.axes[0].get_xscale() == "log"
+    assert figure.axes[0].get_xlim()[0] < 0.01
+
+
 def test_an_exploding_line_does_not_flatten_the_others() -> None:
     wild = lines("Adam", values=(1.0, 1e30), bad=True)
     assert draw_curves(lines("SGD"), wild).axes[0].get_ylim()[1] < 10
