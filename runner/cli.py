@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -22,7 +23,7 @@ from xprun.runner.commands.catalog import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from socket import socket
 
     from xprun.plugins.registry import Registry
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from xprun.specs import Spec
 
     Tell = Callable[[Path, Report], None]
+    Words = Iterable[str | Path]
 
 OK, FAILED, WRONG, BROKEN, IN_USE = 0, 1, 2, 3, 4
+INTERRUPTED = 128  # plus the number of the signal
 
 
 class SpecOrCommand(click.Group):
@@ -510,7 +513,15 @@ def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **opti
     """Run specs one after the other and return the exit code: that of the worst."""
     if output and len(specs) > 1:
         raise click.UsageError("-o names one folder, so it takes one spec")
-    return max([_run_one(path, tell, output=output, **options) for path in specs])
+    from xprun.runner.interrupts import ending_at_once
+
+    worst = OK
+    with ending_at_once():
+        for path in specs:
+            worst = max(worst, _run_one(path, tell, output=output, **options))
+            if worst > INTERRUPTED:
+                break
+    return worst
 
 
 def _run_one(
@@ -539,6 +550,7 @@ def _run_one(
     if loaded is None:
         return WRONG
     from xprun.runner.experiment import Options, UnknownRunError, run_experiment
+    from xprun.runner.interrupts import interruptible
     from xprun.runner.progress import Narrator, Several, Silent
     from xprun.runner.publish import Publisher
     from xprun.runner.store.files import OutputError, writing
@@ -551,12 +563,18 @@ def _run_one(
         spec = replace(spec, expectations=())  # they are about all runs
     folder = output or _default_folder(spec)
     options = Options(folder, shared["plugins"], device, debug, jobs, frozenset(only) or None, rerun=rerun)
+    again = _command(path, folder, shared["sets"], shared["plugins"], device, only)
     narrator = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
     try:
-        with _served(folder, live_at) if live or live_at else nullcontext():
-            result = run_experiment(spec, registry, options, Several(narrator, Publisher(folder)))
+        with interruptible() as interrupts, _served(folder, live_at) if live or live_at else nullcontext():
+            result = run_experiment(spec, registry, options, Several(narrator, Publisher(folder)), interrupts)
             with writing(folder):
-                return _conclude(path, result, tell)
+                code = _conclude(path, result, tell)
+        if interrupts.number is None:
+            return code
+        left = result.total - result.statuses.total()
+        _complain(f"interrupted; {left} runs are missing. To go on: {again}")
+        return INTERRUPTED + interrupts.number
     except DeviceError as error:
         _complain(f"{path}: device: {error}")
         return WRONG
@@ -569,11 +587,18 @@ def _run_one(
     except OutputError as error:
         if debug:
             raise
-        _complain(f"{error}; what was saved is kept. To go on: xprun {path} -o {folder}")
+        _complain(f"{error}; what was saved is kept. To go on: {again}")
         return BROKEN
     except UnknownRunError as error:
         _complain(f"{path}: {error}")
         return WRONG
+
+
+def _command(path: Path, folder: Path, sets: Words, plugins: Words, device: str | None, only: Words) -> str:
+    """Return the command that goes on with a spec."""
+    given = {"--set": sets, "--plugin": plugins, "--device": [device] if device else [], "--only": only}
+    options = [word for option, values in given.items() for value in values for word in (option, value)]
+    return shlex.join(map(str, ["xprun", path, "-o", folder, *options]))
 
 
 def _make_workers_ready() -> None:
@@ -602,10 +627,6 @@ def _conclude(path: Path, result: Report, tell: Tell) -> int:
         tell(path, result)
     for reason in result.reasons[:10]:
         _complain(f"failed: {reason}")
-    if result.interrupted is not None:
-        left = result.total - result.statuses.total()
-        _complain(f"interrupted; {left} runs are missing. To go on: xprun {path}" + f" -o {result.folder}")
-        return 128 + result.interrupted
     wrong = result.statuses["failed"] + result.statuses["timeout"] + len(result.disappointments)
     return FAILED if wrong else OK
 

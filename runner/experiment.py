@@ -19,7 +19,7 @@ from xprun.runner import launchers as _launchers  # noqa: F401 - registers the b
 from xprun.runner.context import Context
 from xprun.runner.environment import describe_environment, torch_facts
 from xprun.runner.expect import Verdict, claims_table, evaluate
-from xprun.runner.interrupts import InterruptError, Interrupts, signals_as_exceptions
+from xprun.runner.interrupts import InterruptError, Interrupts, interruptible
 from xprun.runner.observe import observe
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort, Plan, describe, make_plan, unfinished_first
@@ -80,10 +80,13 @@ class UnknownRunError(LookupError):
     """A spec stands for no run of this id."""
 
 
-def run_experiment(spec: Spec, registry: Registry, options: Options, progress: Progress) -> Report:
+def run_experiment(
+    spec: Spec, registry: Registry, options: Options, progress: Progress, interrupts: Interrupts | None = None
+) -> Report:
     """Train the runs of a spec that the output folder lacks, and write the tables of all of them.
 
-    An interrupt (SIGINT, SIGTERM) ends it early: every finished run is kept, and the tables hold those.
+    A first interrupt (SIGINT, SIGTERM, SIGHUP) ends the training: every finished run is kept, and the tables hold
+    those. A second one has its usual effect. `interrupts` are those of a caller who has more to do afterwards.
     Raises SpecError for a time limit without workers, DeviceError for a device that is absent, UnknownRunError where
     `options.only` names a run that the spec does not stand for, InUseError when another process writes the folder, and
     OutputError when it cannot be written: what was saved before is kept.
@@ -97,8 +100,12 @@ def run_experiment(spec: Spec, registry: Registry, options: Options, progress: P
         with writing(options.folder):
             remove_leftovers(options.folder)
         with closing(Store(options.folder)) as store:
+            job = _Job(plan, store, options, device, registry, progress)
             try:
-                return _carry_out(_Job(plan, store, options, device, registry, progress))
+                if interrupts is not None:
+                    return _carry_out(job, interrupts)
+                with interruptible() as own:
+                    return _carry_out(job, own)
             finally:
                 crew().dismiss()
 
@@ -126,7 +133,7 @@ class _Job:
         return function(*arguments) if self.options.workers == 0 else supervised(function, *arguments)
 
 
-def _carry_out(job: _Job) -> Report:
+def _carry_out(job: _Job, interrupts: Interrupts) -> Report:
     plan, store, options = job.plan, job.store, job.options
     report = Report(options.folder, len(plan.runs))
     if store.amiss:
@@ -134,10 +141,11 @@ def _carry_out(job: _Job) -> Report:
     outcomes = store.outcomes(run.id for run in plan.runs)
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
-        with signals_as_exceptions() as interrupts:
+        with interrupts.raised():
             trained = _train(job, kept, set(outcomes), interrupts)
     except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
+        crew().dismiss()
     finally:
         job.progress.finish()
     if trained:
@@ -148,8 +156,9 @@ def _carry_out(job: _Job) -> Report:
     if report.interrupted is None:
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
     report.made_of = _made_of(plan, store, report.verdicts)
-    with writing(options.folder):
-        _write(job, report, pairs, anew=trained > 0)
+    if pairs:
+        with writing(options.folder):
+            _write(job, report, pairs, anew=trained > 0)
     return report
 
 
@@ -159,7 +168,7 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     tables = partial(write_tables, folder, job.plan, pairs, claims_table(report.verdicts))
     report.written = export(folder, "tables", report.made_of, tables)
     for run, outcome in pairs:  # those of earlier calls, too
-        observe(job.plan, run, outcome, folder, job.registry, again=False)
+        observe(job.plan, run, outcome, folder, job.options.plugins, job.aside, again=False)
     _write_background(job, anew=anew)
     if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
         _write_models(job)
@@ -203,7 +212,7 @@ def _train(job: _Job, kept: set[str], stored: set[str], interrupts: Interrupts) 
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         for outcome in outcomes:
             with writing(options.folder):
-                observe(plan, runs[outcome.run], outcome, options.folder, job.registry, again=True)
+                observe(plan, runs[outcome.run], outcome, options.folder, options.plugins, job.aside, again=True)
             job.progress.ended(runs[outcome.run], outcome)
     return to_run
 

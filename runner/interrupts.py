@@ -1,11 +1,17 @@
-"""Interrupts: the first SIGINT or SIGTERM ends the work in good order, and never in the middle of a save."""
+"""Interrupts: the first one ends the work in good order, and never in the middle of a save; the second at once."""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
+
+NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class InterruptError(BaseException):  # no Exception: what catches a component's errors must not catch it
@@ -16,38 +22,85 @@ class InterruptError(BaseException):  # no Exception: what catches a component's
 
 
 class Interrupts:
-    """Raises InterruptError when a signal comes or, while they are held, afterwards."""
+    """Takes the first signal, whose `number` it has then, and raises InterruptError where that is wanted."""
 
-    def __init__(self) -> None:
-        self._held = False
-        self._waiting: int | None = None
+    def __init__(self, usual: Mapping[int, Handler]) -> None:
+        self.number: int | None = None
+        self._usual = usual
+        self._raising = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take a signal; a second one has its usual effect, at once."""
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        if not self._held:
+        self.number = number
+        restore(self._usual)
+        if number == getattr(signal, "SIGHUP", None):
+            _be_silent()
+        if self._raising:
             raise InterruptError(number)
-        self._waiting = number
+
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """Let an interrupt end what is inside; elsewhere it waits until somebody asks for its number."""
+        self._raising = True
+        try:
+            if self.number is not None:
+                raise InterruptError(self.number)
+            yield
+        finally:
+            self._raising = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Let what is inside come to its end before an interrupt is raised."""
-        self._held = True
+        before, self._raising = self._raising, False
         try:
             yield
         finally:
-            self._held = False
-        if self._waiting is not None:
-            raise InterruptError(self._waiting)
+            self._raising = before
+        if before and self.number is not None:
+            raise InterruptError(self.number)
 
 
 @contextmanager
-def signals_as_exceptions() -> Iterator[Interrupts]:
-    """Let the first SIGINT or SIGTERM be an InterruptError inside."""
-    interrupts = Interrupts()
-    before = {number: signal.signal(number, interrupts.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+def interruptible() -> Iterator[Interrupts]:
+    """Take the first SIGINT, SIGTERM or SIGHUP inside, unless it is ignored (`nohup`), or this is no main thread."""
+    usual = {number: signal.getsignal(number) for number in NUMBERS}
+    usual = {number: handler for number, handler in usual.items() if handler not in (signal.SIG_IGN, None)}
+    interrupts = Interrupts(usual)
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    restore(dict.fromkeys(usual, interrupts.handle))
     try:
         yield interrupts
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore(usual)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let a Ctrl-C inside end the process at once, as the other signals do, instead of being an exception."""
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def restore(handlers: Mapping[int, Handler]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _be_silent() -> None:
+    """Let nothing that is printed to a terminal that has gone be an error."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError:
+            with suppress(OSError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)

@@ -136,6 +136,8 @@ class _Shift:
                 yield outcomes
             case Failure(error=OutputError() as error):  # no fault of a run: nothing can be saved
                 raise error
+            case Failure(error=OutputError() as error):
+                raise error
             case End() | Failure():
                 del self.busy[worker]
                 self.crew.put_back(worker)

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xprun.plugins.registry import Registry
+from xprun.plugins.discovery import open_registry
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
+from xprun.runner.progress import say
 from xprun.runner.store.files import folder_name, replace_folder
 from xprun.runner.tables import runs_table
 from xprun.runner.training.build import build
+from xprun.runner.workers.supervised import WorkerError
 from xprun.specs import Run
 
+Aside = Callable[..., Any]
 RESULTS = ("final.", "best.")
 NOT_SETTINGS = ("run", "status", "reason", "steps", "epochs", "seconds", "together")
 
 
-def observe(plan: Plan, run: Run, outcome: Outcome, folder: Path, registry: Registry, *, again: bool) -> None:
-    """Let the observers write a run, those that have not written it before or (`again`) all."""
+def observe(
+    plan: Plan, run: Run, outcome: Outcome, folder: Path, plugins: tuple[Path, ...], aside: Aside, *, again: bool
+) -> None:
+    """Let the observers write a run, those that have not written it before or (`again`) all.
+
+    `aside` calls a function where components can do no harm; one that ends the process there is told on stderr.
+    """
     for name in run.settings.observers:
         target = folder / name / f"{folder_name(_label(plan, run))}-{run.id}"
         if again or not target.exists():
-            write = build(registry, "observer", name, {})
-            told = _told(plan, run, outcome)
-            replace_folder(target, partial(write, **told))
+            try:
+                aside(write_observed, name, plugins, target, _told(plan, run, outcome))
+            except WorkerError as error:
+                say(f"note: the observer {name} did not write run {run.id}: {error}")
+
+
+def write_observed(name: str, plugins: tuple[Path, ...], target: Path, told: dict[str, Any]) -> None:
+    """Let an observer write what it is told of a run into a folder."""
+    replace_folder(target, partial(build(open_registry(plugins), "observer", name, {}), **told))
 
 
 def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:

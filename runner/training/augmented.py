@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import multiprocessing
+import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from xprun.plugins.vision import import_torchvision
 from xprun.runner.training.batches import Counted, epoch_orders, place
 from xprun.runner.training.feeds import Feed, Prepare, prepared_groups
 from xprun.runner.training.layout import Batch
+from xprun.runner.workers.parent import die_with
 
 Key = tuple[int, int, int]  # seed of the run, epoch, number of the row: what a change of a row depends on
 Transform = Callable[[Tensor], Tensor]
@@ -62,9 +64,15 @@ class Augmented:
             multiprocessing_context="spawn" if workers else None,
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # or it would draw from the one that random layers draw from
+            worker_init_fn=_follow if workers else None,
         )
         for x, y in loader:
             yield x.to(self.device, self.dtype), y.to(self.device)
+
+
+def _follow(number: int) -> None:
+    """Let a helper of the loader die with the process that started it, however that ends."""
+    die_with(os.getppid())
 
 
 class _Steps:

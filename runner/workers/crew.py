@@ -254,5 +254,12 @@ def crew() -> Crew:
     """Return the crew of this thread, which lives as long as the process does."""
     if _mine.crew is None or not _mine.crew.is_ours:
         _mine.crew = Crew()
-        atexit.register(_mine.crew.close)
+        atexit.register(close_at_exit, _mine.crew)
     return _mine.crew
+
+
+def close_at_exit(crew: Crew) -> None:
+    """Close a crew in a process that does nothing else any more; a Ctrl-C cannot hurry that up."""
+    with contextlib.suppress(ValueError):  # this is not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    crew.close()
