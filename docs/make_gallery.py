@@ -46,7 +46,11 @@ def run(spec: Path) -> Path | None:
     folder = Path("runs") / spec.stem
     plots = folder / "plots"
     metric = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))["compare"]["metric"]
-    wanted = [*sorted(plots.glob("sensitivity-*.png")), plots / f"curve-{metric}.png"]
+    wanted = [
+        *sorted(plots.glob("*paths-*.png")),
+        *sorted(plots.glob("sensitivity-*.png")),
+        plots / f"curve-{metric}.png",
+    ]
     return next((plot for plot in wanted if plot.exists()), None) if done.returncode == 0 else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from xprun.reports.cells import shorten
 from xprun.reports.figures import for_page, to_png, to_svg
@@ -21,6 +22,8 @@ class Plot:
     words and numbers. `figures`: one or two figures of the same, by the name of their scale; the first is the one for
     Markdown. `alternatives`: those with a stroke of their own, for the legend of a page; none where the figure names
     everything itself. `hover`: the points that are told at the pointer, `{"number", "name", "x", "y"}` a series.
+    `motion`: the points through which a page moves a mark, `{"number", "name", "taken", "x", "y"}` a series, of which
+    `taken` are the steps.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Plot:
     figures: dict[str, Figure]
     alternatives: Iterable[Any] = ()
     hover: list[dict[str, Any]] = field(default_factory=list)
+    motion: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Picture:
     """A plot as it was drawn. `file`: a plain name without folder or suffix.
 
     `files`: the content of each file beside the page, by suffix. `scales`: one or two SVGs of the same, by the name of
-    their scale. `hover`: the values at the pointer, as JSON; empty for none.
+    their scale. `hover`: the values at the pointer, `motion`: what moves, both as JSON; empty for none.
     """
 
     file: str
@@ -58,6 +62,7 @@ class Picture:
     files: dict[str, bytes]
     scales: dict[str, str]
     hover: str
+    motion: str
 
 
 def draw(plot: Plot, study: Study) -> Picture:
@@ -72,7 +77,8 @@ def draw(plot: Plot, study: Study) -> Picture:
     present = set(plot.alternatives)
     legend = [_entry(name, stroke) for name, stroke in study.style.items() if name in present]
     hover = _hover(first, plot.hover) if plot.hover else ""
-    return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, files, scales, hover)
+    motion = _motion(first, plot.motion, study.style) if plot.motion else ""
+    return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, files, scales, hover, motion)
 
 
 def _entry(name: str, stroke: Stroke) -> Entry:
@@ -85,3 +91,19 @@ def _hover(figure: Figure, series: list[dict[str, Any]]) -> str:
     place = axes.get_position()
     box = [round(place.x0, 4), round(place.width, 4)]
     return json.dumps({"box": box, "range": list(axes.get_xlim()), "series": series}, separators=(",", ":"))
+
+
+def _motion(figure: Figure, series: list[dict[str, Any]], style: dict[str, Stroke]) -> str:
+    """What the page's script needs to move marks: where the axes lie, and every point in shares of them."""
+    axes = figure.axes[0]
+    place = axes.get_position()
+    box = [round(share, 4) for share in (place.x0, 1 - place.y1, place.width, place.height)]
+    to_shares = axes.transData + axes.transAxes.inverted()
+
+    def moving(one: dict[str, Any]) -> dict[str, Any]:
+        x, y = to_shares.transform(np.column_stack([one["x"], one["y"]])).clip(-9, 9).round(4).T
+        stroke = style[one["name"]]
+        line = {"colour": stroke.in_page, "dashes": " ".join(f"{1.4 * dash:g}" for dash in stroke.dashes)}
+        return {**one, **line, "taken": one["taken"].tolist(), "x": x.tolist(), "y": (1 - y).round(4).tolist()}
+
+    return json.dumps({"box": box, "series": list(map(moving, series))}, separators=(",", ":"))

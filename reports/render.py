@@ -14,7 +14,7 @@ from xprun.reports.cells import Listing, shorten
 from xprun.reports.page import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
-OWN = {"style": "report.css", "script": "report.js", "live_script": "live.js"}  # our own files, so not escaped
+OWN = {"style": ["report.css"], "script": ["report.js", "motion.js"], "live_script": ["live.js"]}  # so not escaped
 
 
 def render_html(page: Page, live: str = "") -> str:
@@ -31,8 +31,12 @@ def render_waiting(name: str, live: str) -> str:
 
 
 def _document(template: str, live: str, **content: Any) -> str:
-    own = {name: Markup((TEMPLATES / file).read_text(encoding="utf-8")) for name, file in OWN.items()}
+    own = {name: Markup("".join(map(_read, files))) for name, files in OWN.items()}
     return _templates("html").get_template(template).render(live=live, **own, **content)
+
+
+def _read(file: str) -> str:
+    return (TEMPLATES / file).read_text(encoding="utf-8")
 
 
 def render_markdown(page: Page) -> str:

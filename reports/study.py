@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
+from xprun.reports.cells import listed
 from xprun.reports.comparison import Comparison, keys_of, read_comparison
 from xprun.reports.look import SHOWN, Stroke, strokes
 from xprun.reports.problems import problem_of, rank_table
@@ -47,6 +48,35 @@ class Study:
         """The judged runs of the alternatives that plots show, each at its best setting."""
         runs = at_best(self)
         return runs[runs["alternative"].isin(self.shown)]
+
+    @cached_property
+    def typical(self) -> pd.Series:
+        """For each alternative that plots show, a run at its best setting to show alone: of one seed, where they can.
+
+        It is the seed whose runs lie closest to the medians of their alternatives, in ranks, so that all start at the
+        same place; without a seed that all have, each has its median run. Runs that did not end well rank last.
+        """
+        worst = float("inf") if self.comparison.ascending else -float("inf")
+        values = self.best["value"].where(~self.best["bad"], worst)
+        ranks = values.groupby(self.best["setting"]).rank(method="first", ascending=self.comparison.ascending)
+        size = ranks.groupby(self.best["setting"]).transform("size")
+        table = self.best.assign(distance=(ranks - (size + 1) // 2).abs())
+        seeds = table.groupby("seed").agg(distance=("distance", "sum"), n=("alternative", "nunique"))
+        shared = seeds[seeds["n"] == table["alternative"].nunique()]
+        if len(shared):
+            table = table[table["seed"] == shared["distance"].idxmin()]
+        chosen = table.sort_values("distance", kind="stable").drop_duplicates("alternative").set_index("alternative")
+        return chosen["run"].reindex(self.shown)
+
+    def whose(self, alternatives: list[str]) -> str:
+        """Words for captions that say which runs stand for these alternatives."""
+        seeds = self.best.set_index("run")["seed"][self.typical[alternatives]]
+        if self.best["seed"].nunique() == 1:
+            return f"with seed {seeds.iloc[0]}"
+        if seeds.nunique() == 1:
+            return f"with seed {seeds.iloc[0]}, whose runs are closest to the median final {self.comparison.metric}"
+        told = listed([f"{name} {seed}" for name, seed in zip(alternatives, seeds, strict=True)], SHOWN)
+        return f"with the seed of the median final {self.comparison.metric} ({told})"
 
     @property
     def omitted(self) -> str:

@@ -27,6 +27,7 @@ class Tables:
     `best.*`, `param.*` and `reference.*` floats (NaN where there is none), settings whatever their values are.
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
     `claims`: what the spec expects, as text; empty where it expects nothing, or where runs are missing.
+    `surface`: `run`, parameters and `loss` there; empty where there is none.
     """
 
     runs: pd.DataFrame
@@ -36,6 +37,7 @@ class Tables:
     spec: str = ""
     models: str = ""
     claims: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CLAIM_COLUMNS)))
+    surface: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["run", "loss"]))
 
 
 def read_tables(folder: Path) -> Tables:
@@ -47,6 +49,7 @@ def read_tables(folder: Path) -> Tables:
         spec=_read_text(folder / "spec.toml"),
         models=_read_text(folder / "models.txt"),
         claims=read_claims(folder / "claims.csv"),
+        surface=_read_optional(folder / "surface.csv", ("run", "loss")),
     )
 
 
@@ -88,6 +91,14 @@ def read_claims(path: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=list(CLAIM_COLUMNS))
     _header(path, CLAIM_COLUMNS)
     return _read_csv(path, "str", {}).map(_as_meant)
+
+
+def _read_optional(path: Path, required: tuple[str, ...], texts: tuple[str, ...] = ("run",)) -> pd.DataFrame:
+    """A table that not every folder has; an empty one with the required columns where it is not there."""
+    if not path.is_file():
+        return pd.DataFrame(columns=list(required))
+    columns = _header(path, required)
+    return _read_csv(path, dict.fromkeys(texts, "str"), {name: MISSING for name in columns if name not in texts})
 
 
 def sections(runs: pd.DataFrame) -> list[str]:

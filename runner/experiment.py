@@ -31,6 +31,7 @@ from xprun.runner.store.origins import origin_of
 from xprun.runner.store.snapshots import forget, take_stock
 from xprun.runner.store.store import Store
 from xprun.runner.summaries import describe_models
+from xprun.runner.surfaces import losses_over, windows, write_surfaces
 from xprun.runner.survey import seconds_of
 from xprun.runner.tables import Pairs, write_tables
 from xprun.runner.training.devices import kind_of, pick
@@ -172,6 +173,8 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     _write_background(job, anew=anew)
     if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
         _write_models(job)
+    if report.interrupted is None:
+        export(folder, "surfaces", report.made_of, lambda: _write_surfaces(job, pairs))
 
 
 def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
@@ -272,3 +275,13 @@ def _write_models(job: _Job) -> None:
     except WorkerError as error:
         summaries = f"the models cannot be shown: {error}\n"
     replace_text(job.options.folder / "models.txt", summaries)
+
+
+def _write_surfaces(job: _Job, pairs: Pairs) -> list[Path]:
+    """Write the loss around the paths of runs with one or two parameters."""
+    found = windows(pairs)
+    try:
+        losses = job.aside(losses_over, found, Context(job.device, job.options.plugins)) if found else []
+    except WorkerError as error:
+        losses = [str(error)] * len(found)
+    return write_surfaces(job.options.folder, found, losses)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+PARAMETER = "param."  # before the name of a parameter, in columns and in histories
+
 Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
 
 

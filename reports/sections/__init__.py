@@ -8,6 +8,7 @@ from xprun.reports.sections.baseline import baseline_section
 from xprun.reports.sections.claims import claims_section
 from xprun.reports.sections.curves import curves_section
 from xprun.reports.sections.parameters import parameters_section
+from xprun.reports.sections.paths import paths_section
 from xprun.reports.sections.ranking import ranking_section
 from xprun.reports.sections.reading import reading_section
 from xprun.reports.sections.runs import runs_section
@@ -26,6 +27,7 @@ COMPARED: Sections = (
     curves_section,
     sensitivity_section,
     targets_section,
+    paths_section,
     parameters_section,
 )
 # What is said once, of all runs.

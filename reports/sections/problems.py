@@ -23,7 +23,7 @@ from xprun.reports.study import Study
 from xprun.reports.targets import time_to_target
 
 DETAILED = 8  # problems whose plots are drawn
-OPEN = ("ranking", "curves")  # what is not folded of a problem
+OPEN = ("ranking", "curves", "paths")  # what is not folded of a problem
 
 
 def overall_sections(study: Study, overall: Overall) -> list[Section]:
@@ -32,7 +32,7 @@ def overall_sections(study: Study, overall: Overall) -> list[Section]:
 
 
 def problem_section(study: Study, label: str, sections: Iterable[Section]) -> Section:
-    """What the sections say of one problem: the ranking and the curves at once, the others when they are asked for."""
+    """What the sections say of one problem: ranking, curves and paths at once, the rest when it is asked for."""
     parts: list[Part] = []
     for section in sections:
         open_at_once = section.id in OPEN

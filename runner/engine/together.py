@@ -15,14 +15,14 @@ from xprun.runner.engine.compiled import AT_ONCE, CompiledSteps, compile_if_it_r
 from xprun.runner.engine.curves import Curves, Numbers
 from xprun.runner.engine.families import keep_columns, make_families
 from xprun.runner.engine.traced import over_runs
-from xprun.runner.outcome import Outcome, Status
+from xprun.runner.outcome import PARAMETER, Outcome, Status
 from xprun.runner.store.snapshots import Snapshot, State
 from xprun.runner.training.alone import REPORTED_PARAMETERS
 from xprun.runner.training.keeper import Keeper
 from xprun.runner.training.layout import Batch, Grid
 from xprun.runner.training.metrics import Measure
 from xprun.runner.training.stopping import Reasons, StopRules
-from xprun.runner.training.trail import PREFIX, Trail, number_places, numbers, wanted_steps
+from xprun.runner.training.trail import Trail, number_places, numbers, wanted_steps
 from xprun.runner.training.workload import Workload
 
 EVALUATION_NUMBERS = 2**21  # numbers that one chunk of an evaluation works on; more do not fit a cache
@@ -219,7 +219,7 @@ class Training:
     def outcomes(self) -> list[Outcome]:
         """Return the outcomes of all runs with their histories."""
         for (s, k), outcome in self.ended.items():
-            in_steps = [metric for metric in self.curves if metric == "loss" or metric.startswith(PREFIX)]
+            in_steps = [metric for metric in self.curves if metric == "loss" or metric.startswith(PARAMETER)]
             until = dict.fromkeys(self.curves, self.measured_until[s, k]) | dict.fromkeys(in_steps, outcome.steps)
             found = {metric: curves.series(s, k, until[metric]) for metric, curves in self.curves.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}

@@ -19,7 +19,7 @@ from xprun.runner.training.rules import read_rule
 from xprun.runner.training.stopping import Numbers, Reasons, StopRules
 from xprun.runner.training.trail import Trail, number_places, numbers, wanted_steps
 from xprun.runner.training.updates import Update, make_update
-from xprun.runner.training.workload import Workload, seed_torch, trained_parameters
+from xprun.runner.training.workload import Workload, seed_torch, split_by_name, trained_parameters
 from xprun.specs import Run
 
 OPEN, FIRST = np.array([[True]]), np.array([0])  # a lone run among runs [S, K], and its column
@@ -195,12 +195,11 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _trail_of(work: Workload, module: nn.Module) -> Trail:
-    parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    sizes = [p.numel() for p in parameters.values()]
-    steps = wanted_steps(work, sum(sizes))
-    places = torch.arange(sum(sizes)).split(sizes) if steps else ()
-    names = number_places(dict(zip(parameters, places, strict=False)))
-    return Trail(steps, names, lambda: torch.cat([p.detach().reshape(-1) for p in parameters.values()]))
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    size = sum(p.numel() for p in parameters)
+    steps = wanted_steps(work, size)
+    places = number_places(split_by_name(module, torch.arange(size))) if steps else {}
+    return Trail(steps, places, lambda: torch.cat([p.detach().reshape(-1) for p in parameters]))
 
 
 def make_lone_update(work: Workload, run: Run, module: nn.Module) -> Update:

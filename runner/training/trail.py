@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from xprun.runner.outcome import PARAMETER
 from xprun.runner.training.workload import Workload
 
 MOST_NUMBERS = 4  # of a model whose path is kept; others have too many for a picture of all of them
 EVERY = 200  # steps from the first on of which none is left out
 SPACING = 1.03  # of the steps after those
-PREFIX = "param."  # of the names that paths have in a history
 
 
 class Trail:
@@ -44,7 +44,7 @@ class Trail:
         values = torch.stack([parameters for _, parameters in self._kept]).double().cpu().numpy()
         self._kept.clear()
         for name, place in self._columns.items():
-            yield PREFIX + name, steps, values[..., place]
+            yield PARAMETER + name, steps, values[..., place]
 
 
 def wanted_steps(work: Workload, parameters: int) -> frozenset[int]:

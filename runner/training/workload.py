@@ -129,6 +129,19 @@ def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
 
 
+def untrained(module: nn.Module) -> dict[str, Tensor]:
+    """Return what a module holds beside its trained parameters by name: buffers, and parameters that are frozen."""
+    trained = trained_parameters(module)
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in trained}
+
+
+def split_by_name(module: nn.Module, flat: Tensor) -> dict[str, Tensor]:
+    """Return views of a vector [P] with the names and shapes of a module's trained parameters."""
+    parameters = trained_parameters(module)
+    parts = flat.split([p.numel() for p in parameters.values()])
+    return {name: part.view(p.shape) for (name, p), part in zip(parameters.items(), parts, strict=True)}
+
+
 def seed_torch(seed: int, device: torch.device) -> None:
     """Seed the generators that models and random layers draw from.
 

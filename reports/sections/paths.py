@@ -1,0 +1,81 @@
+"""Paths: how the optimizers moved through the one or two parameters of a small model."""
+
+from typing import Any
+
+import pandas as pd
+from xprun.reports.cells import listed, shorten, value_text
+from xprun.reports.contours import path_figure
+from xprun.reports.drawing import Plot, draw
+from xprun.reports.look import SHOWN
+from xprun.reports.parts import Gallery, Section
+from xprun.reports.paths import PREFIX, PROBLEM, Scene, scenes
+from xprun.reports.study import Study
+
+DRAWN = 6  # surfaces
+
+
+def paths_section(study: Study) -> Section:
+    """One plot for each surface; empty where models have more than two parameters, or their paths were not kept."""
+    found = scenes(study)
+    more = f" The first {DRAWN} of {len(found)} surfaces are drawn." if len(found) > DRAWN else ""
+    plots = [_plot(number, scene, study, more) for number, scene in enumerate(found[:DRAWN], 1)]
+    return Section("paths", "Paths over the loss", [Gallery([draw(plot, study) for plot in plots])] if plots else [])
+
+
+def _plot(number: int, scene: Scene, study: Study, more: str) -> Plot:
+    names = [name.removeprefix(PREFIX) for name in scene.surface.names]
+    where = _where(scene, study)
+    title = f"paths through {' and '.join(names)}{where}"
+    return Plot(
+        name=f"paths-{number}",
+        title=title,
+        caption=_caption(scene, study) + more + study.omitted,
+        alt=_ends(scene, names, study),
+        figures={"": path_figure(scene, study.style, shorten(title, 60))},
+        alternatives=list(scene.paths),
+        motion=_motion(scene, study),
+    )
+
+
+def _where(scene: Scene, study: Study) -> str:
+    """Which problem it is, in words, where the alternatives differ in more than how they are trained."""
+    sections = [name for name in study.comparison.by if name in PROBLEM]
+    run = study.typical[next(iter(scene.paths))]
+    row = study.tables.runs.set_index("run").loc[run]
+    return ": " + ", ".join(row[name] for name in sections) if sections else ""
+
+
+def _caption(scene: Scene, study: Study) -> str:
+    ground = "Contours: the loss" if len(scene.surface.names) == 2 else "The curve is the loss"
+    plus = "; + is least squares in closed form" if scene.best else ""
+    cross = "\N{MULTIPLICATION SIGN}"
+    lost = f" {cross} marks where a path leaves the picture for good." if scene.lost else ""
+    return (
+        f"{ground} on all training rows{plus}. Each alternative at its best setting, from the ring to its mark, "
+        f"{study.whose(list(scene.paths))}.{lost} Early steps are shown one by one, later ones ever more seldom."
+    )
+
+
+def _ends(scene: Scene, names: list[str], study: Study) -> str:
+    """Where the paths start and end, in numbers."""
+    places = []
+    for name in study.style:
+        if name not in scene.paths:
+            continue
+        path = scene.paths[name]
+        last = path.iloc[-1]
+        how = "leaves" if name in scene.lost else "ends"
+        steps = value_text(int(last["taken"]))
+        places.append(f"{name} {how} at {_place(last, names)} after {steps} steps, from {_place(path.iloc[0], names)}")
+    return listed(places, SHOWN)
+
+
+def _place(point: pd.Series, names: list[str]) -> str:
+    return " ".join(f"{name}={value_text(point[axis])}" for name, axis in zip(names, "xy", strict=False))
+
+
+def _motion(scene: Scene, study: Study) -> list[dict[str, Any]]:
+    return [
+        {"number": study.style[name].number, "name": name, "taken": path["taken"], "x": path["x"], "y": path["y"]}
+        for name, path in scene.paths.items()
+    ]
