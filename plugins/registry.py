@@ -18,6 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 Check = Callable[..., Iterable[tuple[str, str]]]
+LONGEST_NAME = 100  # characters
 
 
 class Decorator(Protocol):
@@ -200,6 +201,8 @@ class Registry:
         def named(name: str, *, goal: str = "min", check: Check | None = None) -> Callable[[Function], Function]:
             if not isinstance(name, str):
                 raise TypeError(f'write @{kind}("name"): the name under which specs find this component')
+            if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
+                raise ValueError(f"{name[:LONGEST_NAME]!r} is no name: write a line of 1 to {LONGEST_NAME} characters")
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)

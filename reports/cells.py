@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 NONE = "\N{EN DASH}"
+# What has no picture, or turns the rest of a line round; tabs and ends of lines are not here.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,13 @@ def setting_texts(table: pd.DataFrame, keys: list[str]) -> list[str]:
 
 def shorten(text: str, length: int = 40) -> str:
     """One printable line of at most `length` characters."""
-    line = " ".join(re.sub(r"[^\S ]|[\x00-\x1f\x7f-\x9f]", " ", text).split())
+    line = " ".join(CONTROL.sub(" ", text).split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def visible(text: str) -> str:
+    """The text with an escape in the place of every control character but tabs and ends of lines."""
+    return CONTROL.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
 
 
 def listed(items: list[str], limit: int = 6) -> str:

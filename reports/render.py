@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from xprun.reports.cells import Listing, shorten
+from xprun.reports.cells import Listing, shorten, visible
 from xprun.reports.page import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -61,7 +61,7 @@ def _aligned(row: Iterable[str], widths: list[int], number: list[bool]) -> str:
 
 def escape_markdown(value: Any) -> Markup:
     """`value` as text in one line of Markdown, in a table cell or outside: nothing in it is markup or a link."""
-    line = " ".join(str(value).split())
+    line = visible(" ".join(str(value).split()))
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("://", "&#58;//"), ("www.", "www&#46;")):
         line = line.replace(character, entity)
     return Markup(re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line))
@@ -72,7 +72,7 @@ def _templates(kind: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
-        finalize=_as_markdown if kind == "markdown" else None,
+        finalize=_as_markdown if kind == "markdown" else _as_seen,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -90,7 +90,11 @@ def _hash(text: str) -> Markup:
 def _fenced(text: str, language: str) -> Markup:
     """A text as it stands, in a Markdown fence that nothing in it can close."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return Markup(f"{fence}{language}\n{text.strip()}\n{fence}")
+    return Markup(f"{fence}{language}\n{visible(text).strip()}\n{fence}")
+
+
+def _as_seen(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _as_markdown(value: Any) -> Markup:

@@ -4,9 +4,11 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 from xprun.reports.errors import ReportError
 
 RUN_COLUMNS = ("run", "seed", "status", "reason", "steps", "epochs", "seconds")
@@ -17,6 +19,25 @@ TEXTS = ("run", "status", "reason")
 MISSING = ["", "nan", "NaN"]
 CLAIM_COLUMNS = ("claim", "verdict", "found")
 MEASURED = ("final.", "best.", "param.", "reference.")
+
+
+class _Compare(TypedDict, total=False):
+    metric: str | None
+    goal: Literal["min", "max"] | None
+    target: float | None
+    baseline: str | None
+    by: list[str] | None
+
+
+class _Resolved(TypedDict, total=False):
+    name: str | None
+    title: str | None
+    runs: int | None
+    swept: list[str] | None
+    compare: _Compare | None
+
+
+RESOLVED = TypeAdapter(_Resolved)
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,19 @@ def read_tables(folder: Path) -> Tables:
 def read_results(folder: Path) -> Tables:
     """The runs of `folder` and what was asked of them; its history, which may be long, stays empty."""
     history = pd.DataFrame(columns=list(HISTORY_TYPES))
-    return Tables(read_runs(folder / "results.csv"), history, _read_json(folder / "resolved.json"))
+    return Tables(read_runs(folder / "results.csv"), history, read_resolved(folder / "resolved.json"))
+
+
+def read_resolved(path: Path) -> dict[str, Any]:
+    """What was planned and asked, with the types that reports rely on."""
+    resolved = _read_json(path)
+    try:
+        RESOLVED.validate_python(resolved, strict=True)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise ReportError(f"{path}: {place}: {wrong['msg'][0].lower()}{wrong['msg'][1:]}") from error
+    return resolved
 
 
 def read_runs(path: Path) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from xprun.reports.errors import ReportError
 from xprun.reports.page import make_page
 from xprun.reports.render import render_html, render_markdown
 from xprun.reports.tables import read_tables
@@ -18,15 +19,27 @@ def write_report(folder: Path) -> list[Path]:
     }
     files["report.md"] = render_markdown(page).encode()
     files["report.html"] = render_html(page).encode()
-    return [write_whole(folder / name, content) for name, content in files.items()]
+    written = [write_whole(_inside(folder, name), content) for name, content in files.items()]
+    for parent in {path.parent for path in written}:
+        _sync_names(parent)
+    return written
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The path of a file in `folder`. `ReportError` where a link there would lead it elsewhere."""
+    path = folder / name
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise ReportError(f"{path.parent} is a link that leads out of the folder; remove it")
+    return path
 
 
 def write_whole(path: Path, content: bytes) -> Path:
     """`path`, which holds `content`, or what it held before if anything went wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
     try:
-        with beside.open("wb") as file:
+        with beside.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -34,3 +47,14 @@ def write_whole(path: Path, content: bytes) -> Path:
     finally:
         beside.unlink(missing_ok=True)
     return path
+
+
+def _sync_names(folder: Path) -> None:
+    """Return when the names of files are on the disk; Windows cannot sync folders."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

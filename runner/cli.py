@@ -248,7 +248,7 @@ def _check_one(path: Path, against: str | None, shared: dict[str, Any]) -> int:
             return code
     loaded = _load(path, **shared)
     if loaded:
-        click.echo(f"{path}: ok, {count_runs(loaded[0]):,} runs")
+        _say(f"{path}: ok, {count_runs(loaded[0]):,} runs")
     return OK if loaded else WRONG
 
 
@@ -276,7 +276,7 @@ def _check_optimizer(
     except PluginError as error:
         _complain(str(error))
         return BROKEN
-    click.echo(trial.render())
+    _say(trial.render())
     return FAILED if trial.problems else OK
 
 
@@ -313,7 +313,7 @@ def plan(
             sys.exit(BROKEN)
         found.append(asdict(ahead))
         if not as_json:
-            click.echo(as_text(ahead))
+            _say(as_text(ahead))
     if as_json:
         click.echo(json.dumps(found, indent=1))
 
@@ -332,7 +332,7 @@ def ls(kind: str | None, plugins: tuple[Path, ...]) -> None:
         )
     registry = _open_registry(plugins)
     for row in component_rows(registry, kind):
-        click.echo(row)
+        _say(row)
 
 
 @main.command()
@@ -352,7 +352,7 @@ def describe(name: str, plugins: tuple[Path, ...]) -> None:
     if not found:
         names = [c.name for c in registry.components()]
         raise click.UsageError(f"there is no component {name!r}{did_you_mean(name, names)}")
-    click.echo("\n\n".join(describe_component(component) for component in found))
+    _say("\n\n".join(describe_component(component) for component in found))
 
 
 @main.command()
@@ -375,7 +375,7 @@ def report(folder: Path, live: bool, live_at: tuple[str, int] | None, debug: boo
         if debug:
             raise
         raise click.UsageError(str(error)) from None
-    click.echo(_written(folder, written))
+    _say(_written(folder, written))
 
 
 @main.command()
@@ -398,7 +398,7 @@ def predict(folder: Path, name: str, split: str | None, output: Path | None, plu
         click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
         return
     replace_file(output, lambda path: table.to_csv(path, index=False, lineterminator="\n"))
-    click.echo(f"wrote {output}")
+    _say(f"wrote {output}")
 
 
 @main.command()
@@ -409,7 +409,7 @@ def schema(output: Path, plugins: tuple[Path, ...]) -> None:
     from xprun.runner.commands.starters import StarterError, write_schema
 
     try:
-        click.echo(f"wrote {write_schema(output, _open_registry(plugins))}")
+        _say(f"wrote {write_schema(output, _open_registry(plugins))}")
     except StarterError as error:
         raise click.UsageError(str(error)) from None
 
@@ -426,7 +426,7 @@ def init(file: Path, source: str | None, plugins: tuple[Path, ...]) -> None:
         written = start_spec(file, source, _open_registry(plugins))
     except StarterError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(f"wrote {' and '.join(map(str, written))}; next: xprun check {file}, then xprun {file}")
+    _say(f"wrote {' and '.join(map(str, written))}; next: xprun check {file}, then xprun {file}")
 
 
 @main.group()
@@ -444,8 +444,8 @@ def plugin(name: str) -> None:
         written = start_plugin(name, Path(name))
     except StarterError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(f"wrote {'  '.join(map(str, written))}")
-    click.echo(f"next: pip install --editable './{name}[test]', then pytest {name}")
+    _say(f"wrote {'  '.join(map(str, written))}")
+    _say(f"next: pip install --editable './{name}[test]', then pytest {name}")
 
 
 @main.command()
@@ -468,7 +468,7 @@ def diff(first: Path, second: Path, tolerance: str, markdown: bool, debug: bool)
         if debug:
             raise
         raise click.UsageError(str(error)) from None
-    click.echo(table)
+    _say(table)
     sys.exit(FAILED if regressed else OK)
 
 
@@ -549,6 +549,7 @@ def _run_one(
     loaded = _load(path, debug=debug, **shared)
     if loaded is None:
         return WRONG
+    from xprun.reports import ReportError
     from xprun.runner.experiment import Options, UnknownRunError, run_experiment
     from xprun.runner.interrupts import interruptible
     from xprun.runner.progress import Narrator, Several, Silent
@@ -588,6 +589,11 @@ def _run_one(
         if debug:
             raise
         _complain(f"{error}; what was saved is kept. To go on: {again}")
+        return BROKEN
+    except ReportError as error:
+        if debug:
+            raise
+        _complain(f"there is no new report: {error}; the runs are kept")
         return BROKEN
     except UnknownRunError as error:
         _complain(f"{path}: {error}")
@@ -635,8 +641,8 @@ def _tell_results(path: Path, result: Report) -> None:
     """Print what came out best, where the tables are, and which expectations do not hold."""
     from xprun.reports import verdict
 
-    click.echo(verdict(result.folder))
-    click.echo(_written(result.folder, result.written))
+    _say(verdict(result.folder))
+    _say(_written(result.folder, result.written))
     _tell_disappointments(path, result)
 
 
@@ -648,9 +654,9 @@ def _tell_disappointments(path: Path, result: Report) -> None:
 def _tell_verdicts(path: Path, result: Report) -> None:
     """Print every expectation with its verdict."""
     for verdict in result.verdicts:
-        click.echo(verdict.line)
+        _say(verdict.line)
     held = sum(verdict.holds is True for verdict in result.verdicts)
-    click.echo(f"{path}: {held} of {len(result.verdicts)} expectations hold")
+    _say(f"{path}: {held} of {len(result.verdicts)} expectations hold")
 
 
 def _load(
@@ -709,4 +715,11 @@ def _written(folder: Path, written: list[Path]) -> str:
 
 
 def _complain(text: str) -> None:
-    click.echo(text, err=True)
+    _say(text, err=True)
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Print a text; what is in a name or in the words of an error cannot drive the terminal."""
+    from xprun.specs.errors import printable
+
+    click.echo(printable(text, keep_tabs=True, keep_lines=True), err=err)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +19,7 @@ from xprun.runner.engine.reference import least_squares
 from xprun.runner.engine.threads import share
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
+from xprun.runner.progress import say
 from xprun.runner.store.files import OutputError
 from xprun.runner.store.snapshots import Layout, Snapshot
 from xprun.runner.training.alone import train_alone
@@ -131,7 +131,7 @@ def _snapshot(piece: Piece, context: Context, lane: int = 0) -> Snapshot | None:
 
 def _note(what: str, error: BaseException, context: Context) -> None:
     """Say on stderr what was done otherwise than planned; nobody should have to guess why a grid is slow."""
-    print(f"note: {what}: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
+    say(f"note: {what}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
     if context.debug:
         traceback.print_exception(error)
 

@@ -30,7 +30,7 @@ def observe(
     `aside` calls a function where components can do no harm; one that ends the process there is told on stderr.
     """
     for name in run.settings.observers:
-        target = folder / name / f"{folder_name(_label(plan, run))}-{run.id}"
+        target = folder / folder_name(name) / f"{folder_name(_label(plan, run))}-{run.id}"
         if again or not target.exists():
             try:
                 aside(write_observed, name, plugins, target, _told(plan, run, outcome))

@@ -11,6 +11,7 @@ from xprun.runner.columns import sections_that_differ
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
 from xprun.specs import Run
+from xprun.specs.errors import printable
 
 
 class Progress(Protocol):
@@ -120,7 +121,8 @@ def plural(word: str, count: int) -> str:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Print a text on stderr; what is in a name or in the words of an error cannot drive the terminal."""
+    print(printable(text, keep_tabs=True, keep_lines=True), file=sys.stderr, flush=True)
 
 
 def _name(run: Run, telling: set[str]) -> str:

@@ -16,6 +16,7 @@ from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
 from xprun.runner.store.files import replace_file
 from xprun.specs import Run
+from xprun.specs.errors import inert
 from xprun.specs.models import COMPONENT_SECTIONS
 
 Pairs = list[tuple[Run, Outcome]]
@@ -97,13 +98,19 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV in which no text is a formula to a spreadsheet."""
     ours = {"run", "metric"}  # words that no user chose, and millions of them
     texts = [name for name in table if name not in ours and not pd.api.types.is_numeric_dtype(table[name])]
-    inert = table.assign(**{str(name): table[name].map(_inert) for name in texts})
-    inert.to_csv(path, index=False, lineterminator="\n")
+    safe = table.assign(**{str(name): table[name].map(_as_text) for name in texts})
+    safe.to_csv(path, index=False, lineterminator="\n")
 
 
-def _inert(value: Any) -> Any:
-    """Return a text that a spreadsheet would take for a formula with a `'` before it, which makes it text there."""
-    return f"'{value}" if isinstance(value, str) and re.match(r"'*[=+\-@\t\r]", value) else value
+def _as_text(value: Any) -> Any:
+    """Return a text with control characters escaped, and with a `'` before what a spreadsheet would take for a formula.
+
+    The `'` makes it text there.
+    """
+    if not isinstance(value, str):
+        return value
+    text = inert(value)
+    return f"'{text}" if re.match(r"'*[=+\-@\t]", text) else text
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from xprun.specs.errors import Problem, Problems, SpecError
+from xprun.specs.errors import CONTROL, Problem, Problems, SpecError, printable
 from xprun.specs.extends import ExtendsError, follow, merged, read_source
 from xprun.specs.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.paths import Path as KeyPath
@@ -186,10 +186,18 @@ def _override(document: Document, sets: tuple[str, ...]) -> None:
 
 
 def _refuse_foreign_values(document: Document) -> None:
-    """Raise SpecError for what TOML knows and a spec has no use for: dates, and numbers beyond 64 bits."""
+    """Raise SpecError for what TOML knows and a spec has no use for.
+
+    That is dates, numbers beyond 64 bits, and control characters in texts and keys.
+    """
     problems = Problems(document)
     for path, value in _leaves(document.data, ()):
-        if isinstance(value, datetime.date | datetime.time):
+        texts = "".join(part for part in (*path, value) if isinstance(part, str))
+        if control := CONTROL.search(texts):
+            problems.append(
+                Problem(path, f"has the control character {printable(control[0])}, which nobody could read")
+            )
+        elif isinstance(value, datetime.date | datetime.time):
             problems.append(Problem(path, "is a date or a time, which no setting takes", "a text stands in quotes"))
         elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
             problems.append(Problem(path, "is a whole number of more than 64 bits"))
@@ -198,7 +206,7 @@ def _refuse_foreign_values(document: Document) -> None:
 
 
 def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list) and value:
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _leaves(inner, (*path, key))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_PROBLEMS = 100
 WIDEST = 160  # characters of a source line that are shown
+# What drives a terminal, turns the rest of a line round, or is half a character; tabs and ends of lines are not here.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,11 @@ def printable(text: str, *, keep_tabs: bool = False, keep_lines: bool = False) -
     """Return the text with control characters escaped, so that a name cannot drive the terminal."""
     kept = ("\t" if keep_tabs else "") + ("\n" if keep_lines else "")
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
+def inert(text: str) -> str:
+    """Return the text with an escape in the place of every control character but tabs and ends of lines."""
+    return CONTROL.sub(lambda c: printable(c[0]), text)
 
 
 def _as_object(document: Document, problem: Problem) -> dict[str, Any]:

@@ -20,11 +20,15 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     else `target` and `prediction`, numbered where there are several outputs. Raises CheckpointError.
     """
     run, path = read_run(folder, name)
-    work = make_workload(registry, run, torch.device("cpu"))
+    try:
+        work = make_workload(registry, run, torch.device("cpu"))
+        module = work.make_model(run.seed)
+    except Exception as error:  # of a component, or of what a file says about one
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise CheckpointError(f"run {run.id} cannot be built again: {why[:200]}") from error
     table = work.train if split == "train" else work.valid or (None if split else work.train)
     if table is None:
         raise CheckpointError(f"run {run.id} holds no rows out; ask for --data train")
-    module = work.make_model(run.seed)
     load_state(module, path)
     module.eval()
     with torch.no_grad():

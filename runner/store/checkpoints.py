@@ -59,7 +59,7 @@ def load_state(module: nn.Module, path: Path) -> None:
 def read_run(folder: Path, name: str) -> tuple[Run, Path]:
     """Return the run of an output folder whose id starts with a name, and its checkpoint.
 
-    Raises CheckpointError where there is none, or several.
+    Raises CheckpointError where there is none, or several, or where what stands beside it describes no run.
     """
     saved = sorted((folder / FOLDER).glob("*.pt"))
     found = [path for path in saved if path.stem.startswith(name)]
@@ -68,7 +68,11 @@ def read_run(folder: Path, name: str) -> tuple[Run, Path]:
     if len(found) != 1:
         why = "several runs are" if found else "no run with a checkpoint is"
         raise CheckpointError(f"{why} called {name!r}; there are {_some([path.stem for path in found or saved])}")
-    return _run(json.loads(found[0].with_suffix(".json").read_text(encoding="utf-8"))), found[0]
+    beside = found[0].with_suffix(".json")
+    try:
+        return _run(json.loads(beside.read_text(encoding="utf-8"))), found[0]
+    except Exception as error:  # anything may stand there
+        raise CheckpointError(f"{beside.name} describes no run: {type(error).__name__}") from error
 
 
 def _description(run: Run) -> dict[str, Any]:

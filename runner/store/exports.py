@@ -6,11 +6,22 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 from xprun.runner.store.files import replace_text
 
-MARKS = ".exports.json"  # of each export: what it was made of, and its files with their sizes and times
+MARKS = ".exports.json"
+
+
+class Mark(TypedDict):
+    """What an export was made of, and its files with their sizes and times."""
+
+    of: str
+    files: dict[str, list[int]]
+
+
+MARKS_BY_NAME = TypeAdapter(dict[str, Mark])
 
 
 def export(folder: Path, name: str, made_of: str, write: Callable[[], list[Path]]) -> list[Path]:
@@ -19,12 +30,12 @@ def export(folder: Path, name: str, made_of: str, write: Callable[[], list[Path]
     `made_of` is a hash of everything that they show.
     """
     marks = _marks(folder)
-    mark = marks.get(name, {})
-    if mark.get("of") == made_of and all(_stamp(folder / file) == stamp for file, stamp in mark["files"].items()):
+    mark = marks.get(name, Mark(of="", files={}))
+    if mark["of"] == made_of and all(_stamp(folder / file) == stamp for file, stamp in mark["files"].items()):
         return [folder / file for file in mark["files"]]
     written = write()
     files = {path.relative_to(folder).as_posix(): _stamp(path) for path in written}
-    replace_text(folder / MARKS, json.dumps(marks | {name: {"of": made_of, "files": files}}) + "\n")
+    replace_text(folder / MARKS, json.dumps(marks | {name: Mark(of=made_of, files=files)}) + "\n")
     return written
 
 
@@ -34,10 +45,11 @@ def hash_of_sources(package: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _marks(folder: Path) -> dict[str, Any]:
+def _marks(folder: Path) -> dict[str, Mark]:
+    """Return the marks of exports; none where the file is missing or is not as it was written."""
     try:
-        return dict(json.loads((folder / MARKS).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return MARKS_BY_NAME.validate_json((folder / MARKS).read_bytes())
+    except (OSError, ValueError):
         return {}
 
 

@@ -25,9 +25,21 @@ def writing(folder: Path) -> Iterator[None]:
         raise OutputError(f"{folder} cannot be used: {why}") from error
 
 
+def refuse_links(folder: Path) -> None:
+    """Raise OutputError for a link that leads out of a folder: what is written into the folder stays in it."""
+    inside = os.path.realpath(folder)
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+                raise OutputError(
+                    f"{path} is a link that leads out of the output folder; remove it, or name another folder: -o DIR"
+                )
+
+
 def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` fill a temporary file beside `path`, sync it, rename it to `path`, and sync the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
         write(temporary)
         sync(temporary)
@@ -48,10 +60,13 @@ def replace_folder(path: Path, fill: Callable[[Path], object]) -> Path:
     temporary.mkdir(parents=True)
     try:
         fill(temporary)
+        for inner in [*temporary.rglob("*"), temporary]:
+            sync(inner)
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    sync(path.parent)
     return path
 
 
@@ -69,7 +84,7 @@ def sync(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what processes left that were killed while they wrote; the caller is the only writer."""
     for path in folder.rglob(".*.tmp"):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

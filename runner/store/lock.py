@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from xprun.runner.store.files import replace_text, writing
+from xprun.runner.store.files import refuse_links, replace_text, writing
 
 HOLDER = ".holder.json"
 
@@ -25,10 +25,12 @@ class InUseError(Exception):
 def hold(folder: Path) -> Iterator[None]:
     """Keep other processes from writing a folder, which is made if need be.
 
-    Raises InUseError, which names the holder, when another process writes it, and OutputError when it cannot be made.
+    Raises InUseError, which names the holder, when another process writes it, and OutputError when it cannot be made
+    or has links that lead out of it.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(folder)
         lock = FileLock(folder / ".lock", timeout=0)
         try:
             lock.acquire()
@@ -55,6 +57,6 @@ def _holder(folder: Path) -> str:
         try:
             holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
             return f"process {holder['pid']}, since {holder['started']} ({holder['command']})"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # any file may stand there
             time.sleep(0.05)
     return "another process"

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
+from annotated_types import Interval
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from xprun.runner.outcome import Outcome, Series
 
 Curve = tuple[str, bytes, bytes]  # a metric, its steps as <i8, its values as <f8
-KEPT = tuple(field.name for field in fields(Outcome) if field.name not in ("run", "history", "state"))
+BYTES = 8  # of a step or a value
+KEPT = [field for field in fields(Outcome) if field.name not in ("run", "history", "state")]
+COUNT = Annotated[int, Interval(ge=0, lt=2**63)]
+TYPES = {name: COUNT if hint is int else hint for name, hint in get_type_hints(Outcome).items()}
+# What the JSON of an outcome holds. An older one lacks the fields that came later.
+Kept: type[BaseModel] = create_model(
+    "Kept",
+    __config__=ConfigDict(strict=True),
+    **{
+        field.name: (TYPES[field.name], ... if field.default is field.default_factory is MISSING else None)
+        for field in KEPT
+    },
+)  # type: ignore[call-overload]
+ORIGIN = TypeAdapter(dict[str, str | int | list[str]])
 
 
 @dataclass(frozen=True)
@@ -37,11 +52,21 @@ class Record:
         return bool(json.loads(self.outcome).get("lasting", True))
 
     def verifies(self, digest: object) -> bool:
-        """Whether the record is what was written with this digest; what was read may be of any type."""
+        """Whether the record is what was written with this digest, and an outcome; what was read may be of any type."""
         texts = (self.run, self.outcome, self.origin, *(metric for metric, _, _ in self.curves))
         blobs = [blob for _, steps, values in self.curves for blob in (steps, values)]
         whole = all(isinstance(text, str) for text in texts) and all(isinstance(blob, bytes) for blob in blobs)
-        return whole and self.digest == digest
+        return whole and self.digest == digest and self._makes_sense
+
+    @property
+    def _makes_sense(self) -> bool:
+        """Whether every part is of its type: a digest does not tell who has written it."""
+        try:
+            Kept.model_validate_json(self.outcome)
+            ORIGIN.validate_json(self.origin, strict=True)
+        except ValidationError:
+            return False
+        return all(len(steps) == len(values) and len(steps) % BYTES == 0 for _, steps, values in self.curves)
 
 
 def to_record(outcome: Outcome, origin: str) -> Record:
@@ -49,12 +74,13 @@ def to_record(outcome: Outcome, origin: str) -> Record:
         (metric, _bytes(series.steps, "<i8"), _bytes(series.values, "<f8"))
         for metric, series in outcome.history.items()
     )
-    return Record(outcome.run, json.dumps({name: getattr(outcome, name) for name in KEPT}), origin, tuple(curves))
+    kept = {field.name: getattr(outcome, field.name) for field in KEPT}
+    return Record(outcome.run, json.dumps(kept), origin, tuple(curves))
 
 
 def to_outcome(record: Record) -> Outcome:
-    kept = {name: value for name, value in json.loads(record.outcome).items() if name in KEPT}
-    history = {m: Series(np.frombuffer(s, "<i8"), np.frombuffer(v, "<f8")) for m, s, v in record.curves}
+    kept = Kept.model_validate_json(record.outcome).model_dump(exclude_unset=True)
+    history = {m: Series(np.frombuffer(s, "<i8"), np.frombuffer(v, "<f8")) for m, s, v in record.curves if s}
     return Outcome(record.run, **kept, history=history)
 
 

@@ -6,6 +6,7 @@ checksums hold go into a new one.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -88,6 +89,17 @@ def read_whole(path: Path) -> tuple[dict[str, Record], bool]:
 
     Raises OutputError for a newer version.
     """
+    if os.access(path.parent, os.W_OK):
+        return _read_whole(path)
+    with tempfile.TemporaryDirectory(prefix="xprun-") as folder:  # SQLite reads only where it may write an index
+        copy = Path(folder) / path.name
+        for end in BESIDE:
+            if _beside(path, end).exists():
+                shutil.copyfile(_beside(path, end), _beside(copy, end))
+        return _read_whole(copy)
+
+
+def _read_whole(path: Path) -> tuple[dict[str, Record], bool]:
     try:
         version = examine(path)
     except _DamagedError:
@@ -111,8 +123,10 @@ def salvage(path: Path) -> dict[str, Record]:
         with tempfile.TemporaryDirectory(prefix="xprun-") as folder:
             copy = _copy_to_read(path, Path(folder) / "store.sqlite", patched, logged)
             with suppress(sqlite3.Error), closing(connect(copy, to_write=True)) as database:
-                for record in _scan(database, found):
-                    found[record.run] = record
+                database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _size(copy))  # what claims to be longer is not read
+                if tables_of(database) == TABLES:  # reading a view might never come to its end
+                    for record in _scan(database, found):
+                        found[record.run] = record
     return found
 
 
@@ -130,8 +144,8 @@ def _is_whole(database: sqlite3.Connection, path: Path) -> bool:
 
 def _records_of_1(path: Path) -> Iterator[Record]:
     with closing(connect(path)) as database:
-        for record, _ in read_records(database, RECORDS_OF_1):
-            yield record
+        found = (record for record, _ in read_records(database, RECORDS_OF_1))
+        yield from (record for record in found if record.verifies(record.digest))  # which then says its types only
 
 
 def _rescue(path: Path) -> str:
@@ -185,15 +199,29 @@ def _scan(database: sqlite3.Connection, known: dict[str, Record]) -> Iterator[Re
     """Yield the records that can be read and verify, except known ones; where reading breaks off, it is taken up."""
     runs: set[str] = set()
     starts = ["", *(f"{number:02x}" for number in range(256)), chr(0x10FFFF)]
-    for low, high in [(starts[0], starts[-1]), *pairwise(starts)]:
-        for order in ("ASC", "DESC"):
-            query = f"SELECT run FROM runs WHERE run >= ? AND run < ? ORDER BY run {order}"
-            with suppress(sqlite3.Error):
-                runs.update(run for (run,) in database.execute(query, (low, high)))
+    if not _read_between(starts[0], starts[-1], database, runs):
+        for low, high in pairwise(starts):
+            _read_between(low, high, database, runs)
     for run in sorted(runs - known.keys()):
         with suppress(sqlite3.Error):
             found = read_records(database, where="WHERE runs.run = ?", values=(run,))
             yield from [record for record, digest in found if record.verifies(digest)]
+
+
+def _read_between(low: str, high: str, database: sqlite3.Connection, runs: set[str]) -> bool:
+    """Add the ids of runs from both ends of a range of them; return whether it could be read from end to end."""
+    whole = True
+    for order in ("ASC", "DESC"):
+        query = f"SELECT run FROM runs WHERE run >= ? AND run < ? ORDER BY run {order}"
+        try:
+            runs.update(run for (run,) in database.execute(query, (low, high)))
+        except sqlite3.Error:
+            whole = False
+    return whole
+
+
+def _size(path: Path) -> int:
+    return sum(_beside(path, end).stat().st_size for end in BESIDE if _beside(path, end).exists())
 
 
 def _beside(path: Path, end: str) -> Path:
