@@ -44,6 +44,7 @@ bench: .venv/installed-test ## Print the figures that the docs quote
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/supervision.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -552,11 +553,12 @@ def _run_one(
     from xprun.reports import ReportError
     from xprun.runner.experiment import Options, UnknownRunError, run_experiment
     from xprun.runner.interrupts import interruptible
-    from xprun.runner.progress import Narrator, Several, Silent
+    from xprun.runner.progress import Meanwhile, Narrator, Several, Silent
     from xprun.runner.publish import Publisher
     from xprun.runner.store.files import OutputError, writing
     from xprun.runner.store.lock import InUseError
     from xprun.runner.training.devices import DeviceError
+    from xprun.runner.workers.hiring import HiringError
     from xprun.specs import SpecError
 
     spec, registry = loaded
@@ -565,10 +567,12 @@ def _run_one(
     folder = output or _default_folder(spec)
     options = Options(folder, shared["plugins"], device, debug, jobs, frozenset(only) or None, rerun=rerun)
     again = _command(path, folder, shared["sets"], shared["plugins"], device, only)
+    meanwhile = Meanwhile(partial(import_module, "xprun.reports.write"))  # the pages are written at the end
     narrator = Silent() if quiet else Narrator(live=sys.stderr.isatty(), verbose=verbose)
+    listeners = Several(narrator, Publisher(folder), meanwhile)
     try:
         with interruptible() as interrupts, _served(folder, live_at) if live or live_at else nullcontext():
-            result = run_experiment(spec, registry, options, Several(narrator, Publisher(folder)), interrupts)
+            result = run_experiment(spec, registry, options, listeners, interrupts)
             with writing(folder):
                 code = _conclude(path, result, tell)
         if interrupts.number is None:
@@ -585,6 +589,9 @@ def _run_one(
     except InUseError as error:
         _complain(str(error))
         return IN_USE
+    except HiringError as error:
+        _complain(f"{error}. To go on without workers: {again} -j 0")
+        return BROKEN
     except OutputError as error:
         if debug:
             raise

@@ -35,7 +35,7 @@ from xprun.runner.surfaces import losses_over, windows, write_surfaces
 from xprun.runner.survey import seconds_of
 from xprun.runner.tables import Pairs, write_tables
 from xprun.runner.training.devices import kind_of, pick
-from xprun.runner.workers.crew import crew
+from xprun.runner.workers.crew import SUPERVISES, crew
 from xprun.runner.workers.supervised import WorkerError, supervised
 from xprun.specs import Problem, Run, Spec, SpecError
 
@@ -92,6 +92,8 @@ def run_experiment(
     `options.only` names a run that the spec does not stand for, InUseError when another process writes the folder, and
     OutputError when it cannot be written: what was saved before is kept.
     """
+    if not SUPERVISES:
+        options = replace(options, workers=0)
     device = pick(options.device or spec.head.device)
     plan = make_plan(spec, kind_of(device))
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
@@ -201,7 +203,8 @@ def _train(job: _Job, kept: set[str], stored: set[str], interrupts: Interrupts) 
     others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
     cohorts = _cohorts(job, kept | others, stored)
     to_run = sum(len(cohort.runs) for cohort in cohorts)
-    job.progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), job.device)
+    with interrupts.held():
+        job.progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), job.device)
     if not to_run:
         return 0
     pictures = len(plan.runs) <= PICTURED

@@ -136,13 +136,14 @@ class _Shift:
                 yield outcomes
             case Failure(error=OutputError() as error):  # no fault of a run: nothing can be saved
                 raise error
-            case Failure(error=OutputError() as error):
-                raise error
             case End() | Failure():
                 del self.busy[worker]
                 self.crew.put_back(worker)
                 if task.left:
                     yield from self._broken(task, said.words if isinstance(said, Failure) else NOTHING, worker)
+            case Death(status=None):
+                del self.busy[worker]
+                self.todo.extendleft([_Task(task.left, task.layout)] if task.left else [])
             case Death():
                 del self.busy[worker]
                 if task.left:
@@ -154,7 +155,8 @@ class _Shift:
         What ends a worker may be a consequence of what was done in it before, so that only a fresh one tells.
         """
         suspects = task.suspects()
-        rest = [run for run in task.left if run not in suspects]
+        named = {run.id for run in suspects}
+        rest = [run for run in task.left if run.id not in named]
         clear = task.overdue or (worker.tasks == 1 and task.first and not task.asked_to_end)
         again = [[run] for run in suspects] if task.prepared else [suspects]
         if clear and not task.prepared:

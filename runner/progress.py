@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from xprun.runner.columns import sections_that_differ
@@ -28,6 +29,17 @@ class Silent:
     def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
+
+
+class Meanwhile(Silent):
+    """Does something else when there is work ahead, while workers are made ready for it."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self._do = do
+
+    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
+        if to_run:
+            self._do()
 
 
 class Several:

@@ -76,6 +76,7 @@ class Ahead:
     seconds: float
     memory: int
     cohorts: list[CohortAhead]
+    timeout: float | None = None  # seconds that a run, or runs that are trained together, may take
 
 
 def look_ahead(
@@ -108,6 +109,7 @@ def look_ahead(
         seconds=sum(cohort.seconds for cohort in cohorts),
         memory=max((cohort.memory for cohort in cohorts), default=0),
         cohorts=cohorts,
+        timeout=min((run.settings.timeout for run in missing if run.settings.timeout), default=None),
     )
 
 
@@ -139,6 +141,9 @@ def as_text(ahead: Ahead) -> str:
         lines.append(duplicates(ahead.duplicates))
     for number, cohort in enumerate(ahead.cohorts, 1):
         lines += _cohort_lines(number, cohort)
+    if ahead.timeout is not None:
+        limit = f"what takes longer than run.timeout = {ahead.timeout:g} s is ended"
+        lines.append(f"{limit}; runs that were together are then tried alone, with as much time each")
     if ahead.cohorts:
         memory = f"about {_megabytes(ahead.memory)} of tensors, those of the forward pass apart"
         lines.append(f"about {ahead.seconds:.1f} s of training in one process, evaluations and start apart; {memory}")

@@ -23,8 +23,10 @@ from xprun.runner.workers.hiring import FORKS, ForkServer, Hirer, HiringError, S
 from xprun.runner.workers.streams import Stream
 from xprun.runner.workers.worker import SHOW_STACK, End, Failure, Said, Setting
 
-PRELOADED = ("xprun.runner.execute", "xprun.runner.survey")  # what nearly every task needs; torch with it
+SUPERVISES = os.name == "posix"  # elsewhere descriptors cannot be handed on like here
+PRELOADED = ("xprun.runner.preload",)  # what nearly every task needs; torch with it
 AT_ONCE = 1 << 20  # bytes that are read at once
+MOST_LOSSES = 10
 GLANCE = 0.05  # seconds between two looks at a worker that is about to be killed
 LAST_WORDS = 1.0  # seconds in which such a worker may write down where it is
 
@@ -35,7 +37,7 @@ class Worker:
 
     key: int
     channel: socket.socket
-    streams: tuple[Stream, Stream]
+    streams: list[Stream]
     stack: Any  # the file to which it writes where it was when something went wrong
     inbox: Inbox = field(default_factory=Inbox)
     heard: deque[Said | Death] = field(default_factory=deque)
@@ -44,6 +46,11 @@ class Worker:
     cause: str = ""  # why we end it
     ask_until: float = 0.0  # when it is killed at the latest, having been asked where it is
     written: int = 0  # bytes of its stack at the last glance
+
+    @property
+    def sources(self) -> list[Any]:
+        """Where it is heard."""
+        return [self.channel, *self.streams]
 
     def trace(self) -> str:
         self.stack.seek(0)
@@ -57,6 +64,7 @@ class Crew:
         self._owner = os.getpid()
         self._hirer: Hirer | None = None
         self._keys = count(1)
+        self._losses = 0  # of what workers are made from
         self._workers: dict[int, Worker] = {}
         self._idle: list[Worker] = []
         self._selector = selectors.DefaultSelector()
@@ -77,30 +85,37 @@ class Crew:
         self.prepare()
         try:
             return self._hire()
-        except HiringError:  # the server has gone since we last heard of it
+        except HiringError:  # it has gone since
+            self._losses += 1
+            if self._losses > MOST_LOSSES:
+                raise
             self._forget_hirer()
-            self.prepare()
-            return self._hire()
+            return self.take(fresh=True)
 
     def _hire(self) -> Worker:
         assert self._hirer is not None
-        channel, theirs = socket.socketpair()
-        pipes = [os.pipe() for _ in range(2)]
-        stack = os.fdopen(os.memfd_create("stack"), "rb") if FORKS else tempfile.TemporaryFile()  # noqa: SIM115
         key = next(self._keys)
-        given = [theirs.fileno(), *(writer for _, writer in pipes), stack.fileno()]
-        try:
-            self._hirer.hire(key, given)
-        finally:
-            theirs.close()
-            for _, writer in pipes:
-                os.close(writer)
-        streams = tuple(Stream(pipe[0], name) for pipe, name in zip(pipes, ("stdout", "stderr"), strict=True))
-        worker = Worker(key, channel, streams, stack)  # type: ignore[arg-type]
-        self._workers[key] = worker
-        channel.sendall(pack(Setting.here()))
-        sources: list[Any] = [channel, *streams]
-        for source in sources:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            channel, other = socket.socketpair()
+            theirs.enter_context(other)
+            ours.callback(channel.close)
+            given, streams = [other.fileno()], []
+            for name in ("stdout", "stderr"):
+                reader, writer = os.pipe()
+                theirs.callback(os.close, writer)
+                streams.append(Stream(reader, name))
+                ours.callback(streams[-1].close)
+                given.append(writer)
+            stack = os.fdopen(os.memfd_create("stack"), "rb") if FORKS else tempfile.TemporaryFile()  # noqa: SIM115
+            ours.callback(stack.close)
+            self._hirer.hire(key, [*given, stack.fileno()])
+            try:
+                channel.sendall(pack(Setting.here()))
+            except OSError as error:
+                raise HiringError(f"a worker has ended before it began ({error})") from None
+            ours.pop_all()
+        worker = self._workers[key] = Worker(key, channel, streams, stack)
+        for source in worker.sources:
             os.set_blocking(source.fileno(), False)
             self._selector.register(source, selectors.EVENT_READ, worker)
         return worker
@@ -193,7 +208,7 @@ class Crew:
             if worker := self._workers.pop(key, None):
                 self._note_death(worker, status)
 
-    def _note_death(self, worker: Worker, status: int) -> None:
+    def _note_death(self, worker: Worker, status: int | None) -> None:
         for stream in worker.streams:
             stream.forward()
             stream.flush()
@@ -205,7 +220,7 @@ class Crew:
 
     def _let_go(self, worker: Worker) -> None:
         worker.dead = True
-        for source in (worker.channel, *worker.streams):
+        for source in worker.sources:
             self._unregister(source)
             source.close()
         worker.stack.close()

@@ -17,9 +17,13 @@ LOST = 70  # the exit code of a worker that cannot talk to its parent any more
 
 @dataclass(frozen=True)
 class Death:
-    """A worker has ended. `cause` is why we ended it ourselves, and `stack` where it was, innermost call first."""
+    """A worker has ended. `cause` is why we ended it ourselves, and `stack` where it was, innermost call first.
 
-    status: int  # its exit code, or the negative of the signal that ended it
+    `status` is its exit code, or the negative of the signal that ended it. None: what workers are made from has ended,
+    and they with it; that was not the fault of any.
+    """
+
+    status: int | None
     cause: str = ""
     stack: str = ""
 
@@ -29,7 +33,9 @@ class Death:
         return f"{self.cause or _ending(self.status)}{f', at {self.stack}' if self.stack else ''}"[:LONGEST]
 
 
-def _ending(status: int) -> str:
+def _ending(status: int | None) -> str:
+    if status is None:
+        return "the process from which workers are made was killed"
     if status == LOST:
         return f"its process ended itself with exit code {status}: it had lost its connection to xprun"
     if status >= 0:
@@ -53,6 +59,6 @@ def place_in(trace: str) -> str:
     busy = [stack for _, stack in stacks if stack and not any(part in stack[0][0] for part in WAITING)]
     current = [stack for kind, stack in stacks if stack and kind.startswith("Current")]
     stack = next(iter([*busy, *current]), [])
-    calls = [frame for frame in stack if not frame[0].startswith(OWN)] or stack
+    calls = [frame for frame in stack if not frame[0].startswith((OWN, "<"))] or stack
     calls = calls if len(calls) <= 2 * SHOWN else [*calls[:SHOWN], *calls[-SHOWN:]]
     return " < ".join(f"{Path(file).name}:{line} in {function}" for file, line, function in calls)

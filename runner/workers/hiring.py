@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +26,7 @@ class Hirer(Protocol):
     def hire(self, key: int, descriptors: list[int]) -> None: ...
     def signal(self, key: int, number: int) -> None: ...
     def prepare(self, module: str) -> None: ...
-    def endings(self) -> dict[int, int]: ...
+    def endings(self) -> dict[int, int | None]: ...
     def channel(self) -> socket.socket | None: ...
     def close(self) -> None: ...
 
@@ -60,9 +59,12 @@ class ForkServer:
         with contextlib.suppress(OSError):  # it has gone, and all workers with it
             self._control.send(message.encode())
 
-    def endings(self) -> dict[int, int]:
-        """Return the exit codes (negative: signals) of the workers that have ended since the last call."""
-        found = {}
+    def endings(self) -> dict[int, int | None]:
+        """Return the exit codes (negative: signals) of the workers that have ended since the last call.
+
+        None: they have ended with the server.
+        """
+        found: dict[int, int | None] = {}
         while message := self._hear():
             match message.decode().split():
                 case ["ready"]:
@@ -71,7 +73,7 @@ class ForkServer:
                     found[int(key)] = int(status)
                     self._hired.discard(int(key))
         if message is None:  # workers die with their server
-            found |= dict.fromkeys(self._hired, -signal.SIGKILL)
+            found |= dict.fromkeys(self._hired)
             self._hired.clear()
         return found
 
@@ -118,11 +120,10 @@ class Starter:
     def prepare(self, module: str) -> None:
         """Do nothing: a worker imports what it needs."""
 
-    def endings(self) -> dict[int, int]:
-        found = {key: process.returncode for key, process in self._processes.items() if process.poll() is not None}
-        for key in found:
-            del self._processes[key]
-        return found
+    def endings(self) -> dict[int, int | None]:
+        ended = {key: process for key, process in self._processes.items() if process.poll() is not None}
+        self._processes = {key: process for key, process in self._processes.items() if key not in ended}
+        return {key: process.returncode for key, process in ended.items()}
 
     def channel(self) -> None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from xprun.runner.workers.crew import crew
+from xprun.runner.workers.crew import SUPERVISES, crew
 from xprun.runner.workers.worker import End, Failure
 
 T = TypeVar("T")
@@ -19,8 +19,11 @@ def supervised(function: Callable[..., T], *arguments: Any) -> T:
     """Return what a function returns, called in a worker: for whatever runs code of components.
 
     The function is one of a module, and its arguments and value can be pickled. Raises what the function raises where
-    Python or xprun defines that, and WorkerError for anything else, the death of the worker included.
+    Python or xprun defines that, and WorkerError for anything else, the death of the worker included. Where workers
+    cannot be had, on Windows, it is called in this process.
     """
+    if not SUPERVISES:
+        return function(*arguments)
     mine = crew()
     worker = mine.take()
     try:

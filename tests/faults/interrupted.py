@@ -16,7 +16,6 @@ import time
 import traceback
 from typing import Any
 
-from xprun.plugins.discovery import open_registry
 from xprun.reports import write  # noqa: F401
 from xprun.runner.cli import main
 from xprun.runner.workers import hiring, server, worker
@@ -86,6 +85,5 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ.pop("XPRUN_JOBS", None)
-    open_registry()
     for line in sys.stdin:
         print(json.dumps(run(json.loads(line))), flush=True)

@@ -193,6 +193,18 @@ def test_a_child_process_is_interrupted_in_good_order(tmp_path: Path, line_spec:
     assert len((tmp_path / "runs/spec/results.csv").read_text(encoding="utf-8").splitlines()) > 1
 
 
+def test_a_time_limit_takes_a_worker_and_is_not_part_of_a_run(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    refused = xprun(write(line_spec), "-j", "0", "--timeout", "9")
+    assert refused.exit_code == 2
+    assert "run.timeout: needs a worker process that can be ended" in refused.stderr
+    assert xprun(write(line_spec), "-j", "0").exit_code == 0
+    again = xprun(write(line_spec), "-j", "1", "--timeout", "9")
+    assert again.exit_code == 0
+    assert "1 cached, 0 to run" in again.stderr
+
+
 CLAIMS = """
 [[expect]]
 value = "steps"

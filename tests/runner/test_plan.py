@@ -64,9 +64,12 @@ def test_plan_tells_what_is_ahead(line_spec: str, write: Callable[[str], Path], 
     told = CliRunner().invoke(main, ["plan", *arguments]).stdout
     assert "0 cached, 4 to run on cpu" in told
     assert "2 runs together (linear-stack): a chain of Linear layers" in told or "2 runs alone: alone" in told
+    assert "what takes longer" not in told
     assert "2 runs alone: LBFGS is a class of its own, not an update rule" in told
     assert not (tmp_path / "out").exists()
     assert CliRunner().invoke(main, arguments).exit_code == 0
+    limited = CliRunner().invoke(main, ["plan", *arguments, "--set", "run.timeout=60", "--set", "run.steps=6"]).stdout
+    assert "what takes longer than run.timeout = 60 s is ended; runs that were together are then tried" in limited
     assert "4 cached, 0 to run" in CliRunner().invoke(main, ["plan", *arguments]).stdout
 
 
