@@ -12,6 +12,7 @@ from xprun.plugins.registry import (
     model,
     observer,
     optimizer,
+    plot,
     scheduler,
     transform,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "model",
     "observer",
     "optimizer",
+    "plot",
     "scheduler",
     "transform",
 ]

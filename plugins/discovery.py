@@ -32,6 +32,7 @@ BUILT_IN = (
     "models.linear",
     "observers.tensorboard",
     "optimizers.scratch",
+    "plots.scatter",
     "schedulers.basic",
 )
 

@@ -69,6 +69,8 @@ class Kind:
         return read_settings(self.common)
 
 
+# The names by which a plot asks for what it draws.
+PLOT_RECEIVES = ("runs", "history", "settings", "ranking", "palette", "compare")
 METRIC_RECEIVES = "prediction [N, ...], target [N, ...]; parameters, truth and boundary by name"
 
 KINDS = {
@@ -89,6 +91,11 @@ KINDS = {
         ),
         Kind("observer", "", "a function of folder, settings, history and results that writes an ended run there"),
         Kind("launcher", "cohorts, execute: turns one cohort into outcomes", "the outcomes, as they come"),
+        Kind(
+            "plot",
+            f"any of {', '.join(PLOT_RECEIVES)}, by name",
+            "a matplotlib Figure, or that and its numbers in words",
+        ),
         Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end'),
     )
 }

@@ -1,20 +1,27 @@
 """Turns the tables of an output folder into pages that people read: `report.html`, `report.md` and its plots."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xprun.reports.errors import ReportError
+from xprun.reports.formats import DEFAULT, read_formats
 
-__all__ = ["ReportError", "difference", "verdict", "write_report"]
+if TYPE_CHECKING:
+    from xprun.reports.sections.asked import Asked
+
+__all__ = ["ReportError", "difference", "read_formats", "verdict", "write_report"]
 
 
-def write_report(folder: Path) -> list[Path]:
-    """The paths written into `folder`: the plots, `report.md` and `report.html`.
+def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable["Asked"] = ()) -> list[Path]:
+    """The paths written into `folder`: by default the plots, `report.md` and `report.html`.
 
+    `formats`: see `formats.FORMATS`. `plots`: functions of others that draw the same tables; see `sections.asked`.
     Raises `ReportError` where a table is missing or lacks a column. pandas and matplotlib load here, not on import.
     """
     from xprun.reports.write import write_report
 
-    return write_report(folder)
+    return write_report(folder, formats, plots)
 
 
 def verdict(folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from xprun.reports.cells import shorten
-from xprun.reports.figures import for_page, to_png, to_svg
+from xprun.reports.figures import for_page, to_pdf, to_png, to_svg
 from xprun.reports.look import Stroke
 from xprun.reports.study import Study
 
@@ -70,12 +70,16 @@ def draw(plot: Plot, study: Study) -> Picture:
     name = f"{study.number}-{plot.name}" if study.number else plot.name
     file = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"-{ord(match[0]):x}-", name)[:80]
     first = next(iter(plot.figures.values()))
-    files = {"png": to_png(first)} if "md" in study.formats else {}
-    scales = {}
-    if "html" in study.formats:
-        scales = {scale: to_svg(for_page(figure), f"{file}{scale}") for scale, figure in plot.figures.items()}
     present = set(plot.alternatives)
     legend = [_entry(name, stroke) for name, stroke in study.style.items() if name in present]
+    files, scales = {}, {}
+    if "md" in study.formats:
+        files["png"] = to_png(first)
+    if "pdf" in study.formats:
+        files["pdf"] = to_pdf(first, plot.title)
+    if "html" in study.formats:  # last, since a page takes the legend out of the figure
+        pages = {scale: for_page(figure) if legend else figure for scale, figure in plot.figures.items()}
+        scales = {scale: to_svg(figure, f"{file}{scale}") for scale, figure in pages.items()}
     hover = _hover(first, plot.hover) if plot.hover else ""
     motion = _motion(first, plot.motion, study.style) if plot.motion else ""
     return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, files, scales, hover, motion)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, StringIO
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -22,8 +23,7 @@ def to_svg(figure: Figure, name: str) -> str:
     """An `<svg>` element: the same figure and name give the same text. No prolog, style sheet or metadata."""
     buffer = StringIO()
     with mpl.rc_context({"svg.hashsalt": name}), _any_alphabet():
-        figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
-    figure.set_layout_engine("none")  # it is laid out now: what draws it next need not do so again
+        _save(figure, buffer, format="svg", transparent=True, metadata=NO_METADATA)
     text = buffer.getvalue()
     return SCAFFOLD.sub("", TAG.sub(_for_page, text[text.index("<svg") :])).strip()
 
@@ -32,22 +32,36 @@ def to_png(figure: Figure) -> bytes:
     """A PNG image on white, 160 pixels an inch."""
     buffer = BytesIO()
     with _any_alphabet():
-        figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        _save(figure, buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def to_pdf(figure: Figure, title: str) -> bytes:
+    """A PDF page of the figure's size, its letters as letters: the same figure and title give the same bytes."""
+    buffer = BytesIO()
+    without_a_date = {"CreationDate": None, "Producer": None, "Creator": None, "Title": title}
+    with mpl.rc_context({"pdf.fonttype": 42}), _any_alphabet():
+        _save(figure, buffer, format="pdf", facecolor="white", metadata=without_a_date)
     return buffer.getvalue()
 
 
 def for_page(figure: Figure) -> Figure:
-    """The same figure as a page has it: without a legend, which stands there as text.
+    """A figure with a legend below it as a page has it: without the legend, which stands there as text.
 
-    It is not laid out anew, which takes longer than drawing: axes with a legend get a fixed place, and others keep
-    that in which they were drawn last.
+    It is not laid out anew, which takes longer than drawing: its axes get a fixed place.
     """
     figure.set_layout_engine("none")
     for legend in list(figure.legends):
         legend.remove()
-        figure.set_size_inches(figure.get_figwidth(), PAGE_HEIGHT)
-        figure.axes[0].set_position(PAGE_PLACE)
+    figure.set_size_inches(figure.get_figwidth(), PAGE_HEIGHT)
+    figure.axes[0].set_position(PAGE_PLACE)
     return figure
+
+
+def _save(figure: Figure, buffer: BytesIO | StringIO, **options: Any) -> None:
+    """Draw a figure; it is laid out then, so that what draws it next need not do so again."""
+    figure.savefig(buffer, **options)
+    figure.set_layout_engine("none")
 
 
 def _for_page(match: re.Match[str]) -> str:

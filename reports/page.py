@@ -1,6 +1,6 @@
 """Assembles a report: from the tables of a folder to everything that its pages show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,14 @@ from typing import Any
 from xprun.reports.cells import counted
 from xprun.reports.drawing import Picture
 from xprun.reports.findings import cautions, counts, unfinished, verdict
+from xprun.reports.formats import DEFAULT
 from xprun.reports.look import theme
 from xprun.reports.overall import cautions_over, take_together, verdict_over
 from xprun.reports.parts import Folded, Gallery, Part, Section
 from xprun.reports.sections import COMPARED, LEADING, SHARED, Sections
+from xprun.reports.sections.asked import Asked, asked_sections
 from xprun.reports.sections.problems import DETAILED, overall_sections, problem_section
-from xprun.reports.study import FORMATS, Study, make_study
+from xprun.reports.study import Study, make_study
 from xprun.reports.tables import Tables, read_results
 
 
@@ -36,11 +38,11 @@ class Page:
         return [picture for section in self.sections for picture in _pictures(section.parts)]
 
 
-def make_page(tables: Tables, formats: tuple[str, ...] = FORMATS) -> Page:
-    """The report on `tables`. `ReportError` where they cannot answer what is compared."""
+def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterable[Asked] = ()) -> Page:
+    """The report on `tables`, with these plots beside its own. `ReportError` where `tables` lack what is compared."""
     study = make_study(tables, formats)
     with theme():
-        sections = [*_each(LEADING, study), *_compared(study), *_each(SHARED, study)]
+        sections = [*_each(LEADING, study), *_compared(study), *asked_sections(study, plots), *_each(SHARED, study)]
     return Page(**_heading(study), **_findings(study), sections=[section for section in sections if section.parts])
 
 

@@ -22,12 +22,13 @@ def render_html(page: Page, live: str = "") -> str:
 
     `live`: what this page is called, for a script that asks the server that it came from for a newer one.
     """
-    return _document("report.html.j2", live, page=page)
+    images = any("<image" in svg for picture in page.pictures for svg in picture.scales.values())
+    return _document("report.html.j2", live, images=images, page=page)
 
 
 def render_waiting(name: str, live: str) -> str:
     """What stands in the place of a live report before there is one."""
-    return _document("waiting.html.j2", live, name=name)
+    return _document("waiting.html.j2", live, images=False, name=name)
 
 
 def _document(template: str, live: str, **content: Any) -> str:

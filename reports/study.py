@@ -6,12 +6,11 @@ from functools import cached_property
 import pandas as pd
 from xprun.reports.cells import listed
 from xprun.reports.comparison import Comparison, keys_of, read_comparison
+from xprun.reports.formats import DEFAULT
 from xprun.reports.look import SHOWN, Stroke, strokes
 from xprun.reports.problems import problem_of, rank_table
 from xprun.reports.statistics import judge, rank, summarise
 from xprun.reports.tables import Tables
-
-FORMATS = ("html", "md")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Study:
     summary: pd.DataFrame
     ranking: pd.DataFrame
     order: list[str]
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = DEFAULT
     problems: dict[str, "Study"] = field(default_factory=dict)
     number: int = 0
 
@@ -84,7 +83,7 @@ class Study:
         return f" Only the best {SHOWN} of {len(self.order)} are drawn." if len(self.order) > SHOWN else ""
 
 
-def make_study(tables: Tables, formats: tuple[str, ...] = FORMATS) -> Study:
+def make_study(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Study:
     """The study of `tables`. `ReportError` where they cannot answer what is compared."""
     comparison = read_comparison(tables)
     whole = _study(tables, comparison, formats)

@@ -1,24 +1,32 @@
 """Writes a report into its folder, each file whole or not at all."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from xprun.reports.errors import ReportError
+from xprun.reports.formats import DEFAULT
+from xprun.reports.latex import render_tables
 from xprun.reports.page import make_page
 from xprun.reports.render import render_html, render_markdown
+from xprun.reports.sections.asked import Asked
 from xprun.reports.tables import read_tables
 
 
-def write_report(folder: Path) -> list[Path]:
-    """The paths written: `plots/*.png`, `report.md`, `report.html`. The same tables give the same bytes."""
-    page = make_page(read_tables(folder))
+def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable[Asked] = ()) -> list[Path]:
+    """The paths written: what belongs to the formats, and the pages last. The same tables give the same bytes."""
+    page = make_page(read_tables(folder), formats, plots)
     files = {
         f"plots/{picture.file}.{suffix}": content
         for picture in page.pictures
         for suffix, content in picture.files.items()
     }
-    files["report.md"] = render_markdown(page).encode()
-    files["report.html"] = render_html(page).encode()
+    if "latex" in formats:
+        files |= {f"tables/{name}.tex": text.encode() for name, text in render_tables(page).items()}
+    if "md" in formats:
+        files["report.md"] = render_markdown(page).encode()
+    if "html" in formats:
+        files["report.html"] = render_html(page).encode()
     written = [write_whole(_inside(folder, name), content) for name, content in files.items()]
     for parent in {path.parent for path in written}:
         _sync_names(parent)

@@ -96,6 +96,24 @@ plugin_option = click.option(
 )
 
 
+def _read_formats(context: click.Context, option: click.Parameter, given: str) -> tuple[str, ...]:
+    from xprun.reports import read_formats
+
+    try:
+        return read_formats(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+format_option = click.option(
+    "--format",
+    "formats",
+    default="html,md",
+    show_default=True,
+    metavar="NAMES",
+    callback=_read_formats,
+    help="How to write the report: html, md, latex (tables), pdf (plots).",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -171,6 +189,7 @@ def running_options(function: Any) -> Any:
         click.option(
             "--only", multiple=True, metavar="RUN", help="Train this run, by its id in results.csv; repeatable."
         ),
+        format_option,
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
         click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends."),
     ):
@@ -358,9 +377,18 @@ def describe(name: str, plugins: tuple[Path, ...]) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@format_option
+@plugin_option
 @live_options
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def report(folder: Path, live: bool, live_at: tuple[str, int] | None, debug: bool) -> None:
+def report(
+    folder: Path,
+    formats: tuple[str, ...],
+    plugins: tuple[Path, ...],
+    live: bool,
+    live_at: tuple[str, int] | None,
+    debug: bool,
+) -> None:
     """Make the report of an output folder again from its tables.
 
     With --live, serve it until Ctrl-C instead, and renew it while another xprun writes the folder.
@@ -370,8 +398,10 @@ def report(folder: Path, live: bool, live_at: tuple[str, int] | None, debug: boo
     if live or live_at:
         _serve(folder, live_at)
         return
+    from xprun.runner.plots import asked_plots
+
     try:
-        written = write_report(folder)
+        written = write_report(folder, formats, asked_plots(folder, _open_registry(plugins, debug)))
     except ReportError as error:
         if debug:
             raise
@@ -537,6 +567,7 @@ def _run_one(
     only: tuple[str, ...],
     quiet: bool,
     verbose: bool,
+    formats: tuple[str, ...],
     live: bool,
     live_at: tuple[str, int] | None,
     debug: bool = False,
@@ -574,6 +605,7 @@ def _run_one(
         with interruptible() as interrupts, _served(folder, live_at) if live or live_at else nullcontext():
             result = run_experiment(spec, registry, options, listeners, interrupts)
             with writing(folder):
+                _write_pages(result, formats, registry)
                 code = _conclude(path, result, tell)
         if interrupts.number is None:
             return code
@@ -628,15 +660,24 @@ def _default_folder(spec: Spec) -> Path:
     return Path("runs") / folder_name(spec.name)
 
 
-def _conclude(path: Path, result: Report, tell: Tell) -> int:
-    """Write the report, tell what came out, and return the exit code."""
-    if result.statuses:
-        from xprun import reports
-        from xprun.runner.store.exports import export, hash_of_sources
+def _write_pages(result: Report, formats: tuple[str, ...], registry: Registry) -> None:
+    """Write the report where there is something to report, unless it stands as it would be written."""
+    if not result.statuses:
+        return
+    from xprun import reports
+    from xprun.runner.plots import asked_plots
+    from xprun.runner.store.exports import export, hash_of_sources
 
-        made_of = result.made_of + hash_of_sources(Path(reports.__file__).parent)
-        pages = export(result.folder, "pages", made_of, lambda: reports.write_report(result.folder))
-        result.written = [*result.written, *pages]
+    folder, plots = result.folder, asked_plots(result.folder, registry)
+    made_of = [result.made_of, hash_of_sources(Path(reports.__file__).parent), *formats]
+    made_of += [plot.fingerprint for plot in plots]
+    pages = export(folder, "pages", " ".join(made_of), lambda: reports.write_report(folder, formats, plots))
+    result.written = [*result.written, *pages]
+
+
+def _conclude(path: Path, result: Report, tell: Tell) -> int:
+    """Tell what came out, and return the exit code."""
+    if result.statuses:
         tell(path, result)
     for reason in result.reasons[:10]:
         _complain(f"failed: {reason}")
@@ -717,7 +758,8 @@ def _open_registry(plugins: tuple[Path, ...], debug: bool = False) -> Registry:
 
 
 def _written(folder: Path, written: list[Path]) -> str:
-    names = [str(path.relative_to(folder)) for path in written if path.parent == folder]
+    names = [path.name for path in written if path.parent == folder]
+    names += sorted({f"{path.parent.name}/" for path in written if path.suffix in (".tex", ".pdf")})
     return f"wrote {folder}{'/' if names else ''}{'  '.join(names)}"
 
 

@@ -67,6 +67,7 @@ class Comparison:
     baseline: str | None
     by: list[str]
     problems: list[str]
+    plots: list[dict[str, Any]]  # what is drawn beside the report's own plots: name, label and settings
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def compare(spec: Spec) -> Comparison:
     metric = spec.compare.metric or (columns[-1] if len(columns) == 1 else _first_metric(columns))
     goal = spec.compare.goal or goals[metric]
     by, problems = compared_sections(spec)
-    return Comparison(metric, goal, spec.compare.target, spec.compare.baseline or _ablated(spec), by, problems)
+    plots = [plot.model_dump() for plot in spec.compare.plots]
+    return Comparison(metric, goal, spec.compare.target, spec.compare.baseline or _ablated(spec), by, problems, plots)
 
 
 def _ablated(spec: Spec) -> str | None:

@@ -62,35 +62,44 @@ class Stop(Strict):
         return Patience(evaluations=self.patience) if isinstance(self.patience, int) else self.patience
 
 
-class Metric(BaseModel):
-    """An item of `run.metrics`: a name, or a table of a name, settings and perhaps a label.
-
-    `label` names its columns; left out, it is the name with the settings that are written: `topk(k=5)`. `goal` is
-    the component's: "none" for one that gives a matrix and therefore no column.
-    """
+class Named(BaseModel):
+    """An item of a list of components: a name, or a table of a name, settings and perhaps a label."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     name: str
     label: str = ""
-    goal: Literal["min", "max", "none"] = "min"
 
     @model_validator(mode="before")
     @classmethod
     def _a_name_will_do(cls, item: Any) -> Any:
         if isinstance(item, dict) and "name" not in item:
-            raise ValueError('must name its metric: { name = "..." }')
+            raise ValueError(f'must name its {cls.__name__.lower()}: {{ name = "..." }}')
         return {"name": item} if isinstance(item, str) else item
 
     @property
     def settings(self) -> dict[str, Any]:
         return self.model_extra or {}
 
+
+class Metric(Named):
+    """An item of `run.metrics`: a name, or a table of a name, settings and perhaps a label.
+
+    `label` names its columns; left out, it is the name with the settings that are written: `topk(k=5)`. `goal` is
+    the component's: "none" for one that gives a matrix and therefore no column.
+    """
+
+    goal: Literal["min", "max", "none"] = "min"
+
     @property
     def column(self) -> str:
         """The name in result columns, after the split: `valid.topk(k=5)`."""
         written = ", ".join(f"{key}={value}" for key, value in self.settings.items())
         return self.label or (f"{self.name}({written})" if written else self.name)
+
+
+class Plot(Named):
+    """An item of `compare.plots`: a name, or a table of a name, settings and perhaps a label, which is its title."""
 
 
 class SaveBest(Strict):
@@ -159,7 +168,7 @@ class Compare(Strict):
     """`[compare]`: which result column ranks the alternatives, and against which baseline.
 
     `by` names the section, or sections, whose alternatives are compared; the other sections that have several are
-    problems, on each of which the alternatives are tried.
+    problems, on each of which the alternatives are tried. `plots` are drawn for the report beside its own.
     """
 
     by: str | list[str] | None = None
@@ -167,6 +176,7 @@ class Compare(Strict):
     goal: Literal["min", "max"] | None = None
     target: float | None = None
     baseline: str | None = None
+    plots: list[Plot] = []
 
 
 # The tables that are xprun's own and stand once.

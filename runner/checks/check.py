@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
-from xprun.plugins.signature import Setting
+from xprun.plugins.signature import Setting, positional_names
 from xprun.runner.beside import FileBeside, SpecFileError, digest, file_beside
 from xprun.runner.checks.expectations import expect_problems
 from xprun.runner.checks.idle import idle_problems
@@ -22,7 +23,7 @@ from xprun.specs.compared import compared_labels, compared_sections
 from xprun.specs.errors import Problems
 from xprun.specs.exclude import exclusion_problems, unknown_conditions
 from xprun.specs.expand import NOT_IDENTITY, all_combinations, choices_of
-from xprun.specs.models import Metric, RunSettings
+from xprun.specs.models import Compare, Metric, Plot, RunSettings
 from xprun.specs.paths import Path, at, dotted, replaced
 from xprun.specs.read import complete_run, point_at_item
 from xprun.specs.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
@@ -49,6 +50,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     }
     problems += observer_problems(spec, registry)
     resolved = replace(spec, sections=sections, run=complete_run(checker.run(spec.run), problems))
+    resolved = replace(resolved, compare=checker.compare(spec.compare))
     resolved = checker.ablations(resolved)
     problems += _compare_problems(resolved)
     problems += _exclusion_problems(resolved)
@@ -275,6 +277,23 @@ class _Checker:
             return known
         written = metric.settings | ({"goal": metric.goal} if "goal" in metric.model_fields_set else {})
         return {**known, "goal": component.goal, **self.table(component.settings, written, path, component.name)}
+
+    def compare(self, compare: Compare) -> Compare:
+        """Return `[compare]` with its plots resolved."""
+        plots = [self.plot(plot, ("compare", "plots", i)) for i, plot in enumerate(compare.plots)]
+        return compare.model_copy(update={"plots": plots})
+
+    def plot(self, plot: Plot, path: Path) -> Plot:
+        """Return a plot with its settings typed; it may ask for what plots are given, and for nothing else."""
+        component = self.find("plot", plot.name, path, None if plot.settings else path)
+        if component is None:
+            return plot
+        wanted = [name for name in positional_names(component.signature) if name not in PLOT_RECEIVES]
+        for name in wanted:
+            message = f"{plot.name} asks for {quoted(name)}, which no plot is given{did_you_mean(name, PLOT_RECEIVES)}"
+            self.problems.append(Problem(path, message, f"they are given {', '.join(PLOT_RECEIVES)}"))
+        settings = self.table(component.settings, plot.settings, path, component.name)
+        return Plot.model_validate({"name": plot.name, "label": plot.label, **settings})
 
     def digest(self) -> str:
         """Return one hash of the sources that were found since the list was emptied."""

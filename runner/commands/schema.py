@@ -50,7 +50,7 @@ OTHERS: dict[str, Schema] = {
 }
 COLUMNS: Schema = {"type": "object", "description": "Result columns and the values that they have.", **FURTHER}
 LENGTH: Schema = {"oneOf": [{"required": ["epochs"], **FURTHER}, {"required": ["steps"], **FURTHER}], **FURTHER}
-LABELLED = (*COMPONENT_SECTIONS, "metric")
+LABELLED = (*COMPONENT_SECTIONS, "metric", "plot")
 NOT_SWEPT = ("seeds", "search_seed")
 NOT_IN_SPECS = ("launcher",)
 
@@ -60,7 +60,7 @@ def make_schema(registry: Registry) -> Schema:
     registry.import_plugins()
     maker = _Maker(registry)
     components = maker.components()
-    own = {name: _plain_table(model) for name, model in OWN_SECTIONS.items()} | {"run": maker.run()}
+    own = {"run": maker.run(), "compare": maker.compare()}
     sections = {section: _section(section) for section in COMPONENT_SECTIONS}
     return {
         "$schema": DIALECT,
@@ -138,6 +138,14 @@ class _Maker:
         for seeds in swept["seeds"]["anyOf"]:
             seeds |= {"minItems": 1, "uniqueItems": True} if seeds["type"] == "array" else {}
         return {**table, "properties": swept}
+
+    def compare(self) -> Schema:
+        """Return the table `[compare]`."""
+        table = _plain_table(OWN_SECTIONS["compare"])
+        plots = [c for c in self.registry.components("plot") if not any(s.required for s in c.settings.values())]
+        item = {"anyOf": [{"enum": [plot.name for plot in plots]}, _ref("plot")]}
+        properties = {**table["properties"], "plots": {**table["properties"]["plots"], "items": item}}
+        return {**table, "properties": properties}
 
     def metric(self, run: Schema) -> list[Schema]:
         """Return the forms of an item of `run.metrics`: a name, or a table where the language takes one, too."""

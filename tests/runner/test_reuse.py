@@ -141,7 +141,7 @@ def test_failures_are_kept_until_they_are_asked_for_again(lab: Lab) -> None:
 @pytest.fixture
 def no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes longest in a command."""
-    monkeypatch.setattr("xprun.reports.write_report", lambda folder: [])
+    monkeypatch.setattr("xprun.reports.write_report", lambda folder, formats, plots: [])
 
 
 @pytest.mark.usefixtures("no_pages")

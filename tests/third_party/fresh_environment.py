@@ -89,6 +89,7 @@ def test_a_spec_uses_the_components_of_another_distribution_by_name(call: Call, 
     assert results["final.valid.acme.confidence"].between(0, 1).all()
     environment = json.loads((folder / "runs/rings/environment.json").read_text(encoding="utf-8"))
     assert environment["plugins"] == ["acme_xprun 1.2"]
+    assert "![How long runs took." in (folder / "runs/rings/report.md").read_text(encoding="utf-8")
 
 
 def test_the_broken_distributions_beside_it_are_named_and_nothing_else(call: Call, folder: Path) -> None:
@@ -101,7 +102,7 @@ def test_the_broken_distributions_beside_it_are_named_and_nothing_else(call: Cal
 
 def test_components_are_listed_with_their_distribution(call: Call) -> None:
     listed = call("xprun", "ls").stdout
-    for name in ("acme.signum", "acme.rings", "acme.brier", "acme.confidence"):
+    for name in ("acme.signum", "acme.rings", "acme.brier", "acme.confidence", "acme.speed"):
         assert any(name in line and "acme_xprun 1.2" in line for line in listed.splitlines())
     assert "acme_xprun.bare:HeavyBall, imported when it is asked for" in listed
     assert "from acme_xprun 1.2 (acme_xprun.bare, " in call("xprun", "describe", "acme_heavyball").stdout

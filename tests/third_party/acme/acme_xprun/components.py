@@ -1,12 +1,14 @@
-"""An optimizer, a data set, a loss and a metric, registered by decorators."""
+"""An optimizer, a data set, a loss, a metric and a plot, registered by decorators."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from xprun.plugins import Decay, NonNegativeInt, Positive, PositiveInt, Table, data, loss, metric, optimizer
+from xprun.plugins import Decay, NonNegativeInt, Positive, PositiveInt, Table, data, loss, metric, optimizer, plot
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
     from torch import Tensor
 
 
@@ -42,3 +44,15 @@ def brier(prediction: Tensor, target: Tensor) -> Tensor:
 def confidence(prediction: Tensor, target: Tensor) -> Tensor:
     """The mean probability that is given to the true class."""
     return prediction.softmax(1).gather(1, target.unsqueeze(1)).mean()
+
+
+@plot("acme.speed")
+def speed(runs: DataFrame, palette: dict[str, str], *, unit: Literal["seconds", "steps"] = "seconds") -> Figure:
+    """How long each run took."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.barh(range(len(runs)), runs[unit], color=[palette.get(name, "grey") for name in runs["alternative"]])
+    axes.set(xlabel=unit, yticks=range(len(runs)), yticklabels=runs["run"])
+    return figure

@@ -1,0 +1,1 @@
+"""Plots: functions that draw the tables of an experiment for its report."""
