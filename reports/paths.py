@@ -9,7 +9,7 @@ from xprun.reports.floor import reference_value
 from xprun.reports.study import Study
 
 PREFIX = "param."
-FINE = 4  # how many times finer a surface is drawn than it was computed
+FINE = 2  # how many times finer a surface is drawn than it was computed
 PROBLEM = ("data", "model", "loss")  # the sections that decide a surface
 
 

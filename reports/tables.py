@@ -5,7 +5,9 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -13,6 +15,10 @@ from xprun.reports.errors import ReportError
 
 RUN_COLUMNS = ("run", "seed", "status", "reason", "steps", "epochs", "seconds")
 OPTIONAL_COLUMNS = ("together",)  # how many runs were trained at once: about seconds, no setting
+SURFACE_COLUMNS = ("run", "loss")
+MATRIX_COLUMNS = ("run", "metric", "row", "column", "value")
+FIT_COLUMNS = ("run", "series", "x", "y")
+SAMPLE_COLUMNS = ("run", "row", "target", "prediction", "probability", "image")
 HISTORY_TYPES = {"run": "str", "step": "int64", "epoch": "float64", "metric": "str", "value": "float64"}
 NUMBERS = {"seed": "int64", "steps": "int64", "epochs": "float64", "seconds": "float64"}
 TEXTS = ("run", "status", "reason")
@@ -48,7 +54,9 @@ class Tables:
     `best.*`, `param.*` and `reference.*` floats (NaN where there is none), settings whatever their values are.
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
     `claims`: what the spec expects, as text; empty where it expects nothing, or where runs are missing.
-    `surface`: `run`, parameters and `loss` there; empty where there is none.
+    `surface`: `run`, parameters and `loss` there. `matrices`: `run`, `metric`, `row`, `column` and `value`. `fits`:
+    `run`, `series` ("data", "truth" or "fit"), `x` and `y`. `samples`: `run`, `row`, `target`, `prediction`,
+    `probability`, and in `image` the name of its pixels [H, W, C] in `images`. All are empty where there are none.
     """
 
     runs: pd.DataFrame
@@ -58,7 +66,11 @@ class Tables:
     spec: str = ""
     models: str = ""
     claims: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CLAIM_COLUMNS)))
-    surface: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["run", "loss"]))
+    surface: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(SURFACE_COLUMNS)))
+    matrices: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(MATRIX_COLUMNS)))
+    fits: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FIT_COLUMNS)))
+    samples: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(SAMPLE_COLUMNS)))
+    images: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def read_tables(folder: Path) -> Tables:
@@ -70,7 +82,11 @@ def read_tables(folder: Path) -> Tables:
         spec=_read_text(folder / "spec.toml"),
         models=_read_text(folder / "models.txt"),
         claims=read_claims(folder / "claims.csv"),
-        surface=_read_optional(folder / "surface.csv", ("run", "loss")),
+        surface=_read_optional(folder / "surface.csv", SURFACE_COLUMNS),
+        matrices=_read_optional(folder / "matrices.csv", MATRIX_COLUMNS),
+        fits=_read_optional(folder / "fits.csv", FIT_COLUMNS),
+        samples=_read_optional(folder / "samples.csv", SAMPLE_COLUMNS),
+        images=_read_images(folder / "images.npz"),
     )
 
 
@@ -126,12 +142,24 @@ def read_claims(path: Path) -> pd.DataFrame:
     return _read_csv(path, "str", {}).map(_as_meant)
 
 
-def _read_optional(path: Path, required: tuple[str, ...], texts: tuple[str, ...] = ("run",)) -> pd.DataFrame:
-    """A table that not every folder has; an empty one with the required columns where it is not there."""
+def _read_optional(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
+    """A table that not every folder has; an empty one where it is not there."""
     if not path.is_file():
         return pd.DataFrame(columns=list(required))
     columns = _header(path, required)
+    texts = {"run", "metric", "series"}.intersection(columns)
     return _read_csv(path, dict.fromkeys(texts, "str"), {name: MISSING for name in columns if name not in texts})
+
+
+def _read_images(path: Path) -> dict[str, np.ndarray]:
+    """The pixels [H, W, C] of each image by its name; none where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as images:
+            return {name: images[name] for name in images.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ReportError(f"{path}: {error}") from error
 
 
 def sections(runs: pd.DataFrame) -> list[str]:

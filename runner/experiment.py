@@ -19,11 +19,13 @@ from xprun.runner import launchers as _launchers  # noqa: F401 - registers the b
 from xprun.runner.context import Context
 from xprun.runner.environment import describe_environment, torch_facts
 from xprun.runner.expect import Verdict, claims_table, evaluate
+from xprun.runner.fits import data_of, data_sets, write_fits
 from xprun.runner.interrupts import InterruptError, Interrupts, interruptible
 from xprun.runner.observe import observe
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort, Plan, describe, make_plan, unfinished_first
 from xprun.runner.progress import Progress, say
+from xprun.runner.samples import best_runs, pixels_of, wanted_rows, write_samples
 from xprun.runner.store.exports import export, hash_of_sources
 from xprun.runner.store.files import remove_leftovers, replace_text, writing
 from xprun.runner.store.lock import hold
@@ -42,7 +44,7 @@ from xprun.specs import Problem, Run, Spec, SpecError
 T = TypeVar("T")
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
-PICTURED = 1000  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
+PICTURED = 500  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,13 @@ class _Job:
         """Return what a function returns that runs code of components, called where that can do no harm."""
         return function(*arguments) if self.options.workers == 0 else supervised(function, *arguments)
 
+    def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
+        """Return what a function makes of items, called aside; or for each of them why there is nothing."""
+        try:
+            return self.aside(function, items, Context(self.device, self.options.plugins)) if items else []
+        except WorkerError as error:
+            return [str(error)] * len(items)
+
 
 def _carry_out(job: _Job, interrupts: Interrupts) -> Report:
     plan, store, options = job.plan, job.store, job.options
@@ -176,7 +185,8 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
         _write_models(job)
     if report.interrupted is None:
-        export(folder, "surfaces", report.made_of, lambda: _write_surfaces(job, pairs))
+        for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
+            export(folder, name, report.made_of, partial(write, job, pairs))
 
 
 def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
@@ -283,8 +293,17 @@ def _write_models(job: _Job) -> None:
 def _write_surfaces(job: _Job, pairs: Pairs) -> list[Path]:
     """Write the loss around the paths of runs with one or two parameters."""
     found = windows(pairs)
-    try:
-        losses = job.aside(losses_over, found, Context(job.device, job.options.plugins)) if found else []
-    except WorkerError as error:
-        losses = [str(error)] * len(found)
-    return write_surfaces(job.options.folder, found, losses)
+    return write_surfaces(job.options.folder, found, job.each_aside(losses_over, found))
+
+
+def _write_fits(job: _Job, pairs: Pairs) -> list[Path]:
+    """Write the curves that runs have fitted, and the data beside them."""
+    found = data_sets(pairs)
+    return write_fits(job.options.folder, pairs, found, job.each_aside(data_of, found))
+
+
+def _write_samples(job: _Job, pairs: Pairs) -> list[Path]:
+    """Write images with what the best runs took them for."""
+    best = best_runs(job.plan, pairs)
+    wanted = wanted_rows(best)
+    return write_samples(job.options.folder, best, wanted, job.each_aside(pixels_of, wanted))

@@ -27,9 +27,9 @@ class Outcome:
 
     `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
     of their time. `parameters` holds the final values of a tiny model, `matrices` those of metrics such as
-    `valid.confusion`, row by row; `reference` what the best parameters reach, where they are known; `state` what a
-    checkpoint is made of. An outcome that is not `lasting` depends on what this machine lacks now: when the run is
-    asked for again, it is tried again.
+    `valid.confusion`, row by row; `pictures` what only pictures need (`training/shown.py`), by kind; `reference` what
+    the best parameters reach, where they are known; `state` what a checkpoint is made of. An outcome that is not
+    `lasting` depends on what this machine lacks now: when the run is asked for again, it is tried again.
     """
 
     run: str
@@ -44,4 +44,5 @@ class Outcome:
     state: dict[str, NDArray[Any]] = field(default_factory=dict)
     lasting: bool = True
     matrices: dict[str, list[list[float]]] = field(default_factory=dict)
+    pictures: dict[str, list[list[float]]] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)

@@ -21,7 +21,7 @@ def digits(*, flat: bool = True) -> Table:
     pixels, classes = _read()
     images = torch.from_numpy(pixels).float() / 16
     inputs = images.flatten(1) if flat else images.unsqueeze(1)
-    return Table(inputs, torch.from_numpy(classes))
+    return Table(inputs, torch.from_numpy(classes), image=(1, 8, 8))
 
 
 def _read() -> tuple[Any, Any]:

@@ -51,11 +51,17 @@ def image_set(
         if isinstance(valid, str):
             apart = _open(cls, {**settings, **_other_part(cls, valid)})
             _same_classes(train, apart)
-            held_out = Table(*_read(name, apart, [*transforms[:split], *plain]))
+            held_out = Table(*_read(name, apart, [*transforms[:split], *plain]), image=_image(inputs))
             _same_shape(f"the {valid} images", held_out.inputs[0], inputs[0])
         if augmentation:
             _same_shape("augmented images", in_turn(augmentation.steps, rows[0]), inputs[0])
-    return Table(inputs, targets, valid=held_out, augmentation=augmentation)
+    return Table(inputs, targets, valid=held_out, augmentation=augmentation, image=_image(inputs))
+
+
+def _image(inputs: Tensor) -> tuple[int, int, int] | None:
+    """Return the shape in which the rows can be shown, or None where transforms have made something else of them."""
+    shape = tuple(inputs.shape[1:])
+    return (shape[0], shape[1], shape[2]) if len(shape) == 3 and shape[0] in (1, 3) else None
 
 
 def parameters_of(cls: Any) -> dict[str, inspect.Parameter]:

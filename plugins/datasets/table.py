@@ -29,7 +29,8 @@ class Table:
 
     `inputs` [N, ...] floats; `targets` [N, k] floats for a regression, [N] int64 for classes. `truth` holds the
     true parameters of a synthetic set by name. `valid` holds the rows that the set itself keeps apart. With an
-    `augmentation` the rows are trained on as it changes them; `inputs` are measured.
+    `augmentation` the rows are trained on as it changes them; `inputs` are measured. `image` is the shape [C, H, W] in
+    which a row, flat or not, is an image of 1 or 3 channels, so that a report can show it.
     """
 
     inputs: Tensor
@@ -37,6 +38,7 @@ class Table:
     truth: dict[str, list[float]] = field(default_factory=dict)
     valid: Table | None = None
     augmentation: Augmentation | None = None
+    image: tuple[int, int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

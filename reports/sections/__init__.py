@@ -6,12 +6,15 @@ from xprun.reports.parts import Section
 from xprun.reports.sections.background import environment_section, models_section, spec_section
 from xprun.reports.sections.baseline import baseline_section
 from xprun.reports.sections.claims import claims_section
+from xprun.reports.sections.confusion import confusion_section
 from xprun.reports.sections.curves import curves_section
+from xprun.reports.sections.fits import fits_section
 from xprun.reports.sections.parameters import parameters_section
 from xprun.reports.sections.paths import paths_section
 from xprun.reports.sections.ranking import ranking_section
 from xprun.reports.sections.reading import reading_section
 from xprun.reports.sections.runs import runs_section
+from xprun.reports.sections.samples import samples_section
 from xprun.reports.sections.sensitivity import sensitivity_section
 from xprun.reports.sections.targets import targets_section
 from xprun.reports.study import Study
@@ -28,6 +31,9 @@ COMPARED: Sections = (
     sensitivity_section,
     targets_section,
     paths_section,
+    fits_section,
+    confusion_section,
+    samples_section,
     parameters_section,
 )
 # What is said once, of all runs.

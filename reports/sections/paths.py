@@ -11,7 +11,7 @@ from xprun.reports.parts import Gallery, Section
 from xprun.reports.paths import PREFIX, PROBLEM, Scene, scenes
 from xprun.reports.study import Study
 
-DRAWN = 6  # surfaces
+DRAWN = 4  # surfaces
 
 
 def paths_section(study: Study) -> Section:

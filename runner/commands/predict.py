@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from xprun.plugins.registry import Registry
 from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
-from xprun.runner.training.workload import EVALUATION_ROWS, make_workload
+from xprun.runner.training.workload import make_workload
+from xprun.runner.training.workload import predictions as outputs_of
 
 
 def predictions(folder: Path, name: str, split: str | None, registry: Registry) -> pd.DataFrame:
@@ -32,7 +33,7 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     load_state(module, path)
     module.eval()
     with torch.no_grad():
-        outputs = torch.cat([module(x) for x in table.inputs.split(EVALUATION_ROWS)])
+        outputs = outputs_of(module, table.inputs)
     classes = not table.targets.is_floating_point() and table.targets.dim() == 1 and outputs.dim() == 2
     columns = _classes(outputs, table.targets) if classes else _numbers(outputs, table.targets)
     return pd.DataFrame({"row": range(len(table)), **columns})

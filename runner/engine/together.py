@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from xprun.runner.training.alone import REPORTED_PARAMETERS
 from xprun.runner.training.keeper import Keeper
 from xprun.runner.training.layout import Batch, Grid
 from xprun.runner.training.metrics import Measure
+from xprun.runner.training.shown import LOOKED_AT, as_lists, shown
 from xprun.runner.training.stopping import Reasons, StopRules
 from xprun.runner.training.trail import Trail, number_places, numbers, wanted_steps
 from xprun.runner.training.workload import Workload
@@ -206,6 +208,7 @@ class Training:
         tiny = self.program.parameters <= REPORTED_PARAMETERS
         views = {name: view.cpu() for name, view in self.program.views(self.flat).items()} if tiny else {}
         matrices = self._measure_matrices() if chosen.any() else {}
+        pictures = self._shown(chosen[:, self.columns] & finite)
         for s, i in np.argwhere(chosen[:, self.columns]):
             k = self.columns[i]
             if not finite[s, i]:
@@ -215,6 +218,7 @@ class Training:
             outcome = self._close(s, k, "stopped" if reason else "done", reason, self.steps)
             outcome.parameters = {key: x for name, view in views.items() for key, x in numbers(name, view[s, i])}
             outcome.matrices = {name: values[s, i].tolist() for name, values in matrices.items()}
+            outcome.pictures = pictures[s, i]
 
     def outcomes(self) -> list[Outcome]:
         """Return the outcomes of all runs with their histories."""
@@ -321,6 +325,22 @@ class Training:
                 measured = self._over_runs(self.work.matrices, predictions, table.targets, self.flat)
                 found |= {f"{split}.{name}": matrix.cpu() for name, matrix in measured.items()}
         return found
+
+    def _shown(self, chosen: NDArray[np.bool_]) -> dict[tuple[int, int], dict[str, list[list[float]]]]:
+        """Return what pictures need of the chosen runs [S, k], by their places."""
+        found = {}
+        with torch.no_grad():
+            for columns in self._chunks(LOOKED_AT):
+                if chosen[:, columns].any():
+                    tables = shown(self.work, partial(self._predict, columns))
+                    for s, i in np.argwhere(chosen[:, columns]):
+                        found[s, columns.start + i] = as_lists(tables, s, i)
+        return found
+
+    def _predict(self, columns: slice, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the outputs [S, k, N, ...] of some columns for rows [N, ...]."""
+        flat = self.flat[:, columns].contiguous()
+        return self.program.predict(flat, self.program.prepare(inputs, targets)[0], columns)
 
     def _over_runs(
         self, metrics: dict[str, Measure], predictions: Tensor, targets: Tensor, flat: Tensor

@@ -16,10 +16,17 @@ from xprun.runner.training.keeper import Keeper
 from xprun.runner.training.recorder import Recorder
 from xprun.runner.training.resuming import begin, random_state, restore_random
 from xprun.runner.training.rules import read_rule
+from xprun.runner.training.shown import as_lists, shown
 from xprun.runner.training.stopping import Numbers, Reasons, StopRules
 from xprun.runner.training.trail import Trail, number_places, numbers, wanted_steps
 from xprun.runner.training.updates import Update, make_update
-from xprun.runner.training.workload import Workload, seed_torch, split_by_name, trained_parameters
+from xprun.runner.training.workload import (
+    Workload,
+    predictions,
+    seed_torch,
+    split_by_name,
+    trained_parameters,
+)
 from xprun.specs import Run
 
 OPEN, FIRST = np.array([[True]]), np.array([0])  # a lone run among runs [S, K], and its column
@@ -182,6 +189,7 @@ class LoneTraining:
         self.module.eval()
         with torch.no_grad():
             outcome.matrices = {name: m.tolist() for name, m in self.work.measure_matrices(self.module).items()}
+            outcome.pictures = as_lists(shown(self.work, lambda x, _: predictions(self.module, x)[None, None]), 0, 0)
         self.keeper.ended(OPEN, FIRST, self._kept)
 
     def _kept(self) -> dict[str, Tensor]:

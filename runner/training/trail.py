@@ -13,8 +13,8 @@ from xprun.runner.outcome import PARAMETER
 from xprun.runner.training.workload import Workload
 
 MOST_NUMBERS = 4  # of a model whose path is kept; others have too many for a picture of all of them
-EVERY = 200  # steps from the first on of which none is left out
-SPACING = 1.03  # of the steps after those
+EVERY = 100  # steps from the first on of which none is left out
+SPACING = 1.04  # of the steps after those
 
 
 class Trail:
@@ -54,7 +54,7 @@ def wanted_steps(work: Workload, parameters: int) -> frozenset[int]:
 
 @cache
 def path_steps(steps: int) -> frozenset[int]:
-    """Return which steps of a run are looked at: the first 200, then each 3% after the one before, and the last.
+    """Return which steps of a run are looked at: the first 100, then each 4% after the one before, and the last.
 
     A path turns early and often, and then comes slowly to rest, so that equal distances would miss what happens.
     """

@@ -105,7 +105,7 @@ class Workload:
         """Return `train.loss`, `valid.accuracy`, ... of a model, as scalars on its device."""
         results = {}
         for split, table in self.splits.items():
-            prediction = _predict(module, table)
+            prediction = predictions(module, table.inputs)
             results[f"{split}.loss"] = self.loss(prediction, table.targets)
             for name, metric in self.metrics.items():
                 results[f"{split}.{name}"] = metric(prediction, table.targets, trained_parameters(module))
@@ -114,14 +114,15 @@ class Workload:
     def measure_matrices(self, module: nn.Module) -> dict[str, Tensor]:
         """Return `valid.confusion`, ... of a model."""
         return {
-            f"{split}.{name}": metric(_predict(module, table), table.targets, trained_parameters(module))
+            f"{split}.{name}": metric(predictions(module, table.inputs), table.targets, trained_parameters(module))
             for name, metric in self.matrices.items()
             for split, table in self.every_split.items()
         }
 
 
-def _predict(module: nn.Module, table: Table) -> Tensor:
-    return torch.cat([module(x) for x in table.inputs.split(EVALUATION_ROWS)])
+def predictions(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the outputs [N, ...] of a module for inputs [N, ...], so many rows at a time that they fit the memory."""
+    return torch.cat([module(x) for x in inputs.split(EVALUATION_ROWS)])
 
 
 def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
