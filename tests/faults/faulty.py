@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 from xprun.plugins import optimizer
 
 How = Literal[
-    "sound", "segfault", "abort", "exit", "sys.exit", "sleep", "C loop", "thread", "memory", "killed", "closed",
-    "rubbish", "talks",
+    "sound", "segfault", "abort", "exit", "sys.exit", "sleep", "C loop", "thread", "child", "memory", "killed",
+    "closed", "rubbish", "talks",
 ]  # fmt: skip
 
 
@@ -31,6 +31,13 @@ def thread() -> None:
     sleeper = threading.Thread(target=time.sleep, args=(10**6,))
     sleeper.start()
     sleeper.join()
+
+
+def child() -> None:
+    """Start a process that stays, and wait for it."""
+    if os.fork() == 0:
+        time.sleep(10**6)
+    os.wait()
 
 
 def allocate() -> None:
@@ -64,6 +71,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "sleep": lambda: time.sleep(10**6),
     "C loop": loop,
     "thread": thread,
+    "child": child,
     "memory": allocate,
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "closed": lambda: os.closerange(3, 100),

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 from xprun.reports import write  # noqa: F401
@@ -48,7 +49,7 @@ def start(job: dict[str, Any]) -> int:
     if pid:
         return pid
     hiring._start = Forked  # type: ignore[assignment]
-    output = os.open(job["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    output = os.open(job["output"], os.O_WRONLY)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.chdir(job["folder"])
@@ -67,10 +68,15 @@ def start(job: dict[str, Any]) -> int:
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Do a job, sending its signals at their instants, and return how it ended, and whether something is left of it."""
+    """Do a job, and return how it ended, and whether something is left of it.
+
+    Its signals are sent at instants after the start, or after it has said a certain word.
+    """
     reader, writer = os.pipe()  # whose other end is open as long as one of its processes lives
     pid = start(job)
     os.close(writer)
+    while job["when"] and job["when"] not in Path(job["output"]).read_text(encoding="utf-8"):
+        time.sleep(0.01)
     begin = latest = time.monotonic()
     for seconds, number in job["signals"]:
         time.sleep(max(0.0, begin + seconds - time.monotonic()))

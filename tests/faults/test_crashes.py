@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Silent
 from xprun.runner.workers.crew import crew
+from xprun.runner.workers.supervised import supervised
 from xprun.specs import Run, read_document, read_spec
 
 from .conftest import rounds
@@ -58,15 +61,17 @@ REASONS = {  # what is told of each fault
 class Listener(Silent):
     """Counts how often each run is reported as ended, and when."""
 
-    def __init__(self, at_each: Callable[[int], None]) -> None:
+    def __init__(self, at_start: Callable[[], None]) -> None:
         self.ends: Counter[str] = Counter()
         self.times: list[float] = []
-        self.at_each = at_each
+        self.at_start = at_start
+
+    def start(self, *counts: object) -> None:
+        self.at_start()
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         self.ends[run.id] += 1
         self.times.append(time.monotonic())
-        self.at_each(len(self.times))
 
 
 Results = tuple[pd.DataFrame, Listener]
@@ -76,10 +81,10 @@ Results = tuple[pd.DataFrame, Listener]
 def results(tmp_path: Path) -> Callable[..., Results]:
     """Return a function that trains the grid with changed settings and gives `results.csv`, and who ended when."""
 
-    def go(*sets: str, workers: int = 2, at_each: Callable[[int], None] = lambda ended: None) -> Results:
+    def go(*sets: str, workers: int = 2, at_start: Callable[[], None] = lambda: None) -> Results:
         spec_file = tmp_path / "grid.toml"
         spec_file.write_text(GRID, encoding="utf-8")
-        registry, listener = open_registry((PLUGIN,)), Listener(at_each)
+        registry, listener = open_registry((PLUGIN,)), Listener(at_start)
         spec = resolve(read_spec(read_document(spec_file, sets)), registry)
         run_experiment(spec, registry, Options(tmp_path / "out", (PLUGIN,), workers=workers), listener)
         return pd.read_csv(tmp_path / "out" / "results.csv", keep_default_na=False), listener
@@ -121,14 +126,14 @@ def test_a_hang_ends_after_the_time_limit_and_within_two_seconds(results: Callab
 
 
 def test_the_death_of_what_workers_are_forked_from_costs_no_run(results: Callable[..., Results]) -> None:
-    def kill(ended: int) -> None:
-        server = getattr(crew()._hirer, "_process", None)
-        if ended == 3 and server:
-            server.kill()
-
-    table, listener = results("run.engine='alone'", "run.seeds=20", "run.steps=200", at_each=kill)
-    assert table["status"].tolist() == ["done"] * 20
+    crew().prepare()
+    server: Any = crew()._hirer
+    supervised(os.getpid)  # it is ready
+    kill = threading.Timer(0.3, server._process.kill)
+    table, listener = results("run.engine='alone'", "run.seeds=2", "run.steps=4000", at_start=kill.start)
+    assert table["status"].tolist() == ["done"] * 2
     assert set(listener.ends.values()) == {1}
+    assert server is not crew()._hirer
 
 
 def test_what_workers_print_arrives_in_whole_lines(
