@@ -154,7 +154,7 @@ def _carry_out(job: _Job, interrupts: Interrupts) -> Report:
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
         with interrupts.raised():
-            trained = _train(job, kept, set(outcomes), interrupts)
+            trained = _train(job, kept, outcomes, interrupts)
     except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
         crew().dismiss()
@@ -164,7 +164,7 @@ def _carry_out(job: _Job, interrupts: Interrupts) -> Report:
         outcomes = store.outcomes(run.id for run in plan.runs)
     pairs = [(run, outcomes[run.id]) for run in plan.runs if run.id in outcomes]
     report.statuses = Counter(outcome.status for _, outcome in pairs)
-    report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.status in ("failed", "timeout")))
+    report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.broke_off))
     if report.interrupted is None:
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
     report.made_of = _made_of(plan, store, report.verdicts)
@@ -203,11 +203,10 @@ def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
 
 
 def _is_wanted_again(outcome: Outcome, options: Options) -> bool:
-    failed = outcome.status in ("failed", "timeout")
-    return not outcome.lasting or options.rerun == "all" or (options.rerun == "failed" and failed)
+    return not outcome.lasting or options.rerun == "all" or (options.rerun == "failed" and outcome.broke_off)
 
 
-def _train(job: _Job, kept: set[str], stored: set[str], interrupts: Interrupts) -> int:
+def _train(job: _Job, kept: set[str], stored: dict[str, Outcome], interrupts: Interrupts) -> int:
     """Train the runs of a plan that are not kept, save each as it ends, and return their number."""
     plan, options = job.plan, job.options
     others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
@@ -233,11 +232,12 @@ def _train(job: _Job, kept: set[str], stored: set[str], interrupts: Interrupts) 
     return to_run
 
 
-def _cohorts(job: _Job, leave_out: set[str], stored: set[str]) -> list[Cohort]:
+def _cohorts(job: _Job, leave_out: set[str], stored: dict[str, Outcome]) -> list[Cohort]:
     """Return the cohorts of the runs that are not left out; those whose training was cut off go on in their layout."""
     cohorts = job.plan.cohorts(leave_out)
     to_run = {run.id for cohort in cohorts for run in cohort.runs}
-    layouts, notes = take_stock(job.options.folder, to_run, stored)
+    ended = {run for run, outcome in stored.items() if not outcome.broke_off}
+    layouts, notes = take_stock(job.options.folder, to_run, ended, {run.id for run in job.plan.runs})
     for note in notes:
         say(f"note: {note}")
     return unfinished_first(cohorts, layouts)
@@ -251,7 +251,7 @@ def _save(job: _Job, runs: list[Run], outcomes: list[Outcome]) -> None:
         with writing(job.options.folder):
             save_checkpoints(job.options.folder, runs, outcomes)
     job.store.save(outcomes, {run.id: origin_of(run, kind_of(job.device)) for run in runs})
-    forget(job.options.folder, [run.id for run in runs])
+    forget(job.options.folder, [outcome.run for outcome in outcomes if not outcome.broke_off])
 
 
 def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:

@@ -28,8 +28,9 @@ class Outcome:
     `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
     of their time. `parameters` holds the final values of a tiny model, `matrices` those of metrics such as
     `valid.confusion`, row by row; `pictures` what only pictures need (`training/shown.py`), by kind; `reference` what
-    the best parameters reach, where they are known; `state` what a checkpoint is made of. An outcome that is not
-    `lasting` depends on what this machine lacks now: when the run is asked for again, it is tried again.
+    the best parameters reach, where they are known; `state` what a checkpoint is made of, and `checkpoint` the hash of
+    its files. An outcome that is not `lasting` depends on what this machine lacks now: when the run is asked for again,
+    it is tried again.
     """
 
     run: str
@@ -42,7 +43,13 @@ class Outcome:
     history: dict[str, Series] = field(default_factory=dict)
     parameters: dict[str, float] = field(default_factory=dict)
     state: dict[str, NDArray[Any]] = field(default_factory=dict)
+    checkpoint: str = ""
     lasting: bool = True
     matrices: dict[str, list[list[float]]] = field(default_factory=dict)
     pictures: dict[str, list[list[float]]] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether something ended the run that is no result of its training."""
+        return self.status in ("failed", "timeout")

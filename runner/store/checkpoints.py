@@ -1,9 +1,12 @@
-"""Checkpoints: `state_dict` files of runs, and what is needed to use them again."""
+"""Checkpoints: `state_dict` files of runs, what is needed to use them again, and whether they are what was saved."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from xprun.runner.beside import FileBeside
 from xprun.runner.outcome import Outcome
-from xprun.runner.store.files import replace_file, replace_text
+from xprun.runner.store.files import OutputError, replace_file, replace_text, writing
+from xprun.runner.store.records import to_outcome
+from xprun.runner.store.rescue import read_whole
 from xprun.specs import Alternative, Choice, Run, RunSettings
 
 FOLDER = "checkpoints"
@@ -22,19 +27,29 @@ class CheckpointError(Exception):
 
 
 def save_checkpoints(folder: Path, runs: Iterable[Run], outcomes: list[Outcome]) -> None:
-    """Write `checkpoints/<run>.pt` for every outcome that has a state, and beside it what the run was."""
+    """Write `checkpoints/<run>.pt` for every outcome that has a state, and beside it what the run was.
+
+    The outcome is given the hash of both, by which they are known to be whole once it is stored.
+    """
     by_id = {run.id: run for run in runs}
     for outcome in outcomes:
         if outcome.state:
             path = folder / FOLDER / f"{outcome.run}.pt"
             path.parent.mkdir(exist_ok=True)
-            replace_text(path.with_suffix(".json"), json.dumps(_description(by_id[outcome.run]), indent=1) + "\n")
+            description = json.dumps(_description(by_id[outcome.run]), indent=1) + "\n"
             state = {name: torch.from_numpy(values) for name, values in outcome.state.items()}
-            replace_file(path, lambda temporary, state=state: torch.save(state, temporary))  # type: ignore[misc]
+            content = _to_bytes(state)
+            outcome.checkpoint = _digest(description.encode(), content)
+            replace_text(path.with_suffix(".json"), description)
+            replace_file(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
 
 
 def load_state(module: nn.Module, path: Path) -> None:
-    """Fill a module with the tensors of a `state_dict` file; raise CheckpointError where they do not fit it."""
+    """Fill a module with the tensors of a `state_dict` file.
+
+    Raises CheckpointError where they do not fit it, and for a checkpoint of an output folder that has changed since.
+    """
+    check_whole(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file that is none raises whatever the format's reader raises
@@ -56,21 +71,72 @@ def load_state(module: nn.Module, path: Path) -> None:
     module.load_state_dict(state)
 
 
+def check_whole(path: Path) -> None:
+    """Raise CheckpointError for a checkpoint in an output folder that is not what its run has saved.
+
+    A file that is somewhere else, or of which the store knows nothing, is for the reader to judge.
+    """
+    expected = _saved(path.parents[1]).get(path.stem) if path.parent.name == FOLDER else None
+    if expected and expected != _digest_of_files(path):
+        raise CheckpointError(
+            f"{path} is missing or damaged: it is not what was saved with its run. To train that again: "
+            f"xprun SPEC -o {path.parents[1]} --only {path.stem} --rerun all"
+        )
+
+
+def _saved(folder: Path) -> dict[str, str]:
+    """Return the hashes of the checkpoints that the store of a folder tells of, by run."""
+    store = folder / "store.sqlite"
+    files = [file for file in (store, store.with_name(f"{store.name}-wal")) if file.is_file()]
+    return _hashes(store, tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files)) if files else {}
+
+
+@lru_cache(maxsize=10)
+def _hashes(store: Path, stamp: tuple[tuple[int, int], ...]) -> dict[str, str]:
+    """Read the hashes; the stamp is another one whenever the store has changed."""
+    try:
+        with writing(store.parent):
+            records, _ = read_whole(store)
+    except OutputError as error:
+        raise CheckpointError(str(error)) from None
+    return {run: outcome.checkpoint for run, record in records.items() if (outcome := to_outcome(record)).checkpoint}
+
+
+def _digest_of_files(path: Path) -> str:
+    try:
+        return _digest(path.with_suffix(".json").read_bytes(), path.read_bytes())
+    except OSError:
+        return ""
+
+
+def _digest(description: bytes, content: bytes) -> str:
+    return hashlib.sha256(hashlib.sha256(description).digest() + content).hexdigest()
+
+
+def _to_bytes(state: dict[str, Tensor]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
 def read_run(folder: Path, name: str) -> tuple[Run, Path]:
     """Return the run of an output folder whose id starts with a name, and its checkpoint.
 
-    Raises CheckpointError where there is none, or several, or where what stands beside it describes no run.
+    Raises CheckpointError where there is none, or several, where it is not what was saved, or where what stands beside
+    it describes no run.
     """
-    saved = sorted((folder / FOLDER).glob("*.pt"))
-    found = [path for path in saved if path.stem.startswith(name)]
+    saved = sorted({path.stem for path in (folder / FOLDER).glob("*.pt")} | _saved(folder).keys())
+    found = [run for run in saved if run.startswith(name)]
     if not saved:
         raise CheckpointError(f'{folder} has no checkpoints; write save = "last" or "best" in [run]')
     if len(found) != 1:
         why = "several runs are" if found else "no run with a checkpoint is"
-        raise CheckpointError(f"{why} called {name!r}; there are {_some([path.stem for path in found or saved])}")
-    beside = found[0].with_suffix(".json")
+        raise CheckpointError(f"{why} called {name!r}; there are {_some(found or saved)}")
+    path = folder / FOLDER / f"{found[0]}.pt"
+    check_whole(path)
+    beside = path.with_suffix(".json")
     try:
-        return _run(json.loads(beside.read_text(encoding="utf-8"))), found[0]
+        return _run(json.loads(beside.read_text(encoding="utf-8"))), path
     except Exception as error:  # anything may stand there
         raise CheckpointError(f"{beside.name} describes no run: {type(error).__name__}") from error
 

@@ -121,11 +121,11 @@ def read_places(folder: Path) -> Iterator[tuple[Path, Place | None, str]]:
             yield path, None, str(error)
 
 
-def take_stock(folder: Path, to_run: set[str], ended: set[str]) -> tuple[list[Layout], list[str]]:
-    """Return the layouts of unfinished trainings that go on when these runs are trained, and notes about others.
+def take_stock(folder: Path, to_run: set[str], ended: set[str], planned: set[str]) -> tuple[list[Layout], list[str]]:
+    """Return the layouts of unfinished trainings that go on when some of the planned runs are trained, and notes.
 
-    Snapshots of no more use are removed: damaged ones, and those of which a run has ended. Snapshots of runs that are
-    not asked for this time are kept.
+    Snapshots of no more use are removed: damaged ones, and those of which a run has ended. Others are kept, which is
+    said of those whose runs are not planned any more.
     """
     found: dict[str, Layout] = {}
     notes: list[str] = []
@@ -141,12 +141,10 @@ def take_stock(folder: Path, to_run: set[str], ended: set[str]) -> tuple[list[La
             elif runs <= to_run:
                 found[place.layout.key] = place.layout
             else:
-                kept += 1
+                kept += not runs <= planned
     if kept and to_run:
-        what = (
-            "an unfinished training of other runs is" if kept == 1 else f"{kept} unfinished trainings of other runs are"
-        )
-        notes.append(f"{what} kept in {folder / FOLDER}; delete that folder if they are not to go on")
+        what = "state of other runs that were cut off is" if kept == 1 else "states of other runs that were cut off are"
+        notes.append(f"{kept} {what} kept in {folder / FOLDER}; delete them if those are not to go on")
     return _apart(found.values()), notes
 
 

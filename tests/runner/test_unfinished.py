@@ -163,7 +163,7 @@ def test_a_state_of_another_version_is_told_and_not_used(
 def test_a_state_that_the_spec_does_not_ask_for_is_kept_and_told(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     lab.run(TOGETHER, cut=53)
     lab.run(TOGETHER.replace("epochs = 20", "epochs = 2"))
-    assert "note: an unfinished training of other runs is kept in " in capsys.readouterr().err
+    assert "note: 1 state of other runs that were cut off is kept in " in capsys.readouterr().err
     lab.run(TOGETHER.replace("epochs = 20", "epochs = 2"))
     assert capsys.readouterr().err == ""
     lab.run(TOGETHER)
@@ -181,6 +181,25 @@ def test_what_a_kill_left_of_ended_runs_is_removed(lab: Lab) -> None:
     path.write_bytes(content)
     lab.run(TOGETHER, rerun="all")
     assert lab.steps == 100
+
+
+def test_a_run_that_failed_for_want_of_something_goes_on_when_it_is_tried_again(lab: Lab) -> None:
+    missing = [True]
+
+    def needy(w: Tensor, g: Tensor, t: int, *, lr: float = 0.1) -> Tensor:
+        if t == 60 and missing:
+            raise MemoryError("no room")
+        return w - lr * g
+
+    optimizer("test.needy")(needy)
+    text = ALONE.replace("test.damped", "test.needy")
+    lab.run(text)
+    assert lab.steps == 6 * 60
+    lab.run(text)
+    assert (lab.steps, len(lab.states())) == (0, 6)
+    missing.clear()
+    lab.run(text, rerun="failed")
+    assert (lab.steps, len(lab.states())) == (6 * 45, 0)
 
 
 def test_a_run_that_was_tried_alone_goes_on_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,10 +253,10 @@ def a_layout(*runs: str, program: str | None = "linear-stack") -> Layout:
 def test_stock_takes_the_larger_of_two_layouts_with_the_same_run(tmp_path: Path) -> None:
     for layout in (a_layout("b", program=None), a_layout("a", "b"), a_layout("c", program=None)):
         Snapshot(tmp_path, layout).write({}, 1, 2)
-    layouts, notes = take_stock(tmp_path, {"a", "b", "c"}, set())
+    layouts, notes = take_stock(tmp_path, {"a", "b", "c"}, set(), {"a", "b", "c"})
     assert [layout.every_run for layout in layouts] == [["a", "b"], ["c"]]
     assert notes == []
-    layouts, notes = take_stock(tmp_path, {"b", "c"}, set())
+    layouts, notes = take_stock(tmp_path, {"b", "c"}, set(), {"b", "c"})
     assert [layout.every_run for layout in layouts] == [["b"], ["c"]]
     assert len(notes) == 1
     forget(tmp_path, ["b"])

@@ -160,6 +160,37 @@ def test_a_run_that_is_not_there_is_told_with_those_that_are(folder: Path, tmp_p
     assert 'has no checkpoints; write save = "last" or "best" in [run]' in predict(tmp_path, "x").stderr
 
 
+@pytest.mark.parametrize("ending", [".pt", ".json"])
+def test_a_checkpoint_is_what_was_saved_with_its_run_or_is_refused(ending: str, folder: Path, tmp_path: Path) -> None:
+    path = sorted((folder / "checkpoints").glob(f"*{ending}"))[0]
+    content = path.read_bytes()
+    cure = f"xprun SPEC -o {folder} --only {path.stem} --rerun all"
+    middle = len(content) // 2
+    for wrong in (content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :], content[:-1], b""):
+        path.write_bytes(wrong)
+        result = predict(folder, path.stem)
+        assert result.exit_code == 2
+        assert f"{path.stem}.pt is missing or damaged: it is not what was saved with its run. To" in result.stderr
+        assert cure in result.stderr
+        with pytest.raises(CheckpointError, match="is missing or damaged"):
+            load_state(nn.Linear(2, 3), path.with_suffix(".pt"))
+    path.unlink()
+    assert cure in predict(folder, path.stem).stderr
+    path.write_bytes(content)
+    assert predict(folder, path.stem).exit_code == 0
+
+
+def test_a_run_that_is_trained_again_has_the_checkpoint_of_that_time(folder: Path, plan: MakePlan) -> None:
+    spec_again = plan(spec("best")).spec
+    [path, *_] = sorted((folder / "checkpoints").glob("*.pt"))
+    path.unlink()
+    run_experiment(spec_again, REGISTRY, Options(folder, workers=0), Silent())
+    assert not path.exists()
+    only = frozenset([path.stem])
+    run_experiment(spec_again, REGISTRY, Options(folder, workers=0, only=only, rerun="all"), Silent())
+    assert predict(folder, path.stem).exit_code == 0
+
+
 def test_training_goes_on_from_a_checkpoint(folder: Path, plan: MakePlan, tmp_path: Path) -> None:
     checkpoint = next((folder / "checkpoints").glob("*.pt"))
     shutil.copy(checkpoint, tmp_path / "start.pt")

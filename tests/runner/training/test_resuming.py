@@ -74,7 +74,7 @@ ALONE = {
     "a scheduler that moves momentum": {"SCHEDULER": MOVING},
     "a scheduled torch class": {
         "OPTIMIZER": '{ name = "Adafactor", lr = 0.01 }',
-        "SCHEDULER": '[scheduler]\nname = "StepLR"\nstep_size = 2\nper = "epoch"',
+        "SCHEDULER": '[scheduler]\nname = "CosineAnnealingWarmRestarts"\nT_0 = 2\nper = "epoch"',  # back to the first
     },
     "random layers": {"MODEL": DROPOUT},
     "running statistics": {"MODEL": NORM},
