@@ -78,7 +78,7 @@ ALONE = {
     },
     "random layers": {"MODEL": DROPOUT},
     "running statistics": {"MODEL": NORM},
-    "the best evaluation": {"RUN": 'save = "best"'},
+    "the best evaluation": {"RUN": 'save = "best"', "OPTIMIZER": '{ name = "SGD", lr = 9.0 }'},
     "the last step": {"RUN": 'save = "last"'},
     "patience": {"RUN": "stop = { patience = 2 }", "OPTIMIZER": '{ name = "SGD", lr = 5.0 }'},
     "a loss that is watched": {"RUN": "stop = { loss_below = 1.2 }"},
@@ -238,6 +238,8 @@ def test_a_lone_run_goes_on(what: str, plan: MakePlan, tmp_path: Path, scissors:
     ends = {"patience": "stopped", "a loss that is watched": "stopped", "divergence": "diverged"}
     assert outcome.status == ends.get(what, "done")
     assert bool(outcome.state) == (what in ("the best evaluation", "the last step"))
+    if what == "the best evaluation":
+        assert outcome.history["valid.accuracy"].values.argmax() < 4
 
 
 @pytest.mark.parametrize("what", TOGETHER)
