@@ -108,8 +108,11 @@ def read_place(path: Path) -> Place:
 
 
 def _place(line: bytes) -> Place:
-    table = json.loads(line)
-    return Place(**table | {"layout": Layout(**table["layout"])})
+    try:
+        table = json.loads(line)
+        return Place(**table | {"layout": Layout(**table["layout"])})
+    except (ValueError, TypeError, KeyError):
+        raise SnapshotError("is not what this version of xprun writes") from None
 
 
 def read_places(folder: Path) -> Iterator[tuple[Path, Place | None, str]]:
@@ -153,7 +156,7 @@ def forget(folder: Path, runs: Iterable[str]) -> None:
     ended = set(runs)
     with writing(folder):
         for path in (folder / FOLDER).glob(f"*{ENDING}"):
-            with suppress(FileNotFoundError), path.open("rb") as file:
+            with suppress(FileNotFoundError, SnapshotError), path.open("rb") as file:
                 file.readline()
                 if ended.intersection(_place(file.readline()).layout.every_run):
                     path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,22 @@ def test_a_damaged_state_is_told_and_its_runs_start_again(lab: Lab, capsys: pyte
         assert told == [f"note: resume/{path.name} is damaged; its runs start again from their beginning"]
 
 
+@pytest.mark.parametrize("place", [b"nonsense", b"[1]", b'{"layout": {"runs": 3}}', b'{"layout": 1}', b"\xff"])
+def test_a_state_that_another_program_has_written_is_told(
+    place: bytes, lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = place + b"\n..."
+    path = lab.folder / "out" / "resume" / "x.state"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    forget(lab.folder / "out", ["a"])
+    lab.run(TOGETHER, cut=3)
+    assert (
+        "note: resume/x.state is not what this version of xprun writes; its runs start again" in capsys.readouterr().err
+    )
+    assert lab.states() == []
+
+
 def test_a_state_of_another_version_is_told_and_not_used(
     lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +241,7 @@ def test_a_run_that_was_tried_alone_goes_on_alone(lab: Lab, monkeypatch: pytest.
 def test_a_state_that_cannot_be_written_ends_the_work_with_one_line(
     jobs: int, text: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xprun.reports.write_report", lambda folder: [])  # it takes longest
+    monkeypatch.setattr("xprun.reports.write_report", lambda *_: [])  # it takes longest
     (lab.folder / "spec.toml").write_text(text.replace("test.damped", "scratch.momentum"), encoding="utf-8")
     obstacle = lab.folder / "out" / "resume"
     obstacle.parent.mkdir()

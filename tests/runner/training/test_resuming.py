@@ -65,6 +65,10 @@ TWO_RULES = """[
   { name = "scratch.momentum", lr = { grid = [0.03, 0.3] } },
   { name = "Adam", lr = { grid = [0.001, 1e30, 0.1] } },
 ]"""
+WOBBLING = """[
+  { name = "scratch.momentum", lr = { grid = [0.5, 3.0] } },
+  { name = "Adam", lr = { grid = [0.1, 0.3, 1.0] } },
+]"""
 
 ALONE = {
     "a rule on one vector": {"OPTIMIZER": '{ name = "scratch.momentum", lr = 0.1 }'},
@@ -89,8 +93,8 @@ TOGETHER = {
     "linear-stack": {"OPTIMIZER": TWO_RULES, "RUN": 'seeds = 2\nsave = "best"'},
     "traced": {"OPTIMIZER": TWO_RULES, "MODEL": NORM, "DATA": EVEN, "RUN": 'seeds = 2\nsave = "last"'},
     "linear-stack, all stop somewhere": {
-        "OPTIMIZER": TWO_RULES,
-        "RUN": 'seeds = 2\nstop = { patience = 1, metric_reached = { "valid.accuracy" = 0.5 } }',
+        "OPTIMIZER": WOBBLING,
+        "RUN": 'seeds = 3\nstop = { patience = 2, metric_reached = { "valid.accuracy" = 0.7 } }',
     },
     "traced, rows changed at random": {"DATA": FLIPPED, "MODEL": IMAGES, "RUN": "seeds = 2"},
     "linear-stack, schedulers": {
