@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test fuzz faults specs gallery third-party lint types check bench clean
+.PHONY: demo test browser fuzz faults specs gallery third-party lint types check bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -22,6 +22,10 @@ third-party: .venv/installed-test ## Install plugins of third parties into a fre
 
 fuzz: .venv/installed-test ## Check 20,000 generated specs
 	XPRUN_FUZZ=10 $(BIN)/python -m pytest tests/specs/test_fuzz.py
+
+browser: .venv/installed-test ## Drive a chromium, which must be there, over the reports of the shipped specs
+	$(INSTALL) --editable '.[browser,test]' --config-settings editable_mode=strict
+	XPRUN_BROWSER=all $(BIN)/python -m pytest -n auto tests/reports/browser
 
 gallery: .venv/installed ## Run the shipped specs and make docs/gallery.md with its pictures
 	$(BIN)/python docs/make_gallery.py

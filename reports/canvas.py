@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from xprun.reports.cells import shorten, value_text
 from xprun.reports.look import Stroke
 
@@ -55,6 +55,8 @@ def scale_settings(axes: Axes, values: pd.Series) -> None:
         zero = {"linthresh": values[values > 0].min()} if (values == 0).any() else {}
         axes.set_xscale("symlog" if zero else "log", **zero)
         _plain_ticks(axes.xaxis)
+    elif pd.api.types.is_integer_dtype(values):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def spans_decades(values: pd.Series, decades: float) -> bool:

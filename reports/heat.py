@@ -1,8 +1,11 @@
 """Two swept settings at a time: heat maps."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xprun.reports.cells import shorten, value_text
 from xprun.reports.look import RULE
@@ -47,6 +50,7 @@ def heat_figure(tables: dict[str, pd.DataFrame], title: str, *, ascending: bool)
             xticklabels=[value_text(value) for value in table.columns],
             yticklabels=[value_text(value) for value in table.index],
         )
+        label_cells(axes)
         axes.set_title(shorten(name, 72 // len(tables)), fontsize=9)
         axes.tick_params(labelrotation=0, labelsize=8)
         axes.set_ylabel(shorten(str(table.index.name)) if axes is panels[0] else "")
@@ -55,3 +59,21 @@ def heat_figure(tables: dict[str, pd.DataFrame], title: str, *, ascending: bool)
     bar.set(rasterized=False, edgecolor="face")  # a page's policy forbids images; edges close the gaps between shapes
     figure.suptitle(shorten(title, 60), x=0.02, ha="left", fontsize=11, fontweight="bold")
     return figure
+
+
+def label_cells(axes: Axes) -> None:
+    """Write the values of a heat map in black or white, whichever stands out more from its cell: by 4.5 to 1 at least.
+
+    The contrast ratio of WCAG 2.2; seaborn's own choice goes down to 2.3 to 1.
+    """
+    mesh: Any = axes.collections[0]
+    columns = mesh.get_array().shape[1]
+    for text in axes.texts:
+        column, row = (int(place) for place in text.get_position())
+        red, green, blue, _ = mesh.get_facecolors()[row * columns + column]
+        luminance = np.dot([0.2126, 0.7152, 0.0722], [_linear(part) for part in (red, green, blue)])
+        text.set_color("black" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "white")
+
+
+def _linear(part: float) -> float:
+    return float(part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4)

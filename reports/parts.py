@@ -36,7 +36,10 @@ class Sentences(Part):
 
 @dataclass(frozen=True)
 class Grid(Part):
-    """A table. `spans`: a small plot for each row; `command`: copied with a run's id for RUN; `tools`: a filter."""
+    """A table. `spans`: a small plot for each row; `command`: copied with a run's id for RUN; `tools`: a filter.
+
+    `prose`: its texts are long, so that they take several lines.
+    """
 
     template = "grid"
     listing: Listing
@@ -44,6 +47,7 @@ class Grid(Part):
     spans: list[Span | None] = field(default_factory=list)
     command: str = ""
     tools: bool = False
+    prose: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from xprun.reports.canvas import canvas, present, scale_settings, spans_decades,
 from xprun.reports.cells import shorten
 from xprun.reports.look import INK, Stroke
 
+FEW = 8  # points of a line that are marked, since one alone would not be seen, nor a few near each other
 DECADES = 2.0
 MARKED = 20  # points of a line that have room for a marker each
 
@@ -37,6 +39,7 @@ def curve_figure(
     calm, wild = lines[~lines["bad"]], lines[lines["bad"]]
     if suits_log(lines) if log is None else log:
         use_log(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _make_room(axes, lines["step"], _setting_scale(lines))
     _draw(axes, calm, strokes, "step", markers=False)
     scale = axes.get_ylim()
@@ -153,6 +156,8 @@ def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *
     )
     for name, line in zip(names, axes.lines[before:], strict=True):
         line.set_gid(strokes[name].group)
+        if np.size(line.get_xdata()) <= FEW:
+            line.set(marker=strokes[name].marker, markersize=4, markeredgecolor="none")
     axes.set_ylabel("")
 
 

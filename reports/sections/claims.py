@@ -13,7 +13,7 @@ def claims_section(study: Study) -> Section:
     claims = study.tables.claims
     if claims.empty:
         return Section("claims", "Claims", [])
-    table: Part = Grid(claims_listing(claims), "What the spec claims, and the figures found")
+    table: Part = Grid(claims_listing(claims), "What the spec claims, and the figures found", prose=True)
     if (claims["verdict"] == "ok").all():
         table = Folded(counted(len(claims), "claim"), [table])
     return Section("claims", "Claims", [Text(claims_sentence(claims)), table])

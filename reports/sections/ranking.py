@@ -11,7 +11,9 @@ def ranking_section(study: Study) -> Section:
     comparison, judged, ranking = study.comparison, study.judged, study.ranking
     better = "lower" if comparison.ascending else "higher"
     caption = f"Each alternative at its best setting, by final {comparison.metric} ({better} is better)"
-    parts: list[Part] = [Grid(ranking_listing(judged, ranking, comparison), caption, spans(judged, ranking))]
+    places = spans(judged, ranking)
+    table = ranking_listing(judged, ranking, comparison)
+    parts: list[Part] = [Grid(table, caption, places if any(places) else [])]
     floor = floor_sentence(judged, comparison.metric)
     if floor:
         parts.append(Text(floor))

@@ -13,6 +13,6 @@ def runs_section(study: Study) -> Section:
     every: list[Part] = [Grid(runs, "Every run, in the order of results.csv", command=again, tools=True)]
     if again:
         every.insert(0, Text(f"To run one again: {again}"))
-    ill = Grid(troubled, f"Runs that did not end well: {troubled.total} of {runs.total}")
+    ill = Grid(troubled, f"Runs that did not end well: {troubled.total} of {runs.total}", prose=True)
     first = ill if troubled.rows else Text("All runs ended well.")
     return Section("runs", "Runs", [first, Folded(f"Every run ({runs.total})", every)])

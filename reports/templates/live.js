@@ -90,6 +90,7 @@ async function renew() {
   document.title = next.title;
   shown().content = next.querySelector("meta[name=xprun-page]").content;
   enhance(document.querySelector("main"));
+  addMotions(document.querySelector("main"));
   restore();
 }
 

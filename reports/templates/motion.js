@@ -98,6 +98,10 @@ function addMotion(figure, plot, motion) {
   show(last);
 }
 
-document.querySelectorAll("figure").forEach((figure) => {
-  for (const plot of figure.querySelectorAll(".plot[data-motion]")) addMotion(figure, plot, JSON.parse(plot.dataset.motion));
-});
+function addMotions(root) {
+  for (const plot of root.querySelectorAll("figure .plot[data-motion]")) {
+    addMotion(plot.closest("figure"), plot, JSON.parse(plot.dataset.motion));
+  }
+}
+
+addMotions(document);

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from xprun.reports.figures import to_png, to_svg
+from xprun.reports.heat import heat_figure
 from xprun.reports.look import COLOURS, SHOWN, strokes, theme
 from xprun.reports.plots import curve_figure, sensitivity_figure, share_figure, tuning_figure
 
@@ -64,6 +65,22 @@ def test_a_line_of_a_single_value_beside_others_collapses_no_axis() -> None:
         figure = sensitivity_figure(table, strokes(["one", "two"]), "loss", "lr", worst_low=False)
     assert figure.axes[0].get_xscale() == "log"
     assert figure.axes[0].get_xlim()[0] < 0.01
+
+
+def test_a_few_points_are_marked_and_steps_are_whole_numbers() -> None:
+    figure = draw_curves(lines("short", values=(3.0, 2.0)), lines("long", values=tuple(range(1, 30))))
+    markers = {line.get_gid(): line.get_marker() for line in figure.axes[0].lines}
+    assert markers == {"series-0": "o", "series-1": "None"}
+    few = draw_curves(lines("short", values=(3.0, 2.0))).axes[0]
+    assert all(tick == round(tick) for tick in few.get_xticks())
+
+
+def test_cells_of_a_heat_map_are_written_in_black_or_white() -> None:
+    means = pd.DataFrame([[0.1, 0.4], [0.6, 1.0]], index=pd.Index([1, 2], name="a"), columns=pd.Index([3, 4], name="b"))
+    with theme():
+        figure = heat_figure({"SGD": means}, "loss", ascending=False)
+    texts = [(text.get_text(), text.get_color()) for text in figure.axes[0].texts]
+    assert texts == [("0.1", "white"), ("0.4", "white"), ("0.6", "black"), ("1", "black")]
 
 
 def test_an_exploding_line_does_not_flatten_the_others() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,10 @@ import pytest
 from xprun.reports import write_report
 
 from ..conftest import Case, write_folder
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+from .conftest import Opened, contrasts
 
 HOSTILE = "<script>alert(1)</script>"
 LABELS = ("SGD", "Adam", HOSTILE)
-
-
-@dataclass
-class Opened:
-    """A page, and what a user must never see happen."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +33,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as engines:
-        browser = engines.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+def opened(visit: Callable[..., Opened], report: Path, request: pytest.FixtureRequest) -> Opened:
     """The page, in a window as wide and in colours as the test's parameter says."""
-    width, scheme = getattr(request, "param", (1280, "light"))
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    found = Opened(context.new_page())
-    found.page.on("console", lambda message: found.complaints.append(message.text))
-    found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-    found.page.on("dialog", lambda dialog: (found.complaints.append(dialog.message), dialog.dismiss()))
-    found.page.on("request", lambda r: None if r.url == report.as_uri() else found.complaints.append(r.url))
-    found.page.goto(report.as_uri())
-    yield found
-    assert found.complaints == []
-    context.close()
+    return visit(report.as_uri(), *getattr(request, "param", ()))
 
 
 def open_runs(page: Any) -> Any:
@@ -84,24 +52,7 @@ def column(table: Any, number: int) -> list[str]:
 def test_nothing_sticks_out_and_text_is_readable(opened: Opened) -> None:
     page = opened.page
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    contrasts = page.evaluate(
-        """() => {
-            const light = ([r, g, b]) => {
-                const part = (c) => c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4;
-                return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-            };
-            const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-            const paper = light(rgb(getComputedStyle(document.body).backgroundColor));
-            const texts = [...document.querySelectorAll('.plot[data-hover] text, p, td, th, button, figcaption')];
-            return texts.map((text) => {
-                const style = getComputedStyle(text);
-                const ink = light(rgb(text.tagName === 'text' ? style.fill : style.color));
-                return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-            });
-        }"""
-    )
-    assert len(contrasts) > 100
-    assert min(contrasts) >= 4.5
+    assert contrasts(page) == []
 
 
 def test_a_hostile_label_is_text(opened: Opened) -> None:
