@@ -46,7 +46,7 @@ def use_log(axes: Axes) -> None:
     """Decades on the y axis, with plain numbers."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
-    _plain_ticks(axes.yaxis)
+    plain_ticks(axes.yaxis)
 
 
 def scale_settings(axes: Axes, values: pd.Series) -> None:
@@ -54,7 +54,7 @@ def scale_settings(axes: Axes, values: pd.Series) -> None:
     if spans_decades(values, 1.0):
         zero = {"linthresh": values[values > 0].min()} if (values == 0).any() else {}
         axes.set_xscale("symlog" if zero else "log", **zero)
-        _plain_ticks(axes.xaxis)
+        plain_ticks(axes.xaxis)
     elif pd.api.types.is_integer_dtype(values):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -65,6 +65,7 @@ def spans_decades(values: pd.Series, decades: float) -> bool:
     return bool(len(positive) and (values.dropna() >= 0).all() and positive.max() > positive.min() * 10**decades)
 
 
-def _plain_ticks(axis: Axis) -> None:
+def plain_ticks(axis: Axis) -> None:
+    """Numbers as tables have them, at the major ticks only."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
     axis.set_minor_formatter(NullFormatter())

@@ -24,7 +24,7 @@ def test_formats_are_named_and_others_are_refused() -> None:
 
 def test_only_what_was_asked_for_is_written(make_folder: Make) -> None:
     for name, suffixes in (("html", {".html"}), ("md", {".md", ".png"}), ("latex", {".tex"}), ("pdf", {".pdf"})):
-        assert {path.suffix for path in write_report(make_folder(SMALL, name=name), (name,))} == suffixes
+        assert {path.suffix for path in write_report(make_folder(SMALL[:1], name=name), (name,))} == suffixes
 
 
 def test_a_table_for_a_paper(make_folder: Make) -> None:
@@ -64,7 +64,9 @@ def test_the_same_tables_give_the_same_bytes_in_every_format(
     make_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    folders = [make_folder(SMALL, name=name, baseline="SGD", target=0.2) for name in ("first", "second")]
+    monkeypatch.setattr("xprun.reports.page.DETAILED", 1)  # of six problems
+    cases = [Case(f"rule {k}", 0.1, [k / 9, k / 8], {"data": f"set {i}"}) for i in range(6) for k in range(3)]
+    folders = [make_folder(cases, name=name, steps=10) for name in ("first", "second")]
     first, second = (write_report(folder, tuple(FORMATS)) for folder in folders)
     assert {path.suffix for path in first} == {".html", ".md", ".png", ".pdf", ".tex"}
     for one, other in zip(first, second, strict=True):
@@ -72,7 +74,7 @@ def test_the_same_tables_give_the_same_bytes_in_every_format(
 
 
 def test_a_pdf_has_a_title_and_no_date(make_folder: Make) -> None:
-    folder = make_folder(SMALL)
+    folder = make_folder(SMALL[:1])
     write_report(folder, ("pdf",))
     content = (folder / "plots" / "curve-loss.pdf").read_bytes()
     assert content.startswith(b"%PDF")

@@ -59,6 +59,7 @@ def test_a_report_has_every_part(make_folder: Make) -> None:
     folder = make_folder(SMALL)
     paths = write_report(folder)
     assert [path.relative_to(folder).as_posix() for path in paths] == [
+        "plots/final.png",
         "plots/curve-loss.png",
         "plots/curve-valid.accuracy.png",
         "plots/sensitivity-optimizer.lr.png",
@@ -82,7 +83,7 @@ def test_every_plot_that_markdown_links_exists(make_folder: Make) -> None:
     folder = make_folder(SMALL)
     _, markdown = written(folder)
     links = re.findall(r"!\[[^\]]+\]\((\S+)\)", markdown)
-    assert len(links) == 4
+    assert len(links) == 5
     assert all((folder / link).is_file() for link in links)
 
 

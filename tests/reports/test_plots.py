@@ -3,10 +3,12 @@
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from xprun.reports.dots import dots_figure
 from xprun.reports.figures import to_png, to_svg
 from xprun.reports.heat import heat_figure
 from xprun.reports.look import COLOURS, SHOWN, strokes, theme
 from xprun.reports.plots import curve_figure, sensitivity_figure, share_figure, tuning_figure
+from xprun.reports.rank_plot import rank_figure
 
 
 def lines(*names: str, values: tuple[float, ...] = (3.0, 2.0, 1.0), bad: bool = False) -> pd.DataFrame:
@@ -144,3 +146,29 @@ def test_a_tuning_line_begins_where_something_is_expected() -> None:
     with theme():
         (line,) = tuning_figure(table, strokes(["SGD"]), "t").axes[0].lines
     assert list(zip(*line.get_data(), strict=True)) == [(2, 0.4), (3, 0.3)]
+
+
+@pytest.mark.parametrize(("worst_low", "edge"), [(True, 0.012), (False, 0.988)])
+def test_every_seed_is_a_dot_and_a_bad_one_a_cross(worst_low: bool, edge: float) -> None:
+    judged = pd.DataFrame({"alternative": ["A", "A", "B"], "value": [0.7, 0.9, None], "bad": [False, False, True]})
+    ranking = pd.DataFrame(
+        {"alternative": ["A", "B"], "mean": [0.8, None], "mean_low": [0.7, None], "mean_high": [0.9, None]}
+    )
+    with theme():
+        axes = dots_figure(judged, ranking, strokes(["A", "B"]), "t", worst_low).axes[0]
+    drawn = [(line.get_marker(), *map(list, line.get_data())) for line in axes.lines]
+    assert ("o", [0.7, 0.9], [0, 0]) in drawn
+    assert ("None", [0.7, 0.9], [0, 0]) in drawn
+    assert ("x", [edge], [1]) in drawn
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["A", "B"]
+
+
+def test_names_stand_on_both_sides_of_a_rank_diagram() -> None:
+    means = pd.Series({"A": 1.2, "B": 1.9, "C": 2.9})
+    with theme():
+        axes = rank_figure(means, 1.0, strokes(["A", "B", "C"]), "ranks").axes[0]
+    texts = {text.get_text(): text.get_ha() for text in axes.texts}
+    assert {"A 1.20": "right", "B 1.90": "right", "2.90 C": "left"}.items() <= texts.items()
+    assert "critical difference 1.00" in texts
+    bars = [line.get_xdata() for line in axes.lines if line.get_linewidth() > 3]
+    assert [list(x) for x in bars] == [pytest.approx([1.17, 1.93]), pytest.approx([1.87, 2.93])]

@@ -196,14 +196,19 @@ def test_the_verdict_over_problems(make_folder: Make) -> None:
     assert two.endswith("Wilcoxon's test gives p = 0.031, which tells them apart.")
 
 
-def test_the_page_of_several_problems(make_folder: Make) -> None:
+def test_the_page_of_several_problems(make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("page", "sections.problems"):
+        monkeypatch.setattr(f"xprun.reports.{module}.DETAILED", 2)
     cases = [c for i in range(5) for c in on(f"set {i}", A=[0.9, 0.8], B=[0.8, None], C=[0.5, 0.6])]
     folder = make_folder([*cases, Case("D", 0.1, [0.1], {"data": "set 0"})], baseline="C")
     names = [path.relative_to(folder).as_posix() for path in write_report(folder)]
-    assert {"plots/profile.png", "plots/ranks.png", "plots/1-curve-loss.png", "plots/5-curve-loss.png"} <= set(names)
+    assert {"plots/profile.png", "plots/ranks.png", "plots/1-curve-loss.png", "plots/2-curve-loss.png"} <= set(names)
+    assert "plots/3-curve-loss.png" not in names
     markdown = (folder / "report.md").read_text(encoding="utf-8")
     assert "| A | 1.00 | 5 of 5 |" in markdown
     assert "| set 1 | 0.850 ± 0.071 (1) | 0.550 ± 0.071 (2) | not run | 1 of 2 bad (3.5) |" in markdown
     assert "Not run on every problem, and last where it is absent: D (1 of 5)." in markdown
-    assert "## set 4" in markdown
+    assert "Plots are drawn for the first 2 problems; the other 3 are in the tables." in markdown
+    assert "## set 1" in markdown
+    assert "## set 4" not in markdown
     assert "not distinguishable with n = 5 problems" in markdown

@@ -95,7 +95,7 @@ def test_a_button_copies_the_command_that_runs_a_row_again(opened: Opened) -> No
 
 
 def test_series_are_switched_off_and_on(opened: Opened) -> None:
-    figure = opened.page.locator("figure").first
+    figure = opened.page.locator("#curves figure").first
     line = figure.locator(".plot").first.locator("[data-series='0'] > path").first
     button = figure.locator("button[data-series='0']")
     assert line.is_visible()
@@ -107,7 +107,7 @@ def test_series_are_switched_off_and_on(opened: Opened) -> None:
 
 
 def test_the_scale_is_switched(opened: Opened) -> None:
-    figure = opened.page.locator("figure").first
+    figure = opened.page.locator("#curves figure").first
     first, second = figure.locator(".plot").nth(0), figure.locator(".plot").nth(1)
     figure.get_by_role("button", name="scale").click()
     assert not first.is_visible()
