@@ -36,7 +36,7 @@ def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Problem]:
         yield _idle(
             ("run", "evaluate_every"), "nothing is evaluated", "ask for metrics, or hold rows out with data.valid"
         )
-    for key, length in (("record_every", "steps"), ("evaluate_every", "epochs")):
+    for key, length in (("record_every", "steps"), ("evaluate_every", "epochs"), ("checkpoint_every", "epochs")):
         longest = max((n for n in _values(spec.run, length) if n), default=None)
         if key in written and longest and all(n and n > longest for n in _values(spec.run, key)):
             yield _idle(("run", key), f"the longest run has {longest:,} {length}", "")

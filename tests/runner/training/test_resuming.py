@@ -271,6 +271,19 @@ def test_gradients_by_hand_and_paths_go_on(plan: MakePlan, tmp_path: Path, sciss
     assert "param.w" in outcome.history
 
 
+@pytest.mark.parametrize(("way", "rules"), [(alone, PLAIN["OPTIMIZER"]), (together("linear-stack"), WOBBLING)])
+def test_it_goes_on_from_every_step(way: Way, rules: str, plan: MakePlan, tmp_path: Path, scissors: Scissors) -> None:
+    text = text_of({"OPTIMIZER": rules, "RUN": "stop = { patience = 3 }"}).replace("epochs = 6", "epochs = 3")
+    work, runs = work_of(plan, text)
+    expected = way(work, runs, tmp_path / "whole")
+    scissors.steps = 0
+    way(work, runs, tmp_path / "steps")
+    for step in range(scissors.steps):
+        folder = tmp_path / str(step)
+        assert scissors.cut_off(lambda: way(work, runs, folder), step)  # noqa: B023
+        assert bits(way(work, runs, folder)) == bits(expected)
+
+
 def test_each_lane_goes_on_from_its_own_place(plan: MakePlan, tmp_path: Path, scissors: Scissors) -> None:
     check(plan, text_of(TOGETHER["linear-stack"]), together("linear-stack", 2), tmp_path, scissors)
     assert len(list(tmp_path.glob("whole/resume/*"))) == 2
