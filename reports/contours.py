@@ -1,4 +1,4 @@
-"""The loss over one or two parameters as contours or as a curve, with paths over it."""
+"""The loss over parameters as contours, or as a curve over a single one, with paths over it."""
 
 import math
 
@@ -21,17 +21,28 @@ DOTTED = 80  # steps up to which each is a dot on its path
 def path_figure(scene: Scene, strokes: dict[str, Stroke], title: str) -> Figure:
     """The paths of a scene over its loss: from a ring at the start to a mark at the end, or a cross at the edge."""
     strokes = {name: stroke for name, stroke in strokes.items() if name in scene.paths}
-    names = [name.removeprefix(PREFIX) for name in scene.surface.names]
+    names = axis_names(scene.surface)
     figure, axes = canvas(strokes, title, names[0])
     axes.grid(visible=False)
-    axes.set_ylabel(names[1] if len(names) == 2 else "loss", rotation=0, labelpad=8)
-    draw = _draw_contours if len(names) == 2 else _draw_curve
+    if scene.surface.is_plane:
+        axes.set_ylabel(names[1], labelpad=2)
+    else:
+        axes.set_ylabel(names[1], rotation=0, labelpad=8)
+    draw = _draw_contours if len(scene.surface.axes) == 2 else _draw_curve
     draw(axes, scene.surface)
     if scene.best:
         _draw_best(axes, scene)
     for name, stroke in reversed(strokes.items()):  # the best lies on top
         _draw_path(axes, scene, name, stroke)
     return figure
+
+
+def axis_names(surface: Surface) -> tuple[str, str]:
+    """What lies along the two axes of a plot."""
+    if surface.is_plane:
+        return "first direction", "second direction"
+    first, second = ([name.removeprefix(PREFIX) for name in surface.names] + ["loss"])[:2]
+    return first, second
 
 
 def _draw_contours(axes: Axes, surface: Surface) -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from xprun.reports.canvas import canvas
+from xprun.reports.grounds import grounds_of
 from xprun.reports.look import INK, Stroke
 from xprun.reports.study import Study
 
+FEW = 60  # rows up to which each is a clear dot
 ROOM = 0.25  # of the range of the data, above and below: what lies further out is not seen
 
 
@@ -27,10 +29,8 @@ class Fit:
 
 def fits(study: Study) -> list[Fit]:
     """One fit for each data set to which an alternative has fitted curves."""
-    runs, table = study.tables.runs, study.tables.fits
-    columns = [name for name in map(str, runs) if name.partition(".")[0] == "data"]
-    sets = pd.Series(map(str, runs[columns].itertuples(index=False, name=None)), index=runs["run"])
-    table = table.assign(set=table["run"].map(sets)).dropna(subset=["set"])
+    table = study.tables.fits
+    table = table.assign(set=table["run"].map(grounds_of(study.tables, ("data",)))).dropna(subset=["set"])
     best = table.merge(study.best[["run", "alternative", "bad"]], on="run")
     curves = best[(best["series"] == "fit") & ~best["bad"]]
     return [_fit(table[table["set"] == name], rows, study) for name, rows in curves.groupby("set", sort=False)]
@@ -48,7 +48,8 @@ def fit_figure(fit: Fit, strokes: dict[str, Stroke], title: str) -> Figure:
     """Data as dots, the truth dashed in ink, and a line with a band for each alternative."""
     strokes = {name: stroke for name, stroke in strokes.items() if name in set(fit.curves["alternative"])}
     figure, axes = canvas(strokes, title, "x")
-    axes.plot(fit.data["x"], fit.data["y"], ".", color=INK, alpha=0.35, markersize=5, markeredgewidth=0)
+    size, alpha = (7, 0.7) if len(fit.data) <= FEW else (5, 0.35)
+    axes.plot(fit.data["x"], fit.data["y"], ".", color=INK, alpha=alpha, markersize=size, markeredgewidth=0)
     low, high = visible_range(fit)
     for name, stroke in reversed(strokes.items()):
         rows = fit.curves[fit.curves["alternative"] == name]

@@ -1,11 +1,12 @@
-"""Where optimizers went: the paths of runs through one or two parameters, and the loss below them."""
+"""Where optimizers went: the paths of runs through their parameters, and the loss below them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.interpolate import RectBivariateSpline
 from xprun.reports.floor import reference_value
+from xprun.reports.grounds import grounds_of
 from xprun.reports.study import Study
 
 PREFIX = "param."
@@ -15,21 +16,36 @@ PROBLEM = ("data", "model", "loss")  # the sections that decide a surface
 
 @dataclass(frozen=True)
 class Surface:
-    """The loss over one or two parameters: `loss` [X], or [X, Y], at the values of `axes`, which ascend."""
+    """The loss over parameters: `loss` [X], or [X, Y], at the values of `axes`, which ascend.
+
+    The axes are the parameters that `names` lists, or the directions [2, P] of a plane through `origin` [P] where there
+    are more than two.
+    """
 
     names: list[str]
     axes: list[np.ndarray]
     loss: np.ndarray
+    origin: np.ndarray
+    directions: np.ndarray
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether it is only a part of all parameters."""
+        return len(self.names) > 2
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Where the points [T, P], or what is closest to them, lie along the axes [T, D]."""
+        return np.asarray((points - self.origin) @ self.directions.T)
 
     def finer(self) -> "Surface":
         """The same with points between its points, by cubic splines; as it is where it is not finite."""
         if len(self.axes) == 1 or not np.isfinite(self.loss).all():
             return self
         axes = [np.linspace(axis[0], axis[-1], FINE * (len(axis) - 1) + 1) for axis in self.axes]
-        return Surface(self.names, axes, RectBivariateSpline(*self.axes, self.loss)(*axes))
+        return replace(self, axes=axes, loss=RectBivariateSpline(*self.axes, self.loss)(*axes))
 
     def holds(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points [T, P] lie in the window [T]."""
+        """Which of the points [T, D] lie in the window [T]."""
         low, high = (np.array([axis[end] for axis in self.axes]) for end in (0, -1))
         with np.errstate(invalid="ignore"):
             return np.asarray(((points >= low) & (points <= high)).all(axis=1))
@@ -52,8 +68,8 @@ class Scene:
 def scenes(study: Study) -> list[Scene]:
     """One scene for each surface over which an alternative has a path, in the order of the ranking."""
     runs = study.tables.runs
-    grounds = _surfaces(study.tables.surface, runs)
-    problems = _problems(runs)
+    problems = grounds_of(study.tables, PROBLEM)
+    grounds = _surfaces(study.tables.surface, problems)
     steps = _steps(study)
     found: dict[str, dict[str, str]] = {}
     for alternative, run in study.typical.items():
@@ -65,35 +81,35 @@ def scenes(study: Study) -> list[Scene]:
 def _scene(surface: Surface, chosen: dict[str, str], steps: dict[str, pd.DataFrame], runs: pd.DataFrame) -> Scene:
     paths, lost = {}, set()
     for alternative, run in chosen.items():
-        path = _whole(steps[run], runs[runs["run"] == run], surface.names)
+        path = _whole(steps[run], runs[runs["run"] == run], surface)
         cut = _cut(path, surface)
         if len(cut) < len(path):
             lost.add(alternative)
         paths[alternative] = _with_loss(cut, surface)
     drawn = runs[runs["run"].isin(list(chosen.values()))]
     best = [reference_value(drawn, name) for name in surface.names]
-    known = [value for value in best if value is not None]
-    return Scene(surface, paths, lost, known if len(known) == len(best) else None)
+    known = np.array([value for value in best if value is not None])
+    return Scene(surface, paths, lost, surface.place(known).tolist() if len(known) == len(best) else None)
 
 
-def _surfaces(table: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Surface]:
+def _surfaces(table: pd.DataFrame, problems: pd.Series) -> dict[str, Surface]:
     """The surfaces by the problem that they belong to."""
-    problems = _problems(runs)
     groups = [(run, rows.dropna(axis="columns", how="all")) for run, rows in table.groupby("run", sort=False)]
     return {problems[run]: _surface(rows) for run, rows in groups if run in problems.index}
 
 
 def _surface(rows: pd.DataFrame) -> Surface:
     names = [name for name in map(str, rows) if name.startswith(PREFIX)]
-    loss = rows.set_index(names)["loss"].sort_index()
-    axes = [np.unique(rows[name].to_numpy()) for name in names]
-    return Surface(names, axes, loss.to_numpy().reshape([len(axis) for axis in axes]))
-
-
-def _problems(runs: pd.DataFrame) -> pd.Series:
-    """By run, its data, model and loss with their settings, as text."""
-    columns = [name for name in map(str, runs) if name.partition(".")[0] in PROBLEM or name == "run.dtype"]
-    return pd.Series(map(str, runs[columns].itertuples(index=False, name=None)), index=runs["run"])
+    points, loss, count = rows[names].to_numpy(), rows["loss"].to_numpy(), len(names)
+    if count <= 2:
+        axes = [np.unique(points[:, i]) for i in range(count)]
+        return Surface(names, axes, loss.reshape([len(axis) for axis in axes]), np.zeros(count), np.eye(count))
+    side = round(len(rows) ** 0.5)
+    corner, first, second = points[0], points[-side], points[side - 1]
+    edges = np.stack([first, second]) - corner
+    lengths = np.linalg.norm(edges, axis=1)
+    axes = [np.linspace(0, length, side) for length in lengths]
+    return Surface(names, axes, loss.reshape(side, side), corner, edges / lengths[:, None])
 
 
 def _steps(study: Study) -> dict[str, pd.DataFrame]:
@@ -108,16 +124,19 @@ def _steps(study: Study) -> dict[str, pd.DataFrame]:
     return {run: table.dropna() for run, table in tables.items()}
 
 
-def _whole(steps: pd.DataFrame, row: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """A path with its end: `taken`, the steps taken, and the parameters then. `row`: that of its run."""
+def _whole(steps: pd.DataFrame, row: pd.DataFrame, surface: Surface) -> pd.DataFrame:
+    """A path with its end: `taken`, the steps taken, and where it then lies along the axes. `row`: that of its run."""
+    names = surface.names
     path = steps[names].reset_index().rename(columns={"step": "taken"})
     end = row[["steps", *names]].rename(columns={"steps": "taken"}).dropna()
-    return pd.concat([path.assign(taken=path["taken"] - 1), end], ignore_index=True)
+    whole = pd.concat([path.assign(taken=path["taken"] - 1), end], ignore_index=True)
+    places = surface.place(whole[names].to_numpy(dtype="float64"))
+    return pd.DataFrame({"taken": whole["taken"], **dict(zip("xy", places.T, strict=False))})
 
 
 def _cut(path: pd.DataFrame, surface: Surface) -> pd.DataFrame:
     """The path until it leaves the window for good, its last point then on the window's edge."""
-    points = path[surface.names].to_numpy(dtype="float64")
+    points = path.drop(columns="taken").to_numpy()
     inside = np.flatnonzero(surface.holds(points))
     last = int(inside[-1]) if len(inside) else 0
     if last == len(path) - 1 or not len(inside):
@@ -138,7 +157,6 @@ def _edge(inside: np.ndarray, outside: np.ndarray, surface: Surface) -> np.ndarr
 
 
 def _with_loss(path: pd.DataFrame, surface: Surface) -> pd.DataFrame:
-    """`taken`, `x` and `y` of a path over two parameters, or over one and its loss."""
-    x = path[surface.names[0]]
-    y = path[surface.names[1]] if len(surface.names) == 2 else np.interp(x, surface.axes[0], surface.loss)
-    return pd.DataFrame({"taken": path["taken"].astype("int64"), "x": x, "y": y})
+    """`taken`, `x` and `y` of a path; y is the loss where there is one parameter."""
+    y = path["y"] if "y" in path else np.interp(path["x"], surface.axes[0], surface.loss)
+    return path.assign(taken=path["taken"].astype("int64"), y=y)

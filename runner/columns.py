@@ -45,6 +45,13 @@ def full_name(run: Run, differing: set[str]) -> str:
     return " ".join([*parts, f"seed={run.seed}"])
 
 
+def ground_of(run: Run, sections: tuple[str, ...]) -> str:
+    """Return what a run's components of these sections are, as text: all that decides the loss but the batch size."""
+    known = [json.loads(run.choices[section].identity) for section in sections]
+    plain = [[*parts, {k: v for k, v in settings.items() if k != "batch_size"}] for *parts, settings in known]
+    return json.dumps([*plain, run.settings.dtype])
+
+
 def cell(value: Any) -> Any:
     """Return a setting as a table holds it: a list or table as JSON."""
     return value if isinstance(value, bool | int | float | str) else json.dumps(value)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from xprun.runner.columns import ground_of
 from xprun.runner.context import Context
 from xprun.runner.plan import Cohort
 from xprun.runner.progress import say
@@ -30,8 +31,11 @@ class Data:
 
 def data_sets(pairs: Pairs) -> list[Run]:
     """Return the first run on each data set to which runs have fitted a curve."""
-    firsts = {run.choices["data"].identity: run for run, outcome in reversed(pairs) if "fit" in outcome.pictures}
-    return [run for run, _ in pairs if firsts.get(run.choices["data"].identity) is run]
+    firsts: dict[str, Run] = {}
+    for run, outcome in pairs:
+        if "fit" in outcome.pictures:
+            firsts.setdefault(ground_of(run, ("data",)), run)
+    return list(firsts.values())
 
 
 def data_of(runs: list[Run], context: Context) -> list[Data | str]:

@@ -1,8 +1,7 @@
-"""The loss of models with one or two parameters around where their runs went: the ground under pictures of paths."""
+"""The loss of small models around where their runs went: the ground under pictures of paths."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from xprun.runner.columns import ground_of
 from xprun.runner.context import Context
 from xprun.runner.outcome import PARAMETER, Outcome
 from xprun.runner.plan import Cohort
@@ -18,11 +18,13 @@ from xprun.runner.store.files import replace_file
 from xprun.runner.tables import Pairs
 from xprun.specs import Run
 
+GROUND = ("data", "model", "loss")  # the sections that decide a surface
 POINTS = {1: 201, 2: 61}  # along each axis, for one parameter and for two
 MOST = 12  # surfaces of a spec
 PREDICTIONS = 2**27  # of one surface: more would take seconds
 MARGIN = 0.12  # of the window, beyond what it must hold
 REACH = 1.5  # how far beyond starts and ends, in sizes of the window, a path is followed
+FLATTEST = 0.5  # height of a plane over its width
 DIGITS = 6  # of the parameters in the table
 
 Numbers = NDArray[np.float64]
@@ -33,18 +35,20 @@ class Window:
     """Where a surface is computed: around the paths of all runs with the data, model and loss of `run`."""
 
     run: Run
-    names: list[str]  # of the parameters, as the model has them
-    low: Numbers  # [P]
-    high: Numbers  # [P]
+    names: list[str]  # of the P parameters, as the model has them
+    origin: Numbers  # [P]
+    directions: Numbers  # [D, P], one or two
+    low: Numbers  # [D], along the directions
+    high: Numbers  # [D]
     seeds: tuple[int, ...]  # of those runs
 
     @property
     def points(self) -> Numbers:
         """The grid [G, P], its coordinates as short as the table holds them."""
-        side = POINTS[len(self.names)]
-        axes = [np.linspace(*ends, side).tolist() for ends in zip(self.low, self.high, strict=True)]
-        short = [[float(f"{value:.{DIGITS}g}") for value in axis] for axis in axes]
-        return np.stack([part.ravel() for part in np.meshgrid(*short, indexing="ij")], 1)
+        axes = [np.linspace(*ends, POINTS[len(self.low)]) for ends in zip(self.low, self.high, strict=True)]
+        grid = np.stack([part.ravel() for part in np.meshgrid(*axes, indexing="ij")], 1)
+        values = (self.origin + grid @ self.directions).tolist()
+        return np.array([[float(f"{value:.{DIGITS}g}") for value in point] for point in values])
 
 
 def losses_over(windows: list[Window], context: Context) -> list[Numbers | str]:
@@ -91,8 +95,8 @@ def windows(pairs: Pairs) -> list[Window]:
     """Return where to compute surfaces: one for each of the first so many problems whose runs have paths."""
     problems: dict[str, Pairs] = {}
     for run, outcome in pairs:
-        if len(path_names(outcome)) in POINTS:
-            problems.setdefault(_problem(run), []).append((run, outcome))
+        if path_names(outcome):
+            problems.setdefault(ground_of(run, GROUND), []).append((run, outcome))
     return [_window(several) for several in list(problems.values())[:MOST]]
 
 
@@ -102,23 +106,36 @@ def path_names(outcome: Outcome) -> list[str]:
     return list(outcome.parameters) if set(outcome.parameters) == set(found) else found
 
 
-def _problem(run: Run) -> str:
-    """Return what decides the surface under a run, as text."""
-    return json.dumps([*(run.choices[s].identity for s in ("data", "model", "loss")), run.settings.dtype])
-
-
 def _window(several: Pairs) -> Window:
     run, first = several[0]
-    named = next((outcome for _, outcome in several if outcome.parameters), first)
-    names = path_names(named)
+    names = path_names(next((outcome for _, outcome in several if outcome.parameters), first))
     paths = [_path(outcome, names) for _, outcome in several]
     down = [path for path, (_, outcome) in zip(paths, several, strict=True) if _came_down(outcome)]
     corners = [path[0] for path in paths] + [path[-1] for path in down]
     best = [first.reference.get(PARAMETER + name) for name in names]
     if None not in best:
         corners.append(np.array(best))
-    low, high = frame(np.stack(corners), np.concatenate(down or corners).reshape(-1, len(names)))
-    return Window(run, names, low, high, tuple(dict.fromkeys(run.seed for run, _ in several)))
+    walked = np.concatenate(down or paths)
+    origin, directions = plane(walked, corners[-1])
+    low, high = frame((np.stack(corners) - origin) @ directions.T, (walked - origin) @ directions.T)
+    if len(names) > len(low):  # a plane has one scale in all directions
+        room = np.maximum(FLATTEST * (high - low).max() - (high - low), 0) / 2
+        low, high = low - room, high + room
+    return Window(run, names, origin, directions, low, high, tuple(dict.fromkeys(run.seed for run, _ in several)))
+
+
+def plane(paths: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the origin [P] and directions [D, P] of the plane to show paths [T, P] in: all of it where P is 1 or 2.
+
+    Otherwise it goes through an end [P], and along the two directions in which the paths spread most about it: their
+    principal components. Source: Li, Xu, Taylor, Studer and Goldstein, Visualizing the Loss Landscape of Neural Nets,
+    NeurIPS 2018, section 7.2.
+    """
+    if paths.shape[1] <= 2:
+        return np.zeros_like(end), np.eye(paths.shape[1])
+    directions: Numbers = np.linalg.svd(paths - end, full_matrices=False)[2][:2]
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(1, keepdims=True), 1)
+    return end, directions * np.sign(largest)  # of two opposites the one that is mostly positive
 
 
 def frame(corners: Numbers, paths: Numbers) -> tuple[Numbers, Numbers]:

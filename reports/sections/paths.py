@@ -1,10 +1,10 @@
-"""Paths: how the optimizers moved through the one or two parameters of a small model."""
+"""Paths: how the optimizers moved through the parameters of a small model."""
 
 from typing import Any
 
 import pandas as pd
 from xprun.reports.cells import listed, shorten, value_text
-from xprun.reports.contours import path_figure
+from xprun.reports.contours import axis_names, path_figure
 from xprun.reports.drawing import Plot, draw
 from xprun.reports.look import SHOWN
 from xprun.reports.parts import Gallery, Section
@@ -15,7 +15,7 @@ DRAWN = 4  # surfaces
 
 
 def paths_section(study: Study) -> Section:
-    """One plot for each surface; empty where models have more than two parameters, or their paths were not kept."""
+    """One plot for each surface; empty where models have many parameters, or their paths were not kept."""
     found = scenes(study)
     more = f" The first {DRAWN} of {len(found)} surfaces are drawn." if len(found) > DRAWN else ""
     plots = [_plot(number, scene, study, more) for number, scene in enumerate(found[:DRAWN], 1)]
@@ -24,13 +24,12 @@ def paths_section(study: Study) -> Section:
 
 def _plot(number: int, scene: Scene, study: Study, more: str) -> Plot:
     names = [name.removeprefix(PREFIX) for name in scene.surface.names]
-    where = _where(scene, study)
-    title = f"paths through {' and '.join(names)}{where}"
+    title = f"paths through {listed(names)}{_where(scene, study)}"
     return Plot(
         name=f"paths-{number}",
         title=title,
         caption=_caption(scene, study) + more + study.omitted,
-        alt=_ends(scene, names, study),
+        alt=_ends(scene, study),
         figures={"": path_figure(scene, study.style, shorten(title, 60))},
         alternatives=list(scene.paths),
         motion=_motion(scene, study),
@@ -39,14 +38,16 @@ def _plot(number: int, scene: Scene, study: Study, more: str) -> Plot:
 
 def _where(scene: Scene, study: Study) -> str:
     """Which problem it is, in words, where the alternatives differ in more than how they are trained."""
-    sections = [name for name in study.comparison.by if name in PROBLEM]
-    run = study.typical[next(iter(scene.paths))]
-    row = study.tables.runs.set_index("run").loc[run]
-    return ": " + ", ".join(row[name] for name in sections) if sections else ""
+    runs = study.tables.runs
+    drawn = runs[runs["run"].isin(study.typical[list(scene.paths)])]
+    labels = [drawn[name].iloc[0] for name in study.comparison.by if name in PROBLEM and drawn[name].nunique() == 1]
+    return ": " + ", ".join(labels) if labels else ""
 
 
 def _caption(scene: Scene, study: Study) -> str:
-    ground = "Contours: the loss" if len(scene.surface.names) == 2 else "The curve is the loss"
+    ground = "The curve is the loss" if len(scene.surface.names) == 1 else "Contours: the loss"
+    if scene.surface.is_plane:
+        ground = f"The plane in which the paths spread most; they do not lie in it, but are seen from above. {ground}"
     plus = "; + is least squares in closed form" if scene.best else ""
     cross = "\N{MULTIPLICATION SIGN}"
     lost = f" {cross} marks where a path leaves the picture for good." if scene.lost else ""
@@ -56,9 +57,9 @@ def _caption(scene: Scene, study: Study) -> str:
     )
 
 
-def _ends(scene: Scene, names: list[str], study: Study) -> str:
+def _ends(scene: Scene, study: Study) -> str:
     """Where the paths start and end, in numbers."""
-    places = []
+    places, names = [], axis_names(scene.surface)[: len(scene.surface.axes)]
     for name in study.style:
         if name not in scene.paths:
             continue
@@ -70,7 +71,7 @@ def _ends(scene: Scene, names: list[str], study: Study) -> str:
     return listed(places, SHOWN)
 
 
-def _place(point: pd.Series, names: list[str]) -> str:
+def _place(point: pd.Series, names: tuple[str, ...]) -> str:
     return " ".join(f"{name}={value_text(point[axis])}" for name, axis in zip(names, "xy", strict=False))
 
 

@@ -53,7 +53,7 @@ def test_a_curve_far_off_does_not_flatten_the_data(folder: Path) -> None:
 
 
 def test_each_data_set_has_a_plot_of_its_own(make_folder: Make) -> None:
-    cases = [Case("SGD", 0.1, [0.9]), Case("Adam", 0.1, [0.8], {"data.batch_size": 32})]
+    cases = [Case("SGD", 0.1, [0.9]), Case("Adam", 0.1, [0.8], {"data.noise": 0.5})]
     folder = with_fits(make_folder(cases), {0: 2.0, 1: 3.0})
     first, second = fits(studied(folder))
     assert set(first.curves["alternative"]) == {"SGD"}

@@ -1,5 +1,6 @@
 """Paths go where the runs went: from start to end, over the loss that was computed, and no further than the picture."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_a_path_that_leaves_for_good_ends_at_the_edge(make_folder: Make) -> None
 
 
 def test_a_surface_belongs_to_runs_with_the_same_data_model_and_loss(make_folder: Make) -> None:
-    cases = [Case("SGD", 0.1, [0.9]), Case("Adam", 0.1, [0.8], {"data.batch_size": 32})]
+    cases = [Case("SGD", 0.1, [0.9]), Case("Adam", 0.1, [0.8], {"data.noise": 0.5})]
     [scene] = scenes(studied(add_paths(make_folder(cases), {0: (3.0, 1.0), 1: (2.0, 1.0)})))
     assert list(scene.paths) == ["SGD"]
 
@@ -83,6 +84,39 @@ def test_one_parameter_walks_on_the_curve_of_its_loss(make_folder: Make) -> None
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("w", "loss")
 
 
+def test_more_parameters_are_seen_from_above_their_plane(make_folder: Make) -> None:
+    """A plane through (1, 1, 1) along the first and the third of three parameters."""
+    folder = add_paths(make_folder([Case("SGD", 0.1, [0.9])]), {0: (3.0, 1.0)})
+    history = pd.read_csv(folder / "history.csv", dtype={"run": str})
+    third = history[history["metric"] == "param.b"].assign(metric="param.c")
+    pd.concat([history, third]).to_csv(folder / "history.csv", index=False)
+    runs = pd.read_csv(folder / "results.csv", dtype={"run": str}).assign(**{"param.c": 1.0})
+    runs.to_csv(folder / "results.csv", index=False)
+    u, v = (part.ravel() for part in np.meshgrid(np.linspace(0, 4, 5), np.linspace(0, 2, 5), indexing="ij"))
+    plane = {"run": runs["run"][0], "param.w": u - 1, "param.b": 1.0, "param.c": v - 1, "loss": u + 10 * v}
+    pd.DataFrame(plane).to_csv(folder / "surface.csv", index=False)
+    study = studied(folder)
+    [scene] = scenes(study)
+    assert scene.surface.is_plane
+    assert [axis[-1] for axis in scene.surface.axes] == [4, 2]
+    assert scene.surface.loss[-1, 0] == 4
+    assert scene.paths["SGD"][["x", "y"]].iloc[[0, -1]].to_numpy().tolist() == [[1, 1], [4, 2]]
+    write_report(folder)
+    assert "paths through w, b and c" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_labels_and_batch_sizes_make_no_other_ground(make_folder: Make) -> None:
+    cases = [Case("SGD", 0.1, [0.9]), Case("Adam", 0.1, [0.8], {"data": "slow", "data.batch_size": 1})]
+    folder = add_paths(make_folder(cases), {0: (3.0, 1.0), 1: (2.0, 1.0)})
+    assert [list(scene.paths) for scene in scenes(studied(folder))] == [["SGD"]]
+    facts = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
+    written = [
+        {"name": "digits", "label": label, "settings": {"batch_size": n}} for label, n in (("", 64), ("slow", 1))
+    ]
+    (folder / "resolved.json").write_text(json.dumps(facts | {"spec": {"data": written}}), encoding="utf-8")
+    assert [list(scene.paths) for scene in scenes(studied(folder))] == [["SGD", "Adam"]]
+
+
 def test_contours_are_round_numbers_above_the_least() -> None:
     levels = contour_levels(np.array([2.0, 2.5, 1002.0]))
     assert [round(level - 2, 9) for level in levels[-4:]] == [30, 100, 300, 1000]
@@ -92,8 +126,8 @@ def test_contours_are_round_numbers_above_the_least() -> None:
 def test_a_narrow_valley_is_drawn_between_its_points() -> None:
     x = np.linspace(0, 1, 11)
     valley = (x[:, None] - x[None, :]) ** 2
-    fine = Surface(["w", "b"], [x, x], valley).finer()
-    assert len(fine.axes[0]) == 41
+    fine = Surface(["w", "b"], [x, x], valley, np.zeros(2), np.eye(2)).finer()
+    assert len(fine.axes[0]) == 21
     np.testing.assert_allclose(fine.loss, (fine.axes[0][:, None] - fine.axes[1][None, :]) ** 2, atol=1e-12)
 
 

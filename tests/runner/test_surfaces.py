@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from xprun.plugins.datasets.linear import linear
 from xprun.plugins.datasets.thermometer import CELSIUS, FAHRENHEIT
 from xprun.plugins.registry import loss
 from xprun.runner import run
-from xprun.runner.surfaces import frame
+from xprun.runner.surfaces import frame, plane
 
 LINE = """
 data = { name = "thermometer", batch_size = "full" }
@@ -92,7 +93,7 @@ def test_parameters_are_told_apart_by_name_though_all_runs_diverged(tmp_path: Pa
 def test_a_larger_model_has_none_and_leaves_none_behind(tmp_path: Path) -> None:
     _, before = trained(tmp_path)
     assert before is not None
-    _, after = trained(tmp_path, "data.name=linear", 'model={ name = "linear" }')
+    _, after = trained(tmp_path, 'data={ name = "linear", w = [1.0, 2.0, 3.0, 4.0] }', 'model={ name = "linear" }')
     assert after is None
 
 
@@ -116,3 +117,42 @@ def test_a_window_follows_paths_only_so_far() -> None:
     assert high[0] == pytest.approx(1.12)
     assert -2.5 < low[1] < -1.5
     assert 2.5 < high[1] < 3.1
+
+
+THREE = """
+data = { name = "linear", samples = 100, batch_size = 10 }
+loss = { name = "MSELoss" }
+model = { name = "linear" }
+optimizer = { name = "SGD", lr = 0.1 }
+run = { steps = 60, seeds = 2, dtype = "float64" }
+"""
+
+
+def test_three_parameters_are_seen_in_the_plane_in_which_they_move_most(tmp_path: Path) -> None:
+    runs, surface = trained(tmp_path, text=THREE)
+    assert surface is not None
+    names = ["param.w[0]", "param.w[1]", "param.b"]
+    assert list(surface) == ["run", *names, "loss"]
+    points = surface[names].to_numpy()
+    table = linear(samples=100)
+    predicted = points[:, :2] @ table.inputs.double().numpy().T + points[:, 2:]
+    np.testing.assert_allclose(surface["loss"], ((predicted - table.targets[:, 0].numpy()) ** 2).mean(1), rtol=1e-4)
+    assert np.linalg.matrix_rank(points - points[0], tol=1e-3) == 2
+    ends = runs[names].to_numpy()
+    assert np.linalg.norm(points[:, None] - ends, axis=2).min(0) == pytest.approx(0, abs=0.2)  # they lie in it
+
+
+def test_a_plane_is_that_of_the_principal_components() -> None:
+    paths = np.array([[0.0, 0, 5], [3, 0, 5], [-3, 0, 5], [0, 1, 5], [0, -1, 5]])
+    origin, directions = plane(paths, np.array([0.0, 0, 5]))
+    assert origin.tolist() == [0, 0, 5]
+    np.testing.assert_allclose(directions, [[1, 0, 0], [0, 1, 0]], atol=1e-12)
+
+
+def test_batch_sizes_share_one_surface(tmp_path: Path) -> None:
+    both = (
+        'data = [{ name = "line", batch_size = 10, label = "ten" }, { name = "line", batch_size = 1, label = "one" }]'
+    )
+    runs, surface = trained(tmp_path, both)
+    assert surface is not None
+    assert set(surface["run"]) == {runs["run"][0]}
