@@ -37,9 +37,11 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
     `tolerance`: how much worse is no regression, `0.01` in units of the metric compared or `1%` of the first mean.
     `ValueError` for another tolerance, `ReportError` for folders that cannot be compared. Reads no history.
     """
-    from xprun.reports.regressions import REGRESSIONS, compare_tables, difference_listing, read_tolerance
+    from xprun.reports.regressions import REGRESSIONS, compare_tables, difference_listing, read_tolerance, unfinished
     from xprun.reports.render import render_listing
     from xprun.reports.tables import read_results
 
-    table = compare_tables(read_results(first), read_results(second), read_tolerance(tolerance))
-    return render_listing(difference_listing(table), markdown=markdown), bool(table["finding"].isin(REGRESSIONS).any())
+    both = read_results(first), read_results(second)
+    table = compare_tables(*both, read_tolerance(tolerance))
+    shown = render_listing(difference_listing(table), markdown=markdown)
+    return "\n\n".join([shown, *unfinished(*both)]), bool(table["finding"].isin(REGRESSIONS).any())

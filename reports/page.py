@@ -90,11 +90,13 @@ def _heading(study: Study) -> dict[str, Any]:
 
 
 def _findings(study: Study) -> dict[str, Any]:
+    planned = max(len(study.judged), study.tables.resolved.get("runs") or 0)
+    missing = planned - len(study.judged)
     return {
         "verdict": _verdict(study),
-        "total": counted(len(study.judged), "run"),
-        "counts": counts(study.judged),
-        "cautions": unfinished(study.judged, study.tables.resolved.get("runs")) + _cautions(study),
+        "total": f"{len(study.judged)} of {counted(planned, 'run')}" if missing else counted(planned, "run"),
+        "counts": counts(study.judged) | ({"missing": missing} if missing else {}),
+        "cautions": unfinished(study.judged, planned) + _cautions(study),
     }
 
 

@@ -45,7 +45,8 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
     `alternative`, `setting` (as text), `first` and `second` (means), `n` (seeds that both have), `change` (mean of
     second less first) with its 95% bootstrap interval `low` to `high`, `broken` (seeds that ended well in the first and
     not in the second), `p` (see `worse_test`; NaN below five seeds), and `finding`: "worse" beyond the tolerance,
-    "broken", "missing" from the second, "not distinguishable", or "too few seeds".
+    "broken", "missing" from the second, "better" (for sure, whatever the tolerance), "not distinguishable", or
+    "too few seeds".
 
     Metric, goal and what is compared are those of the first folder. `ReportError` where the second lacks the metric.
     """
@@ -64,9 +65,22 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
     table = pd.DataFrame([_facts(values) for values in pairs.values()], index=ranking.index)
     table.insert(0, "alternative", ranking["alternative"])
     table.insert(1, "setting", setting_texts(ranking, comparison.keys))
+    if not table["n"].any():
+        raise ReportError("the second folder has no run with a setting and seed of the first; nothing can be compared")
     table["p"] = worse_test(list(excess.values()))
-    table["finding"] = [_finding(*row) for row in zip(table["n"], table["broken"], table["p"], strict=True)]
+    better = worse_test([-_excess(values, Tolerance(0.0), comparison) for values in pairs.values()]) < LEVEL
+    facts = zip(table["n"], table["broken"], table["p"], better, strict=True)
+    table["finding"] = [_finding(*fact) for fact in facts]
     return table
+
+
+def unfinished(first: Tables, second: Tables) -> list[str]:
+    """What is to be said of folders that lack some of the runs that were planned."""
+    return [
+        f"The {which} folder is not finished: it has {len(tables.runs)} of {tables.resolved['runs']} planned runs."
+        for which, tables in (("first", first), ("second", second))
+        if len(tables.runs) < (tables.resolved.get("runs") or 0)
+    ]
 
 
 def worse_test(excess: list[pd.Series]) -> np.ndarray:
@@ -157,14 +171,14 @@ def _facts(values: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _finding(n: int, broken: int, p: float) -> str:
+def _finding(n: int, broken: int, p: float, better: bool) -> str:
     if n == 0:
         return "missing"
     if broken:
         return "broken"
     if n < TESTABLE:
         return "too few seeds"
-    return "worse" if p < LEVEL else "not distinguishable"
+    return "worse" if p < LEVEL else "better" if better else "not distinguishable"
 
 
 def _words(finding: str, n: int, broken: int) -> str:

@@ -389,7 +389,7 @@ def report(
     live_at: tuple[str, int] | None,
     debug: bool,
 ) -> None:
-    """Make the report of an output folder again from its tables.
+    """Make the report of an output folder again from its tables; where xprun was killed, of what it had saved.
 
     With --live, serve it until Ctrl-C instead, and renew it while another xprun writes the folder.
     """
@@ -399,13 +399,20 @@ def report(
         _serve(folder, live_at)
         return
     from xprun.runner.plots import asked_plots
+    from xprun.runner.store.files import OutputError
+    from xprun.runner.store.lock import InUseError
+    from xprun.runner.watch import recover
 
     try:
+        recover(folder)
         written = write_report(folder, formats, asked_plots(folder, _open_registry(plugins, debug)))
     except ReportError as error:
         if debug:
             raise
         raise click.UsageError(str(error)) from None
+    except (InUseError, OutputError) as error:
+        _complain(str(error))
+        sys.exit(IN_USE if isinstance(error, InUseError) else BROKEN)
     _say(_written(folder, written))
 
 

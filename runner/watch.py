@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from xprun.runner.outcome import Outcome
 from xprun.runner.progress import plural
 from xprun.runner.publish import PLANNED, PROGRESS
 from xprun.runner.store.database import connect, read_records
-from xprun.runner.store.lock import HOLDER
+from xprun.runner.store.files import replace_file, replace_text, writing
+from xprun.runner.store.lock import HOLDER, hold
 from xprun.runner.store.records import to_outcome
 from xprun.runner.tables import history_table, row_of_run, table_of_rows, write_csv
 
@@ -47,11 +49,25 @@ def gather(folder: Path, into: Path) -> Path:
     outcomes = _outcomes(folder / "store.sqlite", {row["run"] for row in planned.get("rows", [])})
     known = [row for row in planned.get("rows", []) if row["run"] in outcomes]
     rows = [row_of_run(row, outcomes[row["run"]], planned["goals"]) for row in known]
-    write_csv(table_of_rows(rows), into / "results.csv")
-    write_csv(history_table(outcomes[row["run"]] for row in known), into / "history.csv")
-    (into / "resolved.json").write_text(json.dumps(planned.get("resolved", {})), encoding="utf-8")
-    (into / "spec.toml").write_text(planned.get("spec", ""), encoding="utf-8")
+    tables = {"results": table_of_rows(rows), "history": history_table(outcomes[row["run"]] for row in known)}
+    for name, table in tables.items():
+        replace_file(into / f"{name}.csv", partial(write_csv, table))
+    replace_text(into / "resolved.json", json.dumps(planned.get("resolved", {}), indent=1) + "\n")
+    replace_text(into / "spec.toml", planned.get("spec", ""))
     return into
+
+
+def recover(folder: Path) -> None:
+    """Write the tables of what a grid had saved when it was killed, since it could not; nothing where it did.
+
+    Raises InUseError when another process has taken the grid up again, and OutputError when the disk fails.
+    """
+    if look(folder)["state"] != "interrupted" or _time(folder / "results.csv") >= _time(folder / PROGRESS):
+        return
+    with hold(folder), writing(folder):
+        for judged in folder.glob("claims.*"):  # of an earlier grid
+            judged.unlink()
+        gather(folder, folder)
 
 
 def _count(told: Told) -> str:
@@ -88,6 +104,10 @@ def _outcomes(store: Path, wanted: set[str]) -> dict[str, Outcome]:
             if record.run in wanted and record.verifies(digest):
                 found[record.run] = to_outcome(record)
     return found
+
+
+def _time(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _lives(process: int) -> bool:

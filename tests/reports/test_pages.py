@@ -275,6 +275,16 @@ def test_only_the_best_twelve_are_drawn(make_folder: Make) -> None:
     assert "Only the best 12 of 14 are drawn." in page
 
 
+def test_a_folder_that_is_not_finished_is_marked(make_folder: Make) -> None:
+    folder = make_folder(SMALL)
+    facts = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
+    (folder / "resolved.json").write_text(json.dumps(facts | {"runs": 9}), encoding="utf-8")
+    page, markdown = written(folder)
+    assert "6 of 9 runs: 5 done, 1 diverged, 3 missing." in markdown
+    assert "Not finished: 6 of 9 planned runs are in the table." in markdown
+    assert '<span class="ill">3 missing</span>' in page
+
+
 def test_the_target_is_a_column_and_a_line(make_folder: Make) -> None:
     page, markdown = written(make_folder(SMALL, target=0.2, baseline="SGD"))
     assert "| SGD | 2 of 2 | 10 | 0.0125 |" in markdown

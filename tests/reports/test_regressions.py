@@ -1,5 +1,6 @@
 """Two folders compared: what a CI job may rely on."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_a_tolerated_drop_is_none(compared: Compared, tolerance: str, finding: s
 
 
 def test_an_improvement_is_none_and_a_larger_loss_is_one(compared: Compared) -> None:
-    assert compared(less(0.1), less(0))["finding"].tolist() == ["not distinguishable"]
+    assert compared(less(0.1), less(0))["finding"].tolist() == ["better"]
     assert compared(less(0.1), less(0), goal="min")["finding"].tolist() == ["worse"]
 
 
@@ -84,6 +85,21 @@ def test_settings_are_compared_with_themselves(compared: Compared) -> None:
 def test_what_the_second_lacks_is_said(compared: Compared) -> None:
     table = compared([*less(0), Case("Adam", 0.1, BASE)], less(0))
     assert dict(zip(table["alternative"], table["finding"], strict=True))["Adam"] == "missing"
+
+
+def test_folders_with_nothing_in_common_are_an_error(make_folder: Make) -> None:
+    a, b = make_folder(less(0), name="a"), make_folder([Case("Adam", 0.1, BASE)], name="b")
+    with pytest.raises(ReportError, match="no run with a setting and seed of the first"):
+        difference(a, b)
+
+
+def test_a_folder_that_is_not_finished_is_told(make_folder: Make) -> None:
+    a, b = make_folder(less(0), name="a"), make_folder(less(0), name="b")
+    facts = json.loads((b / "resolved.json").read_text(encoding="utf-8"))
+    (b / "resolved.json").write_text(json.dumps(facts | {"runs": 8}), encoding="utf-8")
+    text, regressed = difference(a, b, markdown=True)
+    assert text.endswith("\n\nThe second folder is not finished: it has 5 of 8 planned runs.")
+    assert not regressed
 
 
 def test_one_regression_among_many_is_found_with_five_seeds(compared: Compared) -> None:

@@ -21,7 +21,7 @@ from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Several, Silent
 from xprun.runner.publish import Publisher
-from xprun.runner.watch import gather, look
+from xprun.runner.watch import gather, look, recover
 from xprun.specs import Run, read_document, read_spec
 
 Write = Callable[..., Path]
@@ -90,6 +90,13 @@ def test_a_grid_that_was_killed_is_interrupted_and_shows_what_it_has_saved(grid:
     into = tmp_path / "into"
     into.mkdir()
     assert len(pd.read_csv(gather(grid.folder, into) / "results.csv")) == 4
+    (grid.folder / "claims.csv").touch()
+    recover(grid.folder)
+    assert len(pd.read_csv(grid.folder / "results.csv")) == 4
+    assert not (grid.folder / "claims.csv").exists()
+    (grid.folder / "results.csv").write_text("as it was written\n", encoding="utf-8")
+    recover(grid.folder)
+    assert (grid.folder / "results.csv").read_text(encoding="utf-8") == "as it was written\n"
 
 
 def test_what_another_process_left_is_no_progress(grid: Watcher) -> None:
