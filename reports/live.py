@@ -25,7 +25,7 @@ PAUSE = 3.0  # seconds between two pages, at least
 SHARE = 9  # and so many times the computing time of a page: making them takes a tenth of one core at most
 NICE = 5  # training goes first
 QUIET = 3.0  # seconds without a question after which no browser is waiting for the last page; they ask every two
-LINGER = 15.0  # seconds that the last page is kept for browsers, at most
+LINGER = 30.0  # seconds that the last page is kept for browsers, at most
 
 Progress = dict[str, Any]
 Look = Callable[[], Progress]
@@ -57,7 +57,7 @@ class LiveReport:
         self._born = time.time_ns()  # so that a tab that was left open tells this server's pages from an earlier one's
         self._number, self._page, self._shows, self._note = 0, b"", "", ""
         self._due, self._making = 0.0, False
-        self.asked = 0.0  # when somebody asked last, on the monotonic clock
+        self.asked = time.monotonic()  # when somebody asked last; at first, somebody may be about to
 
     def page(self) -> bytes:
         """The page as it was last made; one that waits for the first result before that."""
@@ -166,9 +166,10 @@ def serve_until_told(listening: socket.socket, look: Look, gather: Gather, paren
     with serving(listening, live):
         with suppress(OSError):
             parent.poll(None)
-        told = time.monotonic()
-        while time.monotonic() < min(live.asked + QUIET, told + LINGER):
+        told, longest = time.monotonic(), LINGER if look()["state"] == "over" else QUIET
+        while time.monotonic() < min(live.asked + QUIET, told + longest):
             time.sleep(0.1)
+    os._exit(0)  # a thread may be drawing, which the usual way out would disturb
 
 
 def serve_until_interrupted(listening: socket.socket, look: Look, gather: Gather) -> None:
