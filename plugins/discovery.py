@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ import tomli
 from xprun.plugins import torch_names
 from xprun.plugins.entry_points import find_entry_points
 from xprun.plugins.installed import Installed
-from xprun.plugins.registry import REGISTRY, PluginError, Registry
+from xprun.plugins.registry import REGISTRY, PluginError, PluginFile, Registry
 
 BUILT_IN = (
     "datasets.csv_file",
@@ -37,7 +38,7 @@ BUILT_IN = (
 )
 
 
-def open_registry(files: tuple[Path, ...] = ()) -> Registry:
+def open_registry(files: Iterable[Path | PluginFile] = ()) -> Registry:
     """Return the registry with all components, those in `files` included; installed plugins wait to be asked for.
 
     Nothing here imports torch. Raises PluginError for a file that cannot be imported.
@@ -79,24 +80,35 @@ def project_plugins() -> tuple[Path, ...]:
     return tuple(Path(file) for file in files)
 
 
-def load_file(registry: Registry, file: Path) -> None:
+def as_executed(registry: Registry, files: Iterable[Path]) -> tuple[Path | PluginFile, ...]:
+    """Return the files of a registry with the text that was executed, for other processes to execute the same."""
+    return tuple(registry.files.get(str(file), file) for file in files)
+
+
+def load_file(registry: Registry, given: Path | PluginFile) -> None:
     """Import a Python file, whose decorators register its components; what it registered before is forgotten."""
-    try:
-        source = file.read_bytes()
-    except OSError as error:
-        raise PluginError(f"{file}: there is no such Python file ({error.strerror})") from None
+    plugin = given if isinstance(given, PluginFile) else _read(given)
+    file = plugin.path
     module = ModuleType(f"xprun_plugin_{file.stem}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module
     registry.forget(str(file))
+    registry.files[str(file)] = plugin
     try:
         with registry.attributing(str(file)):
             # Not by an import: its bytecode cache takes a file that was changed twice in a second for unchanged.
-            exec(compile(source, file, "exec", dont_inherit=True), vars(module))
+            exec(compile(plugin.text, file, "exec", dont_inherit=True), vars(module))
     except PluginError:
         raise
     except Exception as error:
         raise PluginError(_reason(file, error)) from error
+
+
+def _read(file: Path) -> PluginFile:
+    try:
+        return PluginFile(file, file.read_bytes())
+    except OSError as error:
+        raise PluginError(f"{file}: there is no such Python file ({error.strerror})") from None
 
 
 def _reason(file: Path, error: Exception) -> str:

@@ -88,6 +88,14 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class PluginFile:
+    """A file of components as it was read: who has this goes on with that text, whatever is edited meanwhile."""
+
+    path: Path
+    text: bytes
+
+
+@dataclass(frozen=True)
 class Component:
     """One registered component.
 
@@ -132,6 +140,7 @@ class Registry:
         self.plugins: list[Plugin] = []
         self.declined: dict[tuple[str, str], str] = {}  # (kind, name) that people may expect: why there is none
         self.contested: dict[tuple[str, str], str] = {}  # (kind, name) that two plugins register: who they are
+        self.files: dict[str, PluginFile] = {}  # by path: what was executed
         self.complaints: list[str] = []  # what is wrong with distributions, so that they could not be read well
         self._source, self._release = "", ""
 
@@ -206,7 +215,10 @@ class Registry:
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)
-                fingerprint = fingerprint_of(function, origin.file, self._release)
+                executed = self.files.get(origin.file)
+                fingerprint = (
+                    _fingerprint(executed.text) if executed else fingerprint_of(function, origin.file, self._release)
+                )
                 self.add(Component(kind, name, origin, function, lambda: function, fingerprint, goal, check))
                 return function
 
@@ -234,7 +246,7 @@ class Registry:
         """Forget everything and take over the components of `other`."""
         self._components = {kind: dict(known) for kind, known in other._components.items()}
         self.plugins, self.contested = list(other.plugins), dict(other.contested)
-        self.declined = dict(other.declined)
+        self.declined, self.files = dict(other.declined), dict(other.files)
 
     def forget(self, source: str) -> None:
         """Forget the components that come from a source."""
@@ -263,7 +275,7 @@ def fingerprint_of(function: Callable[..., Any], file: str, release: str) -> str
     if Path(file).is_file():
         return fingerprint_of_file(file, release)
     try:
-        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+        return _fingerprint(inspect.getsource(function).encode())
     except OSError:
         raise PluginError(f"{function.__qualname__} has no source that could be read; write it into a file") from None
 
@@ -273,7 +285,11 @@ def fingerprint_of_file(file: str, release: str = "") -> str:
 
     The `release` of its distribution stands for the files that it imports.
     """
-    return hashlib.sha256(Path(file).read_bytes() + release.encode()).hexdigest()[:16]
+    return _fingerprint(Path(file).read_bytes() + release.encode())
+
+
+def _fingerprint(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 REGISTRY = Registry()

@@ -5,13 +5,28 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.specs.wording import did_you_mean
 
 
 class FileBeside(str):
-    """The name of a file as the spec writes it, by which it is shown and compared; `path` is where it is."""
+    """The name of a file as the spec writes it, by which it is shown and compared.
+
+    `path` is where it is, `digest` what was in it when the spec was checked.
+    """
 
     path: Path
+    digest = ""
+
+    def found(self) -> Path:
+        """Return the path; raise FileChangedError where the content is no longer that of which the run has its id."""
+        if self.digest and digest(self.path) != self.digest:
+            raise FileChangedError(f"{self} was changed while the grid ran; run it again")
+        return self.path
+
+
+class FileChangedError(MissingFilesError):
+    """The file that a run is about is there no more: another content stands in its place."""
 
 
 class SpecFileError(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from xprun.plugins.registry import PluginFile
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Cohort
 
@@ -15,7 +16,7 @@ class Context:
     """What a worker needs beside the cohort; plain values, so that it can travel to another process."""
 
     device: str
-    plugins: tuple[Path, ...] = ()
+    plugins: tuple[Path | PluginFile, ...] = ()  # as they were when the grid was begun
     debug: bool = False
     workers: int = 1  # processes that share this machine
     pictures: bool = True  # whether what only pictures need is kept, too

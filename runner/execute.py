@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from xprun.plugins.datasets.missing import MissingFilesError
 from xprun.plugins.discovery import open_registry
+from xprun.plugins.registry import PluginFile
 from xprun.runner.context import Context
 from xprun.runner.engine.lanes import train_in_lanes
 from xprun.runner.engine.memory import keep_freed_memory
@@ -65,7 +66,7 @@ def prepare_torch() -> None:
     torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
 
 
-_latest: dict[tuple[str, str, tuple[Path, ...], bool], Workload] = {}
+_latest: dict[tuple[str, str, tuple[Path | PluginFile, ...], bool], Workload] = {}
 
 
 def workload_of(cohort: Cohort, context: Context) -> Workload:
@@ -142,7 +143,7 @@ def failure(run: Run, error: BaseException, context: Context) -> Outcome:
         traceback.print_exception(error)
     words = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
-    files = {p.resolve() for p in context.plugins}
+    files = {(p.path if isinstance(p, PluginFile) else p).resolve() for p in context.plugins}
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
     reason = f"{type(error).__name__}: {words}{place}"[:500]

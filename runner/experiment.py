@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from xprun.plugins.registry import Registry
+from xprun.plugins.discovery import as_executed
+from xprun.plugins.registry import PluginFile, Registry
 from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
 from xprun.runner.context import Context
 from xprun.runner.environment import describe_environment, torch_facts
@@ -133,6 +134,11 @@ class _Job:
     registry: Registry
     progress: Progress
 
+    @property
+    def plugins(self) -> tuple[Path | PluginFile, ...]:
+        """The plugin files with the text by which the runs have their ids: somebody may edit them meanwhile."""
+        return as_executed(self.registry, self.options.plugins)
+
     def aside(self, function: Callable[..., T], *arguments: Any) -> T:
         """Return what a function returns that runs code of components, called where that can do no harm."""
         return function(*arguments) if self.options.workers == 0 else supervised(function, *arguments)
@@ -140,7 +146,7 @@ class _Job:
     def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
         """Return what a function makes of items, called aside; or for each of them why there is nothing."""
         try:
-            return self.aside(function, items, Context(self.device, self.options.plugins)) if items else []
+            return self.aside(function, items, Context(self.device, self.plugins)) if items else []
         except WorkerError as error:
             return [str(error)] * len(items)
 
@@ -180,7 +186,7 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     tables = partial(write_tables, folder, job.plan, pairs, claims_table(report.verdicts))
     report.written = export(folder, "tables", report.made_of, tables)
     for run, outcome in pairs:  # those of earlier calls, too
-        observe(job.plan, run, outcome, folder, job.options.plugins, job.aside, again=False)
+        observe(job.plan, run, outcome, folder, job.plugins, job.aside, again=False)
     _write_background(job, anew=anew)
     if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
         _write_models(job)
@@ -217,7 +223,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome], interrupts: In
     if not to_run:
         return 0
     pictures = len(plan.runs) <= PICTURED
-    context = Context(job.device, options.plugins, options.debug, pictures=pictures, folder=options.folder)
+    context = Context(job.device, job.plugins, options.debug, pictures=pictures, folder=options.folder)
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}
@@ -227,7 +233,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome], interrupts: In
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         for outcome in outcomes:
             with writing(options.folder):
-                observe(plan, runs[outcome.run], outcome, options.folder, options.plugins, job.aside, again=True)
+                observe(plan, runs[outcome.run], outcome, options.folder, job.plugins, job.aside, again=True)
             job.progress.ended(runs[outcome.run], outcome)
     return to_run
 
@@ -284,7 +290,7 @@ def _write_background(job: _Job, *, anew: bool) -> None:
 def _write_models(job: _Job) -> None:
     """Write what the models look like; building them again costs little beside a run."""
     try:
-        summaries = job.aside(describe_models, job.plan.runs, Context(job.device, job.options.plugins))
+        summaries = job.aside(describe_models, job.plan.runs, Context(job.device, job.plugins))
     except WorkerError as error:
         summaries = f"the models cannot be shown: {error}\n"
     replace_text(job.options.folder / "models.txt", summaries)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xprun.plugins.discovery import open_registry
+from xprun.plugins.registry import PluginFile
 from xprun.runner.outcome import Outcome
 from xprun.runner.plan import Plan
 from xprun.runner.progress import say
@@ -18,12 +20,20 @@ from xprun.runner.workers.supervised import WorkerError
 from xprun.specs import Run
 
 Aside = Callable[..., Any]
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
 RESULTS = ("final.", "best.")
 NOT_SETTINGS = ("run", "status", "reason", "steps", "epochs", "seconds", "together")
 
 
 def observe(
-    plan: Plan, run: Run, outcome: Outcome, folder: Path, plugins: tuple[Path, ...], aside: Aside, *, again: bool
+    plan: Plan,
+    run: Run,
+    outcome: Outcome,
+    folder: Path,
+    plugins: tuple[Path | PluginFile, ...],
+    aside: Aside,
+    *,
+    again: bool,
 ) -> None:
     """Let the observers write a run, those that have not written it before or (`again`) all.
 
@@ -34,11 +44,14 @@ def observe(
         if again or not target.exists():
             try:
                 aside(write_observed, name, plugins, target, _told(plan, run, outcome))
-            except WorkerError as error:
-                say(f"note: the observer {name} did not write run {run.id}: {error}")
+            except Exception as error:  # whatever an observer raises, the runs are there, and the others' files
+                if isinstance(error, OSError) and error.errno in DISK:
+                    raise
+                reason = error if isinstance(error, WorkerError) else f"{type(error).__name__}: {error}"
+                say(f"note: the observer {name} did not write run {run.id}: {reason}")
 
 
-def write_observed(name: str, plugins: tuple[Path, ...], target: Path, told: dict[str, Any]) -> None:
+def write_observed(name: str, plugins: tuple[Path | PluginFile, ...], target: Path, told: dict[str, Any]) -> None:
     """Let an observer write what it is told of a run into a folder."""
     replace_folder(target, partial(build(open_registry(plugins), "observer", name, {}), **told))
 

@@ -207,7 +207,8 @@ class _Checker:
         """Return the name with the place of its file; what stands in the file is part of the alternative's identity."""
         try:
             found = file_beside(name, self.spec_file)
-            self.fingerprints.append(f"{name} {digest(found.path)}")
+            found.digest = digest(found.path)
+            self.fingerprints.append(f"{name} {found.digest}")
         except SpecFileError as error:
             self.problems.append(Problem(path, str(error), error.cure))
             return name

@@ -50,6 +50,9 @@ def observer_problems(spec: Spec, registry: Registry) -> Iterator[Problem]:
             yield Problem(path, message, f"an observer is one of {', '.join(error.known)}")
         except ImportError as error:
             yield Problem(path, str(error))
+        except Exception as error:  # whatever a plugin raises
+            message = f"the observer {name} cannot be made: {type(error).__name__}: {error}"
+            yield Problem(path, message, "an observer takes nothing and returns the function that writes a run")
 
 
 def evaluated(spec: Spec, columns: list[str]) -> list[str]:

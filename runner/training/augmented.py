@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.discovery import load_file
-from xprun.plugins.registry import REGISTRY
+from xprun.plugins.registry import REGISTRY, PluginFile
 from xprun.plugins.vision import import_torchvision
 from xprun.runner.training.batches import Counted, epoch_orders, place
 from xprun.runner.training.feeds import Feed, Prepare, prepared_groups
@@ -118,7 +117,8 @@ class _Rows(Dataset[Any]):
         return row
 
     def __getstate__(self) -> dict[str, Any]:
-        plugins = {name: m.__file__ for name, m in sys.modules.items() if name.startswith("xprun_plugin_")}
+        modules = {name: m.__file__ for name, m in sys.modules.items() if name.startswith("xprun_plugin_")}
+        plugins = {name: REGISTRY.files[file] for name, file in modules.items() if file in REGISTRY.files}
         arrays = self.rows.numpy(), self.targets.numpy()
         return {"arrays": arrays, "transforms": pickle.dumps(self.transforms), "plugins": plugins}
 
@@ -131,13 +131,13 @@ class _Rows(Dataset[Any]):
 class _Unpickler(pickle.Unpickler):
     """Finds functions of plugin files, which no import finds, by the files of their modules."""
 
-    def __init__(self, file: io.BytesIO, plugins: dict[str, str]) -> None:
+    def __init__(self, file: io.BytesIO, plugins: dict[str, PluginFile]) -> None:
         super().__init__(file)
         self.plugins = plugins
 
     def find_class(self, module: str, name: str) -> Any:
         if module in self.plugins and module not in sys.modules:
-            load_file(REGISTRY, Path(self.plugins[module]))
+            load_file(REGISTRY, self.plugins[module])
         return super().find_class(module, name)
 
 

@@ -45,7 +45,7 @@ def _live(registry: Registry, setting: Setting, value: Any) -> Any:
     if setting.component_kind:
         return _nested(registry, setting.component_kind, value)
     if isinstance(value, FileBeside):
-        return value.path
+        return value.found()
     if setting.is_vector and isinstance(value, list):
         import torch
 

@@ -59,7 +59,7 @@ class Workload:
             module = self._fresh_model()
         module = module.to(self.device, self.dtype)
         if start_from := self.model.settings["start_from"]:
-            load_state(module, start_from.path)
+            load_state(module, start_from.found())
         return module
 
     def _fresh_model(self) -> nn.Module:
