@@ -92,7 +92,8 @@ def _pieces(work: Workload, runs: list[Run], context: Context) -> list[Piece]:
     try:
         return choose(work, runs, share(context.workers))
     except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
-        _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
+        if len(runs) > 1:
+            _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
         return [Piece(Grid([runs]), None, "", None)]
 
 
@@ -103,7 +104,8 @@ def _together(work: Workload, piece: Piece, context: Context) -> Iterator[list[O
     except OutputError:
         raise
     except FAULTS as error:
-        _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
+        if len(piece.runs) > 1:
+            _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
         for lane in range(piece.lanes):
             if snapshot := _snapshot(piece, context, lane):
                 snapshot.remove()
