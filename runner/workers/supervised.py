@@ -36,5 +36,7 @@ def supervised(function: Callable[..., T], *arguments: Any) -> T:
     if isinstance(answer, End):
         return answer.value  # type: ignore[no-any-return]
     if isinstance(answer, Failure):
-        raise answer.error or WorkerError(answer.words)
+        error = answer.error or WorkerError(answer.words)
+        error.add_note(f"In the worker:\n{answer.trace}")
+        raise error
     raise WorkerError(answer.reason)

@@ -32,7 +32,11 @@ class Setting:
 
     @classmethod
     def here(cls) -> Setting:
-        return cls(str(os.getcwd()), dict(os.environ), list(sys.path), list(sys.argv))  # noqa: PTH109 - as it is
+        try:
+            folder = os.getcwd()  # noqa: PTH109 - as it is
+        except FileNotFoundError:  # it has been removed
+            folder = os.sep
+        return cls(folder, dict(os.environ), list(sys.path), list(sys.argv))
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ def test_a_function_is_called_in_another_process_which_is_used_again() -> None:
 
 
 def test_what_the_function_raises_is_raised_here() -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as raised:
         supervised(divmod, 1, 0)
+    assert "In the worker:\nTraceback" in raised.value.__notes__[0]
     with pytest.raises(FileNotFoundError):
         supervised(os.stat, "/there/is/none")
     assert supervised(divmod, 7, 2) == (3, 1)
