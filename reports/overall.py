@@ -70,7 +70,7 @@ def overall_listing(study: Study, overall: Overall) -> Listing:
     totals = study.summary.groupby("alternative")[["bad", "runs"]].sum().loc[names]
     columns = [
         texts("alternative", _marked(names, study.comparison.baseline)),
-        numbers("mean rank", overall.ranks.mean(), digits=3),
+        Column("mean rank", [f"{rank:.2f}" for rank in overall.ranks.mean()], number=True),
         Column("best on", [_of(overall.ranks, name) for name in names], number=True),
         numbers("score (IQM)", table["iqm"], digits=3),
         intervals("95% interval", table["iqm_low"], table["iqm_high"], digits=3),

@@ -85,8 +85,10 @@ def sensitivity_figure(
     return figure
 
 
-def share_figure(table: pd.DataFrame, strokes: dict[str, Stroke], title: str, xlabel: str) -> Figure:
-    """One rising staircase an alternative, from none to all. `table`: see `shares`."""
+def share_figure(
+    table: pd.DataFrame, strokes: dict[str, Stroke], title: str, xlabel: str, *, decades: bool = True
+) -> Figure:
+    """One rising staircase an alternative, from none to all. `table`: see `shares`. `decades`: where they suit."""
     strokes = present(strokes, table)
     figure, axes = canvas(strokes, title, xlabel)
     for name, stroke in strokes.items():
@@ -94,7 +96,8 @@ def share_figure(table: pd.DataFrame, strokes: dict[str, Stroke], title: str, xl
         (line,) = axes.plot(rows["x"], rows["share"], drawstyle="steps-post", color=stroke.colour, gid=stroke.group)
         if stroke.dashes:
             line.set_dashes(stroke.dashes)
-    scale_settings(axes, table["x"])
+    if decades:
+        scale_settings(axes, table["x"])
     axes.set_ylim(-0.03, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure

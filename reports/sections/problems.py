@@ -82,9 +82,9 @@ def _ranks(study: Study, overall: Overall) -> Plot:
     return Plot(
         name="ranks",
         title="mean ranks over the problems",
-        caption=f"{mean} {told}{study.omitted}",
+        caption=f"{mean} {told}",
         alt="Mean ranks: " + listed([f"{name} {rank:.2f}" for name, rank in means.items()], SHOWN),
-        figures={"": rank_figure(means[:SHOWN], overall.difference, study.style, "mean ranks")},
+        figures={"": rank_figure(means, overall.difference, study.style, "mean ranks")},
     )
 
 
@@ -105,7 +105,7 @@ def _profile(study: Study, overall: Overall) -> Plot:
         title=title,
         caption=f"{meaning} Higher is better; what does not end well is never there.{study.omitted}",
         alt="At the best: " + listed([f"{name} {value_text(round(firsts[name] * 100, 1))}%" for name in names], SHOWN),
-        figures={"": share_figure(table, study.style, title, xlabel)},
+        figures={"": share_figure(table, study.style, title, xlabel, decades=costs is not None)},
         alternatives=table["alternative"],
     )
 

@@ -47,6 +47,7 @@ def test_each_problem_chooses_its_own_best_setting(make_folder: Make) -> None:
         "easy": [0.9],
         "hard": [0.1],
     }
+    assert {tuple(part.comparison.keys) for part in study.problems.values()} == {("optimizer.lr",)}
 
 
 def test_seeds_and_settings_are_no_problems(make_folder: Make) -> None:
