@@ -217,10 +217,9 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome], interrupts: In
     plan, options = job.plan, job.options
     others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
     cohorts = _cohorts(job, kept | others, stored)
-    to_run = sum(len(cohort.runs) for cohort in cohorts)
     with interrupts.held():
-        job.progress.start(plan, to_run, len(plan.runs) - to_run, len(cohorts), job.device)
-    if not to_run:
+        job.progress.start(plan, cohorts, job.device)
+    if not cohorts:
         return 0
     pictures = len(plan.runs) <= PICTURED
     context = Context(job.device, job.plugins, options.debug, pictures=pictures, folder=options.folder)
@@ -235,7 +234,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome], interrupts: In
             with writing(options.folder):
                 observe(plan, runs[outcome.run], outcome, options.folder, job.plugins, job.aside, again=True)
             job.progress.ended(runs[outcome.run], outcome)
-    return to_run
+    return sum(len(cohort.runs) for cohort in cohorts)
 
 
 def _cohorts(job: _Job, leave_out: set[str], stored: dict[str, Outcome]) -> list[Cohort]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from xprun.runner.columns import sections_that_differ
 from xprun.runner.outcome import Outcome
-from xprun.runner.plan import Plan
+from xprun.runner.plan import Cohort, Plan
 from xprun.specs import Run
 from xprun.specs.errors import printable
 
@@ -18,7 +18,7 @@ from xprun.specs.errors import printable
 class Progress(Protocol):
     """Hears of every run as it ends."""
 
-    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None: ...
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
 
@@ -26,7 +26,7 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None: ...
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
 
@@ -37,8 +37,8 @@ class Meanwhile(Silent):
     def __init__(self, do: Callable[[], object]) -> None:
         self._do = do
 
-    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
-        if to_run:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        if cohorts:
             self._do()
 
 
@@ -48,9 +48,9 @@ class Several:
     def __init__(self, *listeners: Progress) -> None:
         self._listeners = listeners
 
-    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         for listener in self._listeners:
-            listener.start(plan, to_run, cached, cohorts, device)
+            listener.start(plan, cohorts, device)
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         for listener in self._listeners:
@@ -72,11 +72,14 @@ class Narrator:
         self._said = time.monotonic()
         self.statuses: Counter[str] = Counter()
 
-    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
-        self._plan, self._total = plan, to_run
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        to_run = self._total = sum(len(cohort.runs) for cohort in cohorts)
+        self._plan, cached = plan, len(plan.runs) - to_run
         self._telling = sections_that_differ(plan.runs) or {"optimizer"}
-        todo = f"{to_run:,} to run in {cohorts} {plural('cohort', cohorts)} on {device}" if to_run else "0 to run"
-        say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {todo}")
+        where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
+        say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}")
+        if unfinished := sum(len(cohort.runs) for cohort in cohorts if cohort.layout):
+            say(f"{unfinished:,} of them from where they were cut off")
         if plan.duplicates:
             say(duplicates(plan.duplicates))
         if self._live and to_run:

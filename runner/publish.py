@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xprun.runner.outcome import Outcome
-from xprun.runner.plan import Plan, describe
+from xprun.runner.plan import Cohort, Plan, describe
 from xprun.specs import Run
 
 PLANNED, PROGRESS = ".planned.json", ".progress.json"
@@ -30,8 +30,10 @@ class Publisher:
         self._told: dict[str, Any] = {}
         self._said = 0.0
 
-    def start(self, plan: Plan, to_run: int, cached: int, cohorts: int, device: str) -> None:
-        if to_run:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        if cohorts:
+            to_run = sum(len(cohort.runs) for cohort in cohorts)
+            cached = len(plan.runs) - to_run
             self._told = {"process": os.getpid(), "name": plan.spec.name, "to_run": to_run, "cached": cached}
             self._told |= {"started": time.time(), "over": False}
             self._write(PLANNED, _planned(plan))

@@ -138,6 +138,17 @@ def test_plan_tells_where_runs_go_on(lab: Lab) -> None:
     assert "cut off" not in lab.plan()
 
 
+def test_the_command_tells_how_many_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xprun.reports.write_report", lambda *_: [])
+    lab.run(TOGETHER, cut=53)
+    lab.cut_at = -1
+    command = [str(lab.folder / "spec.toml"), "-o", str(lab.folder / "out"), "-j", "0"]
+    lines = CliRunner().invoke(main, command).stderr.splitlines()
+    assert lines[0].endswith("0 cached, 6 to run in 1 cohort on cpu")
+    assert lines[1] == "6 of them from where they were cut off"
+    assert CliRunner().invoke(main, command).stderr.splitlines()[0].endswith("6 cached, 0 to run")
+
+
 def test_a_damaged_state_is_told_and_its_runs_start_again(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     lab.run(TOGETHER, cut=53)
     [path] = lab.states()
