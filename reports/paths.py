@@ -68,6 +68,8 @@ class Scene:
 def scenes(study: Study) -> list[Scene]:
     """One scene for each surface over which an alternative has a path, in the order of the ranking."""
     runs = study.tables.runs
+    if study.tables.surface.empty:
+        return []  # histories may be long
     problems = grounds_of(study.tables, PROBLEM)
     grounds = _surfaces(study.tables.surface, problems)
     steps = _steps(study)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pandas as pd
-from xprun.reports.cells import listed, shorten, value_text
+from xprun.reports.cells import counted, listed, shorten, value_text
 from xprun.reports.contours import axis_names, path_figure
 from xprun.reports.drawing import Plot, draw
 from xprun.reports.look import SHOWN
@@ -66,8 +66,8 @@ def _ends(scene: Scene, study: Study) -> str:
         path = scene.paths[name]
         last = path.iloc[-1]
         how = "leaves" if name in scene.lost else "ends"
-        steps = value_text(int(last["taken"]))
-        places.append(f"{name} {how} at {_place(last, names)} after {steps} steps, from {_place(path.iloc[0], names)}")
+        steps = counted(int(last["taken"]), "step")
+        places.append(f"{name} {how} at {_place(last, names)} after {steps}, from {_place(path.iloc[0], names)}")
     return listed(places, SHOWN)
 
 

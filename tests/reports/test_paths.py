@@ -137,7 +137,7 @@ def test_the_section_says_in_words_where_paths_start_and_end(make_folder: Make) 
     )
     write_report(folder)
     assert (folder / "plots" / "paths-1.png").is_file()
-    words = "SGD ends at w=3 b=1 after 40 steps, from w=0 b=0 and Adam leaves at w=5 b=0.5 after 1 steps, from w=0 b=0"
+    words = "SGD ends at w=3 b=1 after 40 steps, from w=0 b=0 and Adam leaves at w=5 b=0.5 after 1 step, from w=0 b=0"
     for name in ("report.html", "report.md"):
         assert words in (folder / name).read_text(encoding="utf-8")
         assert "marks where a path leaves the picture" in (folder / name).read_text(encoding="utf-8")
