@@ -27,7 +27,7 @@ browser: .venv/installed-test ## Drive a chromium, which must be there, over the
 	$(INSTALL) --editable '.[browser,test]' --config-settings editable_mode=strict
 	XPRUN_BROWSER=all $(BIN)/python -m pytest -n auto tests/reports/browser
 
-gallery: .venv/installed ## Run the shipped specs and make docs/gallery.md with its pictures
+gallery: .venv/installed ## Run the shipped specs, make docs/gallery.md of their reports, and take the picture of the README
 	$(BIN)/python docs/make_gallery.py
 
 faults: .venv/installed-test ## Kill, damage, fill the disk, collide: the long form of the fault tests, about half an hour

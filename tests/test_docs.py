@@ -120,7 +120,13 @@ def test_the_gallery_shows_every_shipped_spec(spec: str) -> None:
     assert f"](../specs/{spec})" in GALLERY.read_text(encoding="utf-8")
 
 
-def test_the_pictures_of_the_gallery_are_there_and_small() -> None:
+def test_the_reports_of_the_gallery_and_their_pictures_are_there_and_small() -> None:
     shown = re.findall(r"\]\((gallery/[^)]+)\)", GALLERY.read_text(encoding="utf-8"))
-    assert shown
-    assert max((GALLERY.parent / picture).stat().st_size for picture in shown) < 60_000
+    reports = [GALLERY.parent / path for path in shown if path.endswith(".md")]
+    assert len(reports) > 10
+    plots = [r.parent / path for r in reports for path in re.findall(r"\]\((plots/[^)]+)\)", r.read_text("utf-8"))]
+    pictures = {*plots, *(GALLERY.parent / path for path in shown if path.endswith(".png"))}
+    assert pictures == set((GALLERY.parent / "gallery").rglob("*.png"))
+    sizes = [path.stat().st_size for path in (*reports, *pictures)]
+    assert max(sizes) < 250_000
+    assert sum(sizes) < 4_000_000
