@@ -94,7 +94,8 @@ TOGETHER = {
     "traced": {"OPTIMIZER": TWO_RULES, "MODEL": NORM, "DATA": EVEN, "RUN": 'seeds = 2\nsave = "last"'},
     "linear-stack, all stop somewhere": {
         "OPTIMIZER": WOBBLING,
-        "RUN": 'seeds = 3\nstop = { patience = 2, metric_reached = { "valid.accuracy" = 0.7 } }',
+        "RUN": "seeds = 3\nrecord_every = 4\n"
+        'stop = { patience = 2, loss_below = 0.7, metric_reached = { "valid.accuracy" = 0.7 } }',
     },
     "traced, rows changed at random": {"DATA": FLIPPED, "MODEL": IMAGES, "RUN": "seeds = 2"},
     "linear-stack, schedulers": {
