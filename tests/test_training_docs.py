@@ -34,10 +34,10 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(name).write_text(text, encoding="utf-8")
 
 
-def results(name: str, *plugins: str) -> pd.DataFrame:
+def results(name: str, *plugins: str, sets: tuple[str, ...] = ()) -> pd.DataFrame:
     """Run a spec, without its report; return its results."""
     registry = open_registry(tuple(map(Path, plugins)))
-    spec = resolve(read_spec(read_document(Path(name))), registry)
+    spec = resolve(read_spec(read_document(Path(name), sets)), registry)
     run_experiment(spec, registry, Options(Path("out"), tuple(map(Path, plugins))), Silent())
     return pd.read_csv("out/results.csv", dtype={"run": str})
 
@@ -63,6 +63,11 @@ def test_a_saved_run_predicts() -> None:
         assert len(text.splitlines()) == rows + 1
 
 
+def test_long_runs_are_saved_on_their_way() -> None:
+    table = results("long.toml", sets=("run.epochs=11", "run.seeds=1"))
+    assert table["status"].tolist() == ["done"] * 2
+
+
 def test_gradients_agree() -> None:
     table = results("three_gradients.toml")
     assert set(table["run.gradient"]) == {"manual", "autograd"}
@@ -75,6 +80,7 @@ def test_the_plugins_train() -> None:
 
 
 def test_there_is_no_other_example() -> None:
-    expected = {"schedules.toml", "square_root.py", "early.toml", "saved.toml", "three_gradients.toml", "ray.py"}
+    specs = {"schedules.toml", "early.toml", "saved.toml", "long.toml", "three_gradients.toml"}
+    expected = {*specs, "square_root.py", "ray.py"}
     assert set(FILES) == expected
     assert TEXT.count("```toml") + TEXT.count("```python") == len(expected)
