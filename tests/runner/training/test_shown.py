@@ -92,9 +92,10 @@ def test_only_powers_in_their_order_are_one_feature() -> None:
 
 
 def test_samples_are_the_first_rows_and_the_surest_mistakes() -> None:
-    """Twelve rows of which the last three are wrong: for sure, hardly, and rather."""
+    """Of twelve rows the last three are wrong, for sure, hardly and rather; so is one of the first."""
     scores = torch.zeros(12, 2)
     scores[:9, 0], scores[9, 1], scores[10, 1], scores[11, 1] = 2.0, 5.0, 0.5, 1.0
+    scores[2, 1] = 9.0
     table = samples(scores, torch.zeros(12, dtype=torch.int64))
     rows = [row for row in table[:, 0].tolist() if row == row]
     assert rows == [*range(8), 9, 11, 10]
