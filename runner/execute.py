@@ -27,7 +27,8 @@ from xprun.runner.training.alone import train_alone
 from xprun.runner.training.devices import deterministic
 from xprun.runner.training.layout import Grid
 from xprun.runner.training.workload import Workload, make_workload
-from xprun.runner.workers.parent import now_training
+from xprun.runner.words import words_of
+from xprun.runner.workers.child import now_training
 from xprun.specs import Run
 
 FAULTS = (Exception, SystemExit)  # what a component may raise that ends its run, and nothing else
@@ -134,7 +135,7 @@ def _snapshot(piece: Piece, context: Context, lane: int = 0) -> Snapshot | None:
 
 def _note(what: str, error: BaseException, context: Context) -> None:
     """Say on stderr what was done otherwise than planned; nobody should have to guess why a grid is slow."""
-    say(f"note: {what}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    say(f"note: {what}: {type(error).__name__}: {words_of(error)[:200]}")
     if context.debug:
         traceback.print_exception(error)
 
@@ -143,10 +144,9 @@ def failure(run: Run, error: BaseException, context: Context) -> Outcome:
     """Return the outcome of a run that an exception ended: its type, its words, and where it was raised."""
     if context.debug:
         traceback.print_exception(error)
-    words = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     files = {(p.path if isinstance(p, PluginFile) else p).resolve() for p in context.plugins}
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
-    reason = f"{type(error).__name__}: {words}{place}"[:500]
+    reason = f"{type(error).__name__}: {words_of(error)}{place}"[:500]
     return Outcome(run.id, "failed", reason, lasting=not isinstance(error, MissingFilesError))

@@ -15,6 +15,7 @@ from xprun.runner.plan import Cohort
 from xprun.runner.progress import say
 from xprun.runner.store.files import replace_file
 from xprun.runner.tables import Pairs
+from xprun.runner.words import words_of
 from xprun.specs import Run
 
 MOST = 300  # training rows that are kept of a data set
@@ -56,7 +57,7 @@ def _data(run: Run, context: Context) -> Data | str:
         truth = true_curve(table, x)
         return Data(found, None if truth is None else np.stack([x.cpu().numpy(), truth.cpu().numpy()], 1))
     except FAULTS as error:  # the runs tell what is wrong with a component
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"{type(error).__name__}: {words_of(error)[:200]}"
 
 
 def write_fits(folder: Path, pairs: Pairs, runs: list[Run], found: list[Data | str]) -> list[Path]:

@@ -14,7 +14,8 @@ from xprun.runner.plan import Cohort
 from xprun.runner.store.files import OutputError
 from xprun.runner.store.snapshots import Layout
 from xprun.runner.workers.crew import Crew, Worker, crew
-from xprun.runner.workers.deaths import LONGEST, Death
+from xprun.runner.workers.deaths import LONGEST, Death, Ending, FalseStart, ServerGone
+from xprun.runner.workers.hiring import HiringError
 from xprun.runner.workers.worker import End, Failure, Item, Said, Started, Training
 from xprun.specs import Run
 
@@ -105,9 +106,14 @@ class _Shift:
 
     def _hand_out(self) -> None:
         while self.todo and len(self.busy) < self.size:
-            task = self.todo.popleft()
-            worker = self.crew.take(fresh=task.fresh)
-            self.busy[worker] = task
+            try:
+                worker = self.crew.take(fresh=self.todo[0].fresh)
+            except HiringError:
+                if not self.busy:
+                    raise
+                self.size = len(self.busy)  # so many there can be
+                return
+            task = self.busy[worker] = self.todo.popleft()
             self.crew.give(worker, self.execute, Cohort(task.left, task.layout))
 
     def _wait(self) -> None:
@@ -121,7 +127,7 @@ class _Shift:
                 task.asked_to_end = task.overdue = True
                 self.crew.end(worker, f"it took longer than run.timeout = {task.limit:g} s")
 
-    def _take(self, worker: Worker, said: Said | Death) -> Iterator[list[Outcome]]:
+    def _take(self, worker: Worker, said: Said | Ending) -> Iterator[list[Outcome]]:
         """Yield the outcomes in what a worker says, or those that follow from its death."""
         task = self.busy[worker]
         match said:
@@ -141,8 +147,10 @@ class _Shift:
                 self.crew.put_back(worker)
                 if task.left:
                     yield from self._broken(task, said.words if isinstance(said, Failure) else NOTHING, worker)
-            case Death(status=None):
+            case ServerGone() | FalseStart():
                 del self.busy[worker]
+                if isinstance(said, FalseStart):  # so many cannot be had at the moment
+                    self.size = max(1, len(self.busy))
                 self.todo.extendleft([_Task(task.left, task.layout)] if task.left else [])
             case Death():
                 del self.busy[worker]

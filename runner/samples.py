@@ -15,6 +15,7 @@ from xprun.runner.plan import Cohort, Plan
 from xprun.runner.progress import say
 from xprun.runner.store.files import replace_file
 from xprun.runner.tables import Pairs, result_columns
+from xprun.runner.words import words_of
 from xprun.specs import Run
 from xprun.specs.models import COMPONENT_SECTIONS
 
@@ -59,7 +60,7 @@ def _pixels(run: Run, rows: list[int], context: Context) -> Pixels | str:
     try:
         return pixels(workload_of(Cohort([run]), context), rows)
     except FAULTS as error:  # the runs tell what is wrong with a component
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"{type(error).__name__}: {words_of(error)[:200]}"
 
 
 def write_samples(folder: Path, best: Pairs, wanted: Wanted, found: list[Pixels | str]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xprun.runner.context import Context
 from xprun.runner.plan import Cohort
+from xprun.runner.words import words_of
 from xprun.specs import Run
 
 MOST = 12  # models that are shown
@@ -24,7 +25,7 @@ def _described(run: Run, context: Context) -> str:
     try:
         return f"{title}\n{_summary(run, context)}\n"
     except Exception as error:  # the runs tell what is wrong with the model
-        return f"{title}\ncannot be shown: {' '.join(str(error).split())[:200]}\n"
+        return f"{title}\ncannot be shown: {words_of(error)[:200]}\n"
 
 
 def _summary(run: Run, context: Context) -> str:

@@ -16,6 +16,7 @@ from xprun.runner.plan import Cohort
 from xprun.runner.progress import say
 from xprun.runner.store.files import replace_file
 from xprun.runner.tables import Pairs
+from xprun.runner.words import words_of
 from xprun.specs import Run
 
 GROUND = ("data", "model", "loss")  # the sections that decide a surface
@@ -67,7 +68,7 @@ def _losses(window: Window, context: Context) -> Numbers | str:
             return "there are too many training rows"
         losses = losses_at(work, window.names, points, window.seeds)
     except FAULTS as error:  # the runs tell what is wrong with a component
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"{type(error).__name__}: {words_of(error)[:200]}"
     return "frozen parameters differ between the seeds" if losses is None else losses.double().cpu().numpy()
 
 

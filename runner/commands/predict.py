@@ -11,6 +11,7 @@ from xprun.plugins.registry import Registry
 from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
 from xprun.runner.training.workload import make_workload
 from xprun.runner.training.workload import predictions as outputs_of
+from xprun.runner.words import words_of
 
 
 def predictions(folder: Path, name: str, split: str | None, registry: Registry) -> pd.DataFrame:
@@ -25,7 +26,7 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
         work = make_workload(registry, run, torch.device("cpu"))
         module = work.make_model(run.seed)
     except Exception as error:  # of a component, or of what a file says about one
-        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        why = f"{type(error).__name__}: {words_of(error)}"
         raise CheckpointError(f"run {run.id} cannot be built again: {why[:200]}") from error
     table = work.train if split == "train" else work.valid or (None if split else work.train)
     if table is None:

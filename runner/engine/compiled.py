@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 from xprun.runner.store.snapshots import State
 from xprun.runner.training.layout import Batch
+from xprun.runner.words import words_of
 
 if TYPE_CHECKING:
     from xprun.runner.engine.together import Training
@@ -92,7 +93,7 @@ class CompiledSteps:
                 self._call = _compile(training, batches)
             return self._call(*_arguments(training, batches))[1].clone()
         except Exception as error:  # whatever the tracer or the compiler cannot do
-            self._refuse(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            self._refuse(f"{type(error).__name__}: {words_of(error)[:200]}")
             return None
 
     def _refuse(self, why: str) -> None:

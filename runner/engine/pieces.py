@@ -18,6 +18,7 @@ from xprun.runner.training.alone import LoneTraining
 from xprun.runner.training.layout import Grid, make_grids
 from xprun.runner.training.timetable import ScheduleError
 from xprun.runner.training.workload import Workload
+from xprun.runner.words import words_of
 from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one piece may take in a step
@@ -149,7 +150,7 @@ def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[Piece]:
     try:
         return _best_size(work, grid, Traced.name, str(matched), alone, forced=forced)
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
-        words = " ".join(str(error).split())[:120]
+        words = words_of(error)[:120]
         return [_alone(grid.every_run, f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
 
 

@@ -17,16 +17,16 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from xprun.runner.workers.deaths import Death, place_in
+from xprun.runner.workers.deaths import Death, Ending, FalseStart, ServerGone, place_in
 from xprun.runner.workers.frames import Inbox, RubbishError, pack
-from xprun.runner.workers.hiring import FORKS, ForkServer, Hirer, HiringError, Starter
+from xprun.runner.workers.hiring import FORKS, ForkServer, Hirer, HiringError, ServerGoneError, Starter
 from xprun.runner.workers.streams import Stream
-from xprun.runner.workers.worker import SHOW_STACK, End, Failure, Said, Setting
+from xprun.runner.workers.worker import SHOW_STACK, End, Failure, Said, Setting, Started
 
 SUPERVISES = os.name == "posix"  # elsewhere descriptors cannot be handed on like here
 PRELOADED = ("xprun.runner.preload",)  # what nearly every task needs; torch with it
 AT_ONCE = 1 << 20  # bytes that are read at once
-MOST_LOSSES = 10
+MOST_FAILED = 10  # attempts in a row to have a worker that takes up a task
 GLANCE = 0.05  # seconds between two looks at a worker that is about to be killed
 LAST_WORDS = 1.0  # seconds in which such a worker may write down where it is
 
@@ -40,8 +40,9 @@ class Worker:
     streams: list[Stream]
     stack: Any  # the file to which it writes where it was when something went wrong
     inbox: Inbox = field(default_factory=Inbox)
-    heard: deque[Said | Death] = field(default_factory=deque)
+    heard: deque[Said | Ending] = field(default_factory=deque)
     tasks: int = 0  # that it was given
+    begun: bool = False  # whether it has taken up the latest
     dead: bool = False
     cause: str = ""  # why we end it
     ask_until: float = 0.0  # when it is killed at the latest, having been asked where it is
@@ -64,7 +65,7 @@ class Crew:
         self._owner = os.getpid()
         self._hirer: Hirer | None = None
         self._keys = count(1)
-        self._losses = 0  # of what workers are made from
+        self._failed = 0  # attempts in a row to have a worker that takes up a task
         self._workers: dict[int, Worker] = {}
         self._idle: list[Worker] = []
         self._selector = selectors.DefaultSelector()
@@ -77,20 +78,25 @@ class Crew:
                 self._selector.register(control, selectors.EVENT_READ)
 
     def take(self, *, fresh: bool = False) -> Worker:
-        """Return an idle worker, or a new one: one that is `fresh` has done nothing before."""
+        """Return an idle worker, or a new one: one that is `fresh` has done nothing before.
+
+        Raises HiringError when there are no descriptors or processes left, or attempt after attempt has failed.
+        """
         while self._idle and not fresh:
             worker = self._idle.pop()
             if not worker.dead:
                 return worker
-        self.prepare()
-        try:
-            return self._hire()
-        except HiringError:  # it has gone since
-            self._losses += 1
-            if self._losses > MOST_LOSSES:
-                raise
-            self._forget_hirer()
-            return self.take(fresh=True)
+        while self._failed <= MOST_FAILED:
+            try:
+                self.prepare()
+                return self._hire()
+            except ServerGoneError:
+                self._failed += 1
+                self._forget_hirer()
+            except OSError as error:
+                raise HiringError(f"no worker can be had: {error}") from None
+        self._failed = 0
+        raise HiringError("workers end before they have begun, perhaps for want of processes or memory")
 
     def _hire(self) -> Worker:
         assert self._hirer is not None
@@ -106,13 +112,10 @@ class Crew:
                 streams.append(Stream(reader, name))
                 ours.callback(streams[-1].close)
                 given.append(writer)
-            stack = os.fdopen(os.memfd_create("stack"), "rb") if FORKS else tempfile.TemporaryFile()  # noqa: SIM115
-            ours.callback(stack.close)
+            stack = ours.enter_context(_unnamed_file())
             self._hirer.hire(key, [*given, stack.fileno()])
-            try:
+            with contextlib.suppress(OSError):  # it has ended before it began, which we shall hear
                 channel.sendall(pack(Setting.here()))
-            except OSError as error:
-                raise HiringError(f"a worker has ended before it began ({error})") from None
             ours.pop_all()
         worker = self._workers[key] = Worker(key, channel, streams, stack)
         for source in worker.sources:
@@ -123,20 +126,23 @@ class Crew:
     def give(self, worker: Worker, function: Callable[..., Any], *arguments: Any) -> None:
         """Let a worker call a function; what comes of it is heard later. Raises what `pickle` raises."""
         task = pack((function, arguments))
-        worker.tasks += 1
+        worker.tasks, worker.begun = worker.tasks + 1, False
+        if worker.dead:  # between two tasks
+            worker.heard.append(FalseStart())
+            return
         worker.channel.setblocking(True)
         with contextlib.suppress(OSError):  # it has died, which we shall hear
             worker.channel.sendall(task)
         with contextlib.suppress(OSError):
             worker.channel.setblocking(False)
 
-    def answer(self, worker: Worker) -> End | Failure | Death:
+    def answer(self, worker: Worker) -> End | Failure | Ending:
         """Wait for the end of a worker's task, or its own."""
         while True:
             while not worker.heard:
                 self.hear()
             said = worker.heard.popleft()
-            if isinstance(said, End | Failure | Death):
+            if isinstance(said, End | Failure | Ending):
                 return said
 
     def put_back(self, worker: Worker) -> None:
@@ -179,7 +185,7 @@ class Crew:
             return
         try:
             received = worker.channel.recv(AT_ONCE)
-            worker.heard.extend(worker.inbox.take(received))
+            self._note(worker, received)
         except BlockingIOError:
             return
         except RubbishError:
@@ -189,6 +195,12 @@ class Crew:
         if not received:
             self._unregister(worker.channel)
             worker.ask_until = worker.ask_until or time.monotonic() + 4 * GLANCE  # unless it is dead already
+
+    def _note(self, worker: Worker, received: bytes) -> None:
+        for said in worker.inbox.take(received):
+            worker.heard.append(said)
+            if isinstance(said, Started):
+                worker.begun, self._failed = True, 0
 
     def _kill_those_asked(self) -> None:
         now = time.monotonic()
@@ -202,9 +214,9 @@ class Crew:
 
     def _bury(self) -> None:
         """Note which workers have ended."""
-        if self._hirer is None:
-            return
-        for key, status in self._hirer.endings().items():
+        endings = self._hirer.endings() if self._hirer is not None else {}
+        self._failed += None in endings.values()
+        for key, status in endings.items():
             if worker := self._workers.pop(key, None):
                 self._note_death(worker, status)
 
@@ -214,8 +226,14 @@ class Crew:
             stream.flush()
         with contextlib.suppress(OSError, RubbishError):  # its last messages
             while received := worker.channel.recv(AT_ONCE):
-                worker.heard.extend(worker.inbox.take(received))
-        worker.heard.append(Death(status, worker.cause, place_in(worker.trace())))
+                self._note(worker, received)
+        if status is None:
+            worker.heard.append(ServerGone())
+        elif not worker.begun:
+            self._failed += 1
+            worker.heard.append(FalseStart())
+        else:
+            worker.heard.append(Death(status, worker.cause, place_in(worker.trace())))
         self._let_go(worker)
 
     def _let_go(self, worker: Worker) -> None:
@@ -246,6 +264,10 @@ class Crew:
             self._forget_hirer()
 
     def _forget_hirer(self) -> None:
+        """End what workers are made from; those that are there end with it, and whoever waits for them hears of it."""
+        self._bury()
+        for key in list(self._workers):
+            self._note_death(self._workers.pop(key), None)
         if self._hirer is not None:
             if control := self._hirer.channel():
                 self._unregister(control)
@@ -256,6 +278,12 @@ class Crew:
     def is_ours(self) -> bool:
         """Whether this is the process that made it: a fork of it has none of the workers."""
         return self._owner == os.getpid()
+
+
+def _unnamed_file() -> Any:
+    with contextlib.suppress(AttributeError, OSError):  # another system, or a sandbox
+        return os.fdopen(os.memfd_create("stack"), "rb")
+    return tempfile.TemporaryFile()
 
 
 class _Mine(threading.local):

@@ -19,11 +19,10 @@ LOST = 70  # the exit code of a worker that cannot talk to its parent any more
 class Death:
     """A worker has ended. `cause` is why we ended it ourselves, and `stack` where it was, innermost call first.
 
-    `status` is its exit code, or the negative of the signal that ended it. None: what workers are made from has ended,
-    and they with it; that was not the fault of any.
+    `status` is its exit code, or the negative of the signal that ended it.
     """
 
-    status: int | None
+    status: int
     cause: str = ""
     stack: str = ""
 
@@ -33,9 +32,20 @@ class Death:
         return f"{self.cause or _ending(self.status)}{f', at {self.stack}' if self.stack else ''}"[:LONGEST]
 
 
-def _ending(status: int | None) -> str:
-    if status is None:
-        return "the process from which workers are made was killed"
+@dataclass(frozen=True)
+class FalseStart:
+    """A worker has ended before it took up its task, which is not to blame: for want of processes or memory."""
+
+
+@dataclass(frozen=True)
+class ServerGone:
+    """What workers are made from has ended, and the worker with it, through no fault of its own."""
+
+
+Ending = Death | FalseStart | ServerGone
+
+
+def _ending(status: int) -> str:
     if status == LOST:
         return f"its process ended itself with exit code {status}: it had lost its connection to xprun"
     if status >= 0:

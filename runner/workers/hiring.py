@@ -20,12 +20,15 @@ class HiringError(Exception):
     """No workers can be had."""
 
 
+class ServerGoneError(HiringError):
+    """What workers are made from has ended; another may be started."""
+
+
 class Hirer(Protocol):
     """Starts workers, which it knows by a key, signals them, and hears of their ends."""
 
     def hire(self, key: int, descriptors: list[int]) -> None: ...
     def signal(self, key: int, number: int) -> None: ...
-    def prepare(self, module: str) -> None: ...
     def endings(self) -> dict[int, int | None]: ...
     def channel(self) -> socket.socket | None: ...
     def close(self) -> None: ...
@@ -46,14 +49,11 @@ class ForkServer:
         try:
             socket.send_fds(self._control, [f"hire {key}".encode()], descriptors)
         except OSError as error:
-            raise HiringError(f"the process that starts workers has gone ({error})") from None
+            raise ServerGoneError(f"the process that starts workers has gone ({error})") from None
         self._hired.add(key)
 
     def signal(self, key: int, number: int) -> None:
         self._say(f"signal {key} {int(number)}")
-
-    def prepare(self, module: str) -> None:
-        self._say(f"import {module}")
 
     def _say(self, message: str) -> None:
         with contextlib.suppress(OSError):  # it has gone, and all workers with it
@@ -106,7 +106,7 @@ class ForkServer:
 class Starter:
     """Starts each worker as a process of its own."""
 
-    def __init__(self, modules: tuple[str, ...] = ()) -> None:
+    def __init__(self) -> None:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def hire(self, key: int, descriptors: list[int]) -> None:
@@ -116,9 +116,6 @@ class Starter:
         process = self._processes.get(key)
         if process and process.poll() is None:
             process.send_signal(number)
-
-    def prepare(self, module: str) -> None:
-        """Do nothing: a worker imports what it needs."""
 
     def endings(self) -> dict[int, int | None]:
         ended = {key: process for key, process in self._processes.items() if process.poll() is not None}

@@ -16,7 +16,8 @@ import socket
 import warnings
 from typing import NoReturn
 
-from xprun.runner.workers import parent
+from xprun.runner.workers import child
+from xprun.runner.workers.deaths import LOST
 from xprun.runner.workers.worker import IGNORED, work
 
 LOOK = 0.5  # seconds between two looks whether the parent is there
@@ -32,15 +33,15 @@ def main(descriptor: int, boss: int, modules: list[str]) -> NoReturn:
 def serve(control: socket.socket, boss: int, modules: list[str]) -> NoReturn:
     """Import modules, then fork workers and tell of their ends until the parent, of id `boss`, is gone.
 
-    The parent sends `hire KEY` with four descriptors, `signal KEY NUMBER`, `import MODULE` and `end`; this process
-    sends `ready` and `ended KEY STATUS`.
+    The parent sends `hire KEY` with four descriptors, `signal KEY NUMBER` and `end`; this process sends
+    `ready` and `ended KEY STATUS`.
     """
     workers: dict[int, str] = {}  # process id: key
     try:
         _set_up(boss)
         for module in modules:
             _import(module)
-        parent.outlive_parent()  # from here on we look ourselves, so that the workers' own children can be ended, too
+        child.outlive_parent()  # from here on we look ourselves, so that the workers' own children can be ended, too
         gc.collect()
         gc.freeze()  # the pages of what is imported stay shared
         control.send(b"ready")
@@ -52,7 +53,7 @@ def serve(control: socket.socket, boss: int, modules: list[str]) -> NoReturn:
 
 
 def _set_up(boss: int) -> None:
-    parent.die_with(boss)
+    child.die_with(boss)
     for name in IGNORED:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
 
@@ -84,12 +85,15 @@ def _obey(
 ) -> None:
     match words:
         case ["hire", key]:
-            workers[_fork(descriptors, control, own)] = key
+            try:
+                workers[_fork(descriptors, control, own)] = key
+            except OSError:  # no more processes, or no memory
+                control.send(f"ended {key} {LOST}".encode())
+            for descriptor in descriptors:
+                os.close(descriptor)
         case ["signal", key, number]:
             for pid in [pid for pid, of in workers.items() if of == key]:
                 _signal(pid, int(number), group=int(number) == signal.SIGKILL)
-        case ["import", module]:
-            _import(module)
 
 
 def _fork(descriptors: list[int], control: socket.socket, own: tuple[int, int]) -> int:
@@ -99,14 +103,15 @@ def _fork(descriptors: list[int], control: socket.socket, own: tuple[int, int]) 
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those of OpenBLAS know what a fork is
         pid = os.fork()
     if pid == 0:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        control.close()
-        for descriptor in own:
-            os.close(descriptor)
-        work(descriptors, server)
-    for descriptor in descriptors:
-        os.close(descriptor)
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            control.close()
+            for descriptor in own:
+                os.close(descriptor)
+            work(descriptors, server)
+        finally:  # no frame of the server may go on in a worker: it would end the others
+            os._exit(LOST)
     return pid
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from xprun.runner.workers.crew import SUPERVISES, crew
+from xprun.runner.workers.deaths import Ending, FalseStart, ServerGone
 from xprun.runner.workers.worker import End, Failure
 
 T = TypeVar("T")
@@ -25,14 +26,16 @@ def supervised(function: Callable[..., T], *arguments: Any) -> T:
     if not SUPERVISES:
         return function(*arguments)
     mine = crew()
-    worker = mine.take()
-    try:
-        mine.give(worker, function, *arguments)
-        answer = mine.answer(worker)
-    except BaseException:  # an interrupt: nobody waits for the worker any more
-        mine.drop(worker)
-        raise
-    mine.put_back(worker)
+    answer: End | Failure | Ending = FalseStart()
+    while isinstance(answer, FalseStart | ServerGone):
+        worker = mine.take()
+        try:
+            mine.give(worker, function, *arguments)
+            answer = mine.answer(worker)
+        except BaseException:  # an interrupt: nobody waits for the worker any more
+            mine.drop(worker)
+            raise
+        mine.put_back(worker)
     if isinstance(answer, End):
         return answer.value  # type: ignore[no-any-return]
     if isinstance(answer, Failure):

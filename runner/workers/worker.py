@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from xprun.runner.workers import parent
+from xprun.runner.words import words_of
+from xprun.runner.workers import child
 from xprun.runner.workers.deaths import LOST
-from xprun.runner.workers.frames import RubbishError, pack, receive
+from xprun.runner.workers.frames import pack, receive
 
 SHOW_STACK = signal.SIGUSR1 if hasattr(signal, "SIGUSR1") else None  # the signal that asks where it is
 IGNORED = ("SIGINT", "SIGTERM", "SIGHUP")  # they are the parent's to handle
@@ -82,23 +83,22 @@ Said = Started | Training | Item | End | Failure
 
 def work(descriptors: list[int], boss: int) -> NoReturn:
     """Be a worker with these descriptors for its channel, stdout, stderr and stack, whose parent has that id."""
-    channel = _settle_in(descriptors, boss)
     try:
+        channel = _settle_in(descriptors, boss)
         _take_over(receive(channel))
-        parent.listen(lambda runs: channel.sendall(pack(Training(runs))))
+        child.listen(lambda runs: channel.sendall(pack(Training(runs))))
         while True:
             _do(channel, *receive(channel))
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
     except EOFError:  # the parent wants no more of us
         os._exit(0)
-    except (OSError, RubbishError):
+    finally:  # whatever else it is, the parent cannot be told
         os._exit(LOST)
 
 
 def _settle_in(descriptors: list[int], boss: int) -> socket.socket:
     """Set this process up: a session of its own, no signals but the parent's, and where its streams go."""
-    parent.die_with(boss)
+    child.die_with(boss)
     if os.getsid(0) != os.getpid():
         os.setsid()  # what it starts can be ended with it, and a Ctrl-C of the terminal does not reach it
     for name in IGNORED:
@@ -121,6 +121,12 @@ def _settle_in(descriptors: list[int], boss: int) -> socket.socket:
 
 def _text(descriptor: int) -> Any:
     return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a component may have closed it, or put something else in its place
+            stream.flush()
 
 
 def _take_over(setting: Setting) -> None:
@@ -160,7 +166,7 @@ def _is_gone(channel: socket.socket) -> bool:
 
 
 def _failure(error: BaseException) -> bytes:
-    words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    words = f"{type(error).__name__}: {words_of(error)}"
     trace = "".join(traceback.format_exception(error))
     ours = type(error).__module__.partition(".")[0] in ("builtins", "xprun")
     try:

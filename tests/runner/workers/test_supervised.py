@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 from xprun.runner.workers import crew as crew_module
-from xprun.runner.workers.crew import Crew
+from xprun.runner.workers import hiring
+from xprun.runner.workers.crew import Crew, Worker, crew
+from xprun.runner.workers.deaths import FalseStart, ServerGone
+from xprun.runner.workers.hiring import ForkServer, HiringError
 from xprun.runner.workers.supervised import WorkerError, supervised
 
 
@@ -60,6 +63,62 @@ def test_the_death_of_the_worker_is_an_error_and_the_next_call_finds_another() -
     with pytest.raises(WorkerError, match=r"was ended by SIGABRT \(Aborted\)"):
         supervised(os.abort)
     assert supervised(os.getpid) not in (worker, os.getpid())
+
+
+SPOILERS = [
+    "import sys; sys.stdout.close()",
+    "import sys; sys.stdout = sys.stderr = None",
+    "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute",
+    "import sys; sys.settrace(lambda *args: 1 / 0)",
+]
+
+
+def asleep() -> Worker:
+    """Return a worker at a task that it will not end."""
+    worker = crew().take()
+    crew().give(worker, time.sleep, 10**6)
+    while not worker.begun:
+        crew().hear()
+    worker.heard.clear()
+    return worker
+
+
+def test_what_spoils_a_worker_harms_no_other() -> None:
+    sleeper = asleep()
+    for spoiler in SPOILERS:
+        worker = crew().take(fresh=True)
+        crew().give(worker, exec, spoiler, {})
+        crew().answer(worker)
+        crew().hear(0.05)
+    assert not sleeper.heard
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there is no server")
+def test_when_the_server_dies_whoever_waits_for_a_worker_hears_of_it() -> None:
+    sleeper = asleep()
+    server = crew()._hirer
+    if isinstance(server, ForkServer):
+        server._process.kill()
+        server._process.wait()
+        assert supervised(divmod, 7, 2) == (3, 1)
+        assert list(sleeper.heard) == [ServerGone()]
+
+
+def test_a_worker_that_dies_before_it_begins_costs_neither_its_task_nor_the_others() -> None:
+    sleeper = asleep()
+    worker = crew().take()
+    crew()._signal(worker, 9)
+    crew().give(worker, divmod, 7, 2)
+    assert crew().answer(worker) == FalseStart()
+    assert supervised(divmod, 7, 2) == (3, 1)
+    assert not sleeper.heard
+
+
+def test_where_nothing_can_be_forked_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hiring, "START", f"import os; os.fork = lambda: os.open('/there/is/none', 0); {hiring.START}")
+    if crew_module.FORKS:
+        with pytest.raises(HiringError, match="want of processes"):
+            supervised(divmod, 7, 2)
 
 
 def test_a_worker_stands_where_its_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
