@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
@@ -33,7 +33,7 @@ from xprun.runner.store.lock import hold
 from xprun.runner.store.origins import origin_of
 from xprun.runner.store.snapshots import forget, take_stock
 from xprun.runner.store.store import Store
-from xprun.runner.summaries import describe_models
+from xprun.runner.summaries import distinct_models, summaries, title_of
 from xprun.runner.surfaces import losses_over, windows, write_surfaces
 from xprun.runner.survey import seconds_of
 from xprun.runner.tables import Pairs, write_tables
@@ -106,12 +106,9 @@ def run_experiment(
         with writing(options.folder):
             remove_leftovers(options.folder)
         with closing(Store(options.folder)) as store:
-            job = _Job(plan, store, options, device, registry, progress)
             try:
-                if interrupts is not None:
-                    return _carry_out(job, interrupts)
-                with interruptible() as own:
-                    return _carry_out(job, own)
+                with interruptible() if interrupts is None else nullcontext(interrupts) as heard:
+                    return _carry_out(_Job(plan, store, options, device, registry, progress, heard))
             finally:
                 crew().dismiss()
 
@@ -133,6 +130,7 @@ class _Job:
     device: str
     registry: Registry
     progress: Progress
+    interrupts: Interrupts
 
     @property
     def plugins(self) -> tuple[Path | PluginFile, ...]:
@@ -140,18 +138,29 @@ class _Job:
         return as_executed(self.registry, self.options.plugins)
 
     def aside(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Return what a function returns that runs code of components, called where that can do no harm."""
-        return function(*arguments) if self.options.workers == 0 else supervised(function, *arguments)
+        """Return what a function returns that runs code of components, called where that can do no harm.
+
+        It may take as long as a run may, and an interrupt ends it.
+        """
+        limit = max((run.settings.timeout for run in self.plan.runs if run.settings.timeout), default=None)
+        with self.interrupts.raised():
+            if self.options.workers == 0:
+                return function(*arguments)
+            return supervised(function, *arguments, limit=limit)
 
     def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
-        """Return what a function makes of items, called aside; or for each of them why there is nothing."""
-        try:
-            return self.aside(function, items, Context(self.device, self.plugins)) if items else []
-        except WorkerError as error:
-            return [str(error)] * len(items)
+        """Return what a function makes of each item, called aside, or why there is nothing."""
+        context = Context(self.device, self.plugins)
+        made: list[T | str] = []
+        for item in items:
+            try:
+                made += self.aside(function, [item], context)
+            except WorkerError as error:
+                made.append(str(error))
+        return made
 
 
-def _carry_out(job: _Job, interrupts: Interrupts) -> Report:
+def _carry_out(job: _Job) -> Report:
     plan, store, options = job.plan, job.store, job.options
     report = Report(options.folder, len(plan.runs))
     if store.amiss:
@@ -159,12 +168,12 @@ def _carry_out(job: _Job, interrupts: Interrupts) -> Report:
     outcomes = store.outcomes(run.id for run in plan.runs)
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
-        with interrupts.raised():
-            trained = _train(job, kept, outcomes, interrupts)
+        with job.interrupts.raised():
+            trained = _train(job, kept, outcomes)
     except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
-        crew().dismiss()
     finally:
+        crew().dismiss()  # what comes now is not done where components have trained
         job.progress.finish()
     if trained:
         outcomes = store.outcomes(run.id for run in plan.runs)
@@ -185,14 +194,23 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     folder = job.options.folder
     tables = partial(write_tables, folder, job.plan, pairs, claims_table(report.verdicts))
     report.written = export(folder, "tables", report.made_of, tables)
+    _write_background(job, anew=anew)
+    if report.interrupted is None:
+        try:
+            _write_made_aside(job, report, pairs, anew=anew)
+        except InterruptError as interrupt:
+            report.interrupted = interrupt.number
+
+
+def _write_made_aside(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
+    """Write that for which code of components is run; an interrupt may end it."""
+    folder = job.options.folder
     for run, outcome in pairs:  # those of earlier calls, too
         observe(job.plan, run, outcome, folder, job.plugins, job.aside, again=False)
-    _write_background(job, anew=anew)
-    if report.interrupted is None and (anew or not (folder / "models.txt").is_file()):
+    if anew or not (folder / "models.txt").is_file():
         _write_models(job)
-    if report.interrupted is None:
-        for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
-            export(folder, name, report.made_of, partial(write, job, pairs))
+    for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
+        export(folder, name, report.made_of, partial(write, job, pairs))
 
 
 def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
@@ -212,12 +230,12 @@ def _is_wanted_again(outcome: Outcome, options: Options) -> bool:
     return not outcome.lasting or options.rerun == "all" or (options.rerun == "failed" and outcome.broke_off)
 
 
-def _train(job: _Job, kept: set[str], stored: dict[str, Outcome], interrupts: Interrupts) -> int:
+def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
     """Train the runs of a plan that are not kept, save each as it ends, and return their number."""
     plan, options = job.plan, job.options
     others = {run.id for run in plan.runs if options.only is not None and run.id not in options.only}
     cohorts = _cohorts(job, kept | others, stored)
-    with interrupts.held():
+    with job.interrupts.held():
         job.progress.start(plan, cohorts, job.device)
     if not cohorts:
         return 0
@@ -228,7 +246,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome], interrupts: In
     runs = {run.id: run for run in plan.runs}
     launch = job.registry.find("launcher", "processes" if workers else "inline").load()
     for outcomes in launch(cohorts, context.execute, workers):
-        with interrupts.held():
+        with job.interrupts.held():
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         for outcome in outcomes:
             with writing(options.folder):
@@ -266,6 +284,9 @@ def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:
         return 1
     try:
         seconds = job.aside(seconds_of, cohorts[:SURVEYED], context)
+    except WorkerError as error:
+        say(f"note: how long it takes could not be measured: {error}")
+        return cores
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1
     whole = seconds * len(cohorts) / max(1, min(SURVEYED, len(cohorts)))
@@ -281,18 +302,18 @@ def _write_background(job: _Job, *, anew: bool) -> None:
     replace_text(folder / "spec.toml", plan.spec.document.as_run())
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     if anew or not (folder / "environment.json").exists():
-        facts = job.aside(torch_facts, job.device)
+        facts = torch_facts(job.device) if job.options.workers == 0 else supervised(torch_facts, job.device)
         environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
         replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
 
 
 def _write_models(job: _Job) -> None:
     """Write what the models look like; building them again costs little beside a run."""
-    try:
-        summaries = job.aside(describe_models, job.plan.runs, Context(job.device, job.plugins))
-    except WorkerError as error:
-        summaries = f"the models cannot be shown: {error}\n"
-    replace_text(job.options.folder / "models.txt", summaries)
+    runs, left_out = distinct_models(job.plan.runs)
+    described = zip(runs, job.each_aside(summaries, runs), strict=True)
+    shown = [f"{title_of(run)}\n{summary}\n" for run, summary in described]
+    more = [f"and {left_out} more models\n"] if left_out else []
+    replace_text(job.options.folder / "models.txt", "\n".join(shown + more))
 
 
 def _write_surfaces(job: _Job, pairs: Pairs) -> list[Path]:

@@ -41,13 +41,13 @@ class Interrupts:
     @contextmanager
     def raised(self) -> Iterator[None]:
         """Let an interrupt end what is inside; elsewhere it waits until somebody asks for its number."""
-        self._raising = True
+        before, self._raising = self._raising, True
         try:
             if self.number is not None:
                 raise InterruptError(self.number)
             yield
         finally:
-            self._raising = False
+            self._raising = before
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from xprun.runner.store.snapshots import Layout
 from xprun.runner.workers.crew import Crew, Worker, crew
 from xprun.runner.workers.deaths import LONGEST, Death, Ending, FalseStart, ServerGone
 from xprun.runner.workers.hiring import HiringError
-from xprun.runner.workers.worker import End, Failure, Item, Said, Started, Training
+from xprun.runner.workers.worker import End, Failure, Item, Said, Training
 from xprun.specs import Run
 
 Execute = Callable[[Cohort], Iterable[list[Outcome]]]
@@ -55,24 +53,7 @@ class _Task:
     training: list[str] = field(default_factory=list)  # the runs that are trained at the moment
     prepared: bool = False  # whether the data, model and loss that they share are there
     first: bool = True  # whether none of its runs has ended in the worker
-    since: float = math.inf  # when what is done at the moment began
-    asked_to_end: bool = False
-    overdue: bool = False  # whether it is what is done at the moment that took too long
-
-    def goes_on(self, training: list[str] | None = None) -> None:
-        """Note that something new has begun."""
-        self.since, self.overdue = time.monotonic(), False
-        if training is not None:
-            self.prepared, self.training = True, training
-
-    @property
-    def limit(self) -> float | None:
-        """Seconds that what is done at the moment may take."""
-        return self.left[0].settings.timeout if self.left else None
-
-    @property
-    def deadline(self) -> float:
-        return math.inf if self.limit is None else self.since + self.limit
+    failed: bool = False  # whether one has, by a fault
 
     def suspects(self) -> list[Run]:
         """Return the runs that may have ended the worker: those in training, or all while that is prepared."""
@@ -94,7 +75,8 @@ class _Shift:
         """Yield the outcomes of all runs, as they come."""
         while self.todo or self.busy:
             self._hand_out()
-            self._wait()
+            if not any(worker.heard for worker in self.busy):
+                self.crew.hear()
             for worker in list(self.busy):
                 while worker in self.busy and worker.heard:
                     yield from self._take(worker, worker.heard.popleft())
@@ -114,37 +96,30 @@ class _Shift:
                 self.size = len(self.busy)  # so many there can be
                 return
             task = self.busy[worker] = self.todo.popleft()
-            self.crew.give(worker, self.execute, Cohort(task.left, task.layout))
-
-    def _wait(self) -> None:
-        """Wait for a worker to say something; end those that take too long."""
-        if any(worker.heard for worker in self.busy):
-            return
-        next_deadline = min((t.deadline for t in self.busy.values() if not t.asked_to_end), default=math.inf)
-        self.crew.hear(None if math.isinf(next_deadline) else max(0.0, next_deadline - time.monotonic()))
-        for worker, task in self.busy.items():
-            if not worker.heard and not task.asked_to_end and time.monotonic() >= task.deadline:
-                task.asked_to_end = task.overdue = True
-                self.crew.end(worker, f"it took longer than run.timeout = {task.limit:g} s")
+            limit = task.left[0].settings.timeout
+            self.crew.give(worker, self.execute, Cohort(task.left, task.layout), limit=limit)
 
     def _take(self, worker: Worker, said: Said | Ending) -> Iterator[list[Outcome]]:
         """Yield the outcomes in what a worker says, or those that follow from its death."""
         task = self.busy[worker]
         match said:
-            case Started():
-                task.goes_on()
             case Training(runs):
-                task.goes_on(runs)
+                task.prepared, task.training = True, runs
             case Item(outcomes):
-                ended = {outcome.run for outcome in outcomes}
+                asked = {run.id for run in task.left}
+                ended = {outcome.run: outcome for outcome in outcomes if outcome.run in asked}
                 task.left, task.first = [run for run in task.left if run.id not in ended], False
-                task.goes_on()
-                yield outcomes
+                task.failed |= any(outcome.broke_off for outcome in ended.values())
+                if ended:
+                    yield list(ended.values())
             case Failure(error=OutputError() as error):  # no fault of a run: nothing can be saved
                 raise error
             case End() | Failure():
                 del self.busy[worker]
-                self.crew.put_back(worker)
+                if isinstance(said, End) and not task.left and not task.failed:
+                    self.crew.put_back(worker)
+                else:
+                    self.crew.drop(worker)  # who knows what was left behind in it
                 if task.left:
                     yield from self._broken(task, said.words if isinstance(said, Failure) else NOTHING, worker)
             case ServerGone() | FalseStart():
@@ -155,28 +130,29 @@ class _Shift:
             case Death():
                 del self.busy[worker]
                 if task.left:
-                    yield from self._broken(task, said.reason, worker)
+                    yield from self._broken(task, said.reason, worker, overdue=said.overdue)
 
-    def _broken(self, task: _Task, reason: str, worker: Worker) -> Iterator[list[Outcome]]:
+    def _broken(self, task: _Task, reason: str, worker: Worker, *, overdue: bool = False) -> Iterator[list[Outcome]]:
         """Yield the outcomes of runs that have come to no end, as far as they are clear; the others are tried again.
 
         What ends a worker may be a consequence of what was done in it before, so that only a fresh one tells.
+        What took too long is not tried again when it is clear which run did: that would take as long once more.
         """
         suspects = task.suspects()
         named = {run.id for run in suspects}
         rest = [run for run in task.left if run.id not in named]
-        clear = task.overdue or (worker.tasks == 1 and task.first and not task.asked_to_end)
+        clear = overdue or (worker.tasks == 1 and task.first and not worker.was_overdue)
         again = [[run] for run in suspects] if task.prepared else [suspects]
         if clear and not task.prepared:
-            yield _outcomes(task, suspects, f"{reason}; its data, model and loss were being made")
+            yield _outcomes(suspects, overdue, f"{reason}; its data, model and loss were being made")
         elif clear and len(suspects) == 1:
-            yield _outcomes(task, suspects, reason)
+            yield _outcomes(suspects, overdue, reason)
         else:
             self.todo.extend(_Task(runs, fresh=len(again) == 1) for runs in again)
         if rest:
             self.todo.appendleft(_Task(rest))
 
 
-def _outcomes(task: _Task, runs: list[Run], reason: str) -> list[Outcome]:
-    status: Status = "timeout" if task.overdue else "failed"
+def _outcomes(runs: list[Run], overdue: bool, reason: str) -> list[Outcome]:
+    status: Status = "timeout" if overdue else "failed"
     return [Outcome(run.id, status, reason[:LONGEST]) for run in runs]

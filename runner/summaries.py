@@ -10,22 +10,30 @@ from xprun.specs import Run
 MOST = 12  # models that are shown
 
 
-def describe_models(runs: list[Run], context: Context) -> str:
-    """Return the summaries of the distinct models of some runs, at most twelve, each under the label that it has."""
-    distinct = {(run.choices["data"].label, run.choices["model"].identity): run for run in reversed(runs)}
-    chosen = list(distinct.values())[::-1]
-    left_out = [f"and {len(chosen) - MOST} more models\n"] if len(chosen) > MOST else []
-    return "\n".join([_described(run, context) for run in chosen[:MOST]] + left_out)
+def distinct_models(runs: list[Run]) -> tuple[list[Run], int]:
+    """Return a run of each distinct model on each data set, at most twelve, and the number of those left out."""
+    firsts = {(run.choices["data"].label, run.choices["model"].identity): run for run in reversed(runs)}
+    chosen = list(firsts.values())[::-1]
+    return chosen[:MOST], len(chosen[MOST:])
 
 
-def _described(run: Run, context: Context) -> str:
+def title_of(run: Run) -> str:
+    """Return what stands over the summary of a run's model."""
     model = run.choices["model"]
     swept = ", ".join(f"{'.'.join(map(str, path))}={value}" for path, value in model.swept.items())
-    title = f"{model.label}{f' at {swept}' if swept else ''} on {run.choices['data'].label}"
+    return f"{model.label}{f' at {swept}' if swept else ''} on {run.choices['data'].label}"
+
+
+def summaries(runs: list[Run], context: Context) -> list[str]:
+    """Return the summaries of the models of runs. It runs the code of components."""
+    return [_summary_or_why_not(run, context) for run in runs]
+
+
+def _summary_or_why_not(run: Run, context: Context) -> str:
     try:
-        return f"{title}\n{_summary(run, context)}\n"
+        return _summary(run, context)
     except Exception as error:  # the runs tell what is wrong with the model
-        return f"{title}\ncannot be shown: {words_of(error)[:200]}\n"
+        return f"cannot be shown: {words_of(error)[:200]}"
 
 
 def _summary(run: Run, context: Context) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xprun.runner.context import Context
 from xprun.runner.plan import Cohort
+from xprun.runner.workers.child import now_training
 
 if TYPE_CHECKING:
     from xprun.runner.engine.pieces import Piece
@@ -44,7 +45,11 @@ def survey(cohort: Cohort, context: Context) -> Outlook:
 
 def seconds_of(cohorts: list[Cohort], context: Context) -> float:
     """Return about how long the training of cohorts takes, in seconds."""
-    return sum(survey(cohort, context).seconds for cohort in cohorts)
+    seconds = 0.0
+    for cohort in cohorts:
+        now_training([run.id for run in cohort.runs])  # a time limit is for each
+        seconds += survey(cohort, context).seconds
+    return seconds
 
 
 def _memory(work: Workload, pieces: list[Piece]) -> int:

@@ -155,7 +155,7 @@ def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortAhead:
     if jobs == 0:
         return _cohort(cohort, context)
     try:
-        return supervised(_cohort, cohort, context)
+        return supervised(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
     except WorkerError as error:
         return CohortAhead(len(cohort.runs), error=str(error))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -29,6 +30,7 @@ AT_ONCE = 1 << 20  # bytes that are read at once
 MOST_FAILED = 10  # attempts in a row to have a worker that takes up a task
 GLANCE = 0.05  # seconds between two looks at a worker that is about to be killed
 LAST_WORDS = 1.0  # seconds in which such a worker may write down where it is
+LATE = 0.5  # seconds by which this process wakes up too late only if it was stopped
 
 
 @dataclass(eq=False)
@@ -43,10 +45,18 @@ class Worker:
     heard: deque[Said | Ending] = field(default_factory=deque)
     tasks: int = 0  # that it was given
     begun: bool = False  # whether it has taken up the latest
+    limit: float | None = None  # seconds that each thing which it says that it does may take
+    since: float = math.inf  # when what it does at the moment began
+    overdue: bool = False  # whether that took too long
+    was_overdue: bool = False  # whether that, or something before it, did
     dead: bool = False
     cause: str = ""  # why we end it
     ask_until: float = 0.0  # when it is killed at the latest, having been asked where it is
     written: int = 0  # bytes of its stack at the last glance
+
+    @property
+    def deadline(self) -> float:
+        return math.inf if self.limit is None or self.cause else self.since + self.limit
 
     @property
     def sources(self) -> list[Any]:
@@ -69,6 +79,7 @@ class Crew:
         self._workers: dict[int, Worker] = {}
         self._idle: list[Worker] = []
         self._selector = selectors.DefaultSelector()
+        self._listened = time.monotonic()  # until when
 
     def prepare(self) -> None:
         """Let what workers are made from be made ready meanwhile."""
@@ -123,10 +134,15 @@ class Crew:
             self._selector.register(source, selectors.EVENT_READ, worker)
         return worker
 
-    def give(self, worker: Worker, function: Callable[..., Any], *arguments: Any) -> None:
-        """Let a worker call a function; what comes of it is heard later. Raises what `pickle` raises."""
+    def give(self, worker: Worker, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> None:
+        """Let a worker call a function; what comes of it is heard later. Raises what `pickle` raises.
+
+        It is ended when `limit` seconds have gone without a word of it: that it has begun, trains other runs, or yields
+        an item. Time in which this process does not listen is left out.
+        """
         task = pack((function, arguments))
         worker.tasks, worker.begun = worker.tasks + 1, False
+        worker.limit, worker.since = limit, math.inf
         if worker.dead:  # between two tasks
             worker.heard.append(FalseStart())
             return
@@ -149,7 +165,9 @@ class Crew:
         """Keep a worker that has done its task for the next one."""
         for stream in worker.streams:
             stream.flush()
-        if not worker.dead:
+        if worker.cause:
+            self.drop(worker)  # it was too late
+        elif not worker.dead:
             self._idle.append(worker)
 
     def end(self, worker: Worker, cause: str) -> None:
@@ -163,19 +181,48 @@ class Crew:
     def drop(self, worker: Worker) -> None:
         """End a worker at once; nobody wants to hear of it any more."""
         if self._workers.pop(worker.key, None):
+            for stream in worker.streams:
+                stream.forward()
+                stream.flush()
             self._signal(worker, signal.SIGKILL)
             self._let_go(worker)
 
     def hear(self, timeout: float | None = None) -> None:
-        """Wait until some worker has said something, or died, or the time is over."""
-        ending = any(worker.ask_until for worker in self._workers.values())
-        if ending or not FORKS:
-            timeout = min(GLANCE, GLANCE if timeout is None else timeout)
-        for key, _ in self._selector.select(timeout):
+        """Wait until some worker has said something, or died, or the time is over; end those that take too long."""
+        begin = time.monotonic()
+        self._excuse(begin - self._listened)
+        wait = self._longest_wait(begin, timeout)
+        ready = self._selector.select(wait)
+        self._listened = time.monotonic()
+        late = 0.0 if wait is None else self._listened - begin - wait
+        for key, _ in ready:
             if isinstance(key.data, Worker):
                 self._read(key.data, key.fileobj)
+        if late > LATE:
+            self._excuse(late)
+        else:
+            self._end_overdue()
         self._kill_those_asked()
         self._bury()
+
+    def _longest_wait(self, now: float, timeout: float | None) -> float | None:
+        wait = min((worker.deadline - now for worker in self._workers.values()), default=math.inf)
+        if not FORKS or any(worker.ask_until for worker in self._workers.values()):
+            wait = min(wait, GLANCE)
+        if timeout is not None:
+            wait = min(wait, timeout)
+        return None if math.isinf(wait) else max(0.0, wait)
+
+    def _excuse(self, seconds: float) -> None:
+        """Let time in which we did not listen count for nobody: what they said, or printed, had to wait."""
+        for worker in self._workers.values():
+            worker.since += seconds
+
+    def _end_overdue(self) -> None:
+        for worker in self._workers.values():
+            if self._listened >= worker.deadline:
+                worker.overdue = worker.was_overdue = True
+                self.end(worker, f"it took longer than run.timeout = {worker.limit:g} s")
 
     def _read(self, worker: Worker, source: Any) -> None:
         """Take what has arrived; a channel with rubbish, or one that is closed, is the end of its worker."""
@@ -185,6 +232,8 @@ class Crew:
             return
         try:
             received = worker.channel.recv(AT_ONCE)
+            if not math.isinf(worker.since):
+                worker.since = self._listened  # a long message may take its time
             self._note(worker, received)
         except BlockingIOError:
             return
@@ -199,8 +248,12 @@ class Crew:
     def _note(self, worker: Worker, received: bytes) -> None:
         for said in worker.inbox.take(received):
             worker.heard.append(said)
-            if isinstance(said, Started):
-                worker.begun, self._failed = True, 0
+            worker.overdue = False  # something else is being done
+            match said:
+                case Started():
+                    worker.begun, self._failed, worker.since = True, 0, self._listened
+                case End() | Failure():
+                    worker.since = math.inf
 
     def _kill_those_asked(self) -> None:
         now = time.monotonic()
@@ -233,7 +286,7 @@ class Crew:
             self._failed += 1
             worker.heard.append(FalseStart())
         else:
-            worker.heard.append(Death(status, worker.cause, place_in(worker.trace())))
+            worker.heard.append(Death(status, worker.cause, place_in(worker.trace()), worker.overdue))
         self._let_go(worker)
 
     def _let_go(self, worker: Worker) -> None:

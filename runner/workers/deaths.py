@@ -18,6 +18,7 @@ LOST = 70  # the exit code of a worker that cannot talk to its parent any more
 @dataclass(frozen=True)
 class Death:
     """A worker has ended. `cause` is why we ended it ourselves, and `stack` where it was, innermost call first.
+    `overdue`: what it did at the moment took longer than its limit.
 
     `status` is its exit code, or the negative of the signal that ended it.
     """
@@ -25,6 +26,7 @@ class Death:
     status: int
     cause: str = ""
     stack: str = ""
+    overdue: bool = False
 
     @property
     def reason(self) -> str:

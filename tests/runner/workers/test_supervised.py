@@ -16,6 +16,7 @@ from xprun.runner.workers.crew import Crew, Worker, crew
 from xprun.runner.workers.deaths import FalseStart, ServerGone
 from xprun.runner.workers.hiring import ForkServer, HiringError
 from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workers.worker import End
 
 
 @pytest.fixture(params=["forked", "started anew"])
@@ -119,6 +120,21 @@ def test_where_nothing_can_be_forked_it_is_told(monkeypatch: pytest.MonkeyPatch)
     if crew_module.FORKS:
         with pytest.raises(HiringError, match="want of processes"):
             supervised(divmod, 7, 2)
+
+
+def test_what_takes_longer_than_its_limit_is_ended_and_told_where_it_was() -> None:
+    with pytest.raises(WorkerError, match=r"took longer than run.timeout = 0.2 s"):
+        supervised(time.sleep, 10**6, limit=0.2)
+    assert supervised(divmod, 7, 2, limit=10.0) == (3, 1)
+
+
+def test_time_in_which_the_parent_does_not_listen_is_no_time_of_a_worker() -> None:
+    worker = crew().take()
+    crew().give(worker, exec, "import time; time.sleep(0.4)", limit=0.7)
+    while not worker.begun:
+        crew().hear()
+    time.sleep(1.0)
+    assert isinstance(crew().answer(worker), End)
 
 
 def test_a_worker_stands_where_its_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
