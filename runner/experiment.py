@@ -38,7 +38,7 @@ from xprun.runner.surfaces import losses_over, windows, write_surfaces
 from xprun.runner.survey import seconds_of
 from xprun.runner.tables import Pairs, write_tables
 from xprun.runner.training.devices import kind_of, pick
-from xprun.runner.workers.crew import SUPERVISES, crew
+from xprun.runner.workers.crew import SUPERVISES, crew, release
 from xprun.runner.workers.supervised import WorkerError, supervised
 from xprun.specs import Problem, Run, Spec, SpecError
 
@@ -110,7 +110,7 @@ def run_experiment(
                 with interruptible() if interrupts is None else nullcontext(interrupts) as heard:
                     return _carry_out(_Job(plan, store, options, device, registry, progress, heard))
             finally:
-                crew().dismiss()
+                release()
 
 
 def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
@@ -240,7 +240,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
     if not cohorts:
         return 0
     pictures = len(plan.runs) <= PICTURED
-    context = Context(job.device, job.plugins, options.debug, pictures=pictures, folder=options.folder)
+    context = Context(job.device, job.plugins, options.debug, pictures=pictures, folder=options.folder.absolute())
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}

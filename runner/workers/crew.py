@@ -12,6 +12,7 @@ import socket
 import tempfile
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from xprun.runner.workers.deaths import Death, Ending, FalseStart, ServerGone, p
 from xprun.runner.workers.frames import Inbox, RubbishError, pack
 from xprun.runner.workers.hiring import FORKS, ForkServer, Hirer, HiringError, ServerGoneError, Starter
 from xprun.runner.workers.streams import Stream
-from xprun.runner.workers.worker import SHOW_STACK, End, Failure, Said, Setting, Started
+from xprun.runner.workers.worker import SHOW_STACK, End, Failure, Said, Started, Task
 
 SUPERVISES = os.name == "posix"  # elsewhere descriptors cannot be handed on like here
 PRELOADED = ("xprun.runner.preload",)  # what nearly every task needs; torch with it
@@ -93,8 +94,11 @@ class Crew:
 
         Raises HiringError when there are no descriptors or processes left, or attempt after attempt has failed.
         """
-        while self._idle and not fresh:
+        while self._idle:
             worker = self._idle.pop()
+            if fresh:
+                self.drop(worker)  # it holds memory
+                break
             if not worker.dead:
                 return worker
         while self._failed <= MOST_FAILED:
@@ -125,8 +129,6 @@ class Crew:
                 given.append(writer)
             stack = ours.enter_context(_unnamed_file())
             self._hirer.hire(key, [*given, stack.fileno()])
-            with contextlib.suppress(OSError):  # it has ended before it began, which we shall hear
-                channel.sendall(pack(Setting.here()))
             ours.pop_all()
         worker = self._workers[key] = Worker(key, channel, streams, stack)
         for source in worker.sources:
@@ -140,7 +142,7 @@ class Crew:
         It is ended when `limit` seconds have gone without a word of it: that it has begun, trains other runs, or yields
         an item. Time in which this process does not listen is left out.
         """
-        task = pack((function, arguments))
+        task = pack(Task.of(function, arguments))
         worker.tasks, worker.begun = worker.tasks + 1, False
         worker.limit, worker.since = limit, math.inf
         if worker.dead:  # between two tasks
@@ -350,8 +352,22 @@ def crew() -> Crew:
     """Return the crew of this thread, which lives as long as the process does."""
     if _mine.crew is None or not _mine.crew.is_ours:
         _mine.crew = Crew()
-        atexit.register(close_at_exit, _mine.crew)
+        atexit.register(_close_if_there, weakref.ref(_mine.crew))
     return _mine.crew
+
+
+def release() -> None:
+    """End the workers of this thread; what they are made from stays ready in the main thread, which lives on."""
+    mine = crew()
+    if threading.current_thread() is threading.main_thread():
+        mine.dismiss()
+    else:
+        mine.close()
+
+
+def _close_if_there(found: weakref.ref[Crew]) -> None:
+    if mine := found():
+        close_at_exit(mine)
 
 
 def close_at_exit(crew: Crew) -> None:

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from xprun.runner.workers import child
 from xprun.runner.workers.deaths import LOST
-from xprun.runner.workers.worker import IGNORED, work
+from xprun.runner.workers.worker import leave_to_parent, work
 
 LOOK = 0.5  # seconds between two looks whether the parent is there
 MESSAGE = 64  # bytes of the longest message
@@ -54,8 +54,7 @@ def serve(control: socket.socket, boss: int, modules: list[str]) -> NoReturn:
 
 def _set_up(boss: int) -> None:
     child.die_with(boss)
-    for name in IGNORED:
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    leave_to_parent()
 
 
 def _import(module: str) -> None:

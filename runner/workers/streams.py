@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 
-LONGEST = 1 << 16  # characters that are held back at most while a line has not ended
+LONGEST = 1 << 16  # characters that are held back at most while a line has not ended; also what a pipe holds
 
 
 class Stream:
@@ -22,20 +22,18 @@ class Stream:
         return self._descriptor
 
     def forward(self) -> bool:
-        """Pass on the lines that have arrived; return whether more may come."""
-        while True:
-            try:
-                received = os.read(self._descriptor, LONGEST)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            if not received:
-                return False
-            lines, end, self._rest = (self._rest + self._decoder.decode(received)).rpartition("\n")
-            self._say(lines + end)
-            if len(self._rest) > LONGEST:
-                self.flush()
+        """Pass on the lines that have arrived, as many as a pipe holds; return whether more may come."""
+        try:
+            received = os.read(self._descriptor, LONGEST)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        lines, end, self._rest = (self._rest + self._decoder.decode(received)).rpartition("\n")
+        self._say(lines + end)
+        if len(self._rest) > LONGEST:
+            self.flush()
+        return bool(received)
 
     def flush(self) -> None:
         """Pass on a line that has not ended."""
@@ -43,9 +41,9 @@ class Stream:
         self._say(f"{rest}\n" if rest else "")
 
     def _say(self, text: str) -> None:
-        if text:
+        stream = getattr(sys, self._name)
+        if text and stream is not None:  # a daemon may have none
             with contextlib.suppress(OSError, ValueError):  # nobody listens, or it is closed
-                stream = getattr(sys, self._name)
                 stream.write(text)
                 stream.flush()
 

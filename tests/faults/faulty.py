@@ -18,7 +18,7 @@ from xprun.plugins import optimizer
 
 How = Literal[
     "sound", "segfault", "abort", "exit", "sys.exit", "sleep", "C loop", "thread", "child", "memory", "killed",
-    "closed", "rubbish", "talks",
+    "closed", "rubbish", "talks", "forks", "traces",
 ]  # fmt: skip
 
 
@@ -62,6 +62,19 @@ def talk() -> None:
     print("half a line", end="", file=sys.stderr)
 
 
+def fork() -> None:
+    """Forget to end the child."""
+    if os.fork() == 0:
+        raise SystemExit
+
+
+def leave_traces() -> None:
+    os.chdir("/")
+    os.environ.clear()
+    sys.path.clear()
+    sys.stdout.close()
+
+
 FAULTS: dict[str, Callable[[], Any]] = {
     "sound": lambda: None,
     "segfault": lambda: ctypes.string_at(1),
@@ -77,6 +90,8 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "closed": lambda: os.closerange(3, 100),
     "rubbish": rubbish,
     "talks": talk,
+    "forks": fork,
+    "traces": leave_traces,
 }
 assert FAULTS.keys() == set(get_args(How))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 from xprun.runner.workers import crew as crew_module
 from xprun.runner.workers import hiring
-from xprun.runner.workers.crew import Crew, Worker, crew
+from xprun.runner.workers.crew import Crew, Worker, crew, release
 from xprun.runner.workers.deaths import FalseStart, ServerGone
-from xprun.runner.workers.hiring import ForkServer, HiringError
+from xprun.runner.workers.hiring import ForkServer, Hirer, HiringError
 from xprun.runner.workers.supervised import WorkerError, supervised
 from xprun.runner.workers.worker import End
 
@@ -50,6 +51,62 @@ def test_what_the_function_raises_is_raised_here() -> None:
     with pytest.raises(FileNotFoundError):
         supervised(os.stat, "/there/is/none")
     assert supervised(divmod, 7, 2) == (3, 1)
+
+
+def test_no_code_of_a_component_is_run_to_tell_what_it_raised(tmp_path: Path) -> None:
+    thing = f"class Thing:\n    def __reduce__(self): return open, ({str(tmp_path / 'made')!r}, 'w')\n"
+    with pytest.raises(WorkerError, match="ValueError"):
+        supervised(exec, f"{thing}raise ValueError('x', Thing())", {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_is_brought_back_to_where_its_parent_stands_and_not_used_after_a_failure() -> None:
+    here, path = Path.cwd(), sys.path
+    worker = supervised(os.getpid)
+    supervised(exec, "import os, sys; os.chdir('/'); os.environ.clear(); sys.path.clear(); sys.stdout.close()", {})
+    assert supervised(os.getpid) == worker
+    assert Path(supervised(os.getcwd)) == here
+    assert supervised(os.getenv, "PATH") == os.environ["PATH"]
+    assert supervised(eval, "__import__('sys').path, __import__('sys').stdout.closed") == (path, False)
+    with pytest.raises(ZeroDivisionError):
+        supervised(divmod, 1, 0)
+    assert supervised(os.getpid) != worker
+
+
+def test_a_fork_that_a_component_forgets_does_not_answer_for_the_worker() -> None:
+    for _ in range(3):
+        supervised(exec, "import os\nif os.fork() == 0: raise SystemExit", {})
+        assert supervised(divmod, 7, 2) == (3, 1)
+
+
+def test_a_component_can_end_what_it_has_started() -> None:
+    program = "import subprocess; p = subprocess.Popen(['sleep', '9']); p.terminate(); assert p.wait() == -15"
+    supervised(exec, program, {})
+
+
+def test_where_there_is_no_stdout_what_is_printed_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    supervised(print, "nobody hears it")
+
+
+def test_an_idle_worker_is_not_kept_beside_a_fresh_one() -> None:
+    supervised(os.getpid)
+    fresh = crew().take(fresh=True)
+    assert list(crew()._workers.values()) == [fresh]
+
+
+def test_nothing_is_left_in_a_thread_that_has_done_its_work() -> None:
+    left: list[Hirer | None] = []
+
+    def work() -> None:
+        supervised(os.getpid)
+        release()
+        left.append(crew()._hirer)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert left == [None]
 
 
 def test_a_value_that_cannot_be_sent_is_an_error() -> None:
