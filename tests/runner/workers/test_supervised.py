@@ -9,8 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from xprun.runner.launchers import processes
+from xprun.runner.outcome import Outcome
+from xprun.runner.plan import Cohort
 from xprun.runner.workers import crew as crew_module
 from xprun.runner.workers import hiring
 from xprun.runner.workers.crew import Crew, Worker, crew, release
@@ -79,6 +84,17 @@ def test_a_fork_that_a_component_forgets_does_not_answer_for_the_worker() -> Non
         assert supervised(divmod, 7, 2) == (3, 1)
 
 
+def answer_too_much(cohort: Cohort) -> Iterator[list[Outcome]]:
+    for run in [*cohort.runs, *cohort.runs]:
+        yield [Outcome(run.id, "done"), Outcome("another", "done")]
+
+
+def test_only_one_outcome_of_each_run_that_is_asked_for_is_believed() -> None:
+    runs: list[Any] = [SimpleNamespace(id=name, settings=SimpleNamespace(timeout=None)) for name in "ab"]
+    ended = [outcome.run for outcomes in processes([Cohort(runs)], answer_too_much, 1) for outcome in outcomes]
+    assert ended == ["a", "b"]
+
+
 def test_a_component_can_end_what_it_has_started() -> None:
     program = "import subprocess; p = subprocess.Popen(['sleep', '9']); p.terminate(); assert p.wait() == -15"
     supervised(exec, program, {})
@@ -93,6 +109,7 @@ def test_an_idle_worker_is_not_kept_beside_a_fresh_one() -> None:
     supervised(os.getpid)
     fresh = crew().take(fresh=True)
     assert list(crew()._workers.values()) == [fresh]
+    assert fresh.tasks == 0
 
 
 def test_nothing_is_left_in_a_thread_that_has_done_its_work() -> None:
@@ -187,10 +204,10 @@ def test_what_takes_longer_than_its_limit_is_ended_and_told_where_it_was() -> No
 
 def test_time_in_which_the_parent_does_not_listen_is_no_time_of_a_worker() -> None:
     worker = crew().take()
-    crew().give(worker, exec, "import time; time.sleep(0.4)", limit=0.7)
+    crew().give(worker, print, "x" * 10**6, limit=0.5)  # more than a pipe holds
     while not worker.begun:
         crew().hear()
-    time.sleep(1.0)
+    time.sleep(0.8)
     assert isinstance(crew().answer(worker), End)
 
 
