@@ -54,6 +54,7 @@ class _Task:
     prepared: bool = False  # whether the data, model and loss that they share are there
     first: bool = True  # whether none of its runs has ended in the worker
     failed: bool = False  # whether one has, by a fault
+    killed: bool = False  # whether its runs have seen their worker killed before
 
     def suspects(self) -> list[Run]:
         """Return the runs that may have ended the worker: those in training, or all while that is prepared."""
@@ -130,25 +131,30 @@ class _Shift:
             case Death():
                 del self.busy[worker]
                 if task.left:
-                    yield from self._broken(task, said.reason, worker, overdue=said.overdue)
+                    yield from self._broken(task, said.reason, worker, overdue=said.overdue, killed=said.is_kill)
 
-    def _broken(self, task: _Task, reason: str, worker: Worker, *, overdue: bool = False) -> Iterator[list[Outcome]]:
+    def _broken(
+        self, task: _Task, reason: str, worker: Worker, *, overdue: bool = False, killed: bool = False
+    ) -> Iterator[list[Outcome]]:
         """Yield the outcomes of runs that have come to no end, as far as they are clear; the others are tried again.
 
         What ends a worker may be a consequence of what was done in it before, so that only a fresh one tells.
         What took too long is not tried again when it is clear which run did: that would take as long once more.
+        Whoever has `killed` a worker, a user or a system without memory, need not have meant its runs: a second time
+        tells.
         """
         suspects = task.suspects()
         named = {run.id for run in suspects}
         rest = [run for run in task.left if run.id not in named]
-        clear = overdue or (worker.tasks == 1 and task.first and not worker.was_overdue)
+        is_fresh = worker.tasks == 1 and task.first and not worker.was_overdue
+        clear = overdue or (is_fresh and killed <= task.killed)
         again = [[run] for run in suspects] if task.prepared else [suspects]
         if clear and not task.prepared:
             yield _outcomes(suspects, overdue, f"{reason}; its data, model and loss were being made")
         elif clear and len(suspects) == 1:
             yield _outcomes(suspects, overdue, reason)
         else:
-            self.todo.extend(_Task(runs, fresh=len(again) == 1) for runs in again)
+            self.todo.extend(_Task(runs, fresh=len(again) == 1, killed=killed) for runs in again)
         if rest:
             self.todo.appendleft(_Task(rest))
 

@@ -29,6 +29,11 @@ class Death:
     overdue: bool = False
 
     @property
+    def is_kill(self) -> bool:
+        """Whether somebody else has killed it."""
+        return not self.cause and self.status == -signal.SIGKILL
+
+    @property
     def reason(self) -> str:
         """What a table says of it."""
         return f"{self.cause or _ending(self.status)}{f', at {self.stack}' if self.stack else ''}"[:LONGEST]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from xprun.runner.workers.crew import SUPERVISES, crew
-from xprun.runner.workers.deaths import Ending, FalseStart, ServerGone
+from xprun.runner.workers.deaths import Death, FalseStart, ServerGone
 from xprun.runner.workers.worker import End, Failure
 
 T = TypeVar("T")
@@ -21,13 +21,27 @@ def supervised(function: Callable[..., T], *arguments: Any, limit: float | None 
 
     The function is one of a module, and its arguments and value can be pickled. Raises what the function raises where
     Python or xprun defines that, and WorkerError for anything else, the death of the worker included. A worker that
-    takes more than `limit` seconds is ended. Where workers cannot be had, on Windows, it is called in this process.
+    takes more than `limit` seconds is ended. Where somebody has killed the worker, the function is called once more;
+    where workers cannot be had, on Windows, in this process.
     """
     if not SUPERVISES:
         return function(*arguments)
+    answer = _answer(limit, function, *arguments)
+    if isinstance(answer, Death) and answer.is_kill:
+        answer = _answer(limit, function, *arguments)
+    if isinstance(answer, End):
+        return answer.value  # type: ignore[no-any-return]
+    if isinstance(answer, Failure):
+        error = answer.error or WorkerError(answer.words)
+        error.add_note(f"In the worker:\n{answer.trace}")
+        raise error
+    raise WorkerError(answer.reason)
+
+
+def _answer(limit: float | None, function: Callable[..., Any], *arguments: Any) -> End | Failure | Death:
+    """Return what a worker answers that has taken up a function, or how it died."""
     mine = crew()
-    answer: End | Failure | Ending = FalseStart()
-    while isinstance(answer, FalseStart | ServerGone):
+    while True:
         worker = mine.take()
         try:
             mine.give(worker, function, *arguments, limit=limit)
@@ -35,12 +49,9 @@ def supervised(function: Callable[..., T], *arguments: Any, limit: float | None 
         except BaseException:  # an interrupt: nobody waits for the worker any more
             mine.drop(worker)
             raise
-    if isinstance(answer, End):
-        mine.put_back(worker)
-        return answer.value  # type: ignore[no-any-return]
-    if isinstance(answer, Failure):
-        mine.drop(worker)  # who knows what was left behind in it
-        error = answer.error or WorkerError(answer.words)
-        error.add_note(f"In the worker:\n{answer.trace}")
-        raise error
-    raise WorkerError(answer.reason)
+        if isinstance(answer, End):
+            mine.put_back(worker)
+        if isinstance(answer, Failure):
+            mine.drop(worker)  # who knows what was left behind in it
+        if not isinstance(answer, FalseStart | ServerGone):
+            return answer

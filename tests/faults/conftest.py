@@ -43,13 +43,17 @@ def rounds(short: int, long: int) -> int:
 
 @dataclass
 class Ending:
-    """How a job ended: exit code (negative: killed), what it said, its process, time and calls that change files."""
+    """How a job ended: exit code (negative: killed), what it said, its process, time and calls that change files.
+
+    `killed`: how many processes, it or its workers, were killed at an instant.
+    """
 
     code: int
     output: str
     pid: int
     seconds: float
     calls: int
+    killed: int
 
 
 class Driver:

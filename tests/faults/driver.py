@@ -1,30 +1,41 @@
 """Runs experiments in forked children of a process that has imported everything, so that each costs no start.
 
-It reads a list of jobs as a line of JSON, runs them side by side, and writes what became of them as another line.
+It reads a list of jobs as a line of JSON, runs them side by side, and writes what became of them as another line. The
+children do what the command does, with workers and, if a job asks for them, pages. Only the process that workers are
+forked from is itself forked, where the command starts a new Python.
 """
 
 from __future__ import annotations
 
+import ast
 import ctypes
+import importlib
 import json
 import os
+import random
 import signal
+import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.checks.check import resolve
+from xprun.runner.cli import _write_pages
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Silent
 from xprun.runner.store.files import OutputError
 from xprun.runner.store.lock import InUseError
+from xprun.runner.workers import hiring, server, worker
+from xprun.runner.workers.crew import PRELOADED, crew
 from xprun.specs import Run, read_document, read_spec
 
+PAGES = ("xprun.reports.write", "xprun.runner.tables")  # what pages and tables import, in time for all jobs
 SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None
 
 
@@ -39,12 +50,69 @@ class Log(Silent):
         os.write(self._file, f"{run.id}\n".encode())
 
 
+class Forked:
+    """A forked process, as `subprocess.Popen` has one."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+
+    def wait(self, timeout: float = 10.0) -> None:
+        end = time.monotonic() + timeout
+        while os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("server", timeout)
+            time.sleep(0.005)
+
+
+def fork_server(module: str, function: str, arguments: str, descriptors: list[int]) -> Forked:
+    """Fork what workers are forked from; it inherits no files, as if it had been started."""
+    pid = os.fork()
+    if pid:
+        return Forked(pid)
+    _arm(None)
+    os.setsid()
+    (kept,) = descriptors
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1000)
+    return server.main(*ast.literal_eval(f"({arguments})"))
+
+
+def be_struck(descriptors: list[int], boss: int) -> NoReturn:
+    """Be a worker; the first one is struck by what its job has for a worker."""
+    fault = JOB.get("worker_fault")
+    if fault and _is_first(Path(JOB["output"]).with_suffix(".struck")):
+        _set_fault(**fault, calls=0, talk=1)
+    worker.work(descriptors, boss)
+
+
+def _is_first(mark: Path) -> bool:
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+JOB: dict[str, Any] = {}  # that of this process
+hiring._start = fork_server  # type: ignore[assignment]
+server.work = be_struck
+
+
 def work(job: dict[str, Any]) -> int:
     """Run the experiment of a job and return the exit code that the command would have."""
+    JOB.update(job)
     try:
         spec = resolve(read_spec(read_document(Path(job["spec"]), job["sets"])), REGISTRY)
+        crew().prepare()
         _arm(job.get("fault"))
-        run_experiment(spec, REGISTRY, Options(Path(job["folder"]), workers=0), Log(job["log"]))
+        options = Options(Path(job["folder"]), workers=job.get("workers", 1), rerun=job.get("rerun"))
+        report = run_experiment(spec, REGISTRY, options, Log(job["log"]))
+        if job.get("pages"):
+            _write_pages(report, ("html", "md"), REGISTRY)
     except InUseError as error:
         print(error)
         return 4
@@ -58,6 +126,7 @@ def work(job: dict[str, Any]) -> int:
         calls = _io_calls()
         _arm(None)
         Path(job["output"]).with_suffix(".calls").write_text(str(calls), encoding="utf-8")
+        crew().close()
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
@@ -89,15 +158,36 @@ def start(job: dict[str, Any]) -> int:
 
 
 def run(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Do jobs side by side, killing those that are to be killed, and return how each ended."""
+    """Do jobs side by side, killing those that are to be killed, or their workers, and return how each ended."""
     begin = time.monotonic()
     pids = [start(job) for job in jobs]
-    for seconds, pid in sorted(
-        (job["kill_after"], pid) for job, pid in zip(jobs, pids, strict=True) if "kill_after" in job
-    ):
-        time.sleep(max(0.0, begin + seconds - time.monotonic()))
-        os.kill(pid, signal.SIGKILL)  # a child that has ended waits for us, so that the id is still its own
-    return [_ending(job, pid, begin) for job, pid in zip(jobs, pids, strict=True)]
+    kills = [(after, pid, key) for job, pid in zip(jobs, pids, strict=True) for key, after in _kills_of(job)]
+    killed = dict.fromkeys(pids, 0)
+    for after, pid, key in sorted(kills):
+        time.sleep(max(0.0, begin + after - time.monotonic()))
+        victims = [pid] if key == "kill_after" else _workers_of(pid)[:1]
+        for victim in victims:  # a child that has ended waits for us, so that its id is still its own
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                killed[pid] += 1
+    return [_ending(job, pid, begin) | {"killed": killed[pid]} for job, pid in zip(jobs, pids, strict=True)]
+
+
+def _kills_of(job: dict[str, Any]) -> list[tuple[str, float]]:
+    return [(key, after) for key in ("kill_after", "kill_worker_after") for after in job.get(key, [])]
+
+
+def _workers_of(pid: int) -> list[int]:
+    """Return the workers of a job, in any order: the children of its child."""
+    workers = [worker for server in _children(pid) for worker in _children(server)]
+    random.shuffle(workers)
+    return workers
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def _ending(job: dict[str, Any], pid: int, begin: float) -> dict[str, Any]:
@@ -119,5 +209,7 @@ def _read(path: Path) -> str:
 
 if __name__ == "__main__":
     open_registry()
+    for module in (*PRELOADED, *PAGES):
+        importlib.import_module(module)
     for line in sys.stdin:
         print(json.dumps(run(json.loads(line))), flush=True)

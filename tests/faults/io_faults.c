@@ -12,6 +12,7 @@ int fault_at = 0;     /* the call that is struck, counting from 1; 0: none */
 int fault_until = 0;  /* the last call that is struck */
 int fault_errno = 0;  /* what the call fails with; 0: the process is killed */
 int fault_spared = 2; /* a file that is the test's own */
+int fault_talk = 0;   /* whether what is sent and received counts, too: in a worker, which writes hardly any files */
 
 static int strikes(void) {
     int call = ++fault_calls;
@@ -23,6 +24,12 @@ static int strikes(void) {
 
 ssize_t write(int fd, const void *data, size_t size) {
     return fd > 2 && fd != fault_spared && strikes() ? -1 : syscall(SYS_write, fd, data, size);
+}
+ssize_t send(int fd, const void *data, size_t size, int flags) {
+    return fault_talk && strikes() ? -1 : syscall(SYS_sendto, fd, data, size, flags, 0, 0);
+}
+ssize_t recv(int fd, void *data, size_t size, int flags) {
+    return fault_talk && strikes() ? -1 : syscall(SYS_recvfrom, fd, data, size, flags, 0, 0);
 }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
     return strikes() ? -1 : syscall(SYS_pwrite64, fd, data, size, at);

@@ -15,7 +15,7 @@ def test_of_several_processes_one_works_and_the_others_name_it(uninterrupted: Ex
     for number in range(rounds(3, 100)):
         experiment = Experiment(uninterrupted.driver, uninterrupted.spec, tmp_path / f"out{number}")
         jobs = [experiment.job(i) for i in range(chance.randint(2, 8))]
-        jobs[0]["kill_after"] = chance.uniform(0, 0.5)
+        jobs[0]["kill_after"] = [chance.uniform(0, 0.5)]
         endings = experiment.driver.run(*jobs)
         pids = [str(ending.pid) for ending in endings]
         for ending in endings:
