@@ -30,7 +30,7 @@ browser: .venv/installed-test ## Drive a chromium, which must be there, over the
 gallery: .venv/installed ## Run the shipped specs, make docs/gallery.md of their reports, and take the picture of the README
 	$(BIN)/python docs/make_gallery.py
 
-faults: .venv/installed-test ## Kill, damage, fill the disk, collide: the long form of the fault tests, about half an hour
+faults: .venv/installed-test ## Kill, damage, fill the disk, collide: the long form of the fault tests, an hour or two
 	XPRUN_FAULTS=long $(BIN)/python -m pytest tests/faults -s
 
 lint: .venv/installed-dev

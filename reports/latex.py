@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from xprun.reports.cells import Listing
+from xprun.reports.cells import Listing, visible
 from xprun.reports.page import Page
 from xprun.reports.parts import Grid
 
@@ -10,6 +10,8 @@ LONGEST = 200  # rows of a table that somebody might print
 ESCAPES = {
     "\\": r"\textbackslash{}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
+    "[": "{[}",  # which behind the end of a row would be a length
+    "*": "{*}",  # which there would forbid to break the page
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -58,4 +60,4 @@ def _tabular(listing: Listing, caption: str) -> str:
 
 def escape_latex(text: str) -> str:
     """A text in one line in which nothing is a command."""
-    return "".join(ESCAPES.get(character, character) for character in " ".join(text.split()))
+    return "".join(ESCAPES.get(character, character) for character in " ".join(visible(text).split()))

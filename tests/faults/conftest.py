@@ -78,13 +78,14 @@ class Driver:
 
 @dataclass
 class Experiment:
-    """A spec with an output folder, run by a driver any number of times."""
+    """A spec with an output folder, run by a driver any number of times, in so many workers."""
 
     driver: Driver
     spec: Path
     folder: Path
     sets: list[str] = field(default_factory=list)
     first: Ending | None = None
+    workers: int | None = 1
 
     @property
     def log(self) -> Path:
@@ -93,7 +94,7 @@ class Experiment:
     def job(self, number: int = 0, **how: Any) -> dict[str, Any]:
         output = str(self.folder.with_suffix(f".{number}.out"))
         paths = {"spec": str(self.spec), "folder": str(self.folder), "log": str(self.log), "output": output}
-        return {**paths, "sets": self.sets, **how}
+        return {**paths, "sets": self.sets, "workers": self.workers, **how}
 
     def run(self, **how: Any) -> Ending:
         return self.driver.run(self.job(**how))[0]

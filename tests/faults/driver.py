@@ -109,7 +109,7 @@ def work(job: dict[str, Any]) -> int:
         spec = resolve(read_spec(read_document(Path(job["spec"]), job["sets"])), REGISTRY)
         crew().prepare()
         _arm(job.get("fault"))
-        options = Options(Path(job["folder"]), workers=job.get("workers", 1), rerun=job.get("rerun"))
+        options = Options(Path(job["folder"]), workers=job["workers"], rerun=job.get("rerun"))
         report = run_experiment(spec, REGISTRY, options, Log(job["log"]))
         if job.get("pages"):
             _write_pages(report, ("html", "md"), REGISTRY)

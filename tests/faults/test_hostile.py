@@ -107,13 +107,14 @@ def test_hostile_names_are_texts_everywhere_and_lead_nowhere(xprun: Callable[...
     before = everything(Path(".."))
     assert xprun("check", spec, "--plugin", "mine.py").exit_code == 0
     assert json.loads(xprun("plan", "--json", spec, "--plugin", "mine.py", "-o", "none").stdout)
-    result = xprun(spec, "--plugin", "mine.py", "-v", "-j", "0")
+    result = xprun(spec, "--plugin", "mine.py", "-v", "-j", "0", "--format", "html,md,latex")
     assert result.exit_code == 1, result.output  # the one run that breaks
     (out,) = Path("runs").iterdir()
     assert re.fullmatch(r"\w[\w.-]{0,80}", out.name)
     assert {path for path in everything(Path("..")) - before if not path.is_relative_to("../here/runs")} == set()
     check_tables(out, names)
     check_pages(out)
+    check_latex(out)
 
 
 def everything(folder: Path) -> set[Path]:
@@ -168,6 +169,25 @@ def check_pages(out: Path) -> None:
     assert not re.search(r"<(script|img|style|/svg|/pre)|(?<!\\)\]\((?!plots/|#)", body)
     for text in ((out / "report.html"), (out / "report.md")):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text.read_text(encoding="utf-8"))
+
+
+LATEX = {
+    *["begin", "end", "toprule", "midrule", "bottomrule", "pm", "infty", "times", "cdot", "ldots"],
+    *["textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "textbar", "textquotedbl"],
+}
+
+
+def check_latex(out: Path) -> None:
+    """See that nothing in a table is a command but those that make it, and that no row has more cells than others."""
+    tables = list((out / "tables").glob("*.tex"))
+    assert tables
+    for table in tables:
+        rows = [line for line in table.read_text(encoding="utf-8").splitlines() if not line.startswith("%")]
+        text = "\n".join(rows)
+        assert set(re.findall(r"\\([A-Za-z]+)", text)) <= LATEX
+        assert not re.search(r"(?<!\\)[%#~^]", text)
+        assert not re.search(r"^[\[*]", text, re.MULTILINE)
+        assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows if row.endswith(r"\\")}) == 1
 
 
 @pytest.mark.parametrize("place", ["label", "title", "name", "metric", "value", "key", "--set"])

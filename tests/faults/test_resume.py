@@ -42,7 +42,7 @@ def undisturbed(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Exp
     folder = tmp_path_factory.mktemp("undisturbed")
     spec = folder / "long.toml"
     spec.write_text(LONG_RUNS, encoding="utf-8")
-    experiment = Experiment(driver, spec, folder / "out")
+    experiment = Experiment(driver, spec, folder / "out", workers=0)  # which saves states itself, where faults strike
     experiment.first = experiment.run(**NEVER)
     assert experiment.first.code == 0, experiment.first.output
     return experiment
@@ -53,7 +53,7 @@ NEVER = {"fault": {"at": 10**9, "until": 10**9, "errno": 0}}  # count calls, and
 
 @pytest.fixture
 def fresh(undisturbed: Experiment, tmp_path: Path) -> Fresh:
-    return lambda name: Experiment(undisturbed.driver, undisturbed.spec, tmp_path / name)
+    return lambda name: Experiment(undisturbed.driver, undisturbed.spec, tmp_path / name, workers=0)
 
 
 def steps_saved(experiment: Experiment) -> int:
@@ -96,7 +96,7 @@ def test_a_training_killed_again_and_again_gets_to_its_end(undisturbed: Experime
     chance, kills, finished = random.Random(0), 0, 0
     experiment, latest = fresh("out0"), 0
     while kills < rounds(4, 300):
-        ending = experiment.run(kill_after=chance.uniform(0, 0.4 * undisturbed.first.seconds))
+        ending = experiment.run(kill_after=[chance.uniform(0, 0.4 * undisturbed.first.seconds)])
         assert ending.code in (-9, 0), ending.output
         kills += ending.code == -9
         if ending.code == 0:

@@ -125,6 +125,63 @@ def test_a_changed_formula_reuses_nothing_of_it(lab: Lab) -> None:
     assert same.tolist() == [False] * 4 + [True] * 2
 
 
+def test_how_a_spec_is_put_together_is_no_part_of_a_run(lab: Lab) -> None:
+    lab.train()
+    (lab.folder / "base.toml").write_text(TWO, encoding="utf-8")
+    assert lab.train('extends = "base.toml"\ntitle = "Another"\n[run]\nseeds = 2\n') == []
+    assert lab.train(TWO.replace("steps = 3\n", "steps = 3\nrecord_every = 1\n"))  # what is kept differs
+    reference = TWO.replace("lr = 0.1\n", 'lr = 0.1\nlabel = "of ${run.steps} steps"\n')
+    assert lab.train(reference) == []
+
+
+def test_sweeps_that_move_together_train_only_new_pairs(lab: Lab) -> None:
+    pairs = TWO.replace("steps = 3\n", 'steps = { grid = [3, 4], with = "a" }\n')
+    pairs = pairs.replace("lr = { grid = [0.1, 0.05] }", 'lr = { grid = [0.1, 0.05], with = "a" }')
+    lab.train(pairs, "run.seeds=1")
+    more = pairs.replace("[3, 4]", "[3, 4, 5]").replace("[0.1, 0.05]", "[0.1, 0.05, 0.02]")
+    assert lab.train(more, "run.seeds=1") == ["mine 0.02 0", "scratch.gd 0.1 0"]
+    assert lab.train(TWO, "run.seeds=1", "run.steps=3") == ["mine 0.05 0"]  # 0.1 was trained with 3 steps
+
+
+MODEL = """
+import torch
+from xprun.plugins import model, optimizer
+
+@model("flat")
+def flat(x, y):
+    return torch.nn.Linear(1, 1)
+"""
+
+
+def test_changed_data_or_a_changed_model_reuses_nothing_of_it(lab: Lab) -> None:
+    lab.rule(RULE + MODEL)
+    (lab.folder / "a.csv").write_text("x,y\n1,2\n2,3\n3,5\n", encoding="utf-8")
+    data = '[data]\nname = "csv"\nfile = "a.csv"\ntarget = "y"\nbatch_size = "full"\n'
+    text = data + TWO[TWO.index("[model]") :].replace("[model]", '[[model]]\nname = "flat"\n[[model]]')
+    assert len(lab.train(text)) == 12
+    assert lab.train(text) == []
+    (lab.folder / "a.csv").write_text("x,y\n1,2\n2,3\n3,6\n", encoding="utf-8")
+    assert "0 cached, 12 to run" in lab.plan(text)[0]
+    assert len(lab.train(text)) == 12
+    (lab.folder / "a.csv").write_text("x,y\n1,2\n2,3\n3,5\n", encoding="utf-8")
+    assert lab.train(text) == []  # as it was
+    lab.rule(RULE + MODEL.replace("Linear(1, 1)", "Linear(1, 1, bias=False)"))
+    lines = lab.plan(text)
+    assert "2 cached, 10 to run" in lines[0]  # the rule of the same file may have changed, too
+    assert "2 runs: the source of flat, mine changed" in lines[1]
+    assert "2 runs: the source of mine changed" in lines[1]
+
+
+def test_another_version_of_torch_reuses_nothing_of_its_classes(lab: Lab) -> None:
+    text = TWO.replace('name = "scratch.gd"', 'name = "SGD"')
+    lab.train(text)
+    loss = REGISTRY.find("loss", "MSELoss")
+    REGISTRY._components["loss"]["MSELoss"] = replace(loss, fingerprint="another version")
+    lines = lab.plan(text)
+    assert "0 cached, 6 to run" in lines[0]
+    assert lines[1] == "to run: 6 runs: the source of MSELoss changed"
+
+
 def test_failures_are_kept_until_they_are_asked_for_again(lab: Lab) -> None:
     text = RULE.replace("    return", "    if OFF:\n        raise ArithmeticError('no')\n    return")
     lab.rule("OFF = True\n" + text)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +17,7 @@ import pytest
 from xprun.runner.outcome import Outcome, Series
 from xprun.runner.store.files import OutputError, replace_file
 from xprun.runner.store.lock import InUseError, hold
-from xprun.runner.store.rescue import TABLES_OF_1
+from xprun.runner.store.rescue import TABLES_OF_1, read_whole
 from xprun.runner.store.store import Store
 
 
@@ -134,3 +139,91 @@ def test_a_file_is_replaced_as_a_whole_or_stays(tmp_path: Path) -> None:
         replace_file(path, half)
     assert path.read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+VERSION_1 = Path(__file__).with_name("version-1.sqlite")  # written by the xprun that had it
+
+
+def test_a_file_of_the_first_version_is_read_and_converted(tmp_path: Path) -> None:
+    shutil.copy(VERSION_1, tmp_path / "store.sqlite")
+    ids = ["0123456789ab", "ba9876543210", "fedcba987654"]
+    records, damaged = read_whole(tmp_path / "store.sqlite")
+    assert (sorted(records), damaged) == (ids, False)
+    assert (tmp_path / "store.sqlite").read_bytes() == VERSION_1.read_bytes()
+    for _ in range(2):
+        store = Store(tmp_path)
+        assert store.amiss == ""
+        done, failed, diverged = (store.outcomes(ids)[run] for run in ids)
+        store.close()
+        assert (done.status, done.steps, done.epochs, done.parameters) == ("done", 3, 1.5, {"w": 0.1 + 0.2})
+        assert done.history["loss"].values.tolist() == [3.0, 2.0, 1.5]
+        assert (failed.status, failed.reason, failed.history) == ("failed", "ValueError: no", {})
+        assert diverged.history["loss"].values.tolist() == [5.0, np.inf]
+
+
+READ = """
+import os, sys
+from pathlib import Path
+from xprun.runner.store.rescue import read_whole
+if os.getuid() == 0:
+    os.setuid(65534)
+records, damaged = read_whole(Path(sys.argv[1]) / "store.sqlite")
+print(sorted(records), damaged)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_folder_that_may_not_be_written_can_be_read(tmp_path: Path, killed: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to other users
+        store = Store(tmp_path)
+        store.save([outcome("a"), outcome("b")])
+        if not killed:
+            store.close()
+        shutil.copytree(tmp_path, Path(folder, "out"))
+        store.close()
+        for path, mode in ((Path(folder), 0o755), (Path(folder, "out"), 0o555)):
+            path.chmod(mode)
+        done = subprocess.run(
+            [sys.executable, "-c", READ, f"{folder}/out"], capture_output=True, text=True, check=False
+        )
+        assert done.stdout == "['a', 'b'] False\n", done.stderr
+        Path(folder, "out").chmod(0o755)
+
+
+def test_a_log_that_is_not_the_store_s_own_brings_no_wrong_number(tmp_path: Path) -> None:
+    stores = [Store(tmp_path / name) for name in ("one", "other")]
+    stores[0].save([outcome("a", 1.0), outcome("b", 2.0)])
+    stores[1].save([outcome("a", 3.0), outcome("c", 4.0), outcome("d", 5.0)])
+    shutil.copytree(tmp_path / "other", tmp_path / "killed")
+    for store in stores:
+        store.close()
+    shutil.copy(tmp_path / "killed/store.sqlite-wal", tmp_path / "one/store.sqlite-wal")
+    (tmp_path / "one/store.sqlite-shm").write_bytes(b"\xff" * 40000)
+    written = {("a", 1.0), ("b", 2.0), ("a", 3.0), ("c", 4.0), ("d", 5.0)}
+    for _ in range(2):
+        store = Store(tmp_path / "one")
+        found = {(run, float(one.history["loss"].values[0])) for run, one in store.outcomes("abcd").items()}
+        assert found <= written
+        store.save([outcome("e")])
+        assert store.load("e") is not None
+        store.close()
+
+
+def test_of_two_threads_one_writes_a_folder(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def enter() -> None:
+        try:
+            with hold(tmp_path):
+                told.append("in")
+        except InUseError as error:
+            told.append(str(error))
+
+    with hold(tmp_path):
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+    enter()
+    assert "is in use by process " in told[0]
+    assert told[1] == "in"
