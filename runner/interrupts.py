@@ -28,15 +28,44 @@ class Interrupts:
         self.number: int | None = None
         self._usual = usual
         self._raising = False
+        self._arrivals: int | None = None  # a descriptor that tells signals in the order in which they came
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal; a second one has its usual effect, at once."""
-        self.number = number
+        """Take a signal; a second one has its usual effect, at once, and so has one that came before we could."""
         restore(self._usual)
+        came = self._come() or [number]
+        self.number = number = came[0]
+        if came[1:]:  # Python drops it, because its handler is another by now
+            os.kill(os.getpid(), came[1])
         if number == getattr(signal, "SIGHUP", None):
             _be_silent()
         if self._raising:
             raise InterruptError(number)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals that come meanwhile."""
+        reader, writer = os.pipe()
+        for descriptor in (reader, writer):
+            os.set_blocking(descriptor, False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._arrivals = reader
+        restore(dict.fromkeys(self._usual, self.handle))
+        try:
+            yield
+        finally:
+            restore(self._usual)
+            signal.set_wakeup_fd(before)
+            self._arrivals = None
+            os.close(reader)
+            os.close(writer)
+
+    def _come(self) -> list[int]:
+        """Return the signals that have come, the first one first."""
+        with suppress(OSError):
+            if self._arrivals is not None:
+                return [number for number in os.read(self._arrivals, 64) if number in self._usual]
+        return []
 
     @contextmanager
     def raised(self) -> Iterator[None]:
@@ -70,11 +99,8 @@ def interruptible() -> Iterator[Interrupts]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    restore(dict.fromkeys(usual, interrupts.handle))
-    try:
+    with interrupts.listening():
         yield interrupts
-    finally:
-        restore(usual)
 
 
 @contextmanager

@@ -66,13 +66,16 @@ def test_a_trial_prints_what_is_shown(command: str) -> None:
 
 def test_an_optimizer_from_pypi_is_wrapped_in_a_few_lines() -> None:
     pytest.importorskip("lion_pytorch", reason="the package that the page wraps; CI does without it")
-    Path("lion.py").write_text(blocks(PLUGINS, "python")[1], encoding="utf-8")
+    wrapped = next(block for block in blocks(PLUGINS, "python") if "lion_pytorch" in block)
+    Path("lion.py").write_text(wrapped, encoding="utf-8")
     assert xprun("xprun check --plugin lion.py lion").exit_code == 0
     assert "weight_decay" in xprun("xprun describe lion --plugin lion.py").stdout
 
 
 def test_the_entry_points_that_are_shown_are_toml() -> None:
-    points = tomli.loads(blocks(PLUGINS, "toml")[2])["project"]["entry-points"]["xprun.plugins"]
+    points = tomli.loads(next(b for b in blocks(PLUGINS, "toml") if "entry-points" in b))["project"]["entry-points"][
+        "xprun.plugins"
+    ]
     assert points["acme_lion"] == "acme_rules.lion:Lion"
 
 

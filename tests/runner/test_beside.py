@@ -61,7 +61,7 @@ def test_a_changed_file_gives_another_run_and_a_moved_spec_does_not(plan: MakePl
         ("x/../numbers.txt", "is outside the spec's folder"),
         ("link.txt", "is outside the spec's folder"),
         ("folder", "there is no file 'folder' beside the spec"),
-        ("a\\u0000b", "cannot be a file"),
+        ("a\\u0000b", "has the control character"),
     ],
 )
 def test_any_other_file_is_an_error(plan: MakePlan, text: str, tmp_path: Path, name: str, message: str) -> None:
