@@ -53,6 +53,7 @@ def start(job: dict[str, Any]) -> int:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.chdir(job["folder"])
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as `nohup` does
     code = 99
     try:
         main(job["command"])

@@ -12,6 +12,7 @@ PROGRAM = """
 import os, signal, sys, time
 from xprun.runner.interrupts import ending_at_once, interruptible
 numbers = [int(word) for word in sys.argv[1:]]
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as `nohup` does
 with ending_at_once(), interruptible() as interrupts:
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     for number in numbers:
