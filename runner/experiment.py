@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -137,16 +137,20 @@ class _Job:
         """The plugin files with the text by which the runs have their ids: somebody may edit them meanwhile."""
         return as_executed(self.registry, self.options.plugins)
 
+    @cached_property
+    def longest(self) -> float | None:
+        """Seconds that the run with the longest limit may take; asked once, not for each run that is observed."""
+        return max((run.settings.timeout for run in self.plan.runs if run.settings.timeout), default=None)
+
     def aside(self, function: Callable[..., T], *arguments: Any) -> T:
         """Return what a function returns that runs code of components, called where that can do no harm.
 
         It may take as long as a run may, and an interrupt ends it.
         """
-        limit = max((run.settings.timeout for run in self.plan.runs if run.settings.timeout), default=None)
         with self.interrupts.raised():
             if self.options.workers == 0:
                 return function(*arguments)
-            return supervised(function, *arguments, limit=limit)
+            return supervised(function, *arguments, limit=self.longest)
 
     def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
         """Return what a function makes of each item, called aside, or why there is nothing."""
