@@ -21,7 +21,7 @@ third-party: .venv/installed-test ## Install plugins of third parties into a fre
 	$(BIN)/python -m pytest tests/third_party/fresh_environment.py
 
 fuzz: .venv/installed-test ## Check 20,000 generated specs
-	XPRUN_FUZZ=10 $(BIN)/python -m pytest tests/specs/test_fuzz.py
+	XPRUN_FUZZ=10 $(BIN)/python -m pytest tests/specs/language/test_fuzz.py
 
 browser: .venv/installed-test ## Drive a chromium, which must be there, over the reports of the shipped specs
 	$(INSTALL) --editable '.[browser,test]' --config-settings editable_mode=strict

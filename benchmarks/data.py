@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from xprun.plugins.vision import import_torchvision
-from xprun.runner.engine.memory import keep_freed_memory
-from xprun.runner.training.batches import batches
+from xprun.plugins.torchvision_import import import_torchvision
+from xprun.runner.engine.allocator import keep_freed_memory
+from xprun.runner.workload.batch_order import batches
 
 REPEATS = 7
 ROWS, SIDE, BATCH = 60_000, 28, 256

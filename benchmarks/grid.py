@@ -16,14 +16,14 @@ from pathlib import Path
 
 import torch
 import workloads as w
-from xprun.runner.context import Context
-from xprun.runner.engine.memory import keep_freed_memory
-from xprun.runner.engine.threads import AVAILABLE
-from xprun.runner.execute import train
+from xprun.runner.engine.allocator import keep_freed_memory
+from xprun.runner.engine.thread_counts import AVAILABLE
+from xprun.runner.execution.cohort_execution import train
+from xprun.runner.execution.context import Context
 from xprun.runner.experiment import Options, run_experiment
-from xprun.runner.plan import Plan
-from xprun.runner.progress import Silent
-from xprun.runner.training.workload import make_workload
+from xprun.runner.planning.plan import Plan
+from xprun.runner.status.progress import Silent
+from xprun.runner.workload.workload import make_workload
 
 
 @dataclass(frozen=True)

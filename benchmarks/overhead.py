@@ -11,9 +11,9 @@ import statistics
 
 import torch
 import workloads as w
-from xprun.runner.engine.memory import keep_freed_memory
-from xprun.runner.training.alone import train_alone
-from xprun.runner.training.workload import Workload, make_workload
+from xprun.runner.engine.allocator import keep_freed_memory
+from xprun.runner.engine.lone_loop import train_alone
+from xprun.runner.workload.workload import Workload, make_workload
 from xprun.specs import Run
 
 REPEATS = 25

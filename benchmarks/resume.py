@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import workloads as w
-import xprun.reports.page  # noqa: F401 - imported beforehand
-from xprun.runner.cli import main
-from xprun.runner.outcome import Outcome, Series
-from xprun.runner.store.origins import origin_of
-from xprun.runner.store.store import Store
+import xprun.reports.page.report_page  # noqa: F401 - imported beforehand
+from xprun.runner.cli.main import main
+from xprun.runner.planning.run_identity import origin_of
+from xprun.runner.results.outcome import Outcome, Series
+from xprun.runner.store.run_store import Store
 
 SPEC = """
 [data]

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 import workloads as w
 from xprun.plugins.registry import Registry
-from xprun.runner.engine.pieces import time_alone
+from xprun.runner.engine.execution_units import time_alone
 from xprun.runner.experiment import Options, run_experiment
-from xprun.runner.progress import Silent
-from xprun.runner.training.workload import make_workload
+from xprun.runner.status.progress import Silent
 from xprun.runner.workers.crew import crew
+from xprun.runner.workload.workload import make_workload
 from xprun.specs import Spec
 
 PROMISED = 0.05

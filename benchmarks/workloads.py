@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import Registry
-from xprun.runner.checks.check import resolve
-from xprun.runner.plan import Plan, make_plan
-from xprun.runner.training.workload import Workload
+from xprun.runner.planning.plan import Plan, make_plan
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.workload.workload import Workload
 from xprun.specs import Run, read_document, read_spec
 
 LINE = """

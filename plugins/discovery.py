@@ -11,16 +11,16 @@ from pathlib import Path
 from types import ModuleType
 
 import tomli
-from xprun.plugins import torch_names
+from xprun.plugins import torch_api
 from xprun.plugins.entry_points import find_entry_points
-from xprun.plugins.installed import Installed
+from xprun.plugins.installed_plugins import Installed
 from xprun.plugins.registry import REGISTRY, PluginError, PluginFile, Registry
 
 BUILT_IN = (
     "datasets.csv_file",
     "datasets.digits",
     "datasets.line",
-    "datasets.linear",
+    "datasets.linear_regression",
     "datasets.polynomial",
     "datasets.sklearn_tables",
     "datasets.thermometer",
@@ -32,7 +32,7 @@ BUILT_IN = (
     "models.layers",
     "models.linear",
     "observers.tensorboard",
-    "optimizers.scratch",
+    "optimizers.textbook",
     "plots.scatter",
     "schedulers.basic",
 )
@@ -45,7 +45,7 @@ def open_registry(files: Iterable[Path | PluginFile] = ()) -> Registry:
     """
     for module in BUILT_IN:
         importlib.import_module(f"xprun.plugins.{module}")
-    torch_names.register(REGISTRY)
+    torch_api.register(REGISTRY)
     find_plugins(REGISTRY)
     for file in files:
         load_file(REGISTRY, file)

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from xprun.plugins.fingerprints import of_earlier_text
 from xprun.plugins.kinds import KINDS
 from xprun.plugins.signature import Setting, read_settings
 
@@ -285,7 +286,7 @@ def fingerprint_of_file(file: str, release: str = "") -> str:
 
     The `release` of its distribution stands for the files that it imports.
     """
-    return _fingerprint(Path(file).read_bytes() + release.encode())
+    return of_earlier_text(_fingerprint(Path(file).read_bytes() + release.encode()))
 
 
 def _fingerprint(text: bytes) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from xprun.plugins.types import AsTensor, BesideSpec, NotIdentity, OfKind
+from xprun.plugins.types import AsTensor, NotIdentity, OfKind, SpecRelativePath
 
 REQUIRED = inspect.Parameter.empty
 
@@ -53,7 +53,7 @@ class Setting:
     @cached_property
     def is_file(self) -> bool:
         """Whether the value names a file beside the spec."""
-        return any(isinstance(mark, BesideSpec) for mark in _marks(self.annotation))
+        return any(isinstance(mark, SpecRelativePath) for mark in _marks(self.annotation))
 
     @cached_property
     def is_identity(self) -> bool:
@@ -131,7 +131,7 @@ def type_name(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         base, *marks = get_args(annotation)
         kinds = [f"{mark.kind} component" for mark in marks if isinstance(mark, OfKind)]
-        kinds += ["file beside the spec" for mark in marks if isinstance(mark, BesideSpec)]
+        kinds += ["file beside the spec" for mark in marks if isinstance(mark, SpecRelativePath)]
         return kinds[0] if kinds else type_name(base) + "".join(_bound(mark) for mark in marks)
     if get_origin(annotation) in (list, tuple):
         items = [type_name(a) for a in get_args(annotation) if a is not Ellipsis]

@@ -27,7 +27,7 @@ class NotIdentity:
     """Marks a setting that says how something is done and changes no result, so that it is no part of a run's id."""
 
 
-class BesideSpec:
+class SpecRelativePath:
     """Marks the name of a file in the spec's folder, whose content is part of a run's identity.
 
     The component receives the file's whole path, a `pathlib.Path`.
@@ -42,7 +42,7 @@ PositiveInt = Annotated[int, Gt(0)]
 NonNegativeInt = Annotated[int, Ge(0)]
 
 Vector = Annotated[list[float], AsTensor()]
-SpecFile = Annotated[str, BesideSpec()]
+SpecFile = Annotated[str, SpecRelativePath()]
 Layer = Annotated[dict[str, Any], OfKind("layer")]  # the model receives a function that makes the layer
 Init = Annotated[dict[str, Any], OfKind("init")]
 Scheduler = Annotated[dict[str, Any], OfKind("scheduler")]

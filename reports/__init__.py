@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xprun.reports.errors import ReportError
-from xprun.reports.formats import DEFAULT, read_formats
+from xprun.reports.presentation.formats import DEFAULT, read_formats
+from xprun.reports.presentation.report_errors import ReportError
 
 if TYPE_CHECKING:
-    from xprun.reports.sections.asked import Asked
+    from xprun.reports.sections.asked_section import Asked
 
 __all__ = ["ReportError", "difference", "read_formats", "verdict", "write_report"]
 
@@ -19,14 +19,14 @@ def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterab
     `formats`: see `formats.FORMATS`. `plots`: functions of others that draw the same tables; see `sections.asked`.
     Raises `ReportError` where a table is missing or lacks a column. pandas and matplotlib load here, not on import.
     """
-    from xprun.reports.write import write_report
+    from xprun.reports.page.writing import write_report
 
     return write_report(folder, formats, plots)
 
 
 def verdict(folder: Path) -> str:
     """What came out best in `folder`, in a sentence or two: the first words of its report. Reads no history."""
-    from xprun.reports.page import read_verdict
+    from xprun.reports.page.report_page import read_verdict
 
     return read_verdict(folder)
 
@@ -37,9 +37,15 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
     `tolerance`: how much worse is no regression, `0.01` in units of the metric compared or `1%` of the first mean.
     `ValueError` for another tolerance, `ReportError` for folders that cannot be compared. Reads no history.
     """
-    from xprun.reports.regressions import REGRESSIONS, compare_tables, difference_listing, read_tolerance, unfinished
-    from xprun.reports.render import render_listing
-    from xprun.reports.tables import read_results
+    from xprun.reports.data.results_folder import read_results
+    from xprun.reports.page.rendering import render_listing
+    from xprun.reports.text.folder_diff import (
+        REGRESSIONS,
+        compare_tables,
+        difference_listing,
+        read_tolerance,
+        unfinished,
+    )
 
     both = read_results(first), read_results(second)
     table = compare_tables(*both, read_tolerance(tolerance))

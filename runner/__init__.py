@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xprun.runner.commands.notebook import Results
-    from xprun.runner.commands.trial import Trial
+    from xprun.runner.notebook_api import Results
+    from xprun.runner.optimizer_check.optimizer_trial import Trial
 
 __all__ = ["run", "try_optimizer"]
 
@@ -34,7 +34,7 @@ def run(
     Raises SpecError, whose text shows every mistake with its place, and PluginError. A run that fails is a row with
     that status and raises nothing.
     """
-    from xprun.runner.commands.notebook import run
+    from xprun.runner.notebook_api import run
 
     return run(
         spec,
@@ -53,6 +53,6 @@ def try_optimizer(
 ) -> Trial:
     """Run an optimizer over fixed gradients, as `xprun check NAME` does; `problems` is empty when it is right."""
     from xprun.plugins.discovery import open_registry
-    from xprun.runner.commands.trial import try_optimizer
+    from xprun.runner.optimizer_check.optimizer_trial import try_optimizer
 
     return try_optimizer(open_registry(tuple(map(Path, plugins))), name, settings, against)

@@ -16,36 +16,40 @@ from typing import Any, Literal, TypeVar
 
 from xprun.plugins.discovery import as_executed
 from xprun.plugins.registry import PluginFile, Registry
-from xprun.runner import launchers as _launchers  # noqa: F401 - registers the built-in launchers
-from xprun.runner.context import Context
-from xprun.runner.environment import describe_environment, torch_facts
-from xprun.runner.expect import Verdict, claims_table, evaluate
-from xprun.runner.fits import data_of, data_sets, write_fits
-from xprun.runner.interrupts import InterruptError, Interrupts, interruptible
-from xprun.runner.observe import observe
-from xprun.runner.outcome import Outcome
-from xprun.runner.plan import Cohort, Plan, describe, make_plan, unfinished_first
-from xprun.runner.progress import Progress, say
-from xprun.runner.samples import best_runs, pixels_of, wanted_rows, write_samples
-from xprun.runner.store.exports import export, hash_of_sources
-from xprun.runner.store.files import remove_leftovers, replace_text, writing
-from xprun.runner.store.lock import hold
-from xprun.runner.store.origins import origin_of
+from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
+from xprun.runner.execution.context import Context
+from xprun.runner.execution.cost_estimate import seconds_of
+from xprun.runner.outputs.claim_verdicts import Verdict, claims_table, evaluate
+from xprun.runner.outputs.environment import describe_environment, torch_facts
+from xprun.runner.outputs.result_tables import Pairs, write_tables
+from xprun.runner.outputs.run_observers import observe
+from xprun.runner.planning.cohorts import Cohort, unfinished_first
+from xprun.runner.planning.plan import Plan, describe, make_plan
+from xprun.runner.planning.run_identity import origin_of
+from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
+from xprun.runner.process.log import say
+from xprun.runner.results.atomic_files import remove_leftovers, replace_text, writing
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.status.progress import Progress
+from xprun.runner.store.export_cache import export, hash_of_sources
+from xprun.runner.store.folder_lock import hold
+from xprun.runner.store.run_store import Store
 from xprun.runner.store.snapshots import forget, take_stock
-from xprun.runner.store.store import Store
-from xprun.runner.summaries import distinct_models, summaries, title_of
-from xprun.runner.surfaces import losses_over, windows, write_surfaces
-from xprun.runner.survey import seconds_of
-from xprun.runner.tables import Pairs, write_tables
-from xprun.runner.training.devices import kind_of, pick
+from xprun.runner.visuals.fitted_curves import data_of, data_sets, write_fits
+from xprun.runner.visuals.loss_surfaces import losses_over, windows, write_surfaces
+from xprun.runner.visuals.model_summaries import distinct_models, summaries, title_of
+from xprun.runner.visuals.sample_images import best_runs, pixels_of, wanted_rows, write_samples
 from xprun.runner.workers.crew import SUPERVISES, crew, release
 from xprun.runner.workers.supervised import WorkerError, supervised
-from xprun.specs import Problem, Run, Spec, SpecError
+from xprun.runner.workload.devices import kind_of, pick
+from xprun.specs import Diagnostic, Run, Spec, SpecError
 
 T = TypeVar("T")
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
-PICTURED = 500  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
+MAX_RUNS_WITH_VISUALS = (
+    500  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Report:
     verdicts: list[Verdict] = field(default_factory=list)  # on the expectations of the spec, in their order
 
     @property
-    def disappointments(self) -> list[Verdict]:
+    def failed_expectations(self) -> list[Verdict]:
         """The verdicts on expectations that do not hold."""
         return [verdict for verdict in self.verdicts if verdict.holds is False]
 
@@ -115,8 +119,10 @@ def run_experiment(
 
 def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
     if options.workers == 0 and any(run.settings.timeout for run in plan.runs):
-        cure = "leave out -j 0, or in Python pass jobs=1"
-        problem = Problem(("run", "timeout"), "needs a worker process that can be ended, and -j 0 asks for none", cure)
+        help_text = "leave out -j 0, or in Python pass jobs=1"
+        problem = Diagnostic(
+            ("run", "timeout"), "needs a worker process that can be ended, and -j 0 asks for none", help_text
+        )
         raise SpecError(plan.spec.document, [problem])
 
 
@@ -183,7 +189,7 @@ def _carry_out(job: _Job) -> Report:
         outcomes = store.outcomes(run.id for run in plan.runs)
     pairs = [(run, outcomes[run.id]) for run in plan.runs if run.id in outcomes]
     report.statuses = Counter(outcome.status for _, outcome in pairs)
-    report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.broke_off))
+    report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.errored))
     if report.interrupted is None:
         report.verdicts = [evaluate(expectation, plan, outcomes) for expectation in plan.spec.expectations]
     report.made_of = _made_of(plan, store, report.verdicts)
@@ -231,7 +237,7 @@ def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
 
 
 def _is_wanted_again(outcome: Outcome, options: Options) -> bool:
-    return not outcome.lasting or options.rerun == "all" or (options.rerun == "failed" and outcome.broke_off)
+    return not outcome.cacheable or options.rerun == "all" or (options.rerun == "failed" and outcome.errored)
 
 
 def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
@@ -243,7 +249,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
         job.progress.start(plan, cohorts, job.device)
     if not cohorts:
         return 0
-    pictures = len(plan.runs) <= PICTURED
+    pictures = len(plan.runs) <= MAX_RUNS_WITH_VISUALS
     context = Context(job.device, job.plugins, options.debug, pictures=pictures, folder=options.folder.absolute())
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
@@ -263,7 +269,7 @@ def _cohorts(job: _Job, leave_out: set[str], stored: dict[str, Outcome]) -> list
     """Return the cohorts of the runs that are not left out; those whose training was cut off go on in their layout."""
     cohorts = job.plan.cohorts(leave_out)
     to_run = {run.id for cohort in cohorts for run in cohort.runs}
-    ended = {run for run, outcome in stored.items() if not outcome.broke_off}
+    ended = {run for run, outcome in stored.items() if not outcome.errored}
     layouts, notes = take_stock(job.options.folder, to_run, ended, {run.id for run in job.plan.runs})
     for note in notes:
         say(f"note: {note}")
@@ -278,7 +284,7 @@ def _save(job: _Job, runs: list[Run], outcomes: list[Outcome]) -> None:
         with writing(job.options.folder):
             save_checkpoints(job.options.folder, runs, outcomes)
     job.store.save(outcomes, {run.id: origin_of(run, kind_of(job.device)) for run in runs})
-    forget(job.options.folder, [outcome.run for outcome in outcomes if not outcome.broke_off])
+    forget(job.options.folder, [outcome.run for outcome in outcomes if not outcome.errored])
 
 
 def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:

@@ -1,8 +1,9 @@
 """What every worker needs: imported once by the process from which they are forked (`workers/server.py`)."""
 
 from xprun.plugins.discovery import open_registry
-from xprun.runner import execute, summaries, survey
+from xprun.runner.execution import cohort_execution, cost_estimate
+from xprun.runner.visuals import model_summaries
 
-__all__ = ["execute", "summaries", "survey"]
+__all__ = ["cohort_execution", "cost_estimate", "model_summaries"]
 
 open_registry()

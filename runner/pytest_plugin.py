@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from xprun.runner.commands.proof import Proof, Results
+    from xprun.runner.spec_under_test import Proof, Results
 
 SECTIONS = ("data", "model", "loss", "optimizer", "run")
 HEADING = re.compile(rf"^[ \t]*\[{{1,2}}[ \t]*({'|'.join(SECTIONS)})[ \t]*\]", re.MULTILINE)
@@ -51,7 +51,7 @@ class SpecFile(pytest.File):
     @cached_property
     def proof(self) -> Proof:
         """The spec, read and checked; raises SpecError or PluginError for one that is wrong."""
-        from xprun.runner.commands.proof import Proof
+        from xprun.runner.spec_under_test import Proof
 
         return Proof(Path(self.shown))
 
@@ -116,13 +116,13 @@ class ResultTest(pytest.Item):
     def skip_without_files(self) -> None:
         """Skip a test of a run whose data are not on this machine."""
         outcomes = (self.parent.results.outcomes[run] for run in self.runs)
-        absent = next((outcome.reason for outcome in outcomes if outcome and not outcome.lasting), None)
+        absent = next((outcome.reason for outcome in outcomes if outcome and not outcome.cacheable), None)
         if absent is not None:
             pytest.skip(absent)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what keeps the whole spec from being trained in words, and what is a bug with its traceback."""
-        from xprun.runner.training.devices import DeviceError
+        from xprun.runner.workload.devices import DeviceError
         from xprun.specs import SpecError
 
         known = isinstance(excinfo.value, SpecError | DeviceError)

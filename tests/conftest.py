@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner import launchers  # noqa: F401 - registers them before the first test
+from xprun.runner.execution import launchers  # noqa: F401 - registers them before the first test
 
 # Small tensors are computed faster by one thread, and tests that run side by side do not get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

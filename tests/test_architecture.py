@@ -5,60 +5,169 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FORBIDDEN = {
-    "specs": {"xprun.plugins", "xprun.runner", "xprun.reports", "torch", "pandas", "seaborn"},
-    "plugins": {"xprun.specs", "xprun.runner", "xprun.reports", "pandas", "seaborn"},
-    "runner": {"xprun.reports", "seaborn"},
-    "reports": {"xprun.specs", "xprun.plugins", "xprun.runner", "torch"},
+# The folders of each package, from the ground up: none imports from a floor above its own, nor from another folder on
+# its floor. A package's own modules are its top floor, if they are not told otherwise here.
+FLOORS = {
+    "specs": ["language", "."],
+    "plugins": [
+        ".",
+        "datasets losses metrics observers plots models optimizers schedulers torch_api/generated",
+        "torch_api",
+        "discovery.py",
+    ],
+    "runner": [
+        "results process",
+        "resolve",
+        "planning",
+        "store workers",
+        "workload",
+        "engine/programs",
+        "engine",
+        "execution",
+        "outputs",
+        "visuals",
+        "status optimizer_check",
+        ".",
+        "cli",
+    ],
+    "reports": [
+        "presentation",
+        "data",
+        "stats",
+        "figures text",
+        "sections",
+        "page",
+        ".",
+        "live",
+    ],
 }
-ALLOWED = {("runner/cli.py", "xprun.reports")}
+# Which packages each one may import, and what heavy ones it must not.
+PACKAGES = {"specs": set(), "plugins": set(), "runner": {"specs", "plugins"}, "reports": set()}
+HEAVY = {
+    "specs": {"torch", "pandas", "seaborn"},
+    "plugins": {"pandas", "seaborn"},
+    "runner": {"seaborn"},
+    "reports": {"torch"},
+}
+ALLOWED = {("runner/cli", "reports")}
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "plugin_template" not in path.parts)
 
 
 def imports(file: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            below = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [name for name in below if name.startswith("xprun.") and _path(name)]
+            yield from found or [node.module]
 
 
-@pytest.mark.parametrize("folder", FORBIDDEN)
-def test_imports_follow_the_dependency_direction(folder: str) -> None:
-    wrong = [
-        f"{file.relative_to(ROOT)} imports {name}"
-        for file in sorted((ROOT / folder).rglob("*.py"))
-        for name in imports(file)
-        for ban in FORBIDDEN[folder]
-        if (name == ban or name.startswith(f"{ban}.")) and (file.relative_to(ROOT).as_posix(), ban) not in ALLOWED
-    ]
-    assert wrong == []
+def _path(module: str) -> Path | None:
+    """Return the file or folder of a module of xprun."""
+    path = ROOT.joinpath(*module.split(".")[1:])
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    return path if path.is_dir() else None
 
 
-LAYERS = {  # the folders of the runner, each with those that it must not know
-    "store": {"checks", "commands", "engine", "training"},
-    "training": {"checks", "commands", "engine"},
-    "engine": {"checks", "commands"},
-    "checks": {"commands", "engine", "store"},
-    "workers": {"checks", "commands", "engine", "store", "training"},
-}
+def floor_of(path: Path) -> tuple[int, str]:
+    """Return the floor of a file or folder, and the place on it that it belongs to."""
+    package, *_ = path.relative_to(ROOT).parts
+    inside = path.relative_to(ROOT / package).as_posix()
+    places = {place: number for number, floor in enumerate(FLOORS[package]) for place in floor.split()}
+    fitting = [place for place in places if inside == place or inside.startswith(f"{place}/")]
+    place = max(fitting, key=len, default=".")
+    return places[place], place
 
 
-@pytest.mark.parametrize("folder", LAYERS)
-def test_the_folders_of_the_runner_are_layers(folder: str) -> None:
-    banned = tuple(f"xprun.runner.{other}." for other in LAYERS[folder])
-    wrong = [
-        f"{file.relative_to(ROOT)} imports {name}"
-        for file in sorted((ROOT / "runner" / folder).rglob("*.py"))
-        for name in imports(file)
-        if f"{name}.".startswith(banned)
-    ]
-    assert wrong == []
+def upward(file: Path, found: Iterable[str]) -> Iterator[str]:
+    """Yield the imports of a file that lead up, or across its floor."""
+    package = file.relative_to(ROOT).parts[0]
+    own, place = floor_of(file)
+    for name in found:
+        target = _path(name) if f"{name}.".startswith(f"xprun.{package}.") else None
+        if target is not None:
+            floor, other = floor_of(target)
+            if floor > own or (floor == own and other != place):
+                yield f"{file.relative_to(ROOT)} imports {name}"
+
+
+def across(file: Path, found: Iterable[str]) -> Iterator[str]:
+    """Yield the imports of a file that reach into a package, of ours or a heavy one, which it must not know."""
+    relative = file.relative_to(ROOT)
+    package = relative.parts[0]
+    for name in found:
+        first, second = [*name.split("."), ""][:2]
+        banned = first in HEAVY[package]
+        if first == "xprun" and second in PACKAGES and second not in {package, *PACKAGES[package]}:
+            banned = (relative.parent.as_posix(), second) not in ALLOWED
+        if banned:
+            yield f"{relative} imports {name}"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_imports_follow_the_dependency_direction(package: str) -> None:
+    assert [wrong for file in modules(package) for wrong in across(file, imports(file))] == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_folder_imports_from_a_floor_above(package: str) -> None:
+    faces = {ROOT / package / "__init__.py"}  # it hands on what is below, and is imported by those outside
+    assert [wrong for file in modules(package) if file not in faces for wrong in upward(file, imports(file))] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("runner/store/lock.py", "xprun.runner.engine"),
+        ("runner/engine/planted.py", "xprun.runner.execution.context"),
+        ("runner/store/planted.py", "xprun.runner.workers"),  # another folder on the same floor
+        ("runner/results/planted.py", "xprun.runner.experiment"),
+        ("reports/stats/planted.py", "xprun.reports.page.report_page"),
+        ("specs/language/planted.py", "xprun.specs"),
+        ("plugins/datasets/planted.py", "xprun.plugins.models.classics"),
+    ],
+)
+def test_an_import_upward_or_across_would_be_found(file: str, name: str) -> None:
+    assert list(upward(ROOT / file, [name]))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("specs/language/planted.py", "xprun.plugins"),
+        ("plugins/planted.py", "xprun.runner.experiment"),
+        ("reports/stats/planted.py", "xprun.runner.experiment"),
+        ("runner/engine/planted.py", "xprun.reports"),
+        ("reports/planted.py", "torch.nn"),
+    ],
+)
+def test_an_import_of_another_package_would_be_found(file: str, name: str) -> None:
+    assert list(across(ROOT / file, [name]))
+
+
+def test_every_folder_has_its_floor() -> None:
+    told = {(package, place) for package, floors in FLOORS.items() for floor in floors for place in floor.split()}
+    folders = {file.parent.relative_to(ROOT) for package in FLOORS for file in modules(package)}
+    assert {(f.parts[0], Path(*f.parts[1:]).as_posix()) for f in folders} <= told
+    assert all((ROOT / package / place).exists() for package, place in told)
+
+
+def test_the_name_of_a_module_means_one_thing() -> None:
+    names = [file.name for package in FLOORS for file in modules(package) if file.name != "__init__.py"]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_there_is_no_folder_that_would_shadow_the_installed_package() -> None:
@@ -82,7 +191,7 @@ def test_light_commands_import_no_heavy_package(arguments: list[str], tmp_path: 
     (tmp_path / "good.toml").write_text(line_spec, encoding="utf-8")
     (tmp_path / "broken.toml").write_text(line_spec.replace("lr", "rl"), encoding="utf-8")
     program = (
-        "import sys; from xprun.runner.cli import main\n"
+        "import sys; from xprun.runner.cli.main import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'torchvision', 'pandas', 'seaborn', 'matplotlib', 'sklearn', 'numpy'} & set(sys.modules)\n"
@@ -95,7 +204,7 @@ def test_light_commands_import_no_heavy_package(arguments: list[str], tmp_path: 
 def test_the_parser_with_positions_is_imported_only_for_an_error(tmp_path: Path, line_spec: str) -> None:
     (tmp_path / "good.toml").write_text(line_spec, encoding="utf-8")
     program = (
-        "import sys; from xprun.runner.cli import main\n"
+        "import sys; from xprun.runner.cli.main import main\n"
         "try: main(['check', 'good.toml'])\n"
         "except SystemExit: pass\n"
         "assert 'tree_sitter' not in sys.modules"

@@ -91,8 +91,8 @@ class Sheet:
         for i, cell in enumerate(cells, 1):
             if not _is_number(cell):
                 found = f"{cell!r} is not a number" if cell else "the cell is empty"
-                cure = f"put a number there, or leave the column out: data.leave_out = [{column!r}]"
-                raise CsvError(f"{self.file}: row {i}, column {column!r}: {found}; {cure}")
+                help_text = f"put a number there, or leave the column out: data.leave_out = [{column!r}]"
+                raise CsvError(f"{self.file}: row {i}, column {column!r}: {found}; {help_text}")
         return [float(cell) for cell in cells]
 
     def classes(self, column: str) -> list[int]:

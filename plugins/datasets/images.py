@@ -11,10 +11,10 @@ from errno import ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xprun.plugins.datasets.missing import MissingFilesError
+from xprun.plugins.datasets.missing_files import MissingFilesError
+from xprun.plugins.datasets.random_transforms import first_random, in_turn, random_ones
 from xprun.plugins.datasets.table import Augmentation, Table
-from xprun.plugins.datasets.transforms import first_random, in_turn, random_ones
-from xprun.plugins.vision import import_torchvision
+from xprun.plugins.torchvision_import import import_torchvision
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -159,8 +159,8 @@ def _decoded(name: str, images: Any, transforms: Sequence[Image]) -> tuple[Tenso
             rows = torch.empty(len(images), *row.shape)
         elif row.shape != rows.shape[1:]:
             shapes = f"{list(rows.shape[1:])} and {list(row.shape)}"
-            cure = "bring them to one size by transforms: a Resize to [height, width], RGB or Grayscale"
-            raise ValueError(f"the images of {name} differ in shape, {shapes}; {cure}")
+            help_text = "bring them to one size by transforms: a Resize to [height, width], RGB or Grayscale"
+            raise ValueError(f"the images of {name} differ in shape, {shapes}; {help_text}")
         rows[i] = row
         labels.append(label)
     if not torch.equal(before, torch.get_rng_state()):
@@ -212,5 +212,5 @@ def _same_classes(train: Any, apart: Any) -> None:
 def _same_shape(what: str, row: Tensor, expected: Tensor) -> None:
     if row.shape != expected.shape:
         shapes = f"{list(row.shape)}, and those that are measured {list(expected.shape)}"
-        cure = "measured images get all transforms but the random ones: bring both to one size"
-        raise ValueError(f"{what} have the shape {shapes}; {cure}")
+        help_text = "measured images get all transforms but the random ones: bring both to one size"
+        raise ValueError(f"{what} have the shape {shapes}; {help_text}")

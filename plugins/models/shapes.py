@@ -20,5 +20,5 @@ def want_images(model: str, x: Tensor, channels: int | None = None) -> None:
     if x.dim() != 4:
         raise ValueError(f"{model} takes images [channels, height, width], but a row of these data is {[*x.shape[1:]]}")
     if channels is not None and x.shape[1] != channels:
-        cure = ' data.transforms = [{ name = "Grayscale", num_output_channels = 3 }] makes three of one'
-        raise ValueError(f"{model} takes images of {channels} channels, but these have {x.shape[1]};{cure}")
+        help_text = ' data.transforms = [{ name = "Grayscale", num_output_channels = 3 }] makes three of one'
+        raise ValueError(f"{model} takes images of {channels} channels, but these have {x.shape[1]};{help_text}")

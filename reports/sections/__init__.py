@@ -1,25 +1,25 @@
-"""The sections of a report, in their order: each maps a study to a section, which is left out where it is empty."""
+"""The sections of a report, in their order: each maps an analysis to a section, which is left out where it is empty."""
 
 from collections.abc import Callable
 
-from xprun.reports.parts import Section
-from xprun.reports.sections.background import environment_section, models_section, spec_section
-from xprun.reports.sections.baseline import baseline_section
-from xprun.reports.sections.claims import claims_section
-from xprun.reports.sections.confusion import confusion_section
-from xprun.reports.sections.curves import curves_section
-from xprun.reports.sections.fits import fits_section
-from xprun.reports.sections.parameters import parameters_section
-from xprun.reports.sections.paths import paths_section
-from xprun.reports.sections.ranking import ranking_section
-from xprun.reports.sections.reading import reading_section
-from xprun.reports.sections.runs import runs_section
-from xprun.reports.sections.samples import samples_section
-from xprun.reports.sections.sensitivity import sensitivity_section
-from xprun.reports.sections.targets import targets_section
-from xprun.reports.study import Study
+from xprun.reports.sections.background_section import environment_section, models_section, spec_section
+from xprun.reports.sections.baseline_section import baseline_section
+from xprun.reports.sections.blocks import Section
+from xprun.reports.sections.claims_section import claims_section
+from xprun.reports.sections.confusion_section import confusion_section
+from xprun.reports.sections.curves_section import curves_section
+from xprun.reports.sections.fits_section import fits_section
+from xprun.reports.sections.parameters_section import parameters_section
+from xprun.reports.sections.paths_section import paths_section
+from xprun.reports.sections.ranking_section import ranking_section
+from xprun.reports.sections.reading_section import reading_section
+from xprun.reports.sections.runs_section import runs_section
+from xprun.reports.sections.samples_section import samples_section
+from xprun.reports.sections.sensitivity_section import sensitivity_section
+from xprun.reports.sections.targets_section import targets_section
+from xprun.reports.stats.analysis import Analysis
 
-Sections = tuple[Callable[[Study], Section], ...]
+Sections = tuple[Callable[[Analysis], Section], ...]
 
 # What is said first, of all runs.
 LEADING: Sections = (claims_section,)

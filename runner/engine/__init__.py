@@ -1,1 +1,1 @@
-"""The batched engine: how runs are put together, and the tensor programs that train many at once."""
+"""The engine: how runs are put together, and the loop and programs that train many at once."""

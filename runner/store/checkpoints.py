@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from xprun.runner.beside import FileBeside
-from xprun.runner.outcome import Outcome
-from xprun.runner.store.files import OutputError, replace_file, replace_text, writing
+from xprun.runner.resolve.spec_files import ResolvedSpecFile
+from xprun.runner.results.atomic_files import OutputError, replace_file, replace_text, writing
+from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.records import to_outcome
 from xprun.runner.store.rescue import read_whole
 from xprun.specs import Alternative, Choice, Run, RunSettings
@@ -164,7 +164,7 @@ def _choice(section: str, table: dict[str, Any]) -> Choice:
 
 def _plain(value: Any) -> Any:
     """Return a value with the places of files beside their names."""
-    if isinstance(value, FileBeside):
+    if isinstance(value, ResolvedSpecFile):
         return {"file": str(value), "path": str(value.path)}
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
@@ -173,7 +173,7 @@ def _plain(value: Any) -> Any:
 
 def _live(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"file", "path"}:
-        file = FileBeside(value["file"])
+        file = ResolvedSpecFile(value["file"])
         file.path = Path(value["path"])
         return file
     if isinstance(value, dict):

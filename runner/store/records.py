@@ -10,11 +10,12 @@ from typing import Annotated, Any, get_type_hints
 import numpy as np
 from annotated_types import Interval
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
-from xprun.runner.outcome import Outcome, Series
+from xprun.runner.results.outcome import Outcome, Series
 
 Curve = tuple[str, bytes, bytes]  # a metric, its steps as <i8, its values as <f8
 BYTES = 8  # of a step or a value
 KEPT = [field for field in fields(Outcome) if field.name not in ("run", "history", "state")]
+STORED_AS = {"cacheable": "lasting"}  # fields whose name in the store is older than that in the code
 COUNT = Annotated[int, Interval(ge=0, lt=2**63)]
 TYPES = {name: COUNT if hint is int else hint for name, hint in get_type_hints(Outcome).items()}
 # What the JSON of an outcome holds. An older one lacks the fields that came later.
@@ -22,7 +23,10 @@ Kept: type[BaseModel] = create_model(
     "Kept",
     __config__=ConfigDict(strict=True),
     **{
-        field.name: (TYPES[field.name], ... if field.default is field.default_factory is MISSING else None)
+        STORED_AS.get(field.name, field.name): (
+            TYPES[field.name],
+            ... if field.default is field.default_factory is MISSING else None,
+        )
         for field in KEPT
     },
 )  # type: ignore[call-overload]
@@ -47,9 +51,9 @@ class Record:
         return hashlib.sha256(b"".join([lengths, *parts])).hexdigest()
 
     @property
-    def lasting(self) -> bool:
-        """Whether the outcome stands, or is to be tried again (`Outcome.lasting`)."""
-        return bool(json.loads(self.outcome).get("lasting", True))
+    def cacheable(self) -> bool:
+        """Whether the outcome stands, or is to be tried again (`Outcome.cacheable`)."""
+        return bool(json.loads(self.outcome).get(STORED_AS["cacheable"], True))
 
     def verifies(self, digest: object) -> bool:
         """Whether the record is what was written with this digest, and an outcome; what was read may be of any type."""
@@ -74,12 +78,14 @@ def to_record(outcome: Outcome, origin: str) -> Record:
         (metric, _bytes(series.steps, "<i8"), _bytes(series.values, "<f8"))
         for metric, series in outcome.history.items()
     )
-    kept = {field.name: getattr(outcome, field.name) for field in KEPT}
+    kept = {STORED_AS.get(field.name, field.name): getattr(outcome, field.name) for field in KEPT}
     return Record(outcome.run, json.dumps(kept), origin, tuple(curves))
 
 
 def to_outcome(record: Record) -> Outcome:
-    kept = Kept.model_validate_json(record.outcome).model_dump(exclude_unset=True)
+    stored = Kept.model_validate_json(record.outcome).model_dump(exclude_unset=True)
+    names = {field.name: STORED_AS.get(field.name, field.name) for field in KEPT}
+    kept = {name: stored[key] for name, key in names.items() if key in stored}
     history = {m: Series(np.frombuffer(s, "<i8"), np.frombuffer(v, "<f8")) for m, s, v in record.curves if s}
     return Outcome(record.run, **kept, history=history)
 

@@ -15,8 +15,8 @@ from contextlib import closing, suppress
 from itertools import count, pairwise, product
 from pathlib import Path
 
+from xprun.runner.results.atomic_files import OutputError, sync
 from xprun.runner.store.database import RECORDS, TABLES, VERSION, connect, create, read_records, tables_of, version_of
-from xprun.runner.store.files import OutputError, sync
 from xprun.runner.store.records import Record
 
 TABLES_OF_1 = [

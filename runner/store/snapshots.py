@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from xprun.runner.store.exports import hash_of_sources
-from xprun.runner.store.files import replace_file, writing
+from xprun.runner.planning.layout import Layout
+from xprun.runner.results.atomic_files import replace_file, writing
+from xprun.runner.store.export_cache import hash_of_sources
 
 FOLDER = "resume"
 ENDING = ".state"
@@ -23,30 +24,6 @@ State = dict[str, Any]  # tensors, numbers and texts, and lists and tables of th
 
 class SnapshotError(Exception):
     """A file is no snapshot that a training can go on from; the words say why."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Runs that are trained in one go, and how: a training goes on to the bit only in the same layout.
-
-    `runs[s][k]` are the ids of a grid, `program` is the one they are trained in (None: a lone run in the ordinary
-    loop), by so many `threads` an operation, in so many `lanes`.
-    """
-
-    runs: list[list[str]]
-    program: str | None
-    threads: int
-    lanes: int = 1
-
-    @property
-    def every_run(self) -> list[str]:
-        return [run for group in self.runs for run in group]
-
-    @cached_property
-    def key(self) -> str:
-        """What tells it from other layouts, as a name for files."""
-        text = json.dumps([self.runs, self.program, self.threads, self.lanes])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

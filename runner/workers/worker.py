@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from xprun.runner.words import words_of
+from xprun.runner.process.log import words_of
 from xprun.runner.workers import child
 from xprun.runner.workers.deaths import LOST
 from xprun.runner.workers.frames import pack, receive

@@ -24,18 +24,21 @@ from typing import Any, NoReturn
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.checks.check import resolve
-from xprun.runner.cli import _write_pages
+from xprun.runner.cli.main import _write_pages
 from xprun.runner.experiment import Options, run_experiment
-from xprun.runner.outcome import Outcome
-from xprun.runner.progress import Silent
-from xprun.runner.store.files import OutputError
-from xprun.runner.store.lock import InUseError
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.atomic_files import OutputError
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.status.progress import Silent
+from xprun.runner.store.folder_lock import InUseError
 from xprun.runner.workers import hiring, server, worker
 from xprun.runner.workers.crew import PRELOADED, crew
 from xprun.specs import Run, read_document, read_spec
 
-PAGES = ("xprun.reports.write", "xprun.runner.tables")  # what pages and tables import, in time for all jobs
+PAGES = (
+    "xprun.reports.page.writing",
+    "xprun.runner.outputs.result_tables",
+)  # what pages and tables import, in time for all jobs
 SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None
 
 

@@ -17,8 +17,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from xprun.reports import write  # noqa: F401
-from xprun.runner.cli import main
+from xprun.reports.page.report_page import writing as write  # noqa: F401
+from xprun.runner.cli.main import main
 from xprun.runner.workers import hiring, server, worker
 from xprun.runner.workers.crew import close_at_exit, crew
 

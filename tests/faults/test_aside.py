@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from xprun.plugins.discovery import open_registry
-from xprun.runner.checks.check import resolve
 from xprun.runner.experiment import Options, Report, run_experiment
-from xprun.runner.progress import Silent
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.status.progress import Silent
 from xprun.specs import read_document, read_spec
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")

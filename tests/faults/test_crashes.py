@@ -13,16 +13,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from support.fault_runs import LONG, rounds
 from xprun.plugins.discovery import open_registry
-from xprun.runner.checks.check import resolve
 from xprun.runner.experiment import Options, run_experiment
-from xprun.runner.outcome import Outcome
-from xprun.runner.progress import Silent
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.status.progress import Silent
 from xprun.runner.workers.crew import crew
 from xprun.runner.workers.supervised import supervised
 from xprun.specs import Run, read_document, read_spec
-
-from .conftest import LONG, rounds
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 PLUGIN = Path(__file__).with_name("faulty.py")

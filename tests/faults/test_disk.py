@@ -6,10 +6,9 @@ import errno
 from pathlib import Path
 
 import pytest
+from support.fault_checks import calls_of, check_end, spread
+from support.fault_runs import Experiment, rounds
 from xprun.runner.store.rescue import read_whole
-
-from .conftest import Experiment, rounds
-from .test_kills import calls_of, check_end, spread
 
 
 @pytest.mark.parametrize(("number", "lasting"), [(errno.ENOSPC, True), (errno.EIO, False)])

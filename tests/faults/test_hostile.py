@@ -18,17 +18,16 @@ import pytest
 import tomli_w
 import torch
 from click.testing import CliRunner, Result
+from support.stored_outcomes import content, outcome
 from xprun.reports import ReportError, write_report
-from xprun.reports.tables import read_tables
-from xprun.runner.cli import main
+from xprun.reports.data.results_folder import read_tables
+from xprun.runner.cli.main import main
 from xprun.runner.store.database import TABLES
-from xprun.runner.store.exports import export
-from xprun.runner.store.lock import InUseError, hold
+from xprun.runner.store.export_cache import export
+from xprun.runner.store.folder_lock import InUseError, hold
 from xprun.runner.store.records import Record
 from xprun.runner.store.rescue import read_whole
-from xprun.runner.store.store import Store
-
-from .test_damage import content, outcome
+from xprun.runner.store.run_store import Store
 
 Write = Callable[..., Path]
 
@@ -526,4 +525,4 @@ def test_an_outcome_of_an_older_xprun_lacks_what_came_later(tmp_path: Path) -> N
     forge(text='{"status": "done", "steps": 3, "no longer": 5}')(database)
     database.close()
     (found,) = Store(tmp_path).outcomes([outcome(1).run]).values()
-    assert (found.status, found.steps, found.lasting, found.matrices) == ("done", 3, True, {})
+    assert (found.status, found.steps, found.cacheable, found.matrices) == ("done", 3, True, {})

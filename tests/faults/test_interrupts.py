@@ -15,9 +15,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from support.fault_runs import rounds
 from xprun.runner.store.rescue import read_whole
-
-from .conftest import rounds
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 GRID = """

@@ -14,22 +14,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.fault_checks import calls_of, check_end, spread
+from support.fault_runs import RUNS, Ending, Experiment, rounds, without_seconds
 from xprun.runner.store.rescue import read_whole
-
-from .conftest import RUNS, Ending, Experiment, rounds, without_seconds
 
 
 @pytest.fixture
 def fresh(uninterrupted: Experiment, tmp_path: Path) -> Experiment:
     return Experiment(uninterrupted.driver, uninterrupted.spec, tmp_path / "out")
-
-
-def check_end(experiment: Experiment, uninterrupted: Experiment) -> None:
-    """See that no run was trained again after it was reported, and that the tables are as if nothing had happened."""
-    reported = experiment.reported()
-    assert len(reported) == len(set(reported))
-    assert experiment.tables() == uninterrupted.tables()
-    assert not list(experiment.folder.glob("store.sqlite.damaged*"))
 
 
 WORKERS = [None, 1, 2]  # as many as the size of the work repays, one, two
@@ -98,17 +90,6 @@ def test_a_driver_killed_at_a_system_call_goes_on_where_it_was(uninterrupted: Ex
 VARY = 20  # calls by which runs may differ, because a row takes more room the more digits its times have
 
 
-def calls_of(uninterrupted: Experiment, tmp_path: Path) -> int:
-    """Return how many calls that change files an uninterrupted run makes."""
-    experiment = Experiment(uninterrupted.driver, uninterrupted.spec, tmp_path / "counted")
-    return experiment.run(fault={"at": 10**9, "until": 10**9, "errno": 0}).calls
-
-
-def spread(calls: int, wanted: int) -> list[int]:
-    """Return that many calls, from the first to the last."""
-    return sorted({1 + round(i * (calls - 1) / (wanted - 1)) for i in range(wanted)})
-
-
 STRUCK = [
     "fsync",
     "fdatasync",
@@ -144,7 +125,7 @@ def test_a_command_killed_at_any_kind_of_system_call_goes_on(uninterrupted: Expe
     print(f"the command was killed {kills} times at system calls")
 
 
-COMMAND = "from xprun.runner.cli import main; main()"
+COMMAND = "from xprun.runner.cli.main import main; main()"
 
 
 def test_a_reader_never_sees_half_a_file(uninterrupted: Experiment, tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.fault_runs import Driver, Experiment, rounds
 from xprun.runner.store.snapshots import read_places
-
-from .conftest import Driver, Experiment, rounds
 
 LONG_RUNS = """
 [data]

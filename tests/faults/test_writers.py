@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from .conftest import RUNS, Experiment, rounds
-from .test_kills import check_end
+from support.fault_checks import check_end
+from support.fault_runs import RUNS, Experiment, rounds
 
 
 def test_of_several_processes_one_works_and_the_others_name_it(uninterrupted: Experiment, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def xprun(tmp_path: Path, line_spec: str) -> Xprun:
     (tmp_path / "spec.toml").write_text(line_spec, encoding="utf-8")
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        program = f"from xprun.runner.cli import main; main({list(arguments)!r})"
+        program = f"from xprun.runner.cli.main import main; main({list(arguments)!r})"
         variables = os.environ | {"PYTHONPATH": str(tmp_path / "installed")} | environment
         return subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False

@@ -1,31 +1,14 @@
 """Synthetic output folders: small tables with known answers."""
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from xprun.reports.comparison import Comparison, read_comparison
-from xprun.reports.statistics import judge, rank, summarise
-from xprun.reports.tables import read_tables
-
-Study = tuple[Comparison, pd.DataFrame, pd.DataFrame, pd.DataFrame]
-
-SPEC = 'name = "demo"\n# see https://example.org\n[[optimizer]]\nname = "SGD"\nlr = { grid = [0.01, 0.1] }\n'
-
-
-@dataclass
-class Case:
-    """One setting of one alternative: its final values by seed; None is a run that diverged."""
-
-    label: str
-    lr: float
-    values: list[float | None]
-    more: dict[str, Any] = field(default_factory=dict)
+from support.folders import Analysis, Case, write_folder
+from xprun.reports.data.compared import read_comparison
+from xprun.reports.data.results_folder import read_tables
+from xprun.reports.stats.ranking import judge, rank, summarise
 
 
 @pytest.fixture
@@ -39,10 +22,10 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def study(make_folder: Callable[..., Path]) -> Callable[..., Study]:
+def analysis(make_folder: Callable[..., Path]) -> Callable[..., Analysis]:
     """Comparison, judged runs, summary and ranking of some cases."""
 
-    def make(*cases: Case, **options: Any) -> Study:
+    def make(*cases: Case, **options: Any) -> Analysis:
         tables = read_tables(make_folder(list(cases), **options))
         comparison = read_comparison(tables)
         judged = judge(tables.runs, comparison)
@@ -50,87 +33,3 @@ def study(make_folder: Callable[..., Path]) -> Callable[..., Study]:
         return comparison, judged, summary, rank(summary)
 
     return make
-
-
-def write_folder(
-    folder: Path, cases: list[Case], *, goal: str = "max", steps: int = 40, resolved: bool = True, **compare: Any
-) -> Path:
-    """An output folder; `compare` goes into resolved.json. Without `resolved` there are only the tables."""
-    folder.mkdir(parents=True, exist_ok=True)
-    runs = pd.DataFrame([row for case in cases for row in _rows(case, steps)])
-    runs.insert(0, "run", [f"{i:012x}" for i in range(len(runs))])
-    runs.to_csv(folder / "results.csv", index=False)
-    _history(runs, steps).to_csv(folder / "history.csv", index=False)
-    if resolved:
-        _write_facts(folder, runs, {"metric": "valid.accuracy", "goal": goal, "by": ["optimizer"]} | compare)
-    return folder
-
-
-def _rows(case: Case, steps: int) -> list[dict[str, Any]]:
-    sections = {"data": "digits", "model": "MLP", "loss": "CrossEntropyLoss", "optimizer": case.label}
-    return [
-        sections
-        | {"optimizer.lr": case.lr, "data.batch_size": 64, "seed": seed}
-        | _outcome(value, steps)
-        | {"final.loss": _loss(value), "final.valid.accuracy": value, "best.valid.accuracy": value}
-        | case.more
-        for seed, value in enumerate(case.values)
-    ]
-
-
-def _outcome(value: float | None, steps: int) -> dict[str, Any]:
-    if value is None:
-        return {"status": "diverged", "reason": "loss is nan", "steps": 7, "epochs": 0.2, "seconds": 0.01}
-    return {"status": "done", "reason": "", "steps": steps, "epochs": steps / 25, "seconds": 0.05}
-
-
-def _loss(value: float | None) -> float | None:
-    return None if value is None else 1 - value
-
-
-def _history(runs: pd.DataFrame, steps: int) -> pd.DataFrame:
-    """A loss at each step and an accuracy at every tenth, on the way to the run's final value."""
-    return pd.concat([_run_history(row, steps) for row in runs.to_dict("records")], ignore_index=True)
-
-
-def _run_history(row: dict[str, Any], steps: int) -> pd.DataFrame:
-    k = np.arange(1, row["steps"] + 1)
-    end = row["final.loss"] if row["status"] == "done" else 1.0
-    noise = np.random.default_rng(row["seed"]).normal(0, 0.08, len(k))
-    loss = (end + 2.3 * np.exp(-6 * row["optimizer.lr"] ** 0.3 * k / steps)) * np.exp(noise)
-    if row["status"] != "done":
-        loss[-1] = np.nan
-    parts = [("loss", k, loss), ("valid.accuracy", k[9::10], 1 - end * (1 + 3 * np.exp(-4 * k[9::10] / steps)))]
-    tables = [
-        pd.DataFrame({"run": row["run"], "step": at, "epoch": at / 25, "metric": name, "value": value})
-        for name, at, value in parts
-    ]
-    return pd.concat(tables)
-
-
-def _write_facts(folder: Path, runs: pd.DataFrame, compare: dict[str, Any]) -> None:
-    facts = {"name": "demo", "title": "A demo", "swept": ["optimizer.lr"], "runs": len(runs), "compare": compare}
-    environment = {"xprun": "0.1.0", "created": "2026-11-22T09:00:00+00:00", "git": None, "packages": {"numpy": "2"}}
-    (folder / "resolved.json").write_text(json.dumps(facts), encoding="utf-8")
-    (folder / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
-    (folder / "spec.toml").write_text(SPEC, encoding="utf-8")
-
-
-def add_paths(folder: Path, ends: dict[int, tuple[float, float]], start: tuple[float, float] = (0.0, 0.0)) -> Path:
-    """Lets runs, by their number, walk in equal steps to where they end, over a bowl with its least loss at (3, 1)."""
-    runs = pd.read_csv(folder / "results.csv", dtype={"run": str})
-    history = [pd.read_csv(folder / "history.csv", dtype={"run": str})]
-    for number, end in ends.items():
-        run, steps = runs["run"][number], int(runs["steps"][number])
-        for name, low, high in zip(("param.w", "param.b"), start, end, strict=True):
-            at = np.arange(1, steps + 1)
-            walk = low + (high - low) * (at - 1) / steps
-            history.append(pd.DataFrame({"run": run, "step": at, "epoch": 0.0, "metric": name, "value": walk}))
-            if runs["status"][number] == "done":
-                runs.loc[number, name] = high
-    runs.to_csv(folder / "results.csv", index=False)
-    pd.concat(history).to_csv(folder / "history.csv", index=False)
-    w, b = (part.ravel() for part in np.meshgrid(np.linspace(-1, 5, 31), np.linspace(-2, 4, 25), indexing="ij"))
-    surface = {"run": runs["run"][0], "param.w": w, "param.b": b, "loss": 2 + (w - 3) ** 2 + 4 * (b - 1) ** 2}
-    pd.DataFrame(surface).to_csv(folder / "surface.csv", index=False)
-    return folder

@@ -5,47 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from support.training import MakePlan, Train
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.checks.check import resolve
-from xprun.runner.engine.lanes import train_in_lanes
-from xprun.runner.engine.pieces import Piece, grids_of
-from xprun.runner.outcome import Outcome
-from xprun.runner.plan import Plan, make_plan
-from xprun.runner.training.alone import train_alone
-from xprun.runner.training.workload import make_workload
-from xprun.specs import Run, read_document, read_spec
-
-
-def each_alone(runs: list[Run]) -> dict[str, Outcome]:
-    """Train the runs of one cohort in the ordinary loop; return their outcomes by id."""
-    work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
-    return {run.id: train_alone(work, run) for run in runs}
-
-
-def all_together(runs: list[Run], program: str = "linear-stack") -> dict[str, Outcome]:
-    """Train the runs of one cohort at once; return their outcomes by id."""
-    work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
-    made = [train_in_lanes(work, Piece(grid, program, "", None)) for grid in grids_of(work, runs)]
-    return {outcome.run: outcome for outcomes in made for outcome in outcomes}
-
-
-def agree(found: dict[str, Outcome], expected: dict[str, Outcome]) -> None:
-    """See that the outcomes tell the same story, their numbers equal up to rounding."""
-    assert found.keys() == expected.keys()
-    for run, outcome in found.items():
-        other = expected[run]
-        assert (outcome.status, outcome.steps, outcome.reason) == (other.status, other.steps, other.reason)
-        assert outcome.history.keys() == other.history.keys()
-        for metric, series in outcome.history.items():
-            assert series.steps.tolist() == other.history[metric].steps.tolist(), metric
-            np.testing.assert_allclose(series.values, other.history[metric].values, 1e-9, 1e-12, err_msg=metric)
-
-
-Train = Callable[..., list[Outcome]]
-MakePlan = Callable[..., Plan]
+from xprun.runner.engine.lone_loop import train_alone
+from xprun.runner.planning.plan import Plan, make_plan
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.workload.workload import make_workload
+from xprun.specs import read_document, read_spec
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ import pytest
 import torch
 from xprun.plugins import loss, optimizer
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.checks.check import resolve
 from xprun.runner.experiment import Options, Report, run_experiment
-from xprun.runner.outcome import Outcome
-from xprun.runner.progress import Silent
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.status.progress import Silent
 from xprun.runner.store.database import write_records
-from xprun.runner.training.devices import DeviceError
+from xprun.runner.workload.devices import DeviceError
 from xprun.specs import Run, read_document, read_spec
 
 
@@ -138,7 +138,7 @@ def test_an_interrupt_lets_a_save_come_to_its_end(go: Go, line_spec: str, monkey
         os.kill(os.getpid(), signal.SIGTERM)
         write_records(*arguments)
 
-    monkeypatch.setattr("xprun.runner.store.store.write_records", interrupted)
+    monkeypatch.setattr("xprun.runner.store.run_store.write_records", interrupted)
     report, listener = go(line_spec, "run.seeds=3", "run.engine=alone")
     assert (report.interrupted, listener.trained) == (signal.SIGTERM, [])
     assert report.statuses == {"done": 1}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from xprun.plugins import data
-from xprun.plugins.datasets.missing import MissingFilesError
+from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.table import Table
-from xprun.runner.context import Context
-from xprun.runner.plan import Cohort
+from xprun.runner.execution.context import Context
+from xprun.runner.planning.cohorts import Cohort
 
 pytest_plugins = "pytester"
 

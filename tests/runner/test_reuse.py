@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from xprun.plugins.discovery import load_file
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.checks.check import resolve
-from xprun.runner.cli import main
-from xprun.runner.commands.outlook import as_text, look_ahead
+from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, Report, run_experiment
-from xprun.runner.outcome import Outcome
-from xprun.runner.progress import Silent
-from xprun.runner.store.lock import hold
-from xprun.runner.store.store import Store
+from xprun.runner.plan_summary import as_text, summarize_plan
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.status.progress import Silent
+from xprun.runner.store.folder_lock import hold
+from xprun.runner.store.run_store import Store
 from xprun.specs import Run, Spec, read_document, read_spec
 
 RULE = """
@@ -81,7 +81,7 @@ class Lab:
         return sorted(trained)
 
     def plan(self, text: str = TWO, *sets: str) -> list[str]:
-        return as_text(look_ahead(self.spec(text, *sets), REGISTRY, self.out, (), None, jobs=0)).splitlines()
+        return as_text(summarize_plan(self.spec(text, *sets), REGISTRY, self.out, (), None, jobs=0)).splitlines()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
-from xprun.runner.cli import main
+from xprun.runner.cli.main import main
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SPECS = Path(__file__).parents[3] / "specs"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xprun.reports.live import LiveReport, listen, serving, url_of
+from support.folders import Case, write_folder
+from xprun.reports.live.live_server import LiveReport, listen, serving, url_of
 
-from ..conftest import Case, write_folder
 from .conftest import Opened
 
 
@@ -36,8 +36,8 @@ def grid(tmp_path: Path) -> Grid:
 
 @pytest.fixture
 def watched(grid: Grid, visit: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr("xprun.reports.live.PAUSE", 0.0)
-    monkeypatch.setattr("xprun.reports.live.SHARE", 0.0)
+    monkeypatch.setattr("xprun.reports.live.live_server.PAUSE", 0.0)
+    monkeypatch.setattr("xprun.reports.live.live_server.SHARE", 0.0)
     listening = listen(port=0)
     with serving(listening, LiveReport(grid.look, lambda into: grid.folder)):
         yield visit(url_of(listening), scheme="dark").page

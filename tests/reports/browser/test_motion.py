@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.folders import Case, add_paths, write_folder
 from xprun.reports import write_report
-
-from ..conftest import Case, add_paths, write_folder
 
 
 @pytest.fixture(scope="module")

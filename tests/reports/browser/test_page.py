@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.folders import Case, write_folder
 from xprun.reports import write_report
 
-from ..conftest import Case, write_folder
 from .conftest import Opened, contrasts
 
 HOSTILE = "<script>alert(1)</script>"

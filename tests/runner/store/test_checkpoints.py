@@ -11,15 +11,14 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from support.training import MakePlan, all_together, each_alone
 from torch import nn
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.cli import main
+from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, run_experiment
-from xprun.runner.outcome import Outcome
-from xprun.runner.progress import Silent
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.status.progress import Silent
 from xprun.runner.store.checkpoints import CheckpointError, load_state
-
-from ..conftest import MakePlan, all_together, each_alone
 
 SPEC = """
 data = { name = "digits", valid = 0.8, batch_size = 64 }
@@ -164,18 +163,18 @@ def test_a_run_that_is_not_there_is_told_with_those_that_are(folder: Path, tmp_p
 def test_a_checkpoint_is_what_was_saved_with_its_run_or_is_refused(ending: str, folder: Path, tmp_path: Path) -> None:
     path = sorted((folder / "checkpoints").glob(f"*{ending}"))[0]
     content = path.read_bytes()
-    cure = f"xprun SPEC -o {folder} --only {path.stem} --rerun all"
+    help_text = f"xprun SPEC -o {folder} --only {path.stem} --rerun all"
     middle = len(content) // 2
     for wrong in (content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :], content[:-1], b""):
         path.write_bytes(wrong)
         result = predict(folder, path.stem)
         assert result.exit_code == 2
         assert f"{path.stem}.pt is missing or damaged: it is not what was saved with its run. To" in result.stderr
-        assert cure in result.stderr
+        assert help_text in result.stderr
         with pytest.raises(CheckpointError, match="is missing or damaged"):
             load_state(nn.Linear(2, 3), path.with_suffix(".pt"))
     path.unlink()
-    assert cure in predict(folder, path.stem).stderr
+    assert help_text in predict(folder, path.stem).stderr
     path.write_bytes(content)
     assert predict(folder, path.stem).exit_code == 0
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from xprun.runner.outcome import Outcome, Series
-from xprun.runner.store.files import OutputError, replace_file
-from xprun.runner.store.lock import InUseError, hold
+from xprun.runner.results.atomic_files import OutputError, replace_file
+from xprun.runner.results.outcome import Outcome, Series
+from xprun.runner.store.folder_lock import InUseError, hold
 from xprun.runner.store.rescue import TABLES_OF_1, read_whole
-from xprun.runner.store.store import Store
+from xprun.runner.store.run_store import Store
 
 
 def outcome(run: str = "a", value: float = 0.5) -> Outcome:

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from xprun.runner.launchers import processes
-from xprun.runner.outcome import Outcome
-from xprun.runner.plan import Cohort
+from xprun.runner.execution.launchers import processes
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.results.outcome import Outcome
 from xprun.runner.workers import crew as crew_module
 from xprun.runner.workers import hiring
 from xprun.runner.workers.crew import Crew, Worker, crew, release

@@ -1,0 +1,103 @@
+"""PyTorch's own components by class name, known without importing torch.
+
+The modules in `generated/` hold, as plain function signatures, the settings of the classes of the installed torch and
+torchvision; `generate.py` writes them, and a test compares them with what is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from functools import cache, partial
+from importlib.metadata import version
+from typing import Any
+
+from xprun.plugins.optimizers.torch_optim import FUNCTIONAL_OPTIMIZERS
+from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
+from xprun.plugins.schedulers.torch_schedulers import FUNCTIONAL_SCHEDULERS, UNSUPPORTED_SCHEDULERS
+from xprun.plugins.torch_api.generated import nn_losses
+from xprun.plugins.torch_api.image_classifiers import classifier
+from xprun.plugins.torch_api.lazy_layers import layer_maker
+
+# kind: (generated module, where the real class or function lives)
+SOURCES = {
+    "optimizer": ("optim_classes", "torch.optim"),
+    "layer": ("nn_layers", "torch.nn"),
+    "loss": ("nn_losses", "torch.nn"),
+    "init": ("nn_init", "torch.nn.init"),
+    "data": ("vision_datasets", "torchvision.datasets"),
+    "transform": ("vision_transforms", "torchvision.transforms.v2"),
+    "model": ("vision_models", "torchvision.models"),
+}
+
+
+def register(registry: Registry) -> None:
+    """Add every class that the generated modules name; torch is imported when one of them is loaded."""
+    for kind, (module, home) in SOURCES.items():
+        signatures = importlib.import_module(f"{__name__}.generated.{module}")
+        for name, function in vars(signatures).items():
+            if inspect.isfunction(function):
+                functional = FUNCTIONAL_OPTIMIZERS.get(name) if kind == "optimizer" else None
+                registry.add(
+                    _functional_component(kind, name, home, functional)
+                    if functional
+                    else _component(kind, name, home, function)
+                )
+    for name, takes in nn_losses.OTHERS.items():
+        registry.declined["loss", name] = f"it needs more than a prediction and a target: {takes}"
+    for name, functional in FUNCTIONAL_SCHEDULERS.items():
+        registry.add(_functional_component("scheduler", name, "torch.optim.lr_scheduler", functional))
+    for name, why in UNSUPPORTED_SCHEDULERS.items():
+        registry.declined["scheduler", name] = why
+
+
+def _component(kind: str, name: str, home: str, function: Any) -> Component:
+    """Return a class of torch as a component that imports it when it is loaded."""
+    package = home.partition(".")[0]
+    load = partial(LOADERS.get(kind, _load), name, home)
+    return Component(kind, name, Origin(home, home, package, 0), function, load, _version(package))
+
+
+def _load(name: str, home: str) -> Any:
+    return getattr(importlib.import_module(home), name)
+
+
+def _load_images(name: str, home: str) -> Any:
+    from xprun.plugins.datasets.images import image_set
+
+    return partial(image_set, name)
+
+
+def _load_transform(name: str, home: str) -> Any:
+    from xprun.plugins.torchvision_import import import_torchvision
+
+    import_torchvision()
+    return _load(name, home)
+
+
+def _load_layer(name: str, home: str) -> Any:
+    return layer_maker(name)
+
+
+def _load_classifier(name: str, home: str) -> Any:
+    return partial(classifier, name)
+
+
+LOADERS = {
+    "layer": _load_layer,
+    "data": _load_images,
+    "transform": _load_transform,
+    "model": _load_classifier,
+}
+
+
+def _functional_component(kind: str, name: str, home: str, functional: Any) -> Component:
+    """Return a class of torch as the function that computes the same: a rule that stacks, a schedule in closed form."""
+    code = functional.__code__
+    origin = Origin(home, functional.__module__, code.co_filename, code.co_firstlineno)
+    return Component(kind, name, origin, functional, lambda: functional, fingerprint_of_file(origin.file))
+
+
+@cache
+def _version(package: str) -> str:
+    return f"{package} {version(package).partition('+')[0]}"

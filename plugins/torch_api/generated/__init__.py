@@ -1,0 +1,1 @@
+"""Signatures of torch's and torchvision's own classes, written by `generate.py`; not edited by hand."""

@@ -1,0 +1,1 @@
+"""Plots: each maps an analysis or a table to a figure."""

@@ -1,0 +1,84 @@
+"""Confusion matrices: which classes were taken for which, over all seeds of the best settings."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from xprun.reports.presentation.formatting import listed, value_text
+from xprun.reports.presentation.style import INK
+from xprun.reports.stats.analysis import Analysis
+
+METRIC = "confusion"
+ANNOTATED = 20  # classes up to which each cell has room for its count
+MOST = 60  # classes of a matrix that is drawn
+WRONG = "#d55e00"
+OPACITY = {True: 0.3, False: 0.6}  # of a cell that holds a whole row: on the diagonal, and off it
+SIZE = (5.6, 4.9)
+
+
+def confusions(analysis: Analysis) -> tuple[str, dict[str, np.ndarray]]:
+    """The split, and by alternative the counts [actual, predicted] at its best setting, summed over the seeds.
+
+    Of the held-out rows where there are such; none for alternatives without a matrix.
+    """
+    table = analysis.tables.matrices
+    names = [f"{split}.{label}" for split in ("valid", "train") for label in _labels(analysis.tables.resolved)]
+    name = next((name for name in names if (table["metric"] == name).any()), "")
+    rows = table[(table["metric"] == name) & table["run"].isin(analysis.best["run"])]
+    alternatives = rows["run"].map(analysis.best.set_index("run")["alternative"])
+    found = {str(alternative): _matrix(cells) for alternative, cells in rows.groupby(alternatives)}
+    return name.partition(".")[0], {name: found[name] for name in analysis.shown if name in found}
+
+
+def _labels(resolved: dict[str, Any]) -> list[str]:
+    """What the confusion metrics are called in the tables."""
+    metrics = resolved.get("spec", {}).get("run", {}).get("metrics", [])
+    return [metric.get("label") or METRIC for metric in metrics if metric.get("name") == METRIC] or [METRIC]
+
+
+def _matrix(cells: pd.DataFrame) -> np.ndarray:
+    return cells.pivot_table(index="row", columns="column", values="value", aggfunc="sum").fillna(0).to_numpy()
+
+
+def accuracy(counts: np.ndarray) -> float:
+    """The share of all rows on the diagonal."""
+    return float(np.trace(counts) / counts.sum()) if counts.sum() else float("nan")
+
+
+def mistakes_text(counts: np.ndarray, most: int = 3) -> str:
+    """The most frequent mistakes in words, `8 for 1 (12 of 180)`; empty where there are none."""
+    wrong = counts - np.diag(np.diag(counts))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    cells = [np.unravel_index(place, wrong.shape) for place in order]
+    told = [
+        f"{i} for {j} ({value_text(wrong[i, j])} of {value_text(counts[i].sum())})" for i, j in cells if wrong[i, j]
+    ]
+    return listed(told)
+
+
+def confusion_figure(counts: np.ndarray, title: str) -> Figure:
+    """Counts [actual, predicted] as a grid, shaded by their share of the row: ink where right, orange where wrong."""
+    classes = len(counts)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    for i, j in np.argwhere(counts > 0):
+        right = i == j
+        opacity = OPACITY[bool(right)] * np.sqrt(shares[i, j])
+        axes.add_patch(
+            Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=INK if right else WRONG, alpha=opacity, linewidth=0)
+        )
+        if classes <= ANNOTATED:
+            size = 8.5 if classes <= 12 else 6.5
+            axes.text(j, i, value_text(counts[i, j]), ha="center", va="center", fontsize=size)
+    axes.set(
+        xlim=(-0.5, classes - 0.5), ylim=(classes - 0.5, -0.5), xlabel="predicted", ylabel="actual", aspect="equal"
+    )
+    ticks = np.arange(0, classes, 1 if classes <= ANNOTATED else 5)
+    axes.set_xticks(ticks, list(map(str, ticks)))
+    axes.set_yticks(ticks, list(map(str, ticks)))
+    axes.grid(visible=False)
+    axes.set_title(title)
+    return figure

@@ -1,0 +1,164 @@
+"""Where optimizers went: the paths of runs through their parameters, and the loss below them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import RectBivariateSpline
+from xprun.reports.data.surface_keys import grounds_of
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.closed_form import reference_value
+
+PREFIX = "param."
+FINE = 2  # how many times finer a surface is drawn than it was computed
+PROBLEM = ("data", "model", "loss")  # the sections that decide a surface
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The loss over parameters: `loss` [X], or [X, Y], at the values of `axes`, which ascend.
+
+    The axes are the parameters that `names` lists, or the directions [2, P] of a plane through `origin` [P] where there
+    are more than two.
+    """
+
+    names: list[str]
+    axes: list[np.ndarray]
+    loss: np.ndarray
+    origin: np.ndarray
+    directions: np.ndarray
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether it is only a part of all parameters."""
+        return len(self.names) > 2
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Where the points [T, P], or what is closest to them, lie along the axes [T, D]."""
+        return np.asarray((points - self.origin) @ self.directions.T)
+
+    def finer(self) -> "Surface":
+        """The same with points between its points, by cubic splines; as it is where it is not finite."""
+        if len(self.axes) == 1 or not np.isfinite(self.loss).all():
+            return self
+        axes = [np.linspace(axis[0], axis[-1], FINE * (len(axis) - 1) + 1) for axis in self.axes]
+        return replace(self, axes=axes, loss=RectBivariateSpline(*self.axes, self.loss)(*axes))
+
+    def holds(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points [T, D] lie in the window [T]."""
+        low, high = (np.array([axis[end] for axis in self.axes]) for end in (0, -1))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(((points >= low) & (points <= high)).all(axis=1))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A surface, and over it the path of a typical run of each alternative.
+
+    `paths`: by alternative `taken` (steps), and `x`, `y` there; y is the loss where there is one parameter. `lost`: the
+    alternatives whose path leaves the window and does not come back. `best`: the optimum, where it is known.
+    """
+
+    surface: Surface
+    paths: dict[str, pd.DataFrame]
+    lost: set[str]
+    best: list[float] | None
+
+
+def scenes(analysis: Analysis) -> list[Scene]:
+    """One scene for each surface over which an alternative has a path, in the order of the ranking."""
+    runs = analysis.tables.runs
+    if analysis.tables.surface.empty:
+        return []  # histories may be long
+    problems = grounds_of(analysis.tables, PROBLEM)
+    grounds = _surfaces(analysis.tables.surface, problems)
+    steps = _steps(analysis)
+    found: dict[str, dict[str, str]] = {}
+    for alternative, run in analysis.typical.items():
+        if run in steps and problems[run] in grounds:
+            found.setdefault(problems[run], {})[str(alternative)] = run
+    return [_scene(grounds[problem], chosen, steps, runs) for problem, chosen in found.items()]
+
+
+def _scene(surface: Surface, chosen: dict[str, str], steps: dict[str, pd.DataFrame], runs: pd.DataFrame) -> Scene:
+    paths, lost = {}, set()
+    for alternative, run in chosen.items():
+        path = _whole(steps[run], runs[runs["run"] == run], surface)
+        cut = _cut(path, surface)
+        if len(cut) < len(path):
+            lost.add(alternative)
+        paths[alternative] = _with_loss(cut, surface)
+    drawn = runs[runs["run"].isin(list(chosen.values()))]
+    best = [reference_value(drawn, name) for name in surface.names]
+    known = np.array([value for value in best if value is not None])
+    return Scene(surface, paths, lost, surface.place(known).tolist() if len(known) == len(best) else None)
+
+
+def _surfaces(table: pd.DataFrame, problems: pd.Series) -> dict[str, Surface]:
+    """The surfaces by the problem that they belong to."""
+    groups = [(run, rows.dropna(axis="columns", how="all")) for run, rows in table.groupby("run", sort=False)]
+    return {problems[run]: _surface(rows) for run, rows in groups if run in problems.index}
+
+
+def _surface(rows: pd.DataFrame) -> Surface:
+    names = [name for name in map(str, rows) if name.startswith(PREFIX)]
+    points, loss, count = rows[names].to_numpy(), rows["loss"].to_numpy(), len(names)
+    if count <= 2:
+        axes = [np.unique(points[:, i]) for i in range(count)]
+        return Surface(names, axes, loss.reshape([len(axis) for axis in axes]), np.zeros(count), np.eye(count))
+    side = round(len(rows) ** 0.5)
+    corner, first, second = points[0], points[-side], points[side - 1]
+    edges = np.stack([first, second]) - corner
+    lengths = np.linalg.norm(edges, axis=1)
+    axes = [np.linspace(0, length, side) for length in lengths]
+    return Surface(names, axes, loss.reshape(side, side), corner, edges / lengths[:, None])
+
+
+def _steps(analysis: Analysis) -> dict[str, pd.DataFrame]:
+    """By run, of the typical ones, its parameters before the steps that were recorded: columns of their names."""
+    history = analysis.tables.history
+    rows = history[history["run"].isin(analysis.typical.to_numpy())]
+    rows = rows[rows["metric"].astype(str).str.startswith(PREFIX)]
+    text = rows.assign(run=rows["run"].astype(str), metric=rows["metric"].astype(str))
+    tables = {
+        str(run): group.pivot(index="step", columns="metric", values="value") for run, group in text.groupby("run")
+    }
+    return {run: table.dropna() for run, table in tables.items()}
+
+
+def _whole(steps: pd.DataFrame, row: pd.DataFrame, surface: Surface) -> pd.DataFrame:
+    """A path with its end: `taken`, the steps taken, and where it then lies along the axes. `row`: that of its run."""
+    names = surface.names
+    path = steps[names].reset_index().rename(columns={"step": "taken"})
+    end = row[["steps", *names]].rename(columns={"steps": "taken"}).dropna()
+    whole = pd.concat([path.assign(taken=path["taken"] - 1), end], ignore_index=True)
+    places = surface.place(whole[names].to_numpy(dtype="float64"))
+    return pd.DataFrame({"taken": whole["taken"], **dict(zip("xy", places.T, strict=False))})
+
+
+def _cut(path: pd.DataFrame, surface: Surface) -> pd.DataFrame:
+    """The path until it leaves the window for good, its last point then on the window's edge."""
+    points = path.drop(columns="taken").to_numpy()
+    inside = np.flatnonzero(surface.holds(points))
+    last = int(inside[-1]) if len(inside) else 0
+    if last == len(path) - 1 or not len(inside):
+        return path
+    cut = path.iloc[: last + 2].copy()
+    cut.iloc[-1, -points.shape[1] :] = _edge(points[last], points[last + 1], surface)
+    return cut
+
+
+def _edge(inside: np.ndarray, outside: np.ndarray, surface: Surface) -> np.ndarray:
+    """Where the way from a point in the window to one outside of it crosses its edge."""
+    ends = np.array([[axis[0], axis[-1]] for axis in surface.axes])
+    way = outside - inside
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(way > 0, (ends[:, 1] - inside) / way, np.where(way < 0, (ends[:, 0] - inside) / way, np.inf))
+    edge: np.ndarray = inside + np.clip(np.nanmin(shares), 0, 1) * way
+    return edge
+
+
+def _with_loss(path: pd.DataFrame, surface: Surface) -> pd.DataFrame:
+    """`taken`, `x` and `y` of a path; y is the loss where there is one parameter."""
+    y = path["y"] if "y" in path else np.interp(path["x"], surface.axes[0], surface.loss)
+    return path.assign(taken=path["taken"].astype("int64"), y=y)

@@ -1,0 +1,113 @@
+"""Plots: a figure and its words, drawn in every format that a report is written in."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from xprun.reports.figures.image_files import for_page, to_pdf, to_png, to_svg
+from xprun.reports.presentation.formatting import shorten
+from xprun.reports.presentation.style import Stroke
+from xprun.reports.stats.analysis import Analysis
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and its words, the same on every page.
+
+    `name`: of its file, without folder or suffix; the number of a problem comes before it. `alt`: what it shows, in
+    words and numbers. `figures`: one or two figures of the same, by the name of their scale; the first is the one for
+    Markdown. `alternatives`: those with a stroke of their own, for the legend of a page; none where the figure names
+    everything itself. `hover`: the points that are told at the pointer, `{"number", "name", "x", "y"}` a series.
+    `motion`: the points through which a page moves a mark, `{"number", "name", "taken", "x", "y"}` a series, of which
+    `taken` are the steps.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figures: dict[str, Figure]
+    alternatives: Iterable[Any] = ()
+    hover: list[dict[str, Any]] = field(default_factory=list)
+    motion: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a legend. `number`: by which the page switches a series on and off; `dashes`: as SVG has them."""
+
+    number: int
+    name: str
+    colour: str
+    dashes: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot as it was drawn. `file`: a plain name without folder or suffix.
+
+    `files`: the content of each file beside the page, by suffix. `scales`: one or two SVGs of the same, by the name of
+    their scale. `hover`: the values at the pointer, `motion`: what moves, both as JSON; empty for none.
+    """
+
+    file: str
+    title: str
+    caption: str
+    alt: str
+    legend: list[Entry]
+    files: dict[str, bytes]
+    scales: dict[str, str]
+    hover: str
+    motion: str
+
+
+def draw(plot: Plot, analysis: Analysis) -> Picture:
+    """The plot in the formats of the analysis."""
+    name = f"{analysis.number}-{plot.name}" if analysis.number else plot.name
+    file = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"-{ord(match[0]):x}-", name)[:80]
+    first = next(iter(plot.figures.values()))
+    present = set(plot.alternatives)
+    legend = [_entry(name, stroke) for name, stroke in analysis.style.items() if name in present]
+    files, scales = {}, {}
+    if "md" in analysis.formats:
+        files["png"] = to_png(first)
+    if "pdf" in analysis.formats:
+        files["pdf"] = to_pdf(first, plot.title)
+    if "html" in analysis.formats:  # last, since a page takes the legend out of the figure
+        pages = {scale: for_page(figure) if legend else figure for scale, figure in plot.figures.items()}
+        scales = {scale: to_svg(figure, f"{file}{scale}") for scale, figure in pages.items()}
+    hover = _hover(first, plot.hover) if plot.hover else ""
+    motion = _motion(first, plot.motion, analysis.style) if plot.motion else ""
+    return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, files, scales, hover, motion)
+
+
+def _entry(name: str, stroke: Stroke) -> Entry:
+    return Entry(stroke.number, name, stroke.in_page, " ".join(f"{1.5 * dash:g}" for dash in stroke.dashes))
+
+
+def _hover(figure: Figure, series: list[dict[str, Any]]) -> str:
+    """What the page's script needs to tell the values at the pointer: where the axes lie, and every point."""
+    axes = figure.axes[0]
+    place = axes.get_position()
+    box = [round(place.x0, 4), round(place.width, 4)]
+    return json.dumps({"box": box, "range": list(axes.get_xlim()), "series": series}, separators=(",", ":"))
+
+
+def _motion(figure: Figure, series: list[dict[str, Any]], style: dict[str, Stroke]) -> str:
+    """What the page's script needs to move marks: where the axes lie, and every point in shares of them."""
+    axes = figure.axes[0]
+    place = axes.get_position()
+    box = [round(share, 4) for share in (place.x0, 1 - place.y1, place.width, place.height)]
+    to_shares = axes.transData + axes.transAxes.inverted()
+
+    def moving(one: dict[str, Any]) -> dict[str, Any]:
+        x, y = to_shares.transform(np.column_stack([one["x"], one["y"]])).clip(-9, 9).round(4).T
+        stroke = style[one["name"]]
+        line = {"colour": stroke.in_page, "dashes": " ".join(f"{1.4 * dash:g}" for dash in stroke.dashes)}
+        return {**one, **line, "taken": one["taken"].tolist(), "x": x.tolist(), "y": (1 - y).round(4).tolist()}
+
+    return json.dumps({"box": box, "series": list(map(moving, series))}, separators=(",", ":"))

@@ -1,0 +1,1 @@
+"""The page: sections made of blocks, rendered as HTML, Markdown and LaTeX."""

@@ -1,0 +1,113 @@
+"""Assembles a report: from the tables of a folder to everything that its pages show."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xprun.reports.data.results_folder import Tables, read_results
+from xprun.reports.figures.plot_files import Picture
+from xprun.reports.presentation.formats import DEFAULT
+from xprun.reports.presentation.formatting import counted
+from xprun.reports.presentation.style import theme
+from xprun.reports.sections import COMPARED, LEADING, SHARED, Sections
+from xprun.reports.sections.asked_section import Asked, asked_sections
+from xprun.reports.sections.blocks import Folded, Gallery, Part, Section
+from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section
+from xprun.reports.stats.analysis import Analysis, make_analysis
+from xprun.reports.text.findings import cautions, counts, unfinished, verdict
+from xprun.reports.text.problem_findings import cautions_over, take_together, verdict_over
+
+
+@dataclass(frozen=True)
+class Page:
+    """What all pages show: the answer first, then the sections that bear it out."""
+
+    name: str
+    title: str
+    created: str
+    verdict: str
+    total: str
+    counts: dict[str, int]
+    cautions: list[str]
+    sections: list[Section]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture of the page, in order."""
+        return [picture for section in self.sections for picture in _pictures(section.parts)]
+
+
+def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterable[Asked] = ()) -> Page:
+    """The report on `tables`, with these plots beside its own. `ReportError` where `tables` lack what is compared."""
+    analysis = make_analysis(tables, formats)
+    with theme():
+        sections = [
+            *_each(LEADING, analysis),
+            *_compared(analysis),
+            *asked_sections(analysis, plots),
+            *_each(SHARED, analysis),
+        ]
+    return Page(
+        **_heading(analysis), **_findings(analysis), sections=[section for section in sections if section.parts]
+    )
+
+
+def read_verdict(folder: Path) -> str:
+    """The verdict on a folder, from its `results.csv` and `resolved.json` alone."""
+    return _verdict(make_analysis(read_results(folder)))
+
+
+def _compared(analysis: Analysis) -> Iterator[Section]:
+    """What is compared: on the one problem, or on all together and then on each."""
+    if not analysis.problems:
+        yield from _each(COMPARED, analysis)
+        return
+    yield from overall_sections(analysis, take_together(analysis))
+    for label, part in list(analysis.problems.items())[:DETAILED]:
+        yield problem_section(part, label, [section for section in _each(COMPARED, part) if section.parts])
+
+
+def _each(sections: Sections, analysis: Analysis) -> Iterator[Section]:
+    return (section(analysis) for section in sections)
+
+
+def _verdict(analysis: Analysis) -> str:
+    if analysis.problems:
+        return verdict_over(analysis, take_together(analysis))
+    return verdict(analysis.judged, analysis.ranking, analysis.comparison)
+
+
+def _pictures(parts: Sequence[Part]) -> Iterator[Picture]:
+    for part in parts:
+        if isinstance(part, Gallery):
+            yield from part.pictures
+        elif isinstance(part, Folded):
+            yield from _pictures(part.parts)
+
+
+def _heading(analysis: Analysis) -> dict[str, Any]:
+    resolved, environment = analysis.tables.resolved, analysis.tables.environment
+    name = str(resolved.get("name") or "experiment")
+    return {
+        "name": name,
+        "title": str(resolved.get("title") or name),
+        "created": str(environment.get("created") or ""),
+    }
+
+
+def _findings(analysis: Analysis) -> dict[str, Any]:
+    planned = max(len(analysis.judged), analysis.tables.resolved.get("runs") or 0)
+    missing = planned - len(analysis.judged)
+    return {
+        "verdict": _verdict(analysis),
+        "total": f"{len(analysis.judged)} of {counted(planned, 'run')}" if missing else counted(planned, "run"),
+        "counts": counts(analysis.judged) | ({"missing": missing} if missing else {}),
+        "cautions": unfinished(analysis.judged, planned) + _cautions(analysis),
+    }
+
+
+def _cautions(analysis: Analysis) -> list[str]:
+    if analysis.problems:
+        return cautions_over(analysis)
+    return cautions(analysis.judged, analysis.summary, analysis.ranking, analysis.comparison)

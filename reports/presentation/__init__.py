@@ -1,0 +1,1 @@
+"""How numbers, names and alternatives look, wherever they stand."""

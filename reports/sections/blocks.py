@@ -1,0 +1,93 @@
+"""What a report is made of: sections, and in them texts, tables and pictures; templates only arrange it.
+
+Each kind of part has a template in `templates/html/` and one in `templates/markdown/`, by the name in `template`.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from xprun.reports.figures.plot_files import Picture
+from xprun.reports.presentation.formatting import Listing
+from xprun.reports.text.report_tables import Span
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a section."""
+
+    template: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Text(Part):
+    """A paragraph."""
+
+    template = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Sentences(Part):
+    """A list of sentences."""
+
+    template = "sentences"
+    items: list[str]
+
+
+@dataclass(frozen=True)
+class Grid(Part):
+    """A table. `spans`: a small plot for each row; `command`: copied with a run's id for RUN; `tools`: a filter.
+
+    `prose`: its texts are long, so that they take several lines.
+    """
+
+    template = "grid"
+    listing: Listing
+    caption: str = ""
+    spans: list[Span | None] = field(default_factory=list)
+    command: str = ""
+    tools: bool = False
+    prose: bool = False
+
+
+@dataclass(frozen=True)
+class Gallery(Part):
+    """Pictures side by side."""
+
+    template = "gallery"
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Code(Part):
+    """A text as it stands in a file, in the language that a Markdown fence names."""
+
+    template = "code"
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Facts(Part):
+    """Names and values."""
+
+    template = "facts"
+    listing: Listing
+
+
+@dataclass(frozen=True)
+class Folded(Part):
+    """Parts that are shown when a reader asks for them."""
+
+    template = "folded"
+    summary: str
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a title; `id` is its anchor. One without parts is left out."""
+
+    id: str
+    title: str
+    parts: list[Part]

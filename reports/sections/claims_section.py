@@ -1,0 +1,38 @@
+"""What the spec claims of its results, and whether it holds."""
+
+import pandas as pd
+from xprun.reports.presentation.formatting import Listing, counted, listing, texts
+from xprun.reports.sections.blocks import Folded, Grid, Part, Section, Text
+from xprun.reports.stats.analysis import Analysis
+
+WORDS = {"ok": "holds", "FAILED": "does not hold"}
+
+
+def claims_section(analysis: Analysis) -> Section:
+    """The verdict on each claim; folded where all of them hold."""
+    claims = analysis.tables.claims
+    if claims.empty:
+        return Section("claims", "Claims", [])
+    table: Part = Grid(claims_listing(claims), "What the spec claims, and the figures found", prose=True)
+    if (claims["verdict"] == "ok").all():
+        table = Folded(counted(len(claims), "claim"), [table])
+    return Section("claims", "Claims", [Text(claims_sentence(claims)), table])
+
+
+def claims_sentence(claims: pd.DataFrame) -> str:
+    """How many of the spec's claims hold, in a sentence."""
+    counts = claims["verdict"].value_counts()
+    held, unjudged = counts.get("ok", 0), counts.get("not judged", 0)
+    if held == len(claims):
+        return "What the spec claims holds." if held == 1 else f"All {held} claims of the spec hold."
+    failed = len(claims) - held - unjudged
+    lost = f"; {failed} {'does' if failed == 1 else 'do'} not" if failed else ""
+    left = f"; {unjudged} cannot be judged, because a run failed" if unjudged else ""
+    return f"{held} of {counted(len(claims), 'claim')} of the spec {'holds' if held == 1 else 'hold'}{lost}{left}."
+
+
+def claims_listing(claims: pd.DataFrame) -> Listing:
+    """One row a claim: those that do not hold first, then in the order of the spec."""
+    rows = claims.assign(held=claims["verdict"] == "ok").sort_values("held", kind="stable")
+    words = rows["verdict"].map(lambda word: WORDS.get(word, word))
+    return listing([texts("verdict", words), texts("claim", rows["claim"]), texts("found", rows["found"])])

@@ -1,0 +1,41 @@
+"""Confusion: which classes each alternative takes for which others."""
+
+import numpy as np
+from xprun.reports.figures.confusion_matrices import MOST, accuracy, confusion_figure, confusions, mistakes_text
+from xprun.reports.figures.plot_files import Plot, draw
+from xprun.reports.presentation.formatting import shorten
+from xprun.reports.sections.blocks import Gallery, Part, Section, Text
+from xprun.reports.stats.analysis import Analysis
+
+DRAWN = 4  # alternatives
+
+TITLE = "Confusion"
+
+
+def confusion_section(analysis: Analysis) -> Section:
+    """One matrix for each of the best alternatives; empty where `run.metrics` does not ask for `confusion`."""
+    split, found = confusions(analysis)
+    if any(len(counts) > MOST for counts in found.values()):
+        return Section("confusion", TITLE, [Text(f"Matrices of more than {MOST} classes are in matrices.csv.")])
+    chosen = list(found.items())[:DRAWN]
+    more = f" Drawn for the best {DRAWN} of {len(found)} alternatives." if len(found) > DRAWN else ""
+    plots = [_plot(number, name, counts, split, more) for number, (name, counts) in enumerate(chosen, 1)]
+    parts: list[Part] = [Gallery([draw(plot, analysis) for plot in plots])] if plots else []
+    return Section("confusion", TITLE, parts)
+
+
+def _plot(number: int, name: str, counts: np.ndarray, split: str, more: str) -> Plot:
+    title = f"{shorten(name)}: {accuracy(counts):.1%} right"
+    rows = "held-out" if split == "valid" else "training"
+    mistakes = mistakes_text(counts)
+    return Plot(
+        name=f"confusion-{number}",
+        title=title,
+        caption=(
+            f"How many {rows} rows of each actual class were taken for which, at the best setting of {name}, all seeds "
+            f"together; the darker, the larger a share of its row, and orange where wrong. "
+            f"{f'Most frequent mistakes: {mistakes}.' if mistakes else 'There is no mistake.'}{more}"
+        ),
+        alt=f"Most frequent mistakes: {mistakes}" if mistakes else "No mistakes",
+        figures={"": confusion_figure(counts, title)},
+    )

@@ -1,0 +1,70 @@
+"""Learning curves: the loss, and the metric compared, over the steps."""
+
+from typing import Any
+
+import pandas as pd
+from xprun.reports.figures.line_plots import allows_log, curve_figure, suits_log
+from xprun.reports.figures.plot_files import Plot, draw
+from xprun.reports.presentation.formatting import listed, value_text
+from xprun.reports.presentation.style import SHOWN, Stroke
+from xprun.reports.sections.blocks import Gallery, Section
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.closed_form import reference_value
+from xprun.reports.stats.curve_averages import BINS, curves
+
+
+def curves_section(analysis: Analysis) -> Section:
+    """One plot for the loss and one for the metric compared; empty where no run came to a first step."""
+    metrics = dict.fromkeys(["loss", analysis.comparison.metric])
+    lines = {metric: curves(analysis.tables.history, analysis.best, metric) for metric in metrics}
+    pictures = [draw(_plot(line, metric, analysis), analysis) for metric, line in lines.items() if len(line)]
+    return Section("curves", "Learning curves", [Gallery(pictures)] if pictures else [])
+
+
+def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
+    comparison, style = analysis.comparison, analysis.style
+    level = comparison.target if metric == comparison.metric else None
+    floor = reference_value(analysis.best, metric)
+    first = suits_log(lines)
+    figures = {
+        "logarithmic" if log else "linear": curve_figure(lines, style, metric, level, floor, log=log)
+        for log in [first, not first][: 2 if allows_log(lines) else 1]
+    }
+    return Plot(
+        name=f"curve-{metric}",
+        title=f"{metric} over the steps",
+        caption=_caption(metric, level, floor) + analysis.omitted,
+        alt=_last_values(lines, style),
+        figures=figures,
+        alternatives=lines["alternative"],
+        hover=_points(lines, style),
+    )
+
+
+def _caption(metric: str, level: float | None, floor: float | None) -> str:
+    what = "minibatch training loss" if metric == "loss" else metric
+    target = f" Dotted: the target, {value_text(level)}." if level is not None else ""
+    least = f" Dashed: least squares in closed form, {value_text(floor)}." if floor is not None else ""
+    return (
+        f"The {what} over the steps, each alternative at its best setting: the mean over its seeds, "
+        f"and a band from the lowest to the highest. Long curves are averaged within at most {BINS} bins; a curve ends "
+        f"where the first of its runs ends, and may leave the plot where its runs did not end well.{target}{least}"
+    )
+
+
+def _last_values(lines: pd.DataFrame, style: dict[str, Stroke]) -> str:
+    ends = lines.drop_duplicates("alternative", keep="last").set_index("alternative")["mean"]
+    return "At the end: " + listed([f"{name} {value_text(ends[name])}" for name in style if name in ends], SHOWN)
+
+
+def _points(lines: pd.DataFrame, style: dict[str, Stroke]) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": style[str(name)].number,
+            "name": name,
+            "x": [float(f"{value:.6g}") for value in rows["step"]],
+            "y": [value_text(value) for value in rows["mean"]],
+        }
+        for name, rows in lines.dropna(subset=["mean"]).groupby("alternative", sort=False)
+        if name in style
+    ]

@@ -1,0 +1,131 @@
+"""Several problems, such as data sets: all of them together, and then each of its own."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from xprun.reports.figures.line_plots import share_figure
+from xprun.reports.figures.plot_files import Plot, draw
+from xprun.reports.figures.rank_diagram import rank_figure
+from xprun.reports.presentation.formatting import listed, value_text
+from xprun.reports.presentation.style import SHOWN
+from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Text
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.performance_profiles import performance_profile, score_profile
+from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS
+from xprun.reports.stats.steps_to_target import time_to_target
+from xprun.reports.text.problem_findings import (
+    Overall,
+    averages_listing,
+    overall_baseline_listing,
+    overall_listing,
+    standings_listing,
+)
+
+DETAILED = 8  # problems whose plots are drawn
+OPEN = ("ranking", "curves", "paths")  # what is not folded of a problem
+
+
+def overall_sections(analysis: Analysis, overall: Overall) -> list[Section]:
+    """The ranking over all problems, against the baseline, and profiles."""
+    return [_ranking(analysis, overall), _baseline(analysis, overall), _profiles(analysis, overall)]
+
+
+def problem_section(analysis: Analysis, label: str, sections: Iterable[Section]) -> Section:
+    """What the sections say of one problem: ranking, curves and paths at once, the rest when it is asked for."""
+    parts: list[Part] = []
+    for section in sections:
+        open_at_once = section.id in OPEN
+        parts += section.parts if open_at_once else [Folded(section.title, section.parts)]
+    return Section(f"problem-{analysis.number}", label, parts)
+
+
+def _ranking(analysis: Analysis, overall: Overall) -> Section:
+    metric = analysis.comparison.metric
+    caption = f"Each alternative over {len(analysis.problems)} problems, on each at its best setting, by final {metric}"
+    more = len(analysis.problems) - DETAILED
+    parts: list[Part] = [Grid(overall_listing(analysis, overall), caption)]
+    parts.append(
+        Grid(standings_listing(analysis, overall), f"Final {metric} by problem: mean and sd over seeds (rank)")
+    )
+    parts.append(Folded("Mean and median of the scores", [Grid(averages_listing(overall), "Scores over all problems")]))
+    if more > 0:
+        parts.append(Text(f"Plots are drawn for the first {DETAILED} problems; the other {more} are in the tables."))
+    return Section("ranking", "Ranking", parts)
+
+
+def _baseline(analysis: Analysis, overall: Overall) -> Section:
+    listing = overall_baseline_listing(analysis, overall)
+    caption = "Each alternative and the baseline, problem by problem, both at their best settings"
+    title = f"Against {analysis.comparison.baseline}"
+    return Section("baseline", title, [Grid(listing, caption)] if listing.rows else [])
+
+
+def _profiles(analysis: Analysis, overall: Overall) -> Section:
+    plots = [_profile(analysis, overall)] + ([_ranks(analysis, overall)] if _is_tested(overall) else [])
+    return Section("profiles", "Profiles and ranks", [Gallery([draw(plot, analysis) for plot in plots])])
+
+
+def _is_tested(overall: Overall) -> bool:
+    problems, alternatives = overall.ranks.shape
+    return problems >= TESTABLE_PROBLEMS and alternatives > 2
+
+
+def _ranks(analysis: Analysis, overall: Overall) -> Plot:
+    means = overall.ranks.mean()
+    found = f"Friedman's test gives p = {overall.p:.2g}"
+    told = (
+        f"{found}. Bars join alternatives whose mean ranks lie within Nemenyi's critical difference of "
+        f"{overall.difference:.2f}: they are not distinguishable."
+        if np.isfinite(overall.difference)
+        else f"{found}: the problems do not distinguish the alternatives, so the bar joins all."
+    )
+    mean = f"The mean rank of each alternative over {len(overall.ranks)} problems; 1 is best."
+    return Plot(
+        name="ranks",
+        title="mean ranks over the problems",
+        caption=f"{mean} {told}",
+        alt="Mean ranks: " + listed([f"{name} {rank:.2f}" for name, rank in means.items()], SHOWN),
+        figures={"": rank_figure(means, overall.difference, analysis.style, "mean ranks")},
+    )
+
+
+def _profile(analysis: Analysis, overall: Overall) -> Plot:
+    """Dolan and More's profile of what may be compared as a ratio; else how runs lie behind the best score."""
+    costs, what = _costs(analysis, overall)
+    table = score_profile(overall.scores) if costs is None else performance_profile(costs)
+    if costs is None:
+        title, xlabel = "performance profile of the scores", "score behind the best"
+        meaning = "The share of the runs, each problem counting alike, whose score is at most so far behind the best."
+    else:
+        title, xlabel = f"performance profile by {what}", "times the least"
+        meaning = f"The share of the problems on which the {what} is at most so many times the least of all."
+    firsts = table[table["x"] <= (0 if costs is None else 1)].groupby("alternative")["share"].max()
+    names = [name for name in analysis.order if name in analysis.style]
+    return Plot(
+        name="profile",
+        title=title,
+        caption=f"{meaning} Higher is better; what does not end well is never there.{analysis.omitted}",
+        alt="At the best: " + listed([f"{name} {value_text(round(firsts[name] * 100, 1))}%" for name in names], SHOWN),
+        figures={"": share_figure(table, analysis.style, title, xlabel, decades=costs is not None)},
+        alternatives=table["alternative"],
+    )
+
+
+def _costs(analysis: Analysis, overall: Overall) -> tuple[pd.DataFrame | None, str]:
+    """What is compared as a ratio: median steps to the target, or a positive metric of which less is better."""
+    comparison = analysis.comparison
+    if comparison.target is not None:
+        steps = {label: _steps(part) for label, part in analysis.problems.items()}
+        return pd.DataFrame.from_dict(steps, orient="index").reindex(columns=list(overall.ranks)), "steps to the target"
+    means = {label: part.ranking.set_index("alternative")["mean"] for label, part in analysis.problems.items()}
+    table = pd.DataFrame.from_dict(means, orient="index").reindex(columns=list(overall.ranks))
+    if comparison.ascending and (table.stack() > 0).all():
+        return table, f"final {comparison.metric}"
+    return None, ""
+
+
+def _steps(analysis: Analysis) -> pd.Series:
+    runs = analysis.judged[analysis.judged["setting"].isin(analysis.ranking.index)]
+    steps = time_to_target(analysis.tables.history, runs, analysis.comparison)["steps"]
+    return steps.loc[analysis.ranking.index].set_axis(analysis.ranking["alternative"])

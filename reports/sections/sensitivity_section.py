@@ -1,0 +1,119 @@
+"""How much the settings matter: the final metric against each that was swept."""
+
+import pandas as pd
+from xprun.reports.data.compared import Comparison
+from xprun.reports.figures.heat_maps import heat_figure, heat_tables
+from xprun.reports.figures.line_plots import sensitivity_figure, tuning_figure
+from xprun.reports.figures.plot_files import Plot, draw
+from xprun.reports.presentation.formatting import listed, value_text
+from xprun.reports.presentation.style import SHOWN
+from xprun.reports.sections.blocks import Gallery, Grid, Part, Section
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.curve_averages import sensitivity
+from xprun.reports.stats.tuning import expected_best
+from xprun.reports.text.comparison_tables import budget_listing, width_listing
+from xprun.reports.text.findings import is_number
+
+SENSITIVITIES = 6
+
+
+def sensitivity_section(analysis: Analysis) -> Section:
+    """A plot for each numeric setting that was swept, the room around the best, and what tuning is worth."""
+    comparison, summary = analysis.comparison, analysis.summary
+    keys = axes(analysis)
+    if not keys:
+        return Section("sensitivity", "Sensitivity", [])
+    budgets = budget_listing(summary, comparison)
+    plots = [
+        *(_plot(key, analysis) for key in keys),
+        *_heat(keys[:2], analysis),
+        *([_tuning(analysis)] if budgets.rows else []),
+    ]
+    parts: list[Part] = [Gallery([draw(plot, analysis) for plot in plots])]
+    parts += [Grid(width_listing(summary, key, comparison), f"Room around the best {key}") for key in keys]
+    if budgets.rows:
+        parts.append(Grid(budgets, f"{_best_of(analysis)}, drawn at random"))
+    return Section("sensitivity", "Sensitivity", parts)
+
+
+def axes(analysis: Analysis) -> list[str]:
+    """The settings to plot against: numeric, with at least two values; learning rates first."""
+    summary = analysis.summary
+    found = [key for key in analysis.comparison.keys if is_number(summary[key]) and summary[key].nunique() > 1]
+    return sorted(found, key=lambda key: not key.endswith(".lr"))[:SENSITIVITIES]
+
+
+def _plot(key: str, analysis: Analysis) -> Plot:
+    comparison = analysis.comparison
+    points = sensitivity(analysis.summary, key)
+    points = points[points["alternative"].isin(list(analysis.style))]
+    title = f"final {comparison.metric} against {key}"
+    others = ", the other settings at their best" if len(comparison.keys) > 1 else ""
+    caption = f"The {title}{others}: the mean over seeds, and a band from the lowest to the highest."
+    return Plot(
+        name=f"sensitivity-{key}",
+        title=title,
+        caption=caption + _crossed(points) + analysis.omitted,
+        alt=_best_values(points, comparison),
+        figures={
+            "": sensitivity_figure(points, analysis.style, f"final {comparison.metric}", key, not comparison.ascending)
+        },
+        alternatives=points["alternative"],
+    )
+
+
+def _best_values(points: pd.DataFrame, comparison: Comparison) -> str:
+    best = points.dropna(subset=["mean"]).sort_values("mean", ascending=comparison.ascending, kind="stable")
+    rows = best.drop_duplicates("alternative").itertuples()
+    return "Best: " + listed(
+        [f"{row.alternative} {value_text(row.mean)} at {value_text(row.x)}" for row in rows], SHOWN
+    )
+
+
+def _crossed(points: pd.DataFrame) -> str:
+    bad = points[points["bad"] > 0]
+    where = [f"{row.alternative} at {value_text(row.x)} ({row.bad} of {row.runs})" for row in bad.itertuples()]
+    cross = "\N{MULTIPLICATION SIGN}"
+    return f" {cross} marks values with runs that did not end well: {listed(where, 8)}." if where else ""
+
+
+def _best_of(analysis: Analysis) -> str:
+    return f"Expected final {analysis.comparison.metric} of the best of so many settings"
+
+
+def _tuning(analysis: Analysis) -> Plot:
+    expected = expected_best(analysis.summary, analysis.comparison)
+    expected = expected[expected["alternative"].isin(list(analysis.style))]
+    last = expected.drop_duplicates("alternative", keep="last").set_index("alternative")
+    ends = [f"{name} {value_text(last['expected'][name])} of {last['tried'][name]}" for name in analysis.shown]
+    return Plot(
+        name="tuning",
+        title=f"expected final {analysis.comparison.metric} against settings tried",
+        caption=(
+            f"{_best_of(analysis)}, drawn at random without replacement: what tuning an alternative is worth, and how "
+            "many settings it takes. A line begins where so many settings cannot all be ones that did not end well."
+            + analysis.omitted
+        ),
+        alt="Best of all: " + listed(ends, SHOWN),
+        figures={"": tuning_figure(expected, analysis.style, f"expected final {analysis.comparison.metric}")},
+        alternatives=expected["alternative"],
+    )
+
+
+def _heat(keys: list[str], analysis: Analysis) -> list[Plot]:
+    """The heat map of the first two settings that were swept; none where no alternative has several values of both."""
+    comparison = analysis.comparison
+    tables = heat_tables(analysis.summary, keys, list(analysis.ranking["alternative"])) if len(keys) == 2 else {}
+    if not tables:
+        return []
+    title = f"final {comparison.metric} against {keys[0]} and {keys[1]}"
+    best = {
+        name: table.min(axis=None) if comparison.ascending else table.max(axis=None) for name, table in tables.items()
+    }
+    caption = (
+        f"The {title}: the mean over seeds, the brighter the better. Empty where a run did not end well, and where "
+        f"nothing was tried. The first {len(tables)} alternatives that have several values of both."
+    )
+    alt = "Best: " + listed([f"{name} {value_text(value)}" for name, value in best.items()])
+    figure = heat_figure(tables, f"final {comparison.metric}", ascending=comparison.ascending)
+    return [Plot(f"heat-{keys[0]}-{keys[1]}", title, caption, alt, {"": figure})]

@@ -1,0 +1,38 @@
+"""How fast the alternatives reach the target."""
+
+from xprun.reports.figures.line_plots import share_figure
+from xprun.reports.figures.plot_files import Plot, draw
+from xprun.reports.presentation.formatting import listed, value_text
+from xprun.reports.presentation.style import SHOWN
+from xprun.reports.sections.blocks import Gallery, Grid, Section
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.steps_to_target import reached_shares, steps_to_target
+from xprun.reports.text.comparison_tables import target_listing
+
+
+def targets_section(analysis: Analysis) -> Section:
+    """Steps, and seconds where they mean something, until the target is reached; empty without a target."""
+    comparison = analysis.comparison
+    listing = target_listing(analysis.tables.history, analysis.judged, analysis.ranking, comparison)
+    caption = f"Until {comparison.metric} reaches {comparison.target}, each alternative at its best setting"
+    if not listing.rows:
+        return Section("target", "Time to target", [])
+    return Section("target", "Time to target", [Grid(listing, caption), Gallery([draw(_plot(analysis), analysis)])])
+
+
+def _plot(analysis: Analysis) -> Plot:
+    history, comparison, runs = analysis.tables.history, analysis.comparison, analysis.best
+    table = reached_shares(history, runs, comparison)
+    medians = steps_to_target(history, runs, comparison).groupby(runs["alternative"]).median()
+    title = f"runs that have reached {comparison.metric} {value_text(comparison.target)}"
+    return Plot(
+        name="target",
+        title=title,
+        caption=(
+            f"The share of the {title} by a step, each alternative at its best setting. A run that does not reach it, "
+            f"or that does not end well, counts among all runs and never among those.{analysis.omitted}"
+        ),
+        alt="Median steps: " + listed([f"{name} {value_text(medians[name])}" for name in analysis.shown], SHOWN),
+        figures={"": share_figure(table, analysis.style, title, "step")},
+        alternatives=table["alternative"],
+    )

@@ -1,0 +1,1 @@
+"""Statistics: pure functions from table to table."""

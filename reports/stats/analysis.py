@@ -1,0 +1,114 @@
+"""What every section of a report starts from: the tables of a folder, judged, summarised and ranked."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import pandas as pd
+from xprun.reports.data.compared import Comparison, keys_of, read_comparison
+from xprun.reports.data.results_folder import Tables
+from xprun.reports.presentation.formats import DEFAULT
+from xprun.reports.presentation.formatting import listed
+from xprun.reports.presentation.style import SHOWN, Stroke, strokes
+from xprun.reports.stats.problem_scores import problem_of, rank_table
+from xprun.reports.stats.ranking import judge, rank, summarise
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The tables of a folder, or of one problem in it, and what the comparison makes of them.
+
+    `judged`: see `statistics.judge`; `summary`: see `summarise`; `ranking`: see `rank`. `order`: all alternatives, best
+    first. `formats`: what is written. `problems`: an analysis for each problem, by its label, where there are several;
+    `number` is which one this is, from 1, or 0.
+    """
+
+    tables: Tables
+    comparison: Comparison
+    judged: pd.DataFrame
+    summary: pd.DataFrame
+    ranking: pd.DataFrame
+    order: list[str]
+    formats: tuple[str, ...] = DEFAULT
+    problems: dict[str, "Analysis"] = field(default_factory=dict)
+    number: int = 0
+
+    @cached_property
+    def style(self) -> dict[str, Stroke]:
+        """A stroke for each alternative that plots show, best first."""
+        return strokes(self.order)
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The alternatives that plots show, as they are ranked here."""
+        return [name for name in self.ranking["alternative"] if name in self.style]
+
+    @cached_property
+    def best(self) -> pd.DataFrame:
+        """The judged runs of the alternatives that plots show, each at its best setting."""
+        runs = at_best(self)
+        return runs[runs["alternative"].isin(self.shown)]
+
+    @cached_property
+    def typical(self) -> pd.Series:
+        """For each alternative that plots show, a run at its best setting to show alone: of one seed, where they can.
+
+        It is the seed whose runs lie closest to the medians of their alternatives, in ranks, so that all start at the
+        same place; without a seed that all have, each has its median run. Runs that did not end well rank last.
+        """
+        worst = float("inf") if self.comparison.ascending else -float("inf")
+        values = self.best["value"].where(~self.best["bad"], worst)
+        ranks = values.groupby(self.best["setting"]).rank(method="first", ascending=self.comparison.ascending)
+        size = ranks.groupby(self.best["setting"]).transform("size")
+        table = self.best.assign(distance=(ranks - (size + 1) // 2).abs())
+        seeds = table.groupby("seed").agg(distance=("distance", "sum"), n=("alternative", "nunique"))
+        shared = seeds[seeds["n"] == table["alternative"].nunique()]
+        if len(shared):
+            table = table[table["seed"] == shared["distance"].idxmin()]
+        chosen = table.sort_values("distance", kind="stable").drop_duplicates("alternative").set_index("alternative")
+        return chosen["run"].reindex(self.shown)
+
+    def whose(self, alternatives: list[str]) -> str:
+        """Words for captions that say which runs stand for these alternatives."""
+        seeds = self.best.set_index("run")["seed"][self.typical[alternatives]]
+        if self.best["seed"].nunique() == 1:
+            return f"with seed {seeds.iloc[0]}"
+        if seeds.nunique() == 1:
+            return f"with seed {seeds.iloc[0]}, whose runs are closest to the median final {self.comparison.metric}"
+        told = listed([f"{name} {seed}" for name, seed in zip(alternatives, seeds, strict=True)], SHOWN)
+        return f"with the seed of the median final {self.comparison.metric} ({told})"
+
+    @property
+    def omitted(self) -> str:
+        """A sentence for captions where there are more alternatives than plots show; empty otherwise."""
+        return f" Only the best {SHOWN} of {len(self.order)} are drawn." if len(self.order) > SHOWN else ""
+
+
+def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysis:
+    """The analysis of `tables`. `ReportError` where they cannot answer what is compared."""
+    comparison = read_comparison(tables)
+    whole = _analysis(tables, comparison, formats)
+    if not comparison.problems:
+        return whole
+    groups = tables.runs.groupby(problem_of(tables.runs, comparison), sort=False)
+    parts = {str(label): _analysis(replace(tables, runs=runs), comparison, formats) for label, runs in groups}
+    ranks = rank_table({label: part.ranking for label, part in parts.items()})
+    order = [str(name) for name in ranks]
+    numbered = enumerate(parts.items(), 1)
+    return replace(
+        whole,
+        order=order,
+        problems={label: replace(part, order=order, number=number) for number, (label, part) in numbered},
+    )
+
+
+def at_best(analysis: Analysis) -> pd.DataFrame:
+    """The judged runs of all alternatives, each at its best setting."""
+    return analysis.judged[analysis.judged["setting"].isin(analysis.ranking.index)]
+
+
+def _analysis(tables: Tables, comparison: Comparison, formats: tuple[str, ...]) -> Analysis:
+    comparison = replace(comparison, keys=keys_of(tables, comparison.by))
+    judged = judge(tables.runs, comparison)
+    summary = summarise(judged, comparison)
+    ranking = rank(summary)
+    return Analysis(tables, comparison, judged, summary, ranking, list(ranking["alternative"]), formats)

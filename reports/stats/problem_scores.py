@@ -1,0 +1,79 @@
+"""Several problems, such as data sets: how the alternatives stand on each, and on all of them together.
+
+A problem is what the sections that are not compared make of it. Seeds are no problems: they repeat one.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from xprun.reports.data.compared import Comparison
+from xprun.reports.stats.averages import bootstrap, inter_quartile_mean, mean, median
+
+DECADES = 2.0
+STATISTICS = {"mean": mean, "median": median, "iqm": inter_quartile_mean}
+
+
+def problem_of(runs: pd.DataFrame, comparison: Comparison) -> pd.Series:
+    """The label of each run's problem."""
+    return runs[comparison.problems].agg(" · ".join, axis=1)
+
+
+def rank_table(rankings: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Ranks [problems, alternatives] from 1, from the ranking of each problem; equals share the mean of their ranks.
+
+    An alternative without a setting that ended well, or without a run, shares the last ranks. Alternatives are sorted
+    by mean rank; equals stay in the order in which they appear.
+    """
+    names = list(dict.fromkeys(name for ranking in rankings.values() for name in ranking["alternative"]))
+    rows = {problem: _ranks(ranking, names) for problem, ranking in rankings.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=names)
+    return table[table.mean().sort_values(kind="stable").index]
+
+
+def scores(judged: dict[str, pd.DataFrame], names: list[str], comparison: Comparison) -> pd.DataFrame:
+    """One row a run: `problem`, `alternative`, `bad`, and `score` from 0, the worst value on a problem, to 1, the best.
+
+    `judged`: the runs of each problem, of every alternative at its best setting. The scale between is that of the
+    metric, or its logarithm where the values of a problem, all positive, spread over more than two decades. A run that
+    did not end well has 0; an alternative without a run has one run of 0.
+    """
+    parts = [_scores(runs, comparison).assign(problem=problem) for problem, runs in judged.items()]
+    table = pd.concat(parts, ignore_index=True)[["problem", "alternative", "bad", "score"]]
+    there = set(zip(table["problem"], table["alternative"], strict=True))
+    absent = [(problem, name, True, 0.0) for problem in judged for name in names if (problem, name) not in there]
+    return pd.concat([table, pd.DataFrame(absent, columns=table.columns)], ignore_index=True) if absent else table
+
+
+def averages_over(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """By alternative: `mean`, `median` and `iqm` of its scores on all problems, each with its 95% interval.
+
+    `<name>_low` and `<name>_high` are stratified bootstrap intervals: seeds are drawn anew within each problem, and
+    problems are not (Agarwal et al., 2021, section 4.1). They say what other seeds would change, not other problems.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for name in names:
+        groups = [group.to_numpy() for _, group in table[table["alternative"] == name].groupby("problem")["score"]]
+        values, sizes = np.concatenate(groups)[None], [len(group) for group in groups]
+        rows[name] = {}
+        for label, statistic in STATISTICS.items():
+            low, high = bootstrap(values, statistic, sizes)[0]
+            rows[name] |= {label: float(statistic(values)[0]), f"{label}_low": low, f"{label}_high": high}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _ranks(ranking: pd.DataFrame, names: list[str]) -> np.ndarray:
+    place = ranking.set_index("alternative")["rank"].astype("float64")
+    well = ranking.set_index("alternative")["mean"].notna()
+    return np.asarray(rankdata(place.where(well, np.inf).reindex(names).fillna(np.inf)))
+
+
+def _scores(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    value = runs["value"].mask(runs["bad"])
+    if (value.dropna() > 0).all() and value.max() > value.min() * 10**DECADES:
+        value = np.log(value)
+    low, high = value.min(), value.max()
+    share: Any = (value - low) / (high - low) if high > low else value.notna().astype("float64")
+    score = 1 - share if comparison.ascending and high > low else share
+    return pd.DataFrame({"alternative": runs["alternative"], "bad": runs["bad"], "score": score.fillna(0.0)})

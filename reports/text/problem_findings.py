@@ -1,0 +1,195 @@
+"""Several problems together: where the alternatives stand, in words and as tables."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from xprun.reports.presentation.formatting import (
+    Column,
+    Listing,
+    counted,
+    intervals,
+    listed,
+    listing,
+    numbers,
+    plus_minus,
+    texts,
+)
+from xprun.reports.stats.analysis import Analysis, at_best
+from xprun.reports.stats.paired_over_problems import against_baseline_over, wilcoxon
+from xprun.reports.stats.paired_tests import LEVEL
+from xprun.reports.stats.problem_scores import averages_over, rank_table, scores
+from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS, critical_difference, friedman
+from xprun.reports.text.comparison_tables import p_texts, percent
+from xprun.reports.text.findings import cautions
+
+
+@dataclass(frozen=True)
+class Overall:
+    """The problems of an analysis taken together. `ranks`: see `rank_table`; `scores`: see `scores`.
+
+    `p`: of the test that all alternatives do alike; NaN with fewer than five problems, or a single alternative.
+    """
+
+    ranks: pd.DataFrame
+    scores: pd.DataFrame
+    p: float
+
+    @property
+    def names(self) -> list[str]:
+        """The alternatives, the best mean rank first."""
+        return [str(name) for name in self.ranks]
+
+    @property
+    def difference(self) -> float:
+        """How far two mean ranks must be apart; infinite where the alternatives may all do alike."""
+        return critical_difference(*self.ranks.T.shape) if self.p < LEVEL else float("inf")
+
+
+def take_together(analysis: Analysis) -> Overall:
+    """The problems of an analysis that has several."""
+    ranks = rank_table({label: part.ranking for label, part in analysis.problems.items()})
+    found = scores(
+        {label: at_best(part) for label, part in analysis.problems.items()}, analysis.order, analysis.comparison
+    )
+    return Overall(ranks, found, _test(ranks, found))
+
+
+def verdict_over(analysis: Analysis, overall: Overall) -> str:
+    """One or two sentences about the alternative with the best mean rank and the next."""
+    means, n = overall.ranks.mean(), len(overall.ranks)
+    names = overall.names
+    what = f"{names[0]} has the best mean rank over {n} problems, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
+    if len(names) == 1:
+        return f"{what}; there is no other alternative to compare it with."
+    how = "level with" if means.iloc[0] == means.iloc[1] else "ahead of"
+    return f"{what}, {how} {names[1]} with {means.iloc[1]:.2f}; {_sureness(overall)}"
+
+
+def cautions_over(analysis: Analysis) -> list[str]:
+    """What a careful reader would object to the problems, each objection once with the problems that it is about."""
+    found: dict[str, list[str]] = {}
+    for label, part in analysis.problems.items():
+        for caution in cautions(part.judged, part.summary, part.ranking, part.comparison):
+            found.setdefault(caution, []).append(label)
+    everywhere = len(analysis.problems)
+    return [text if len(at) == everywhere else f"{listed(at)}: {text}" for text, at in found.items()] + _absent(
+        analysis
+    )
+
+
+def overall_listing(analysis: Analysis, overall: Overall) -> Listing:
+    """One row an alternative, over all problems."""
+    names = overall.names
+    table = averages_over(overall.scores, names)
+    totals = analysis.summary.groupby("alternative")[["bad", "runs"]].sum().loc[names]
+    columns = [
+        texts("alternative", _marked(names, analysis.comparison.baseline)),
+        Column("mean rank", [f"{rank:.2f}" for rank in overall.ranks.mean()], number=True),
+        Column("best on", [_of(overall.ranks, name) for name in names], number=True),
+        numbers("score (IQM)", table["iqm"], digits=3),
+        intervals("95% interval", table["iqm_low"], table["iqm_high"], digits=3),
+        Column("not ended well", [f"{bad} of {runs}" for bad, runs in totals.to_numpy()], number=True),
+    ]
+    return listing(columns)
+
+
+def averages_listing(overall: Overall) -> Listing:
+    """The averages of the scores that the ranking leaves out."""
+    table = averages_over(overall.scores, overall.names)
+    columns = [texts("alternative", table.index)]
+    for label in ("mean", "median"):
+        columns.append(numbers(label, table[label], digits=3))
+        columns.append(intervals("95% interval", table[f"{label}_low"], table[f"{label}_high"], digits=3))
+    return listing(columns)
+
+
+def standings_listing(analysis: Analysis, overall: Overall) -> Listing:
+    """One row a problem: the rank of each alternative there, its mean and its sd over the seeds."""
+    columns = [texts("problem", analysis.problems)]
+    for name in overall.names:
+        rows = [part.ranking[part.ranking["alternative"] == name] for part in analysis.problems.values()]
+        ranks = overall.ranks[name]
+        columns.append(Column(name, [_standing(*pair) for pair in zip(rows, ranks, strict=True)], number=True))
+    return listing(columns)
+
+
+def overall_baseline_listing(analysis: Analysis, overall: Overall) -> Listing:
+    """One row an alternative against the baseline, over all problems."""
+    table = against_baseline_over(overall.scores, overall.ranks, analysis.comparison.baseline)
+    if table.empty:
+        return listing([])
+    duels = zip(table["better"], table["level"], table["worse"], strict=True)
+    columns = [
+        texts("alternative", table.index),
+        Column("better, level, worse on", [f"{a}, {b}, {c}" for a, b, c in duels], number=True),
+        Column("chance to be better", percent(table["improvement"]), number=True),
+        Column("95% interval", _percents(table["low"], table["high"]), number=True),
+        Column("p", p_texts(table["p"]), number=True),
+        Column("p, Holm", p_texts(table["corrected"]), number=True),
+        texts("finding", [_finding(finding, len(overall.ranks)) for finding in table["finding"]]),
+    ]
+    return listing(columns)
+
+
+def _test(ranks: pd.DataFrame, scores: pd.DataFrame) -> float:
+    """Friedman's test, and Wilcoxon's of the mean scores where there are only two alternatives."""
+    n, k = ranks.shape
+    if n < TESTABLE_PROBLEMS or k < 2:
+        return float("nan")
+    if k > 2:
+        return friedman(ranks)
+    means = scores.groupby(["problem", "alternative"])["score"].mean().unstack()
+    return wilcoxon((means.iloc[:, 0] - means.iloc[:, 1]).to_numpy())
+
+
+def _sureness(overall: Overall) -> str:
+    n, k = overall.ranks.shape
+    if n < TESTABLE_PROBLEMS:
+        return f"n = {counted(n, 'problem')} are too few for a test."
+    if k == 2:
+        told = "tells them apart" if overall.p < LEVEL else f"does not tell them apart with n = {n} problems"
+        return f"Wilcoxon's test gives p = {overall.p:.2g}, which {told}."
+    test = f"Friedman's test gives p = {overall.p:.2g}"
+    if not overall.p < LEVEL:
+        return f"{test}, so n = {n} problems do not distinguish the alternatives."
+    gap = overall.ranks.mean().iloc[1] - overall.ranks.mean().iloc[0]
+    told = "more" if gap > overall.difference else "less"
+    so = "so they are told apart" if gap > overall.difference else "so these two are not distinguishable"
+    return f"{test}, and they differ by {told} than Nemenyi's critical difference of {overall.difference:.2f}, {so}."
+
+
+def _won(ranks: pd.DataFrame, name: str) -> str:
+    return f"best on {_of(ranks, name)}"
+
+
+def _of(ranks: pd.DataFrame, name: str) -> str:
+    return f"{int((ranks[name] == ranks.min(axis=1)).sum())} of {len(ranks)}"
+
+
+def _standing(row: pd.DataFrame, rank: float) -> str:
+    if row.empty:
+        return "not run"
+    facts = row.iloc[0]
+    what = f"{facts['bad']} of {facts['runs']} bad" if facts["bad"] else plus_minus(facts["mean"], facts["sd"])
+    return f"{what} ({rank:g})"
+
+
+def _absent(analysis: Analysis) -> list[str]:
+    have = {
+        name: sum(name in set(p.ranking["alternative"]) for p in analysis.problems.values()) for name in analysis.order
+    }
+    lacking = [f"{name} ({n} of {len(analysis.problems)})" for name, n in have.items() if n < len(analysis.problems)]
+    return [f"Not run on every problem, and last where it is absent: {listed(lacking)}."] if lacking else []
+
+
+def _marked(names: list[str], baseline: str | None) -> list[str]:
+    return [f"{name} (baseline)" if name == baseline else name for name in names]
+
+
+def _percents(low: pd.Series, high: pd.Series) -> list[str]:
+    pairs = zip(percent(low), percent(high), strict=True)
+    return [a if a == b else f"{a} to {b}" for a, b in pairs]
+
+
+def _finding(finding: str, n: int) -> str:
+    return finding if finding in ("better", "worse") else f"not distinguishable with n = {counted(n, 'problem')}"

@@ -1,1 +1,0 @@
-"""Checks: is what a spec says known, valid and of use? Without torch, but for manual gradients."""

@@ -1,0 +1,245 @@
+"""Chooses how the runs of a cohort are trained: together in which program and how many at once, or alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from xprun.runner.engine.batched_loop import Program, Training
+from xprun.runner.engine.lone_loop import LoneTraining
+from xprun.runner.engine.optimizer_families import can_join, program_key
+from xprun.runner.engine.programs.linear_stack import LinearStack
+from xprun.runner.engine.programs.traced import Traced, draws_at_random
+from xprun.runner.engine.thread_counts import threads_for, using_threads
+from xprun.runner.planning.layout import Layout
+from xprun.runner.process.log import words_of
+from xprun.runner.resolve.timetable import ScheduleError
+from xprun.runner.workload.run_grid import Grid, make_grids
+from xprun.runner.workload.workload import Workload
+from xprun.specs import Run
+
+MEMORY = 2**30  # bytes that the runs of one piece may take in a step
+PROBE_STEPS = 4
+SIZES = (256, 64, 16, 4)  # runs at once that are tried beside all of them
+TRACED_SIZE = 64
+TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
+LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster for a lone run, too
+LONG_STEP = 1e-3  # seconds
+LANE_STEP = 1e-3  # seconds: a lane whose steps are shorter waits for the interpreter more than it computes
+AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
+STACKED = "a chain of Linear layers"
+
+
+@dataclass(frozen=True)
+class ExecutionUnit:
+    """Runs that are trained in one go: a grid in a program, or (`program` None) one after the other.
+
+    `reason` says why, for people; `seconds_per_step` is what a step of all its runs was measured to take, if it was.
+    `threads` work on each operation; a piece in `lanes` is cut, and each lane trained by a thread of its own.
+    """
+
+    grid: Grid
+    program: str | None
+    reason: str
+    seconds_per_step: float | None
+    threads: int = 1
+    lanes: int = 1
+
+    @property
+    def runs(self) -> list[Run]:
+        return self.grid.every_run
+
+    @property
+    def layout(self) -> Layout:
+        """What a snapshot of it tells."""
+        return Layout([[run.id for run in group] for group in self.grid.runs], self.program, self.threads, self.lanes)
+
+
+def from_layout(layout: Layout, runs: list[Run]) -> ExecutionUnit:
+    """Return runs as the piece that they were part of when their training was cut off."""
+    by_id = {run.id: run for run in runs}
+    grid = Grid([[by_id[run] for run in group] for group in layout.runs])
+    return ExecutionUnit(grid, layout.program, "it goes on as it began", None, layout.threads, layout.lanes)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a probe found: the seconds of a step, and the losses [steps] of one run, by which ways can be compared."""
+
+    seconds: float
+    losses: Tensor
+
+
+def select_strategy(work: Workload, runs: list[Run], threads: int = 1) -> list[ExecutionUnit]:
+    """Return the pieces in which the runs of a cohort are trained fastest, by a short probe of each way.
+
+    `threads` is how many of them a step may use.
+    """
+    work = replace(work, feed=work.feed.in_process())
+    used = threads_for(work, threads)
+    with using_threads(used):
+        pieces = [replace(piece, threads=used) for piece in _choose(work, runs)]
+    return [replace(piece, lanes=_lanes(piece, threads // used)) for piece in pieces]
+
+
+def _lanes(piece: ExecutionUnit, most: int) -> int:
+    """Return into how many lanes to cut a piece: stacks are built of operations long enough to run side by side."""
+    if piece.program != LinearStack.name or piece.seconds_per_step is None:
+        return 1
+    return max(1, min(most, piece.grid.columns, int(piece.seconds_per_step / LANE_STEP)))
+
+
+def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
+    wanted = runs[0].settings.engine
+    pieces: list[ExecutionUnit] = []
+    joinable: list[Run] = []
+    for run in runs:
+        obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
+        if obstacle:
+            pieces.append(_alone([run], obstacle))
+        else:
+            joinable.append(run)
+    if joinable:
+        for grid in grids_of(work, joinable):
+            pieces += _pieces(work, grid, forced=wanted == "together")
+    return pieces
+
+
+def _obstacle(work: Workload, run: Run) -> str:
+    """Return why a run cannot be trained together with others, or nothing when it can."""
+    if work.manual:
+        return "its gradient is written by hand, for one run"
+    try:
+        work.timetable(run)
+    except ScheduleError as error:
+        return f"it will fail: {error}"
+    return can_join(work.registry, run)
+
+
+def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:
+    """Return the runs as grids: one group where all see the same rows and draw nothing, else one for each seed."""
+    one_group = not work.feed.depends_on_seed and not draws_at_random(work.make_model(0))
+    return make_grids(runs, program_key, one_group=one_group)
+
+
+def make_program(work: Workload, grid: Grid, name: str) -> Program:
+    """Return a fresh program for the runs of a grid."""
+    module = work.make_model(grid.runs[0][0].seed)
+    if name == LinearStack.name:
+        stack = LinearStack.of(module, work.loss, work.train.targets)
+        assert isinstance(stack, LinearStack)
+        return stack
+    return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs)
+
+
+def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
+    """Return the pieces of one grid."""
+    matched = LinearStack.of(work.make_model(0), work.loss, work.train.targets)
+    stacked = isinstance(matched, LinearStack)
+    if len(grid) == 1 and not forced:
+        return [_lone(work, grid, matched)]
+    alone = time_alone(work, grid.runs[0][0])
+    if stacked:
+        return _best_size(work, grid, LinearStack.name, STACKED, alone, forced=forced)
+    obstacle = "" if forced else _too_short_to_trace(work, grid, alone.seconds)
+    if obstacle:
+        return [_alone(grid.every_run, f"{matched}; {obstacle}", alone.seconds)]
+    try:
+        return _best_size(work, grid, Traced.name, str(matched), alone, forced=forced)
+    except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
+        words = words_of(error)[:120]
+        return [_alone(grid.every_run, f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
+
+
+def _lone(work: Workload, grid: Grid, matched: LinearStack | str) -> ExecutionUnit:
+    """Return the piece of a lone run, without a probe: a small stack saves overhead, tracing never repays."""
+    if isinstance(matched, str):
+        return ExecutionUnit(grid, None, f"a lone run, and {matched}", None)
+    if matched.parameters * (work.batch_size or len(work.train)) > LONE_STACK:
+        return ExecutionUnit(grid, None, "a lone run of large products", None)
+    return ExecutionUnit(grid, LinearStack.name, STACKED, None)
+
+
+def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
+    """Return why tracing would cost more time than it may save, or nothing.
+
+    Steps of more than LONG_STEP are spent on arithmetic, which stacking does not make less: there tracing must cost
+    a small share of the whole, because it will probably be in vain.
+    """
+    total = alone * work.schedule.steps * len(grid)
+    repays = TRACING_REPAYS * (1 if alone < LONG_STEP else 25)
+    return f"all its steps take {total:.1f} s alone, too little to trace it" if total < repays else ""
+
+
+def _best_size(
+    work: Workload, grid: Grid, program: str, why: str, alone: Timed, *, forced: bool
+) -> list[ExecutionUnit]:
+    """Return the grid cut into pieces of the size whose steps cost least a run, or alone when that costs less."""
+    best_columns, best = 0, float("inf")
+    candidates = list(_candidates(work, grid, program))
+    gentlest = min(range(min(candidates)), key=lambda k: _lr(grid.runs[0][k]))  # magnifies rounding least
+    expected = time_alone(work, grid.runs[0][gentlest]).losses
+    for columns in candidates:
+        together = _time_together(work, grid.first(columns), program, gentlest)
+        if not torch.allclose(together.losses, expected, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True):
+            return [_alone(grid.every_run, "its losses would not be those of the ordinary loop", alone.seconds)]
+        cost = together.seconds / (grid.groups * columns)
+        if cost < 0.95 * best:  # of equals the larger
+            best_columns, best = columns, cost
+    times = f"alone {alone.seconds * 1e6:.0f} us a step, together {best * 1e6:.1f} a run"
+    if alone.seconds < best and not forced:
+        return [_alone(grid.every_run, times, alone.seconds)]
+    cuts = range(0, grid.columns, best_columns)
+    parts = [grid.keep(list(range(k, min(k + best_columns, grid.columns)))) for k in cuts]
+    return [ExecutionUnit(part, program, f"{why}; {times}", best * len(part)) for part in parts]
+
+
+def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
+    """Yield numbers of columns to try, from as many as fit the memory down."""
+    rows = work.batch_size or len(work.train)
+    made = make_program(work, grid, program)
+    numbers = made.numbers_per_run(rows) + 6 * made.parameters
+    fitting = max(1, MEMORY // (numbers * work.train.inputs.element_size() * grid.groups))
+    most = min(grid.columns, fitting)
+    if program == Traced.name:  # it is traced anew for each size, so only one is tried
+        yield min(most, max(1, TRACED_SIZE // grid.groups))
+    else:
+        yield most
+        yield from (size // grid.groups for size in SIZES if 0 < size // grid.groups < most)
+
+
+def _lr(run: Run) -> float:
+    value = run.choices["optimizer"].settings.get("lr", 0.0)
+    return value if isinstance(value, float) else 0.0
+
+
+def _time_together(work: Workload, grid: Grid, program: str, column: int) -> Timed:
+    """Return the seconds of one step of a grid, and the losses of the first seed of a column."""
+    training = Training(work, make_program(work, grid, program), grid)
+    return _timed(lambda number: training.advance(number)[0, 0, column], work)
+
+
+def time_alone(work: Workload, run: Run) -> Timed:
+    """Return the seconds of one step of a lone run, and its losses."""
+    with torch.random.fork_rng(devices=[]):
+        training = LoneTraining(work, run)
+        return _timed(training.step, work)
+
+
+def _timed(step: Callable[[int], Tensor], work: Workload) -> Timed:
+    """Return the shortest time of a few steps, of which the first pay for memory that the others find."""
+    seconds, losses = [], []
+    for number in range(1, PROBE_STEPS + 1):
+        start = time.perf_counter()
+        losses.append(step(number))
+        if work.device.type == "cuda":
+            torch.cuda.synchronize(work.device)
+        seconds.append(time.perf_counter() - start)
+    return Timed(min(seconds), torch.stack(losses).double().cpu())
+
+
+def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> ExecutionUnit:
+    return ExecutionUnit(Grid([runs]), None, reason, seconds * len(runs) if seconds else None)

@@ -1,0 +1,77 @@
+"""The closed-form optimum of linear least squares: the floor that no training of such a model goes below."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.losses.squared import squared
+from xprun.runner.engine.lone_loop import REPORTED_PARAMETERS
+from xprun.runner.engine.programs.linear_stack import Layer, read_layers
+from xprun.runner.engine.trajectory_recorder import numbers
+from xprun.runner.workload.batch_feeds import Rows
+from xprun.runner.workload.workload import Workload
+
+LARGEST = 2**26  # numbers in the inputs; solving for more would cost more than it tells
+
+
+def least_squares(work: Workload) -> dict[str, float]:
+    """Return what the best parameters of a linear model reach, in double precision.
+
+    Keys: `loss`, the mean over the batches of an epoch; `train.loss`, `valid.rmse`, ... as the runs measure them; and
+    `param.<name>` of a tiny model. Empty for other models, for losses that are no squared error, for frozen
+    parameters, and for fresh rows at every step.
+    """
+    if not is_squared_error(work.loss) or not isinstance(work.feed, Rows) or not _is_solvable(work.train.inputs):
+        return {}
+    module = work.make_model(0).double().eval()
+    layers = read_layers(module)
+    if isinstance(layers, str) or len(layers) > 1:
+        return {}
+    valid = _double(work.valid) if work.valid else None
+    exact = replace(work, train=_double(work.train), valid=valid, dtype=torch.float64)
+    with torch.no_grad():
+        _solve(module, layers[0], exact.train)
+        whole = exact.loss(module(exact.train.inputs), exact.train.targets) / _batches(work)
+        found = {"loss": whole, **exact.measure(module)}
+    return {name: float(value) for name, value in found.items()} | _parameters(module)
+
+
+def is_squared_error(loss: Any) -> bool:
+    """Whether the least squares solution has the least loss."""
+    return loss is squared or type(loss) is nn.MSELoss
+
+
+def _is_solvable(inputs: Tensor) -> bool:
+    return inputs.numel() <= LARGEST and bool(inputs.isfinite().all())
+
+
+def _solve(module: nn.Module, layer: Layer, table: Table) -> None:
+    """Give the one Linear layer of a module its least squares solution; of several, the smallest."""
+    inputs = table.inputs.flatten(1)
+    columns = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1) if layer.bias else inputs
+    solution = torch.linalg.lstsq(columns.cpu(), table.targets.cpu(), driver="gelsd").solution.to(inputs.device)
+    parameters = dict(module.named_parameters())
+    parameters[layer.weight].copy_(solution[: layer.inputs].mT.view_as(parameters[layer.weight]))
+    if layer.bias:
+        parameters[layer.bias].copy_(solution[-1].view_as(parameters[layer.bias]))
+
+
+def _batches(work: Workload) -> float:
+    """Return how many times a batch's loss that of all rows is: a sum grows with its rows, a mean does not."""
+    summed = work.loss is squared or getattr(work.loss, "reduction", "mean") == "sum"
+    return work.schedule.steps_per_epoch if summed else 1
+
+
+def _double(table: Table) -> Table:
+    return replace(table, inputs=table.inputs.double(), targets=table.targets.double())
+
+
+def _parameters(module: nn.Module) -> dict[str, float]:
+    named: list[tuple[str, Tensor]] = [(name, p.detach()) for name, p in module.named_parameters()]
+    if sum(p.numel() for _, p in named) > REPORTED_PARAMETERS:
+        return {}
+    return {f"param.{key}": value for name, p in named for key, value in numbers(name, p)}

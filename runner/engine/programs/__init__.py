@@ -1,0 +1,1 @@
+"""Programs: forward and backward passes for a whole grid of runs."""

@@ -1,0 +1,263 @@
+"""A batched program for chains of Linear layers and activations: products of stacked matrices, backward by hand.
+
+Everything is feature-major, `[runs, features, rows]`: the loss of a classifier then reduces over a middle axis, which
+is many times faster than over a short last one. A layer's weight and bias are one block `[out, in + 1]` whose last
+column is the bias, and its input has a last row of ones, so one product does both, forward and backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from xprun.plugins.models.modules import LinearRegression
+from xprun.runner.engine.programs.linear_stack_losses import StackLoss, stack_loss
+from xprun.runner.store.snapshots import State
+from xprun.runner.workload.run_grid import Batch
+
+aten = torch.ops.aten
+
+# activation: forward into `out`; backward in place of `d`, the gradient with respect to its output `h`
+ACTIVATIONS: dict[type[nn.Module], tuple[Any, Any]] = {
+    nn.ReLU: (
+        lambda z, out: torch.clamp_min(z, 0, out=out),
+        lambda d, h: aten.threshold_backward.grad_input(d, h, 0, grad_input=d),
+    ),
+    nn.Tanh: (
+        lambda z, out: torch.tanh(z, out=out),
+        lambda d, h: aten.tanh_backward.grad_input(d, h, grad_input=d),
+    ),
+    nn.Sigmoid: (
+        lambda z, out: torch.sigmoid(z, out=out),
+        lambda d, h: aten.sigmoid_backward.grad_input(d, h, grad_input=d),
+    ),
+}
+NARROW = 16  # columns: up to here products are faster over rows that lie feature by feature
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One Linear layer: its block of the flat parameter vector, and the activation after it (None at the end)."""
+
+    weight: str
+    bias: str | None
+    outputs: int
+    inputs: int
+    offset: int
+    activation: type[nn.Module] | None
+
+    @property
+    def columns(self) -> int:
+        return self.inputs + (self.bias is not None)
+
+    @property
+    def size(self) -> int:
+        return self.outputs * self.columns
+
+
+class LinearStack:
+    """The program of one model; it holds scratch buffers for the shape of the runs at hand."""
+
+    name = "linear-stack"
+    pure = True
+
+    def __init__(self, module: nn.Module, layers: list[Layer], loss: StackLoss) -> None:
+        self.module, self.layers, self.loss = module, layers, loss
+        self.held: dict[str, Tensor] = {}  # its layers have no buffers
+        self.parameters = layers[-1].offset + layers[-1].size
+        self.narrow = layers[0].columns <= NARROW
+        self._scratch: dict[Any, Tensor] = {}
+
+    @classmethod
+    def of(cls, module: nn.Module, loss: Any, targets: Tensor) -> LinearStack | str:
+        """Return the program, or why the model, the loss or the targets [N, ...] are none for it."""
+        layers = read_layers(module)
+        if isinstance(layers, str):
+            return layers
+        matched = stack_loss(loss)
+        if matched is None:
+            return f"the loss {type(loss).__name__} is not one of the stack's"
+        if not matched.fits(targets, layers[-1].outputs):
+            return "its targets have not the shape of its outputs"
+        return cls(module, layers, matched)
+
+    def begin(self, modules: list[list[nn.Module]]) -> Tensor:
+        """Return the stacked parameters [S, K, P] of freshly made modules [S][K]."""
+        return torch.stack([torch.stack([self._pack(module) for module in group]) for group in modules])
+
+    def _pack(self, module: nn.Module) -> Tensor:
+        """Return the module's parameters as one vector [P], in the order of this program."""
+        named = dict(module.named_parameters())
+        blocks = []
+        for layer in self.layers:
+            weight = named[layer.weight].detach().reshape(layer.outputs, layer.inputs)
+            columns = [weight, named[layer.bias].detach().reshape(-1, 1)] if layer.bias else [weight]
+            blocks.append(torch.cat(columns, 1).reshape(-1))
+        return torch.cat(blocks)
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Return views [..., *shape] of stacked parameters [..., P], by name."""
+        found = {}
+        for layer in self.layers:
+            block = flat[..., layer.offset : layer.offset + layer.size]
+            block = block.unflatten(-1, (layer.outputs, layer.columns))
+            found[layer.weight] = block[..., : layer.inputs]
+            if layer.bias:
+                found[layer.bias] = block[..., -1]
+        return found
+
+    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+        """Return the rows [N, ...] in the form that batches are gathered from: inputs with a column of ones."""
+        inputs = inputs.flatten(1)
+        if self.layers[0].bias:
+            inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1)
+        inputs = inputs.mT.contiguous().mT if self.narrow else inputs.contiguous()
+        return (inputs, *self.loss.prepare(targets, self.layers[-1].outputs, inputs.dtype))
+
+    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the inputs and targets of a batch as the model and the loss take them."""
+        return batch[0][..., : self.layers[0].inputs], batch[1]
+
+    def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
+        """Write the losses [S, K] and their gradient [S, K, P] with respect to the parameters [S, K, P].
+
+        `batch` holds prepared rows [S, B, ...]; every run of one of the S groups sees the same.
+        """
+        S, K, P = flat.shape
+        rows, gradients = flat.view(S * K, P), gradient.view(S * K, P)
+        x = batch[0].mT.contiguous().mT if self.narrow else batch[0]
+        activated, z = self._forward(flat, x)
+        delta, factor = self.loss.step(z.view(S, K, -1, z.shape[2]), batch[1:], losses)
+        delta = delta.view_as(z)
+        scale_gradient = delta.numel() > gradient.numel()
+        if not scale_gradient:
+            delta.mul_(factor)
+        for i in range(len(self.layers) - 1, 0, -1):
+            layer, before, h = self.layers[i], self.layers[i - 1], activated[i - 1]
+            self._block(gradients, layer).copy_(self._product("gradient", i, delta, h.mT))
+            weight = self._block(rows, layer)[:, :, : layer.inputs]
+            delta = self._product("delta", i, weight.mT, delta)
+            ACTIVATIONS[before.activation][1](delta, h[:, : layer.inputs])  # type: ignore[index]
+        self._first_gradient(gradient, delta, x)
+        if scale_gradient:
+            gradient.mul_(factor)
+
+    def _forward(self, flat: Tensor, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the inputs of every layer but the first, and the outputs [S * K, C, B]."""
+        rows = flat.view(-1, self.parameters)
+        first = self.layers[0]
+        weight = flat[:, :, : first.size].reshape(x.shape[0], -1, first.columns)
+        # One product for each group that shares its rows.
+        z = self._product("first", 0, weight, x.mT).view(len(rows), first.outputs, -1)
+        activated = []
+        for i, (layer, after) in enumerate(zip(self.layers, self.layers[1:], strict=False), 1):
+            activated.append(self._activated(layer, after, z))
+            z = self._product("z", i, self._block(rows, after), activated[-1])
+        return activated, z
+
+    def _first_gradient(self, gradient: Tensor, delta: Tensor, x: Tensor) -> None:
+        S, K, _ = gradient.shape
+        first = self.layers[0]
+        delta = delta.reshape(S, K * first.outputs, -1)
+        a, b = (x.mT, delta.mT) if self.narrow else (delta, x)
+        product = self._product("first gradient", 0, a, b)
+        product = product.mT if self.narrow else product
+        gradient[:, :, : first.size].unflatten(2, (first.outputs, first.columns)).copy_(
+            product.unflatten(1, (K, first.outputs))
+        )
+
+    def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor:
+        """Return the outputs [S, k, N, ...] of the runs in these columns, [S, k, P], for prepared rows [N, ...]."""
+        S, K, P = flat.shape
+        _, z = self._forward(flat.view(1, S * K, P), inputs.unsqueeze(0))
+        return z.view(S, K, *z.shape[1:]).mT
+
+    def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
+        """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
+        return self.loss.value(predictions.mT, tuple(part.unsqueeze(0) for part in prepared[1:]))
+
+    def _block(self, rows: Tensor, layer: Layer) -> Tensor:
+        block: Tensor = rows[:, layer.offset : layer.offset + layer.size]
+        return block.view(len(rows), layer.outputs, layer.columns)
+
+    def _activated(self, layer: Layer, after: Layer, z: Tensor) -> Tensor:
+        """Return the next layer's input [R, O (+ 1), B], with its row of ones."""
+        key = ("input", after.offset, z.shape)
+        if key not in self._scratch:
+            self._scratch[key] = z.new_ones(z.shape[0], after.columns, z.shape[2])
+        ACTIVATIONS[layer.activation][0](z, self._scratch[key][:, : after.inputs])  # type: ignore[index]
+        return self._scratch[key]
+
+    def _product(self, name: str, i: int, a: Tensor, b: Tensor) -> Tensor:
+        """Return the batched product of a and b, in memory that is used again at the next step."""
+        key = (name, i, a.shape, b.shape)
+        if key not in self._scratch:
+            self._scratch[key] = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+        return torch.bmm(a, b, out=self._scratch[key])
+
+    def keep(self, columns: Tensor) -> None:
+        """Go on with these columns of runs only; the scratch memory had the shape of all of them."""
+        self._scratch.clear()
+
+    def state(self) -> State:
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing is left of a step but parameters."""
+
+    def numbers_per_run(self, rows: int) -> int:
+        """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""
+        features = sum(layer.columns + 2 * layer.outputs for layer in self.layers[1:]) + 3 * self.layers[0].outputs
+        return features * rows
+
+
+def read_layers(module: nn.Module) -> list[Layer] | str:
+    """Return the chain of Linear layers that a module is, or why it is none."""
+    if any(_has_hooks(part) for part in module.modules()):
+        return "a module has hooks"
+    if not all(p.requires_grad for p in module.parameters()):
+        return "some of its parameters are frozen"
+    if type(module) is LinearRegression:
+        return [Layer("w", "b", 1, module.w.numel(), 0, None)]
+    found: list[Layer] = []
+    offset, pending = 0, None
+    for name, part in _parts(module):
+        kind = type(part)
+        if kind is nn.Linear:
+            if found and pending is None:
+                return "two Linear layers without an activation between them"
+            if found:
+                found[-1] = _with_activation(found[-1], pending)
+            bias = f"{name}bias" if part.bias is not None else None
+            found.append(Layer(f"{name}weight", bias, part.out_features, part.in_features, offset, None))
+            offset, pending = offset + found[-1].size, None
+        elif kind in ACTIVATIONS and found and pending is None:
+            pending = kind
+        elif not (kind is nn.Flatten and not found and (part.start_dim, part.end_dim) == (1, -1)):
+            return f"it is no chain of Linear layers and activations ({kind.__name__})"
+    if not found or pending is not None:
+        return "it does not end in a Linear layer"
+    if len(dict(module.named_parameters())) != sum(1 + (layer.bias is not None) for layer in found):
+        return "its layers share weights"
+    return found
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, kind) for kind in kinds) or nn.utils.parametrize.is_parametrized(module)
+
+
+def _parts(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested Sequentials with the prefix of their parameters' names."""
+    if type(module) is nn.Sequential:
+        for name, part in module._modules.items():  # named_children leaves out a module that is there twice
+            yield from _parts(part, f"{prefix}{name}.")
+    else:
+        yield prefix, module
+
+
+def _with_activation(layer: Layer, activation: Any) -> Layer:
+    return Layer(layer.weight, layer.bias, layer.outputs, layer.inputs, layer.offset, activation)

@@ -1,0 +1,263 @@
+"""A batched program for any model: its gradient function under vmap, traced once for each batch shape and replayed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+from xprun.runner.store.snapshots import State
+from xprun.runner.workload.run_grid import Batch
+
+DROPOUTS = {nn.Dropout: 0, nn.Dropout1d: 1, nn.Dropout2d: 2, nn.Dropout3d: 3}  # trailing axes that share a mask
+NO_OPS = {torch.ops.aten.detach.default, torch.ops.aten.alias.default}
+VIEWS = {torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default, torch.ops.aten.expand.default}
+
+
+class CannotBatchError(Exception):
+    """The model does something that has no batched form here."""
+
+
+class MaskedDropout(nn.Module):
+    """Dropout whose mask is handed in, drawn from a run's own generator."""
+
+    mask: Tensor
+
+    def __init__(self, p: float, trailing: int) -> None:
+        super().__init__()
+        self.p, self.trailing = p, trailing
+        self.shape: tuple[int, ...] = ()
+        self.uses = 0
+        self.register_buffer("mask", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        if not self.shape and not x.is_contiguous():
+            raise CannotBatchError("a dropout layer gets a transposed tensor, for which a lone run draws otherwise")
+        self.uses += 1
+        self.shape = (*x.shape[: x.dim() - self.trailing], *(1 for _ in range(self.trailing)))
+        return x * self.mask
+
+    def draw(self, rows: int, generator: torch.Generator, like: Tensor) -> Tensor:
+        """Return a mask for a batch, drawn as `torch.nn.functional.dropout` draws it: not at all for p = 0 and 1."""
+        noise = torch.full((rows, *self.shape[1:]), 1 - self.p, dtype=like.dtype, device=like.device)
+        return noise if self.p in (0, 1) else noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
+
+
+class Traced:
+    """The program of one model: parameters [S, K, P] in the order of the module, buffers and masks beside them."""
+
+    name = "traced"
+
+    def __init__(
+        self, module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], seeds: list[int], inputs: Tensor
+    ) -> None:
+        self.module, self.masked = _with_masks(copy.deepcopy(module))
+        self.module.train()
+        self.loss = loss
+        self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
+        self.sizes = [shape.numel() for shape in self.shapes.values()]
+        self.parameters = sum(self.sizes)
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.held: dict[str, Tensor] = {}
+        self._programs: dict[Any, Any] = {}
+        self._numbers = _numbers_of_a_row(self.module, inputs)
+        if any(layer.uses != 1 for layer in self.masked.values()):
+            raise CannotBatchError("a dropout layer is not used exactly once in a step")
+
+    def begin(self, modules: list[list[nn.Module]]) -> Tensor:
+        """Return the stacked parameters [S, K, P] of freshly made modules [S][K], and stack their other tensors."""
+        others = [_others(module) for group in modules for module in group]
+        S, K = len(modules), len(modules[0])
+        self.held = {
+            name: torch.stack([other[name] for other in others]).unflatten(0, (S, K)).clone() for name in others[0]
+        }
+        return torch.stack([torch.stack([self._pack(module) for module in group]) for group in modules])
+
+    def _pack(self, module: nn.Module) -> Tensor:
+        return torch.cat([p.detach().reshape(-1) for p in module.parameters() if p.requires_grad])
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Return views [..., *shape] of stacked parameters [..., P], by name."""
+        parts = flat.split(self.sizes, -1)
+        named = zip(self.shapes.items(), parts, strict=True)
+        return {name: part.unflatten(-1, shape) if shape else part.squeeze(-1) for (name, shape), part in named}
+
+    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+        """Return the rows as they are."""
+        return inputs, targets
+
+    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the inputs and targets of a batch."""
+        x, y = batch
+        return x, y
+
+    @property
+    def pure(self) -> bool:
+        """Whether a step depends on the parameters and the batch alone."""
+        return not self.held and not self.masked
+
+    def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
+        """Write the losses [S, K] and their gradient [S, K, P]; see `LinearStack.step`."""
+        x, y = batch
+        program = self._program(flat, x, y)
+        gradients, found = program(self.views(flat), self.held, self._draw(x), x, y)
+        losses.copy_(found)
+        torch.cat([g.reshape(*flat.shape[:2], -1) for g in gradients.values()], 2, out=gradient)
+
+    def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor:
+        """Return the outputs [S, k, N, ...] of the runs in these columns, [S, k, P], for rows [N, ...]."""
+
+        def one(parameters: dict[str, Tensor], state: dict[str, Tensor]) -> Tensor:
+            found: Tensor = functional_call(self.module, {**parameters, **state}, (inputs,))
+            return found
+
+        self.module.eval()
+        try:
+            result: Tensor = vmap(vmap(one))(self.views(flat), {name: t[:, columns] for name, t in self.held.items()})
+        finally:
+            self.module.train()
+        return result
+
+    def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
+        """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
+        return over_runs(self.loss, predictions, prepared[1])
+
+    def keep(self, columns: Tensor) -> None:
+        """Go on with these columns of runs only."""
+        self.held = {name: tensor.index_select(1, columns) for name, tensor in self.held.items()}
+
+    def state(self) -> State:
+        return {"held": self.held, "generators": [generator.get_state() for generator in self.generators]}
+
+    def restore(self, state: State) -> None:
+        self.held = {name: state["held"][name].to(tensor.device) for name, tensor in self.held.items()}
+        for generator, found in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(found)
+
+    def numbers_per_run(self, rows: int) -> int:
+        """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""
+        return 3 * self._numbers * rows
+
+    def _draw(self, x: Tensor) -> dict[str, Tensor]:
+        """Return a mask [S, B, ...] for every random layer, each group's from its own seed."""
+        drawn = [[layer.draw(x.shape[1], g, x) for layer in self.masked.values()] for g in self.generators]
+        stacked = (torch.stack(masks) for masks in zip(*drawn, strict=True))
+        return dict(zip(self.masked, stacked, strict=True))
+
+    def _program(self, flat: Tensor, x: Tensor, y: Tensor) -> Any:
+        key = (flat.shape, x.shape)
+        if key not in self._programs:
+            self._programs[key] = self._trace(flat, x, y)
+        return self._programs[key]
+
+    def _trace(self, flat: Tensor, x: Tensor, y: Tensor) -> Any:
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        K = flat.shape[1]
+
+        def loss_of(parameters: Any, state: Any, masks: Any, x: Tensor, y: Tensor) -> Tensor:
+            return self.loss(functional_call(self.module, {**parameters, **state, **masks}, (x,)), y)
+
+        def all_runs(parameters: Any, state: Any, masks: Any, x: Tensor, y: Tensor) -> Any:
+            # Targets are expanded over the runs: some losses cannot be batched over an input without its target.
+            targets = y.unsqueeze(1).expand(y.shape[0], K, *y.shape[1:])
+            inner = vmap(grad_and_value(loss_of), in_dims=(0, 0, None, None, 0))
+            return vmap(inner)(parameters, state, masks, x, targets)
+
+        # Tracing runs the program once: on copies, because it changes the running statistics of BatchNorm.
+        state = {name: tensor.clone() for name, tensor in self.held.items()}
+        masks = {
+            name: torch.ones((x.shape[0], x.shape[1], *layer.shape[1:]), dtype=x.dtype, device=x.device)
+            for name, layer in self.masked.items()
+        }
+        return _without_no_ops(make_fx(all_runs)(self.views(flat), state, masks, x, y))
+
+
+def _numbers_of_a_row(module: nn.Module, inputs: Tensor) -> int:
+    """Return how many numbers the layers of a module put out for one row.
+
+    The rows that are passed through tell random layers the shape of their masks; running statistics are restored.
+    """
+    counted = 0
+
+    def count(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal counted
+        counted += output.numel() if isinstance(output, Tensor) else 0
+
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    handles = [m.register_forward_hook(count) for m in module.modules() if not list(m.children())]
+    with torch.no_grad():
+        module(inputs[:4])
+        for name, buffer in module.named_buffers():
+            buffer.copy_(before[name])
+    for handle in handles:
+        handle.remove()
+    return counted // len(inputs[:4])
+
+
+def _others(module: nn.Module) -> dict[str, Tensor]:
+    """Return what a module holds beside its trained parameters: buffers, and parameters that are frozen."""
+    frozen = {name: p.detach() for name, p in module.named_parameters() if not p.requires_grad}
+    return {**frozen, **dict(module.named_buffers())}
+
+
+def _with_masks(module: nn.Module) -> tuple[nn.Module, dict[str, MaskedDropout]]:
+    """Replace the dropout layers of a module; return it with them, by the names of their masks."""
+    masked = {}
+    for name, part in list(module.named_modules()):
+        if type(part) in DROPOUTS:
+            layer = MaskedDropout(part.p, DROPOUTS[type(part)])
+            masked[f"{name}.mask" if name else "mask"] = layer
+            if not name:
+                return layer, masked
+            parent, _, last = name.rpartition(".")
+            setattr(module.get_submodule(parent), last, layer)
+    return module, masked
+
+
+def _without_no_ops(graph_module: Any) -> Any:
+    """Return the traced program without the views that change nothing, each of which costs a call."""
+    graph = graph_module.graph
+    for node in graph.nodes:
+        if node.op == "call_function" and (node.target in NO_OPS or _same_view(node)):
+            node.replace_all_uses_with(node.args[0])
+    graph.eliminate_dead_code()
+    graph_module.recompile()
+    return graph_module
+
+
+def _same_view(node: Any) -> bool:
+    if node.target not in VIEWS:
+        return False
+    before, after = node.args[0].meta.get("val"), node.meta.get("val")
+    before = before if before is not None else node.args[0].meta.get("tensor_meta")
+    after = after if after is not None else node.meta.get("tensor_meta")
+    return before is not None and after is not None and before.shape == after.shape
+
+
+def over_runs(
+    measure: Callable[..., Tensor], predictions: Tensor, targets: Tensor, parameters: dict[str, Tensor] | None = None
+) -> Tensor:
+    """Return the measure [S, K, ...] of predictions [S, K, N, ...], at once if it can be batched, or else run by run.
+
+    One that asks for the trained `parameters` [S, K, *shape] gets those of its run.
+    """
+    flat = predictions.flatten(0, 1)
+    more = [{name: value.flatten(0, 1) for name, value in parameters.items()}] if parameters else []
+    try:
+        result: Tensor = vmap(measure, in_dims=(0, None, *(0 for _ in more)))(flat, targets, *more)
+    except RuntimeError:
+        own = [[{name: value[i] for name, value in part.items()} for part in more] for i in range(len(flat))]
+        found = [measure(prediction, targets, *part) for prediction, part in zip(flat, own, strict=True)]
+        result = torch.stack([torch.as_tensor(value) for value in found])
+    return result.view(*predictions.shape[:2], *result.shape[1:])
+
+
+def draws_at_random(module: nn.Module) -> bool:
+    """Whether the masks of a model depend on the seed, so that even a full batch is not the same for all seeds."""
+    return any(type(part) in DROPOUTS for part in module.modules())

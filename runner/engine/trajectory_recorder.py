@@ -1,0 +1,75 @@
+"""The path of a small model: where its parameters were before chosen steps, for pictures of how they moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from xprun.runner.results.outcome import PARAMETER
+from xprun.runner.workload.workload import Workload
+
+MOST_NUMBERS = 4  # of a model whose path is kept; others have too many for a picture of all of them
+EVERY = 100  # steps from the first on of which none is left out
+SPACING = 1.04  # of the steps after those
+
+
+class TrajectoryRecorder:
+    """Collects the parameters [*runs, P] that `read` returns, before the steps at which they are wanted.
+
+    `columns` tells where in P each number stands, by the name it has in tables.
+    """
+
+    def __init__(self, steps: frozenset[int], columns: dict[str, int], read: Callable[[], Tensor]) -> None:
+        self._steps, self._columns, self._read = steps, columns, read
+        self._kept: list[tuple[int, Tensor]] = []
+
+    def before(self, step: int) -> None:
+        """Look at the parameters that a step is about to change."""
+        if step in self._steps:
+            self._kept.append((step, self._read()))
+
+    def wants(self, first: int, count: int) -> bool:
+        """Whether one of so many steps, from `first` on, is to be looked at."""
+        return bool(self._steps) and any(step in self._steps for step in range(first, first + count))
+
+    def take(self) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64]]]:
+        """Yield of each number its name, the steps [T] since the last call, and its values [T, *runs] before them."""
+        if not self._kept:
+            return
+        steps = np.array([step for step, _ in self._kept])
+        values = torch.stack([parameters for _, parameters in self._kept]).double().cpu().numpy()
+        self._kept.clear()
+        for name, place in self._columns.items():
+            yield PARAMETER + name, steps, values[..., place]
+
+
+def wanted_steps(work: Workload, parameters: int) -> frozenset[int]:
+    """Return the steps before which a model of so many trained numbers is looked at; none where it is not."""
+    return path_steps(work.schedule.steps) if work.pictures and 0 < parameters <= MOST_NUMBERS else frozenset()
+
+
+@cache
+def path_steps(steps: int) -> frozenset[int]:
+    """Return which steps of a run are looked at: the first 100, then each 4% after the one before, and the last.
+
+    A path turns early and often, and then comes slowly to rest, so that equal distances would miss what happens.
+    """
+    found, step = set(range(1, min(EVERY, steps) + 1)), float(EVERY)
+    while (step := step * SPACING) < steps:
+        found.add(int(step))
+    return frozenset(found | {steps})
+
+
+def number_places(views: dict[str, Tensor]) -> dict[str, int]:
+    """Return the places of the numbers by their names in tables, from views of the vector 0, 1, ... P-1."""
+    return {key: int(place) for name, view in views.items() for key, place in numbers(name, view)}
+
+
+def numbers(name: str, parameter: Tensor) -> list[tuple[str, float]]:
+    """Return the numbers of a parameter with the names they have in tables: `b`, or `w[0]`, `w[1]`."""
+    values = parameter.double().flatten().tolist()
+    return [(name, values[0])] if len(values) == 1 else [(f"{name}[{i}]", v) for i, v in enumerate(values)]

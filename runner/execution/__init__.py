@@ -1,0 +1,1 @@
+"""Carries out cohorts, in this process or in supervised workers."""

@@ -1,0 +1,152 @@
+"""Carries out one cohort; a run that breaks becomes a row, and the others go on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from xprun.plugins.datasets.missing_files import MissingFilesError
+from xprun.plugins.discovery import open_registry
+from xprun.plugins.registry import PluginFile
+from xprun.runner.engine.allocator import keep_freed_memory
+from xprun.runner.engine.execution_units import ExecutionUnit, from_layout, select_strategy
+from xprun.runner.engine.least_squares import least_squares
+from xprun.runner.engine.lone_loop import train_alone
+from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.thread_counts import share
+from xprun.runner.execution.context import Context
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.layout import Layout
+from xprun.runner.process.log import say, words_of
+from xprun.runner.results.atomic_files import OutputError
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.store.snapshots import Snapshot
+from xprun.runner.workers.child import now_training
+from xprun.runner.workload.devices import deterministic
+from xprun.runner.workload.run_grid import Grid
+from xprun.runner.workload.workload import Workload, make_workload
+from xprun.specs import Run
+
+FAULTS = (Exception, SystemExit)  # what a component may raise that ends its run, and nothing else
+
+
+def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of a cohort's runs, those that end together in one list.
+
+    Raises nothing that a component raises: such a run has the status `failed`.
+    """
+    prepare_torch()
+    try:
+        work = workload_of(cohort, context)
+    except FAULTS as error:
+        yield [failure(run, error, context) for run in cohort.runs]
+        return
+    now_training([run.id for run in cohort.runs])
+    with deterministic(cohort.runs[0].settings.deterministic):
+        reference = _reference(work)
+        for outcomes in train(work, cohort.runs, context, cohort.layout):
+            for outcome in outcomes:
+                outcome.reference = reference
+            yield outcomes
+
+
+def _reference(work: Workload) -> dict[str, float]:
+    try:
+        return least_squares(work)
+    except FAULTS:  # a component breaks, and so will the runs, which tell it
+        return {}
+
+
+def prepare_torch() -> None:
+    """Set up this process for many small tensors."""
+    keep_freed_memory()
+    torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
+
+
+_latest: dict[tuple[str, str, tuple[Path | PluginFile, ...], bool], Workload] = {}
+
+
+def workload_of(cohort: Cohort, context: Context) -> Workload:
+    """Return the workload of a cohort; the latest one is kept, so that its data are not read twice in a row."""
+    key = cohort.program, context.device, context.plugins, context.pictures
+    if key not in _latest:
+        registry = open_registry(context.plugins)
+        made = make_workload(registry, cohort.runs[0], torch.device(context.device))
+        _latest.clear()
+        _latest[key] = replace(made, pictures=context.pictures)
+    return _latest[key]
+
+
+def train(work: Workload, runs: list[Run], context: Context, layout: Layout | None = None) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of runs of one workload, trained in the layout given or in pieces that the engine chooses."""
+    for piece in [from_layout(layout, runs)] if layout else _pieces(work, runs, context):
+        torch.set_num_threads(piece.threads)
+        now_training([run.id for run in piece.runs])
+        yield from _together(work, piece, context) if piece.program else _alone(work, piece, context)
+
+
+def _pieces(work: Workload, runs: list[Run], context: Context) -> list[ExecutionUnit]:
+    try:
+        return select_strategy(work, runs, share(context.workers))
+    except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
+        if len(runs) > 1:
+            _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
+        return [ExecutionUnit(Grid([runs]), None, "", None)]
+
+
+def _together(work: Workload, piece: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
+    try:
+        outcomes = train_in_lanes(work, piece, partial(_snapshot, piece, context))
+    except OutputError:
+        raise
+    except FAULTS as error:
+        if len(piece.runs) > 1:
+            _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
+        for lane in range(piece.lanes):
+            if snapshot := _snapshot(piece, context, lane):
+                snapshot.remove()
+        yield from _alone(work, piece, context)
+        return
+    yield outcomes
+
+
+def _alone(work: Workload, piece: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
+    for run in piece.runs:
+        lone = replace(piece, grid=Grid([[run]]), program=None, lanes=1)
+        now_training([run.id])
+        try:
+            yield [train_alone(work, run, _snapshot(lone, context))]
+        except OutputError:
+            raise
+        except FAULTS as error:
+            yield [failure(run, error, context)]
+
+
+def _snapshot(piece: ExecutionUnit, context: Context, lane: int = 0) -> Snapshot | None:
+    """Return where a lane of a piece is saved."""
+    every = piece.runs[0].settings.checkpoint_every
+    return Snapshot(context.folder, piece.layout, lane, every) if context.folder else None
+
+
+def _note(what: str, error: BaseException, context: Context) -> None:
+    """Say on stderr what was done otherwise than planned; nobody should have to guess why a grid is slow."""
+    say(f"note: {what}: {type(error).__name__}: {words_of(error)[:200]}")
+    if context.debug:
+        traceback.print_exception(error)
+
+
+def failure(run: Run, error: BaseException, context: Context) -> Outcome:
+    """Return the outcome of a run that an exception ended: its type, its words, and where it was raised."""
+    if context.debug:
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    files = {(p.path if isinstance(p, PluginFile) else p).resolve() for p in context.plugins}
+    ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
+    place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
+    reason = f"{type(error).__name__}: {words_of(error)}{place}"[:500]
+    return Outcome(run.id, "failed", reason, cacheable=not isinstance(error, MissingFilesError))

@@ -1,0 +1,70 @@
+"""Looks ahead: how the cohorts of a plan would be trained, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xprun.runner.execution.context import Context
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.workers.child import now_training
+
+if TYPE_CHECKING:
+    from xprun.runner.engine.execution_units import ExecutionUnit
+    from xprun.runner.workload.workload import Workload
+
+COPIES = 4  # of a model: its parameters, their gradients, and two tensors of an optimizer's state
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """What is ahead of a cohort: its pieces, the steps of a run, the seconds that all take, bytes of memory."""
+
+    cohort: Cohort
+    pieces: list[ExecutionUnit]
+    steps: int
+    seconds: float
+    memory: int
+
+
+def estimate(cohort: Cohort, context: Context) -> CostEstimate:
+    """Return the outlook of a cohort, from a few steps of each way to train it.
+
+    Raises what a component raises when it is made or takes its first step.
+    """
+    from xprun.runner.engine.execution_units import select_strategy
+    from xprun.runner.engine.thread_counts import share
+    from xprun.runner.execution.cohort_execution import prepare_torch, workload_of
+
+    prepare_torch()
+    work = workload_of(cohort, context)
+    pieces = select_strategy(work, cohort.runs, share(context.workers))
+    seconds = sum(_seconds_per_step(work, piece) for piece in pieces) * work.schedule.steps
+    return CostEstimate(cohort, pieces, work.schedule.steps, seconds, _memory(work, pieces))
+
+
+def seconds_of(cohorts: list[Cohort], context: Context) -> float:
+    """Return about how long the training of cohorts takes, in seconds."""
+    seconds = 0.0
+    for cohort in cohorts:
+        now_training([run.id for run in cohort.runs])  # a time limit is for each
+        seconds += estimate(cohort, context).seconds
+    return seconds
+
+
+def _memory(work: Workload, pieces: list[ExecutionUnit]) -> int:
+    """Return about how many bytes data and models take; what a forward pass keeps for its backward pass is left out."""
+    tables = [table for table in (work.train, work.valid) if table]
+    data = sum(tensor.nbytes for table in tables for tensor in (table.inputs, table.targets))
+    model = sum(parameter.nbytes for parameter in work.make_model(0).parameters())
+    at_once = max(len(piece.grid) if piece.program else 1 for piece in pieces)
+    return data + COPIES * model * at_once
+
+
+def _seconds_per_step(work: Workload, piece: ExecutionUnit) -> float:
+    """Return the seconds of a step of all runs of a piece; the engine may have chosen it without measuring."""
+    from xprun.runner.engine.execution_units import time_alone
+
+    if piece.seconds_per_step is not None:
+        return piece.seconds_per_step / piece.lanes
+    return time_alone(work, piece.runs[0]).seconds * len(piece.runs)

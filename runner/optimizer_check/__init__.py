@@ -1,0 +1,1 @@
+"""`xprun check NAME`: is an optimizer right? It is run over fixed gradients."""

@@ -1,0 +1,1 @@
+"""What is written beside the store: tables, verdicts on claims, the environment, and what pictures need."""

@@ -1,0 +1,182 @@
+"""Whether the results of a plan's runs are what its spec expects."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from xprun.runner.outputs.result_tables import result_columns
+from xprun.runner.planning.plan import Plan
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.run_columns import full_name, sections_that_differ
+from xprun.specs import Expectation, Run
+from xprun.specs.language.diagnostics import printable
+from xprun.specs.language.expectations import Cell, selects
+
+SHOWN = 3  # runs named in the verdict on a claim that does not hold
+OVER: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "median": median}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a claim holds, and the value found. `place` is where it stands: `file:line:col`.
+
+    Where a run that it is about failed, nobody can tell: `holds` is None, and `found` says why.
+    """
+
+    claim: str
+    place: str
+    holds: bool | None
+    found: str
+
+    @property
+    def word(self) -> str:
+        return {True: "ok", False: "FAILED", None: "not judged"}[self.holds]
+
+    @property
+    def line(self) -> str:
+        """The verdict as a compiler would put it."""
+        found = self.found if self.holds is None else f"found {self.found}"
+        return printable(f"{self.place}: {self.word}: {self.claim}; {found}")
+
+
+def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> Verdict:
+    """Return the verdict on one claim, from the outcomes by run id."""
+    holds, found = _judge(expectation, plan, outcomes)
+    place = plan.spec.document.place(expectation.path, "key").name
+    return Verdict(expectation.claim, place, holds, found)
+
+
+def claims_table(verdicts: list[Verdict]) -> pd.DataFrame:
+    """Return one row a claim: `place`, `claim`, `verdict` ("ok", "FAILED", "not judged") and `found`."""
+    rows = [(verdict.place, verdict.claim, verdict.word, verdict.found) for verdict in verdicts]
+    return pd.DataFrame(rows, columns=["place", "claim", "verdict", "found"])
+
+
+def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
+    """Return the runs of a plan that a selection means."""
+    return [run for run, columns in zip(plan.runs, plan.columns, strict=True) if selects(where, columns)]
+
+
+def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[bool | None, str]:
+    groups = [selected(plan, where) for where in (expectation.where, expectation.beats) if where is not None]
+    for runs, which in zip(groups, ("where", "beats"), strict=False):
+        if not runs:
+            return False, f"`{which}` selects no run"
+        lacking = sum(run.id not in outcomes for run in runs)
+        if lacking:
+            return False, f"{lacking} of {len(runs)} runs have not been trained"
+    broken = [outcomes[run.id] for runs in groups for run in runs if outcomes[run.id].status in ("failed", "timeout")]
+    if broken and not expectation.status:
+        return None, f"{len(broken)} of {sum(map(len, groups))} runs failed: {broken[0].reason}"
+    if expectation.beats is not None:
+        return _judge_pairs(expectation, plan, outcomes, *groups)
+    differing = sections_that_differ(plan.runs)
+    ended = {full_name(run, differing): outcomes[run.id] for run in groups[0]}
+    if expectation.status:
+        return _judge_statuses(expectation.status, ended)
+    values = {name: _value(expectation, plan, outcome) for name, outcome in ended.items()}
+    return _judge_values(expectation, values, ended)
+
+
+def _judge_statuses(status: str, ended: dict[str, Outcome]) -> tuple[bool, str]:
+    counts = Counter(outcome.status for outcome in ended.values())
+    return set(counts) == {status}, ", ".join(f"{n} {status}" for status, n in counts.items())
+
+
+def _judge_values(expectation: Expectation, values: dict[str, float], ended: dict[str, Outcome]) -> tuple[bool, str]:
+    absent = {name: _why(expectation, ended[name]) for name, value in values.items() if math.isnan(value)}
+    if absent:
+        return False, _listed([f"no value in {name}: {why}" for name, why in absent.items()])
+    if expectation.over != "all":
+        value = OVER[expectation.over](list(values.values()))
+        return expectation.holds_for(value), f"{_number(value)} over {len(values)} runs"
+    wrong = [f"{_number(value)} in {name}" for name, value in values.items() if not expectation.holds_for(value)]
+    if wrong:
+        return False, _listed(wrong) + (f" ({len(wrong)} of {len(values)} runs)" if len(values) > 1 else "")
+    low, high = _number(min(values.values())), _number(max(values.values()))
+    return True, low if low == high else f"{low} to {high} in {len(values)} runs"
+
+
+def _judge_pairs(
+    expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome], ours: list[Run], theirs: list[Run]
+) -> tuple[bool, str]:
+    """Judge "better, seed by seed", by the sign-flip test of paired differences (Fisher, 1935), one-sided.
+
+    Exact up to 13 pairs. n pairs can give no more confidence than 1 - 2^-n: five of them are enough for 0.95.
+    """
+    for runs, which in ((ours, "where"), (theirs, "beats")):
+        seed, n = Counter(run.seed for run in runs).most_common(1)[0]
+        if n > 1:
+            return False, f"`{which}` selects {n} runs of seed {seed}, but a pair takes one"
+    sign = -1 if _goal(expectation, plan) == "min" else 1
+    first, second = ({run.seed: _value(expectation, plan, outcomes[run.id]) for run in runs} for runs in (ours, theirs))
+    ahead = np.array([sign * (first[seed] - second[seed]) for seed in first if seed in second])
+    if not len(ahead) or np.isnan(ahead).any():
+        return False, "no seeds in common" if not len(
+            ahead
+        ) else f"no value in {np.isnan(ahead).sum()} of {len(ahead)} pairs"
+    confidence = 1 - _chance(ahead)
+    found = f"ahead by {_number(float(ahead.mean()))} on average over {len(ahead)} seeds, confidence {confidence:.3g}"
+    return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence)
+
+
+def _chance(ahead: Any) -> float:
+    """Return how often a mean as large would arise if the sign of each difference were a coin's."""
+    from scipy.stats import permutation_test
+
+    if len(ahead) == 1:
+        return 0.5 if ahead[0] > 0 else 1.0
+    found = permutation_test(
+        (ahead, np.zeros_like(ahead)),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=2**14 - 1,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def _too_few(pairs: int, confidence: float) -> str:
+    if 1 - 0.5**pairs >= confidence:
+        return ""
+    needed = math.ceil(-math.log2(1 - confidence))
+    return f"; {confidence:g} takes at least {needed} seeds"
+
+
+def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
+    """Return the value a claim is about, NaN where the run has none."""
+    if expectation.step is None:
+        return float(result_columns(outcome, plan.goals).get(expectation.value, math.nan))
+    series = outcome.history.get(expectation.value)
+    there = series.values[series.steps == expectation.step] if series else np.array([])
+    return float(there[0]) if len(there) else math.nan
+
+
+def _goal(expectation: Expectation, plan: Plan) -> str:
+    metric = expectation.value if expectation.step else expectation.value.partition(".")[2]
+    return plan.comparison.goal if metric == plan.comparison.metric else plan.goals.get(metric, "min")
+
+
+def _why(expectation: Expectation, outcome: Outcome) -> str:
+    """Return why a run lacks the value of a claim."""
+    if outcome.status != "done":
+        return f"the run {outcome.status} after {outcome.steps} steps"
+    if expectation.step:
+        return "nothing was recorded at that step (run.record_every, run.evaluate_every)"
+    return f"the run has no {expectation.value}"
+
+
+def _listed(items: list[str]) -> str:
+    return "; ".join(items[:SHOWN]) + ("; ..." if len(items) > SHOWN else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:.7g}"

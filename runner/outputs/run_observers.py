@@ -1,0 +1,73 @@
+"""Hands ended runs to the observers that a spec names, each with a folder for the run."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xprun.plugins.discovery import open_registry
+from xprun.plugins.registry import PluginFile
+from xprun.runner.outputs.result_tables import runs_table
+from xprun.runner.planning.plan import Plan
+from xprun.runner.process.log import say
+from xprun.runner.resolve.build import build
+from xprun.runner.results.atomic_files import folder_name, replace_folder
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.workers.supervised import WorkerError
+from xprun.specs import Run
+
+Aside = Callable[..., Any]
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
+RESULTS = ("final.", "best.")
+NOT_SETTINGS = ("run", "status", "reason", "steps", "epochs", "seconds", "together")
+
+
+def observe(
+    plan: Plan,
+    run: Run,
+    outcome: Outcome,
+    folder: Path,
+    plugins: tuple[Path | PluginFile, ...],
+    aside: Aside,
+    *,
+    again: bool,
+) -> None:
+    """Let the observers write a run, those that have not written it before or (`again`) all.
+
+    `aside` calls a function where components can do no harm; one that ends the process there is told on stderr.
+    """
+    for name in run.settings.observers:
+        target = folder / folder_name(name) / f"{folder_name(_label(plan, run))}-{run.id}"
+        if again or not target.exists():
+            try:
+                aside(write_observed, name, plugins, target, _told(plan, run, outcome))
+            except Exception as error:  # whatever an observer raises, the runs are there, and the others' files
+                if isinstance(error, OSError) and error.errno in DISK:
+                    raise
+                reason = error if isinstance(error, WorkerError) else f"{type(error).__name__}: {error}"
+                say(f"note: the observer {name} did not write run {run.id}: {reason}")
+
+
+def write_observed(name: str, plugins: tuple[Path | PluginFile, ...], target: Path, told: dict[str, Any]) -> None:
+    """Let an observer write what it is told of a run into a folder."""
+    replace_folder(target, partial(build(open_registry(plugins), "observer", name, {}), **told))
+
+
+def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
+    """Return what an observer hears of a run: `settings`, `history` and `results`, as plain values."""
+    row = runs_table(plan, [(run, outcome)]).iloc[0].dropna()
+    plain = {str(key): value.item() if hasattr(value, "item") else value for key, value in row.items()}
+    results = {key: value for key, value in plain.items() if key.startswith(RESULTS)}
+    settings = {key: value for key, value in plain.items() if not key.startswith((*RESULTS, "param."))}
+    return {
+        "settings": {key: value for key, value in settings.items() if key not in NOT_SETTINGS},
+        "history": {metric: (series.steps, series.values) for metric, series in outcome.history.items()},
+        "results": results,
+    }
+
+
+def _label(plan: Plan, run: Run) -> str:
+    return "-".join(run.choices[section].label for section in plan.comparison.by)

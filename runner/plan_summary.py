@@ -1,0 +1,200 @@
+"""Tells what a run of a spec would do: runs, cached, how they are grouped and why, how long and how much memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xprun.plugins.registry import Registry
+from xprun.runner.execution.context import Context
+from xprun.runner.execution.cost_estimate import estimate
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.plan import make_plan
+from xprun.runner.planning.run_identity import why_to_run
+from xprun.runner.results.atomic_files import writing
+from xprun.runner.status.progress import duplicates, headline
+from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.snapshots import read_places
+from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workload.devices import kind_of, pick
+from xprun.specs import Spec
+from xprun.specs.language.wording import plural
+
+if TYPE_CHECKING:
+    from xprun.runner.engine.execution_units import ExecutionUnit
+
+
+@dataclass(frozen=True)
+class Way:
+    """How some runs of a cohort are trained: in a batched `program`, or each alone (None), and why."""
+
+    runs: int
+    program: str | None
+    parts: int
+    threads: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class CohortSummary:
+    """What is ahead of a cohort; `seconds` of training and bytes of `memory` are estimates. `error`: it will fail."""
+
+    runs: int
+    steps: int = 0
+    seconds: float = 0.0
+    memory: int = 0
+    ways: list[Way] = field(default_factory=list)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Runs whose training was cut off, and where they go on."""
+
+    runs: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them.
+
+    `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is. `unfinished`
+    runs go on from where they were saved.
+    """
+
+    name: str
+    headline: str
+    runs: int
+    cached: int
+    to_run: int
+    why: list[str]
+    unfinished: list[Unfinished]
+    damaged: bool
+    duplicates: int
+    device: str
+    seconds: float
+    memory: int
+    cohorts: list[CohortSummary]
+    timeout: float | None = None  # seconds that a run, or runs that are trained together, may take
+
+
+def summarize_plan(
+    spec: Spec, registry: Registry, folder: Path, plugins: tuple[Path, ...], wanted_device: str | None, jobs: int = 1
+) -> PlanSummary:
+    """Return what a run of a resolved spec would do, from a short probe of each of its cohorts.
+
+    The probes run in a worker process, or with no `jobs` in this one.
+    Raises DeviceError for a device that is absent, and OutputError for a store that cannot be read.
+    """
+    device = pick(wanted_device or spec.head.device)
+    kind = kind_of(device)
+    plan = make_plan(spec, kind)
+    with writing(folder):
+        stored, damaged = read_whole(folder / "store.sqlite")
+    left = plan.cohorts(leave_out={run for run, record in stored.items() if record.cacheable})
+    missing = [run for cohort in left for run in cohort.runs]
+    cohorts = [_ahead_of(cohort, Context(device, plugins), jobs) for cohort in left]
+    return PlanSummary(
+        name=spec.name,
+        headline=headline(plan),
+        runs=len(plan.runs),
+        cached=len(plan.runs) - len(missing),
+        to_run=len(missing),
+        why=why_to_run(missing, kind, {run: record.origin for run, record in stored.items()}) if stored else [],
+        unfinished=_unfinished(folder, {run.id for run in missing}),
+        damaged=damaged,
+        duplicates=plan.duplicates,
+        device=device,
+        seconds=sum(cohort.seconds for cohort in cohorts),
+        memory=max((cohort.memory for cohort in cohorts), default=0),
+        cohorts=cohorts,
+        timeout=min((run.settings.timeout for run in missing if run.settings.timeout), default=None),
+    )
+
+
+def _unfinished(folder: Path, to_run: set[str]) -> list[Unfinished]:
+    """Return where unfinished trainings of these runs go on; of lanes, the one that is least far."""
+    found: dict[str, Unfinished] = {}
+    with writing(folder):
+        for _, place, _ in read_places(folder):
+            if place and to_run.issuperset(place.layout.every_run):
+                known = found.get(place.layout.key)
+                step = min(place.step, known.step) if known else place.step
+                found[place.layout.key] = Unfinished(len(place.layout.every_run), step, place.steps)
+    return list(found.values())
+
+
+def as_text(ahead: PlanSummary) -> str:
+    """Return the plan as lines to read."""
+    todo = f"{ahead.cached:,} cached, {ahead.to_run:,} to run on {ahead.device}"
+    lines = [f"{ahead.name}: {ahead.headline}; {todo}"]
+    if ahead.damaged:
+        lines.append("the store is damaged; what is whole in it counts as cached, and a run will keep that")
+    if ahead.why:
+        lines.append(f"to run: {', '.join(ahead.why)}")
+    lines += [
+        f"{part.runs:,} {plural('run', part.runs)} cut off: going on from step {part.step:,} of {part.steps:,}"
+        for part in ahead.unfinished
+    ]
+    if ahead.duplicates:
+        lines.append(duplicates(ahead.duplicates))
+    for number, cohort in enumerate(ahead.cohorts, 1):
+        lines += _cohort_lines(number, cohort)
+    if ahead.timeout is not None:
+        limit = f"what takes longer than run.timeout = {ahead.timeout:g} s is ended"
+        lines.append(f"{limit}; runs that were together are then tried alone, with as much time each")
+    if ahead.cohorts:
+        memory = f"about {_megabytes(ahead.memory)} of tensors, those of the forward pass apart"
+        lines.append(f"about {ahead.seconds:.1f} s of training in one process, evaluations and start apart; {memory}")
+    return "\n".join(lines)
+
+
+def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortSummary:
+    """Return what is ahead of a cohort, whatever its components do when they are tried."""
+    if jobs == 0:
+        return _cohort(cohort, context)
+    try:
+        return supervised(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
+    except WorkerError as error:
+        return CohortSummary(len(cohort.runs), error=str(error))
+
+
+def _cohort(cohort: Cohort, context: Context) -> CohortSummary:
+    runs = len(cohort.runs)
+    try:
+        outlook = estimate(cohort, context)
+    except Exception as error:  # the plan is still worth telling
+        return CohortSummary(runs, error=f"{type(error).__name__}: {error}")
+    return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.pieces))
+
+
+def _ways(pieces: list[ExecutionUnit]) -> list[Way]:
+    told: dict[tuple[str | None, str], list[ExecutionUnit]] = {}
+    for piece in pieces:
+        told.setdefault((piece.program, piece.reason), []).append(piece)
+    return [
+        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].lanes, reason)
+        for (program, reason), same in told.items()
+    ]
+
+
+def _cohort_lines(number: int, cohort: CohortSummary) -> list[str]:
+    runs = f"{cohort.runs:,} {plural('run', cohort.runs)}"
+    if cohort.error:
+        return [f"cohort {number}: {runs} will fail: {cohort.error}"]
+    estimate = f"about {cohort.seconds:.1f} s, {_megabytes(cohort.memory)}"
+    return [f"cohort {number}: {runs}, {cohort.steps:,} steps each, {estimate}", *map(_way_line, cohort.ways)]
+
+
+def _way_line(way: Way) -> str:
+    parts = f" in {way.parts} parts" if way.program and way.parts > 1 else ""
+    threads = f", {way.threads} threads" if way.threads > 1 else ""
+    how = f"together{parts} ({way.program}{threads})" if way.program else "alone"
+    return f"  {way.runs:,} {plural('run', way.runs)} {how}: {way.reason}"
+
+
+def _megabytes(memory: int) -> str:
+    return f"{memory / 1e6:,.1f} MB"

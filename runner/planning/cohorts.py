@@ -1,0 +1,56 @@
+"""Cohorts: runs that share a program, and may be trained together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from xprun.runner.planning.layout import Layout
+from xprun.specs import Run
+from xprun.specs.language.expansion import NOT_IDENTITY
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Runs that share a program: data, model, loss, run settings. They differ in optimizer, scheduler and seed only.
+
+    `layout` is that of runs whose training was cut off, and goes on in it.
+    """
+
+    runs: list[Run]
+    layout: Layout | None = None
+
+    @property
+    def program(self) -> str:
+        """What the runs share, as text."""
+        return program_of(self.runs[0])
+
+    def split(self, parts: int) -> list[Cohort]:
+        """Return at most that many cohorts of about equal size; the seeds of one setting stay together."""
+        if self.layout:
+            return [self]
+        settings: dict[str, list[Run]] = {}
+        for run in self.runs:
+            settings.setdefault(run.variant, []).append(run)
+        groups = list(settings.values()) if len(settings) >= parts else [[run] for run in self.runs]
+        shares = [groups[i::parts] for i in range(min(parts, len(groups)))]
+        return [Cohort([run for group in share for run in group]) for share in shares]
+
+
+def unfinished_first(cohorts: list[Cohort], layouts: list[Layout]) -> list[Cohort]:
+    """Return cohorts in which the runs of each unfinished training are one of its own, and before the others."""
+    first = []
+    for layout in layouts:
+        runs = set(layout.every_run)
+        found = next((cohort for cohort in cohorts if runs <= {run.id for run in cohort.runs}), None)
+        if found:
+            first.append(Cohort([run for run in found.runs if run.id in runs], layout))
+            rest = Cohort([run for run in found.runs if run.id not in runs])
+            cohorts = [rest if cohort is found else cohort for cohort in cohorts]
+    return [*first, *(cohort for cohort in cohorts if cohort.runs)]
+
+
+def program_of(run: Run) -> str:
+    """Return what a run shares with the other runs of its cohort, as text."""
+    shared = [run.choices[section].identity for section in ("data", "model", "loss")]
+    return json.dumps([*shared, run.settings.model_dump_json(exclude=NOT_IDENTITY)])

@@ -1,0 +1,78 @@
+"""What the id of a run is made of: kept with its result, so that it can be told why another run is not cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from xprun.specs import Run
+from xprun.specs.language.expansion import NOT_IDENTITY
+from xprun.specs.language.wording import plural
+
+Origin = dict[str, Any]  # "device", "seed", and of each section and "run" the name, the source, and the settings
+NAME, SOURCE = 0, 1
+
+
+def origin_of(run: Run, device_kind: str) -> str:
+    """Return what the id of a run on a kind of device is made of, as JSON; hashes stand for sources and settings."""
+    return json.dumps(_origin(run, device_kind), sort_keys=True)
+
+
+def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str]) -> list[str]:
+    """Return why runs are not cached, from the stored origins by run id.
+
+    For example `20 runs with new settings`, `5 runs with new seeds`, `1 run: the source of scratch.adam changed`.
+    """
+    known: list[Origin] = [origin for text in stored.values() if (origin := json.loads(text))]
+    same_but_sources = {_without_sources(origin): origin for origin in known}
+    same_but_seed, same_but_device = ({_without(key, origin) for origin in known} for key in ("seed", "device"))
+
+    def reason(run: Run) -> str:
+        if run.id in stored:
+            return " that lacked something on this machine"
+        origin = _origin(run, device_kind)
+        if twin := same_but_sources.get(_without_sources(origin)):
+            changed = [part[NAME] for key, part in origin.items() if isinstance(part, list) and part != twin[key]]
+            return f": the source of {', '.join(changed)} changed"
+        if _without("device", origin) in same_but_device:
+            return f" not yet run on {device_kind}"
+        return " with new seeds" if _without("seed", origin) in same_but_seed else " with new settings"
+
+    counts = Counter(map(reason, runs))
+    return [f"{count:,} {plural('run', count)}{why}" for why, count in counts.items()]
+
+
+def _origin(run: Run, device_kind: str) -> Origin:
+    settings = _digest(run.settings.model_dump_json(exclude=NOT_IDENTITY))
+    parts = {section: _part(choice.identity) for section, choice in run.choices.items()}
+    return {
+        **parts,
+        "run": ["run", run.run_choice.alternative.fingerprint, settings],
+        "device": device_kind,
+        "seed": run.seed,
+    }
+
+
+@cache
+def _part(identity: str) -> list[str]:
+    _, name, source, settings = json.loads(identity)
+    return [name, source, _digest(json.dumps(settings, sort_keys=True))]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without(key: str, origin: Origin) -> str:
+    return json.dumps({name: part for name, part in origin.items() if name != key}, sort_keys=True)
+
+
+def _without_sources(origin: Origin) -> str:
+    plain = {
+        key: part[:SOURCE] + part[SOURCE + 1 :] if isinstance(part, list) else part for key, part in origin.items()
+    }
+    return json.dumps(plain, sort_keys=True)

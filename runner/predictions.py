@@ -1,0 +1,58 @@
+"""Predictions of a saved run on its own data, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+from xprun.plugins.registry import Registry
+from xprun.runner.process.log import words_of
+from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
+from xprun.runner.workload.workload import make_workload
+from xprun.runner.workload.workload import predictions as outputs_of
+
+
+def predictions(folder: Path, name: str, split: str | None, registry: Registry) -> pd.DataFrame:
+    """Return one row for each example of the run whose id starts with a name: of the rows held out, or else of all.
+
+    `split` names them, `train` or `valid`.
+    `row` counts from 0 within the split. For classes: `target`, `prediction` and the probabilities `p[0]`, `p[1]`, ...;
+    else `target` and `prediction`, numbered where there are several outputs. Raises CheckpointError.
+    """
+    run, path = read_run(folder, name)
+    try:
+        work = make_workload(registry, run, torch.device("cpu"))
+        module = work.make_model(run.seed)
+    except Exception as error:  # of a component, or of what a file says about one
+        why = f"{type(error).__name__}: {words_of(error)}"
+        raise CheckpointError(f"run {run.id} cannot be built again: {why[:200]}") from error
+    table = work.train if split == "train" else work.valid or (None if split else work.train)
+    if table is None:
+        raise CheckpointError(f"run {run.id} holds no rows out; ask for --data train")
+    load_state(module, path)
+    module.eval()
+    with torch.no_grad():
+        outputs = outputs_of(module, table.inputs)
+    classes = not table.targets.is_floating_point() and table.targets.dim() == 1 and outputs.dim() == 2
+    columns = _classes(outputs, table.targets) if classes else _numbers(outputs, table.targets)
+    return pd.DataFrame({"row": range(len(table)), **columns})
+
+
+def _classes(outputs: Tensor, targets: Tensor) -> dict[str, list[float]]:
+    """Return target class, predicted class, and the softmax of the scores [N, classes]."""
+    shares = outputs.softmax(1)
+    columns = {f"p[{i}]": shares[:, i].tolist() for i in range(shares.shape[1])}
+    return {"target": targets.tolist(), "prediction": outputs.argmax(1).tolist(), **columns}
+
+
+def _numbers(outputs: Tensor, targets: Tensor) -> dict[str, list[float]]:
+    return {**_numbered("target", targets), **_numbered("prediction", outputs)}
+
+
+def _numbered(name: str, values: Tensor) -> dict[str, list[float]]:
+    flat = values.reshape(len(values), -1)
+    if flat.shape[1] == 1:
+        return {name: flat[:, 0].tolist()}
+    return {f"{name}[{i}]": flat[:, i].tolist() for i in range(flat.shape[1])}

@@ -1,0 +1,1 @@
+"""This process: what it logs, and what interrupts it."""

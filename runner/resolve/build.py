@@ -1,0 +1,99 @@
+"""Turns names and settings into live components: the place where torch is first needed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xprun.plugins.registry import Component, Registry
+from xprun.plugins.signature import Setting
+from xprun.runner.resolve.spec_files import ResolvedSpecFile
+
+if TYPE_CHECKING:
+    import torch
+
+# Kinds whose component is called once to make something; the others are called again and again with settings.
+MAKERS = {"data", "model", "observer"}
+
+
+def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *inputs: Any) -> Any:
+    """Return the component: what a maker makes of its inputs, or a function with its settings filled in.
+
+    A layer comes as a function, too: its model calls it when it is the layer's turn to draw its parameters.
+    """
+    component = registry.find(kind, name)
+    thing = component.load()
+    own = own_settings(registry, component, settings)
+    if kind in MAKERS or (inspect.isclass(thing) and kind != "layer"):
+        return thing(*inputs, **own)
+    return partial(thing, **own) if own else thing
+
+
+def own_settings(registry: Registry, component: Component, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a component's own settings as it takes them: components built, vectors as tensors, files as paths."""
+    return {
+        name: _live(registry, component.settings[name], value)
+        for name, value in settings.items()
+        if name in component.settings
+    }
+
+
+def _live(registry: Registry, setting: Setting, value: Any) -> Any:
+    if setting.component_kind:
+        return _nested(registry, setting.component_kind, value)
+    if isinstance(value, ResolvedSpecFile):
+        return value.found()
+    if setting.is_vector and isinstance(value, list):
+        import torch
+
+        return torch.tensor(value)
+    return value
+
+
+def _nested(registry: Registry, kind: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nested(registry, kind, item) for item in value]
+    if "name" not in value:
+        return {key: _nested(registry, kind, item) for key, item in value.items()}
+    return build(registry, kind, value["name"], {k: v for k, v in value.items() if k != "name"})
+
+
+def fill_parameters(module: torch.nn.Module, fillers: dict[str, Callable[[torch.Tensor], Any]]) -> None:
+    """Apply each initialiser to the parameters that its key names; raise ValueError where it names none."""
+    import torch
+
+    for key, fill in fillers.items():
+        with torch.no_grad():
+            for parameter in named_parameters(module, key, "init"):
+                fill(parameter)
+
+
+def freeze_parameters(module: torch.nn.Module, keys: list[str]) -> None:
+    """Keep the parameters that the keys name as they are in training.
+
+    Raises ValueError for a key that names none, and where nothing is left to train.
+    """
+    for key in keys:
+        for parameter in named_parameters(module, key, "freeze"):
+            parameter.requires_grad_(False)
+    if keys and not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError(f"freeze = {keys} leaves no parameter of the model to train")
+
+
+def named_parameters(module: torch.nn.Module, key: str, setting: str) -> list[torch.nn.Parameter]:
+    """Return the parameters that a key names: by whole name, by the last part of it, or by a pattern with `*`.
+
+    Raises ValueError, which tells the setting that the key stands in, when there is none.
+    """
+    parameters = dict(module.named_parameters())
+    chosen = [p for name, p in parameters.items() if fnmatchcase(name, key) or name.rpartition(".")[2] == key]
+    if not chosen:
+        raise ValueError(f"{setting} names no parameter of the model: {key!r}; it has {_some(list(parameters))}")
+    return chosen
+
+
+def _some(names: list[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")

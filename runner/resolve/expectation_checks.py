@@ -1,0 +1,50 @@
+"""Whether the columns, labels and values that `[[expect]]` names exist; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xprun.runner.results.run_columns import columns_of_spec
+from xprun.specs import Diagnostic, Expectation, Spec
+from xprun.specs.language.diagnostics import Path
+from xprun.specs.language.expectations import Cell
+from xprun.specs.language.matching import alternatives_of
+from xprun.specs.language.wording import did_you_mean, show
+
+
+def expect_problems(spec: Spec, metrics: list[str]) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the expectations of a spec whose runs will have these metrics."""
+    columns = columns_of_spec(spec)
+    for first in {e.table: e for e in reversed(spec.expectations)}.values():
+        yield from _selection_problems(spec, columns, first.where, (*first.table, "where"))
+        yield from _selection_problems(spec, columns, first.beats or {}, (*first.table, "beats"))
+        yield from _value_problems(first, metrics)
+
+
+def _selection_problems(spec: Spec, columns: set[str], where: dict[str, Cell], path: Path) -> Iterator[Diagnostic]:
+    for column, cell in where.items():
+        found = (a for variant in spec.variants() for a in variant.sections.get(column, ()))
+        labels = list(dict.fromkeys(a.label or a.name for a in found))
+        if column not in columns:
+            message = f"no run of this spec has such a column{did_you_mean(column, sorted(columns))}"
+            yield Diagnostic((*path, column), message, f"they have {', '.join(sorted(columns))}", "key")
+        elif labels:
+            for unknown in [one for one in alternatives_of(cell) if one not in labels]:
+                near = did_you_mean(unknown, labels) if isinstance(unknown, str) else ""
+                message = f"no {column} is labelled {show(unknown)}{near}"
+                yield Diagnostic((*path, column), message, f"there is {', '.join(labels)}")
+
+
+def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Diagnostic]:
+    path, value = (*expectation.table, "value"), expectation.value
+    kind, _, metric = value.partition(".")
+    if expectation.status or kind in ("param", "reference"):
+        if expectation.beats is not None:
+            yield Diagnostic(path, f"{value} has no better side, so nothing beats anything")
+    elif expectation.step or kind in ("final", "best"):
+        wanted = value if expectation.step else metric
+        if wanted not in metrics:
+            message = f"the runs of this spec have no result {wanted!r}{did_you_mean(wanted, metrics)}"
+            yield Diagnostic(
+                path, message, f"they have {', '.join([*metrics, 'steps', 'epochs', 'seconds'])}, param.*, reference.*"
+            )

@@ -1,0 +1,62 @@
+"""Finds settings that can affect no run of a spec: nothing that somebody wrote is silently ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from xprun.specs import Alternative, Diagnostic, Spec
+from xprun.specs.language.comparison import compared_labels
+from xprun.specs.language.dotted_paths import Path
+
+
+def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
+    """Yield the settings of a resolved spec that have no effect; `columns` are the results that its runs have."""
+    for variant in spec.sections["data"]:
+        yield from _split_problems(variant)
+    yield from _search_problems(spec)
+    yield from _interval_problems(spec, columns)
+    yield from _baseline_problems(spec)
+
+
+def _split_problems(data: Alternative) -> Iterator[Diagnostic]:
+    if "split_seed" in data.written and not any(_values(data, "valid")):
+        yield _idle((*data.path, "split_seed"), "no rows are held out", "write for example valid = 0.2")
+
+
+def _search_problems(spec: Spec) -> Iterator[Diagnostic]:
+    drawn = any(axis.is_random for variant in spec.variants() for a in variant.alternatives for axis in a.axes)
+    if "search_seed" in _written(spec, "run") and not drawn:
+        yield _idle(("run", "search_seed"), "nothing is drawn", "random sweeps are uniform, loguniform and choice")
+
+
+def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
+    written = _written(spec, "run")
+    if "evaluate_every" in written and columns == ["loss"]:
+        yield _idle(
+            ("run", "evaluate_every"), "nothing is evaluated", "ask for metrics, or hold rows out with data.valid"
+        )
+    for key, length in (("record_every", "steps"), ("evaluate_every", "epochs"), ("checkpoint_every", "epochs")):
+        longest = max((n for n in _values(spec.run, length) if n), default=None)
+        if key in written and longest and all(n and n > longest for n in _values(spec.run, key)):
+            yield _idle(("run", key), f"the longest run has {longest:,} {length}", "")
+
+
+def _baseline_problems(spec: Spec) -> Iterator[Diagnostic]:
+    if spec.compare.baseline is not None and len(compared_labels(spec)) == 1:
+        yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "")
+
+
+def _idle(path: Path, why: str, help_text: str) -> Diagnostic:
+    return Diagnostic(path, f"has no effect, because {why}", help_text, "key")
+
+
+def _written(spec: Spec, section: str) -> dict[str, Any]:
+    written: dict[str, Any] = spec.document.data.get(section, {})
+    return written
+
+
+def _values(alternative: Alternative, key: str) -> list[Any]:
+    """Return every value that a setting takes in an alternative."""
+    swept = [axis.values for axis in alternative.axes if axis.path == (key,)]
+    return list(swept[0]) if swept else [alternative.settings.get(key)]

@@ -1,0 +1,444 @@
+"""Looks up every name of a spec in the registry and checks every setting; without torch, but for manual gradients."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from xprun.plugins.kinds import PLOT_RECEIVES
+from xprun.plugins.registry import Component, Registry, UnknownComponentError
+from xprun.plugins.signature import Setting, positional_names
+from xprun.runner.resolve.expectation_checks import expect_problems
+from xprun.runner.resolve.ineffective_settings import idle_problems
+from xprun.runner.resolve.run_setting_checks import observer_problems, save_problems, stop_problems
+from xprun.runner.resolve.scheduler_checks import scheduler_problems
+from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
+from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
+from xprun.specs.language.ablations import Ablation
+from xprun.specs.language.comparison import compared_labels, compared_sections
+from xprun.specs.language.diagnostics import Diagnostics
+from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
+from xprun.specs.language.expansion import NOT_IDENTITY, all_combinations
+from xprun.specs.language.filters import exclusion_problems, unknown_conditions
+from xprun.specs.language.parser import complete_run, point_at_item
+from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
+from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
+
+MAX_RUNS = 100_000
+Result = TypeVar("Result")
+
+
+def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
+    """Return the spec with typed settings, defaults filled in and sources identified.
+
+    Raises SpecError with everything that is wrong with the spec, its structure included, or when it stands for too
+    many runs.
+    """
+    problems = Diagnostics(spec.document)
+    problems += spec.problems
+    problems += _bomb_problems(spec, max_runs)
+    if count_grid(spec) > max_runs:
+        raise SpecError(spec.document, problems)
+    checker = _Checker(registry, problems, spec.document.file)
+    sections = {
+        name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives))
+        for name, alternatives in spec.sections.items()
+    }
+    problems += observer_problems(spec, registry)
+    resolved = replace(spec, sections=sections, run=complete_run(checker.run(spec.run), problems))
+    resolved = replace(resolved, compare=checker.compare(spec.compare))
+    resolved = checker.ablations(resolved)
+    problems += _compare_problems(resolved)
+    problems += _exclusion_problems(resolved)
+    columns = columns_of(resolved)
+    problems += expect_problems(resolved, columns)
+    if not problems:  # what can only be asked of settings that are right
+        problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
+        problems += idle_problems(resolved, columns)
+        problems += _stream_problems(resolved, registry)
+        problems += _own_problems(resolved, registry)
+        problems += scheduler_problems(resolved, registry)
+        problems += dict.fromkeys([*stop_problems(resolved, columns), *save_problems(resolved, columns)])
+    if problems:
+        raise SpecError(spec.document, problems)
+    return resolved
+
+
+def goals_of(spec: Spec) -> dict[str, str]:
+    """Return the metric columns that the runs of a resolved spec will have, such as `valid.accuracy`, with goals."""
+    scalars = [metric for metric in _metrics_of(spec.run) if metric.goal != "none"]
+    held_out = any(a.settings.get("valid") for variant in spec.variants() for a in variant.sections["data"])
+    measured = {"loss": "min"} | {metric.column: metric.goal for metric in scalars}
+    splits = (["train"] if scalars else []) + (["valid"] if held_out else [])
+    return {"loss": "min"} | {f"{split}.{name}": goal for split in splits for name, goal in measured.items()}
+
+
+def columns_of(spec: Spec) -> list[str]:
+    """Return the metric columns that the runs of a resolved spec will have: `loss`, `valid.accuracy`, ..."""
+    return list(goals_of(spec))
+
+
+def _metrics_of(run: Alternative) -> list[Metric]:
+    """Return the metrics of `[run]`; there are none where they are not well written, which reading has told."""
+    try:
+        return RunSettings.model_validate({"metrics": run.settings.get("metrics", [])}).metrics
+    except ValidationError:
+        return []
+
+
+def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
+    count = count_grid(spec)
+    if count > max_runs:
+        axes = [((*a.path, *axis.path), len(axis.values)) for a in spec.alternatives for axis in a.axes]
+        largest = max([*axes, (("run", "seeds"), 1)], key=lambda axis: axis[1])[0]
+        help_text = f"make the sweeps smaller, or allow it: --max-runs {count}"
+        yield Diagnostic(largest, f"the spec stands for {count:,} runs, more than {max_runs:,}", help_text)
+
+
+class _Checker:
+    """Collects the problems of all alternatives while resolving them."""
+
+    def __init__(self, registry: Registry, problems: Diagnostics, spec_file: str) -> None:
+        self.registry, self.problems, self.spec_file = registry, problems, spec_file
+        self.fingerprints: list[str] = []
+
+    def alternative(self, alternative: Alternative) -> Alternative:
+        self.fingerprints = []
+        component = self.find(alternative.section, alternative.name, alternative.path)
+        if component is None:
+            return alternative
+        schema = component.schema
+        alternative = self.closed(schema, alternative)
+        swept = {axis.key for axis in alternative.axes}
+        settings = self.table(schema, alternative.settings, alternative.path, component.name, skip=swept)
+        for key in swept & schema.keys():
+            path = (*alternative.path, key)
+            settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
+        axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
+        aside = frozenset(name for name, setting in schema.items() if not setting.is_identity)
+        return replace(alternative, settings=settings, axes=axes, fingerprint=self.digest(), aside=aside)
+
+    def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
+        """Return the alternative in which a list that came with `--set` is a sweep or a value, whichever fits."""
+        for axis in alternative.axes:
+            if axis.is_open and axis.key in schema:
+                whole = alternative.with_value(axis)
+                path = (*alternative.path, axis.key)
+                _, wrong = self.apart(lambda: self.value(schema[axis.key], whole.settings[axis.key], path))  # noqa: B023
+                if not wrong:
+                    alternative = whole
+                elif not axis.values:
+                    self.problems.append(Diagnostic((*alternative.path, *axis.path), "this list has no values"))
+        return alternative
+
+    def apart(self, check: Callable[[], Result]) -> tuple[Result, Diagnostics]:
+        """Return what a check returns, and what it finds wrong, which is added to no other problems."""
+        before, self.problems = self.problems, Diagnostics(self.problems.document)
+        try:
+            return check(), self.problems
+        finally:
+            self.problems = before
+
+    def find(self, kind: str, name: str, path: Path, place: Path | None = None) -> Component | None:
+        try:
+            component = self.registry.find(kind, name)
+        except UnknownComponentError as error:
+            noun = "data set" if kind == "data" else kind
+            article = "an" if noun[0] in "aeiou" else "a"
+            instead = f": {error.why}" if error.why else did_you_mean(name, error.known)
+            message = f"there is no {noun} named {quoted(name)}{instead}"
+            broken = "".join(f"\nbroken, and perhaps what is missing: {plugin}" for plugin in error.broken)
+            help_text = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
+            self.problems.append(Diagnostic(place or (*path, "name"), message, help_text))
+            return None
+        self.fingerprints.append(component.fingerprint)
+        return component
+
+    def table(
+        self,
+        schema: dict[str, Setting],
+        table: dict[str, Any],
+        path: Path,
+        owner: str,
+        skip: set[str] = frozenset(),  # type: ignore[assignment]
+    ) -> dict[str, Any]:
+        """Return a component's settings, typed, with defaults for those left out."""
+        known = list(schema)
+        self.problems += (unknown_key((*path, key), owner, known) for key in table if key not in schema)
+        settings: dict[str, Any] = {}
+        for name, setting in schema.items():
+            if name in table:
+                settings[name] = table[name] if name in skip else self.value(setting, table[name], (*path, name))
+            elif setting.required:
+                help_text = f"{owner} takes {listed(name, known)}"
+                self.problems.append(Diagnostic(path, f"{owner} needs the setting {name!r}", help_text, at="key"))
+            else:
+                settings[name] = setting.typed_default
+        return settings
+
+    def value(self, setting: Setting, value: Any, path: Path) -> Any:
+        try:
+            typed = setting.read(value)
+        except ValidationError as error:
+            self.problems += value_problems(error, path, value)
+            return value
+        if setting.is_file and typed is not None:
+            return self.file(typed, path)
+        return self.nested(setting.component_kind, typed, path) if setting.component_kind else typed
+
+    def file(self, name: str, path: Path) -> str:
+        """Return the name with the place of its file; what stands in the file is part of the alternative's identity."""
+        try:
+            found = find_spec_file(name, self.spec_file)
+            found.digest = digest(found.path)
+            self.fingerprints.append(f"{name} {found.digest}")
+        except SpecFileError as error:
+            self.problems.append(Diagnostic(path, str(error), error.help))
+            return name
+        return found
+
+    def nested(self, kind: str, value: Any, path: Path) -> Any:
+        """Return a component inside a setting, or a list or table of them, with its own settings resolved."""
+        if isinstance(value, list):
+            return [self.nested(kind, item, (*path, i)) for i, item in enumerate(value)]
+        if "name" not in value:
+            if value and all(isinstance(item, dict) for item in value.values()):
+                return {key: self.nested(kind, item, (*path, key)) for key, item in value.items()}
+            if value:
+                self.problems.append(Diagnostic(path, f"does not name its {kind}", 'write { name = "..." }'))
+            return value
+        if not isinstance(value["name"], str):
+            self.problems.append(Diagnostic((*path, "name"), f"must be a text in quotes, not {show(value['name'])}"))
+            return value
+        component = self.find(kind, value["name"], path)
+        if component is None:
+            return value
+        own = {key: inner for key, inner in value.items() if key != "name"}
+        return {"name": component.name, **self.table(component.settings, own, path, component.name)}
+
+    def axis(self, schema: dict[str, Setting], alternative: Alternative, axis: Axis) -> Axis:
+        """Return the axis with typed values; a wrong one is reported where it stands in its sweep."""
+        typed = []
+        for i, value in enumerate(axis.values if axis.options is None else axis.options):
+            one, wrong = self.apart(lambda: self.one_value(schema, alternative, axis, value))  # noqa: B023
+            self.problems += point_at_item(_not_of_others(wrong, alternative, axis), axis.inside(alternative), axis, i)
+            typed.append(one)
+            if wrong and axis.options is None:
+                break
+        if axis.options is None:
+            return replace(axis, values=typed)
+        by_option = {id(option): one for option, one in zip(axis.options, typed, strict=True)}
+        return replace(axis, values=[by_option[id(value)] for value in axis.values])
+
+    def one_value(self, schema: dict[str, Setting], alternative: Alternative, axis: Axis, value: Any) -> Any:
+        """Return one value of an axis, typed; it may lie deep in a setting, which is checked as a whole."""
+        rest = axis.path[1:]
+        whole = replaced(alternative.settings[axis.key], rest, value)
+        typed = self.value(schema[axis.key], whole, (*alternative.path, axis.key))
+        return value if self.problems else at(typed, rest)
+
+    def run(self, run: Alternative) -> Alternative:
+        """Return `[run]` with its metrics resolved; their sources are part of its fingerprint."""
+        self.fingerprints = []
+        metrics = _metrics_of(run)
+        if not metrics:
+            return run
+        resolved = [
+            self.metric(metric, ("run", "metrics", i), as_name=isinstance(run.settings["metrics"][i], str))
+            for i, metric in enumerate(metrics)
+        ]
+        twice = [label for label, n in Counter(metric["label"] for metric in resolved).items() if n > 1]
+        if twice:
+            help_text = 'tell them apart: { name = "...", label = "..." }'
+            self.problems.append(
+                Diagnostic(("run", "metrics"), f"two metrics are called {quoted(twice[0])}", help_text)
+            )
+        return replace(run, settings={**run.settings, "metrics": resolved}, fingerprint=self.digest())
+
+    def metric(self, metric: Metric, path: Path, *, as_name: bool) -> dict[str, Any]:
+        """Return the name, label, goal and settings of a metric that stands at `path`, as its mere name or a table."""
+        known = {"name": metric.name, "label": metric.column}
+        component = self.find("metric", metric.name, path, path if as_name else None)
+        if component is None:
+            return known
+        written = metric.settings | ({"goal": metric.goal} if "goal" in metric.model_fields_set else {})
+        return {**known, "goal": component.goal, **self.table(component.settings, written, path, component.name)}
+
+    def compare(self, compare: Compare) -> Compare:
+        """Return `[compare]` with its plots resolved."""
+        plots = [self.plot(plot, ("compare", "plots", i)) for i, plot in enumerate(compare.plots)]
+        return compare.model_copy(update={"plots": plots})
+
+    def plot(self, plot: Plot, path: Path) -> Plot:
+        """Return a plot with its settings typed; it may ask for what plots are given, and for nothing else."""
+        component = self.find("plot", plot.name, path, None if plot.settings else path)
+        if component is None:
+            return plot
+        wanted = [name for name in positional_names(component.signature) if name not in PLOT_RECEIVES]
+        for name in wanted:
+            message = f"{plot.name} asks for {quoted(name)}, which no plot is given{did_you_mean(name, PLOT_RECEIVES)}"
+            self.problems.append(Diagnostic(path, message, f"they are given {', '.join(PLOT_RECEIVES)}"))
+        settings = self.table(component.settings, plot.settings, path, component.name)
+        return Plot.model_validate({"name": plot.name, "label": plot.label, **settings})
+
+    def digest(self) -> str:
+        """Return one hash of the sources that were found since the list was emptied."""
+        return hashlib.sha256("".join(sorted(set(self.fingerprints))).encode()).hexdigest()[:16]
+
+    def ablations(self, spec: Spec) -> Spec:
+        """Return the spec with its ablations resolved, each of which changes something."""
+        ablations = []
+        for ablation in spec.ablations:
+            resolved = self.ablation(ablation, {a.path: a for a in spec.alternatives})
+            ablations.append(resolved)
+            spec = _showing(spec, resolved)
+        return replace(spec, ablations=tuple(_showing_all(a, ablations) for a in ablations))
+
+    def ablation(self, ablation: Ablation, bases: dict[Path, Alternative]) -> Ablation:
+        if ablation.section == "run" and ablation.setting[0] in NOT_IDENTITY:
+            self.problems.append(
+                Diagnostic(ablation.path, f"{ablation.setting[0]} changes no result of a run", at="key")
+            )
+            return ablation
+        changed, refused = [], []
+        for alternative in ablation.alternatives:
+            typed, wrong = self.apart(lambda: self.changed(alternative))  # noqa: B023
+            moved = [problem for one in wrong for problem in ablation.moved(one, alternative)]
+            base = bases.get(alternative.path)
+            if moved:
+                refused += moved
+            elif base and (typed.settings, typed.axes) != (base.settings, base.axes):
+                label = f"{base.label or base.name} {dotted(ablation.setting)}={_plain(ablation.value)}"
+                changed.append(replace(typed, label=label))
+        if refused and not changed:
+            self.problems += refused
+        elif ablation.alternatives and not changed and not self.problems:
+            what = f"{dotted((ablation.section, *ablation.setting))} is {show(ablation.value)} already"
+            self.problems.append(Diagnostic(ablation.path, f"changes nothing: {what}"))
+        return replace(ablation, alternatives=tuple(changed))
+
+    def changed(self, alternative: Alternative) -> Alternative:
+        if alternative.section == "run":
+            return complete_run(self.run(alternative), self.problems)
+        return self.alternative(alternative)
+
+
+def _showing(spec: Spec, ablation: Ablation) -> Spec:
+    """Return the spec in which tables show a setting that an ablation changes."""
+    if ablation.section == "run":
+        return replace(spec, run=_showing_setting(spec.run, ablation))
+    shown = tuple(_showing_setting(a, ablation) for a in spec.sections[ablation.section])
+    return replace(spec, sections={**spec.sections, ablation.section: shown})
+
+
+def _showing_all(ablation: Ablation, others: list[Ablation]) -> Ablation:
+    alternatives = ablation.alternatives
+    for other in others:
+        if other.section == ablation.section:
+            alternatives = tuple(_showing_setting(a, other) for a in alternatives)
+    return replace(ablation, alternatives=alternatives)
+
+
+def _showing_setting(alternative: Alternative, ablation: Ablation) -> Alternative:
+    if ablation.setting[0] not in alternative.settings:
+        return alternative
+    return replace(alternative, shown=(*alternative.shown, ablation.setting))
+
+
+def _not_of_others(problems: Diagnostics, alternative: Alternative, axis: Axis) -> list[Diagnostic]:
+    """Return the problems that are not those of another axis in the same setting, which reports them itself."""
+    others = [other.inside(alternative) for other in alternative.axes if other is not axis]
+    return [p for p in problems if not any(p.path[: len(other)] == other for other in others)]
+
+
+def _exclusion_problems(spec: Spec) -> Iterator[Diagnostic]:
+    among = {section: list(alternatives) for section, alternatives in spec.sections.items()} | {"run": [spec.run]}
+    for variant in spec.ablations:
+        among[variant.section] += variant.alternatives
+    for exclusion in spec.exclusions:
+        yield from unknown_conditions(exclusion, among)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else show(value)
+
+
+def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
+    columns = columns_of(spec)
+    metric, baseline = spec.compare.metric, spec.compare.baseline
+    if metric is not None and metric not in columns:
+        why = "the runs of this spec have no such result"
+        yield Diagnostic(
+            ("compare", "metric"), f"{why}{did_you_mean(metric, columns)}", f"they have {', '.join(columns)}"
+        )
+    by, _ = compared_sections(spec)
+    absent = [section for section in by if section not in spec.sections]
+    for section in absent:
+        message = f"the spec has no section {quoted(section)}{did_you_mean(section, spec.sections)}"
+        yield Diagnostic(("compare", "by"), message, f"it has {', '.join(spec.sections)}")
+    if absent:
+        return
+    labels = compared_labels(spec)
+    if baseline is not None and baseline not in labels:
+        message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
+        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}")
+
+
+def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
+    """Yield what asks a stream for an end, which it has not: every step sees fresh rows."""
+    for alternative in spec.sections["data"]:
+        if registry.find("data", alternative.name).returns == "Stream":
+            why = f"{alternative.name} draws fresh rows at every step"
+            if spec.run.settings.get("steps") is None:
+                yield Diagnostic(("run", "epochs"), f"{why}, so no epoch of it ends", "write steps = 1000", at="key")
+            if alternative.settings["batch_size"] == "full":
+                yield Diagnostic((*alternative.path, "batch_size"), f"{why}: there is no full batch", "write a number")
+            for key in ("valid", "standardise"):
+                if alternative.settings[key]:
+                    yield Diagnostic((*alternative.path, key), f"{why}: it has no rows to do that with", "leave it out")
+
+
+def _own_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
+    """Yield what components themselves find wrong with settings each of which fits its type."""
+    for section, alternatives in spec.sections.items():
+        for alternative in alternatives:
+            component = registry.find(section, alternative.name)
+            if component.check:
+                own = {name: alternative.settings[name] for name in component.settings}
+                paths = {name: value.path for name, value in own.items() if isinstance(value, ResolvedSpecFile)}
+                for setting, message in component.check(**own | paths):
+                    yield Diagnostic((*alternative.path, setting), message)
+
+
+def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative, ...]:
+    """Return the alternatives with labels that differ: `SGD momentum=0.9` where two are called SGD."""
+    labels = [a.label or a.name for a in alternatives]
+    twice = {label for label, n in Counter(labels).items() if n > 1}
+    detailed = [
+        f"{label} {_difference(a, alternatives)}".strip() if label in twice else label
+        for a, label in zip(alternatives, labels, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    final = []
+    for label in detailed:
+        seen[label] += 1
+        final.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
+    return tuple(replace(a, label=label) for a, label in zip(alternatives, final, strict=True))
+
+
+def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str:
+    """Return the plain settings written in an alternative that differ from those of its namesakes."""
+    namesakes = [a for a in among if a.name == alternative.name]
+    swept = {axis.path[0] for a in namesakes for axis in a.axes}
+    parts = [
+        f"{key}={alternative.settings[key]}"
+        for key in alternative.written
+        if key not in swept
+        and isinstance(alternative.settings.get(key), str | int | float)
+        and len({str(a.settings.get(key)) for a in namesakes}) > 1
+    ]
+    return " ".join(parts)

@@ -1,0 +1,68 @@
+"""Finds settings of `[run]` that ask for results which the runs of a spec will not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xprun.plugins.registry import Registry, UnknownComponentError
+from xprun.runner.resolve.build import build
+from xprun.specs import Diagnostic, RunSettings, Spec
+from xprun.specs.language.expansion import choices_of
+from xprun.specs.language.wording import did_you_mean
+
+HOW = "data.valid = 0.2 holds rows out, run.metrics names metrics"
+
+
+def stop_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
+    """Yield stop rules that watch no result of the spec's evaluations; `columns` are all of its results."""
+    known = evaluated(spec, columns)
+    for choice in choices_of(spec.run):
+        stop = RunSettings.model_validate(choice.settings).stop
+        if stop is None:
+            continue
+        for column in stop.metric_reached:
+            yield from unknown_result(("run", "stop", "metric_reached", column), column, known)
+        if stop.early_stopping:
+            yield from unknown_result(("run", "stop", "patience"), stop.early_stopping.metric, known)
+
+
+def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
+    """Yield a best checkpoint by a result that the spec's evaluations do not have."""
+    known = evaluated(spec, columns)
+    for choice in choices_of(spec.run):
+        save, wanted = choice.settings.get("save"), spec.compare.metric
+        if save == "best" and (not known or (wanted and wanted not in known)):
+            message = f"the best is told by {wanted or 'a result'} at evaluations, and the runs do not have it"
+            yield Diagnostic(("run", "save"), message, HOW)
+        if isinstance(save, dict):
+            yield from unknown_result(("run", "save", "metric"), save["metric"], known)
+
+
+def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
+    """Yield the observers of a spec that are not there, or lack a package."""
+    written = spec.run.settings.get("observers", [])
+    for i, name in enumerate(written if isinstance(written, list) else []):
+        path = ("run", "observers", i)
+        try:
+            build(registry, "observer", str(name), {})
+        except UnknownComponentError as error:
+            message = f"there is no observer named {name!r}{did_you_mean(str(name), error.known)}"
+            yield Diagnostic(path, message, f"an observer is one of {', '.join(error.known)}")
+        except ImportError as error:
+            yield Diagnostic(path, str(error))
+        except Exception as error:  # whatever a plugin raises
+            message = f"the observer {name} cannot be made: {type(error).__name__}: {error}"
+            yield Diagnostic(path, message, "an observer takes nothing and returns the function that writes a run")
+
+
+def evaluated(spec: Spec, columns: list[str]) -> list[str]:
+    """Return the results that every run of a spec has at its evaluations."""
+    held_out = all(choice.settings["valid"] for a in spec.sections["data"] for choice in choices_of(a))
+    return [c for c in columns if c.startswith("train.") or (held_out and c.startswith("valid."))]
+
+
+def unknown_result(path: tuple[str | int, ...], column: str, known: list[str]) -> Iterator[Diagnostic]:
+    if column not in known:
+        message = f"the runs have no result {column!r} at their evaluations{did_you_mean(column, known)}"
+        have = f"they have {', '.join(known)}" if known else "they have none"
+        yield Diagnostic(path, message, f"{have}; {HOW}")

@@ -1,0 +1,66 @@
+"""Files that a spec names: they stand beside it, and what is in them is part of a run's identity."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from xprun.plugins.datasets.missing_files import MissingFilesError
+from xprun.specs.language.wording import did_you_mean
+
+
+class ResolvedSpecFile(str):
+    """The name of a file as the spec writes it, by which it is shown and compared.
+
+    `path` is where it is, `digest` what was in it when the spec was checked.
+    """
+
+    path: Path
+    digest = ""
+
+    def found(self) -> Path:
+        """Return the path; raise FileChangedError where the content is no longer that of which the run has its id."""
+        if self.digest and digest(self.path) != self.digest:
+            raise FileChangedError(f"{self} was changed while the grid ran; run it again")
+        return self.path
+
+
+class FileChangedError(MissingFilesError):
+    """The file that a run is about is there no more: another content stands in its place."""
+
+
+class SpecFileError(Exception):
+    """A file that a spec names cannot be used; `help` says what would help."""
+
+    def __init__(self, message: str, help_text: str) -> None:
+        super().__init__(message)
+        self.help = help_text
+
+
+def find_spec_file(name: str, spec: str) -> ResolvedSpecFile:
+    """Return the file of that name in the folder of the spec or below it; raise SpecFileError if it is not there."""
+    folder = Path(spec).parent.resolve()
+    try:
+        found = (folder / name).resolve()
+        inside = found.is_relative_to(folder) and ".." not in Path(name).parts and not Path(name).is_absolute()
+        is_file = inside and found.is_file()
+    except (OSError, ValueError) as error:  # too long a name, a null byte, a loop of links
+        raise SpecFileError(f"cannot be a file: {error}", "write the name of a file beside the spec") from None
+    if not inside:
+        raise SpecFileError("is outside the spec's folder", "put the file beside the spec, and write its name alone")
+    if not is_file:
+        beside = sorted(p.name for p in folder.iterdir() if p.is_file())
+        files = f"files beside it: {', '.join(beside[:20])}"
+        raise SpecFileError(f"there is no file {name!r} beside the spec{did_you_mean(name, beside)}", files)
+    file = ResolvedSpecFile(name)
+    file.path = found
+    return file
+
+
+def digest(path: Path) -> str:
+    """Return a hash of a file's content; raise SpecFileError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise SpecFileError(f"cannot be read: {error.strerror}", "see to the permissions of the file") from None

@@ -1,0 +1,99 @@
+"""What a scheduler makes of an optimizer's settings in the course of a run; needs no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from xprun.plugins.registry import Registry
+from xprun.runner.resolve.build import build
+from xprun.specs import Run
+
+
+class ScheduleError(ValueError):
+    """A scheduler cannot do what the spec asks of it in this run."""
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """The learning rates of a run, and its momenta where they change too, one for every `interval` steps."""
+
+    interval: int
+    lr: list[float]
+    momentum: list[float] | None
+
+    def settings_at(self, step: int, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return an optimizer's settings with the values for a step, counted from 1."""
+        tick = (step - 1) // self.interval
+        return scheduled(settings, self.lr[tick], self.momentum[tick] if self.momentum else None)
+
+    def changes_at(self, step: int) -> bool:
+        """Whether the values for this step may differ from those for the step before."""
+        return (step - 1) % self.interval == 0
+
+
+def scheduled(settings: dict[str, Any], lr: Any, momentum: Any) -> dict[str, Any]:
+    """Return settings with another learning rate and (unless it is None) another momentum, or first of the betas."""
+    if momentum is None:
+        return {**settings, "lr": lr}
+    if "betas" in settings:
+        return {**settings, "lr": lr, "betas": (momentum, *settings["betas"][1:])}
+    return {**settings, "lr": lr, "momentum": momentum}
+
+
+def timetable_of(registry: Registry, run: Run, steps: int, steps_per_epoch: int) -> Timetable | None:
+    """Return the timetable of a run of so many steps, or None where no scheduler is asked for.
+
+    Raises ScheduleError where the scheduler does not fit the run, or leaves everything as it is.
+    """
+    choice = run.choices.get("scheduler")
+    if choice is None:
+        return None
+    per = choice.settings["per"]
+    interval = steps_per_epoch if per == "epoch" else 1
+    ticks = math.ceil(steps / interval)
+    optimizer = run.choices["optimizer"].settings
+    lr, momentum = values_of(registry, choice.name, choice.settings, optimizer["lr"], ticks)
+    if ticks_of(run.settings.model_dump(), per) is None and is_idle(registry, choice.name, lr, momentum, optimizer):
+        raise ScheduleError(f"{choice.name} leaves the learning rate as it is in all {ticks} {per}s of the run")
+    return Timetable(interval, lr, momentum)
+
+
+def ticks_of(run_settings: dict[str, Any], per: str) -> int | None:
+    """Return how many epochs or steps a run has, or None where only its data tell."""
+    found: int | None = run_settings.get(f"{per}s")
+    return found
+
+
+def values_of(
+    registry: Registry, name: str, settings: dict[str, Any], lr: float, ticks: int
+) -> tuple[list[float], list[float] | None]:
+    """Return the learning rates [ticks] that a scheduler makes of one, and the momenta [ticks] or None.
+
+    Raises ScheduleError where its settings do not fit each other or the number of ticks.
+    """
+    function = registry.find("scheduler", name).load()
+    return _values(registry, name, function, json.dumps(settings, sort_keys=True), lr, ticks)
+
+
+def is_idle(registry: Registry, name: str, lr: list[float], momentum: Any, optimizer: dict[str, Any]) -> bool:
+    """Whether a scheduler changes nothing, although it has settings that say what to change."""
+    return bool(registry.find("scheduler", name).settings) and momentum is None and set(lr) == {optimizer["lr"]}
+
+
+@lru_cache(maxsize=1000)
+def _values(
+    registry: Registry, name: str, function: Callable[..., Any], settings: str, lr: float, ticks: int
+) -> tuple[list[float], list[float] | None]:
+    schedule = build(registry, "scheduler", name, json.loads(settings))
+    try:
+        found = [schedule(lr, t, ticks) for t in range(ticks)]
+    except (ValueError, ArithmeticError) as error:
+        raise ScheduleError(f"{name}: {error}") from None
+    if isinstance(found[0], tuple):
+        return [float(rate) for rate, _ in found], [float(momentum) for _, momentum in found]
+    return [float(rate) for rate in found], None

@@ -1,0 +1,55 @@
+"""What a run leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+PARAMETER = "param."  # before the name of a parameter, in columns and in histories
+
+Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measured quantity over a run: `values[i]` was measured at step `steps[i]`, steps counting from 1."""
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass
+class Outcome:
+    """How a run ended, and its history.
+
+    `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share
+    of their time. `parameters` holds the final values of a tiny model, `matrices` those of metrics such as
+    `valid.confusion`, row by row; `pictures` what only pictures need (`workload/visual_data.py`), by kind; `reference`
+    what the best parameters reach, where they are known; `state` what a checkpoint is made of, and `checkpoint` the
+    hash of its files. An outcome that is not `cacheable` depends on what this machine lacks now: when the run is asked
+    for again, it is tried again.
+    """
+
+    run: str
+    status: Status
+    reason: str = ""
+    steps: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+    together: int = 1
+    history: dict[str, Series] = field(default_factory=dict)
+    parameters: dict[str, float] = field(default_factory=dict)
+    state: dict[str, NDArray[Any]] = field(default_factory=dict)
+    checkpoint: str = ""
+    cacheable: bool = True
+    matrices: dict[str, list[list[float]]] = field(default_factory=dict)
+    pictures: dict[str, list[list[float]]] = field(default_factory=dict)
+    reference: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def errored(self) -> bool:
+        """Whether something ended the run that is no result of its training."""
+        return self.status in ("failed", "timeout")

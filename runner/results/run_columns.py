@@ -1,0 +1,66 @@
+"""What tells a run from the others, as the columns of `results.csv` and as a name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from xprun.specs import Choice, Run, Spec
+from xprun.specs.language.dotted_paths import dotted
+
+
+def columns_of_run(run: Run) -> dict[str, Any]:
+    """Return a run's section labels, its dotted settings as far as the spec writes or sweeps them, and its seed."""
+    row: dict[str, Any] = {section: choice.label for section, choice in run.choices.items()}
+    for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
+        row |= _settings(section, choice)
+    return {**row, "seed": run.seed}
+
+
+def columns_of_spec(spec: Spec) -> set[str]:
+    """Return every column that `columns_of_run` has for a run of the spec, without making the runs."""
+    found = {*spec.sections, "seed"}
+    for alternative in (a for variant in spec.variants() for a in variant.alternatives):
+        settings, axes = alternative.settings, (axis.path for axis in alternative.axes)
+        plain = [(key,) for key in alternative.written if isinstance(settings.get(key), bool | int | float | str)]
+        found |= {dotted((alternative.section, *path)) for path in [*plain, *axes, *alternative.shown]}
+    return found
+
+
+def sections_that_differ(runs: list[Run]) -> set[str]:
+    """Return the sections in which the runs do not all have the same label."""
+    return {s for s in runs[0].choices if len({run.choices[s].label for run in runs}) > 1} if runs else set()
+
+
+def full_name(run: Run, differing: set[str]) -> str:
+    """Return what no other run of a spec is called: `scratch.adam optimizer.lr=0.03 seed=0`.
+
+    `differing` are the sections whose label tells the spec's runs apart.
+    """
+    parts = []
+    for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
+        if section in differing or section == "optimizer":
+            parts.append(choice.label)
+        parts += [f"{dotted((section, *path))}={cell(value)}" for path, value in choice.swept.items()]
+    return " ".join([*parts, f"seed={run.seed}"])
+
+
+def ground_of(run: Run, sections: tuple[str, ...]) -> str:
+    """Return what a run's components of these sections are, as text: all that decides the loss but the batch size."""
+    known = [json.loads(run.choices[section].identity) for section in sections]
+    plain = [[*parts, {k: v for k, v in settings.items() if k != "batch_size"}] for *parts, settings in known]
+    return json.dumps([*plain, run.settings.dtype])
+
+
+def cell(value: Any) -> Any:
+    """Return a setting as a table holds it: a list or table as JSON."""
+    return value if isinstance(value, bool | int | float | str) else json.dumps(value)
+
+
+def _settings(section: str, choice: Choice) -> dict[str, Any]:
+    plain = {
+        dotted((section, key)): choice.settings[key]
+        for key in choice.alternative.written
+        if isinstance(choice.settings[key], bool | int | float | str)
+    }
+    return plain | {dotted((section, *path)): cell(value) for path, value in choice.swept.items()}

@@ -1,0 +1,100 @@
+"""A spec under test: its runs and claims by name, which takes no torch, and their results, which does."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xprun.plugins.discovery import open_registry, project_plugins
+from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.run_columns import columns_of_run, full_name, sections_that_differ
+from xprun.runner.workload.gradient_check import check_gradients
+from xprun.specs import expand, read_document, read_spec
+from xprun.specs.language.diagnostics import printable
+from xprun.specs.language.expectations import selects
+
+if TYPE_CHECKING:
+    from xprun.runner.outputs.claim_verdicts import Verdict
+    from xprun.runner.results.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Results:
+    """What became of a spec's runs, None for those that were not wanted, and of its claims."""
+
+    outcomes: list[Outcome | None]
+    verdicts: list[Verdict]
+
+
+class Proof:
+    """One spec. Its runs and its claims are counted from 0, in the order of the file.
+
+    Raises SpecError or PluginError for a spec that is wrong.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._plugins = project_plugins()
+        self._registry = open_registry(self._plugins)
+        self._spec = resolve(read_spec(read_document(path)), self._registry)
+        self._runs = list({run.id: run for run in expand(self._spec)}.values())
+
+    def run_names(self) -> list[str]:
+        """Return what the runs are called: `scratch.adam optimizer.lr=0.1 seed=0`, no two the same."""
+        differing = sections_that_differ(self._runs)
+        return _distinct(full_name(run, differing) for run in self._runs)
+
+    def claims(self) -> list[str]:
+        """Return the claims in words, no two the same."""
+        return _distinct(expectation.claim for expectation in self._spec.expectations)
+
+    def line_of(self, claim: int) -> int:
+        """Return the line of the spec in which a claim stands, from 1."""
+        return self._spec.document.place(self._spec.expectations[claim].path, "key").line
+
+    def runs_of(self, claim: int) -> set[int]:
+        """Return the runs that a claim is about."""
+        expectation = self._spec.expectations[claim]
+        wheres = [where for where in (expectation.where, expectation.beats) if where is not None]
+        rows = map(columns_of_run, self._runs)
+        return {i for i, row in enumerate(rows) if any(selects(where, row) for where in wheres)}
+
+    def train(self, wanted: set[int], folder: Path) -> Results:
+        """Train these runs, those that share a program together, and judge the claims; the folder holds the store.
+
+        Raises SpecError for a gradient by hand that is wrong, DeviceError for an absent device, and KeyboardInterrupt.
+        """
+        from xprun.runner.experiment import Options, run_experiment
+        from xprun.runner.planning.plan import make_plan
+        from xprun.runner.status.progress import Silent
+        from xprun.runner.store.run_store import Store
+        from xprun.runner.workload.devices import kind_of, pick
+
+        check_gradients(self._spec, self._registry)
+        ids = [run.id for run in make_plan(self._spec, kind_of(pick(self._spec.head.device))).runs]
+        options = Options(
+            folder,
+            self._plugins,
+            workers=int(os.environ.get("XPRUN_JOBS", "1")),
+            only=frozenset(ids[i] for i in wanted),
+        )
+        report = run_experiment(self._spec, self._registry, options, Silent())
+        if report.interrupted is not None:
+            raise KeyboardInterrupt
+        store = Store(folder)
+        outcomes = [store.load(run) for run in ids]
+        store.close()
+        return Results(outcomes, report.verdicts)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Return the names with control characters escaped, and those that are there again numbered."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in map(printable, names):
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return distinct

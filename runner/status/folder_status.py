@@ -1,0 +1,130 @@
+"""Watches an output folder that another process writes: how far it is, and the tables as they are now. Only reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xprun.runner.outputs.result_tables import history_table, row_of_run, table_of_rows, write_csv
+from xprun.runner.results.atomic_files import replace_file, replace_text, writing
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.status.live_status import PLANNED, PROGRESS
+from xprun.runner.store.database import connect, read_records
+from xprun.runner.store.folder_lock import HOLDER, hold
+from xprun.runner.store.records import to_outcome
+from xprun.specs.language.wording import plural
+
+Told = dict[str, Any]
+
+
+def look(folder: Path, process: int | None = None) -> Told:
+    """Return how far a grid is: `state` ("running", "interrupted" or "over"), `done` (0 to 1) and a `text` to read.
+
+    `process`: who is to write the folder; what another has left there does not count. Without it, a folder that says
+    nothing is over.
+    """
+    told = _read(folder / PROGRESS)
+    if process is not None and told.get("process") != process:
+        return {"name": folder.name, "state": "running", "done": None, "ended": 0, "text": "about to start"}
+    if not told:
+        return {"name": folder.name, "state": "over", "done": 1.0, "ended": 0, "text": f"nothing writes {folder} now"}
+    ended, to_run = sum(told["statuses"].values()), told["to_run"]
+    writes = (folder / HOLDER).exists() and _lives(told["process"])  # until the tables are whole
+    state = "running" if writes else "over" if told["over"] and ended == to_run else "interrupted"
+    text = f"{_count(told)}; {_outlook(folder, told, state)}"
+    return {"name": told["name"], "state": state, "done": ended / to_run, "ended": ended, "text": text}
+
+
+def gather(folder: Path, into: Path) -> Path:
+    """Return a folder that holds the tables as they are now: `into`, which is filled, or `folder` if its own are."""
+    if look(folder)["state"] == "over":
+        return folder
+    planned = _read(folder / PLANNED)
+    outcomes = _outcomes(folder / "store.sqlite", {row["run"] for row in planned.get("rows", [])})
+    known = [row for row in planned.get("rows", []) if row["run"] in outcomes]
+    rows = [row_of_run(row, outcomes[row["run"]], planned["goals"]) for row in known]
+    tables = {"results": table_of_rows(rows), "history": history_table(outcomes[row["run"]] for row in known)}
+    for name, table in tables.items():
+        replace_file(into / f"{name}.csv", partial(write_csv, table))
+    replace_text(into / "resolved.json", json.dumps(planned.get("resolved", {}), indent=1) + "\n")
+    replace_text(into / "spec.toml", planned.get("spec", ""))
+    return into
+
+
+def recover(folder: Path) -> None:
+    """Write the tables of what a grid had saved when it was killed, since it could not; nothing where it did.
+
+    Raises InUseError when another process has taken the grid up again, and OutputError when the disk fails.
+    """
+    if look(folder)["state"] != "interrupted" or _time(folder / "results.csv") >= _time(folder / PROGRESS):
+        return
+    with hold(folder), writing(folder):
+        for judged in folder.glob("claims.*"):  # of an earlier grid
+            judged.unlink()
+        gather(folder, folder)
+
+
+def _count(told: Told) -> str:
+    to_run, statuses = told["to_run"], told["statuses"]
+    ill = [f"{n:,} {status}" for status, n in statuses.items() if status not in ("done", "stopped")]
+    before = [f"{told['cached']:,} from before"] if told["cached"] else []
+    return ", ".join([f"{sum(statuses.values()):,} of {to_run:,} {plural('run', to_run)} ended", *ill, *before])
+
+
+def _outlook(folder: Path, told: Told, state: str) -> str:
+    """Return what is ahead, in words."""
+    if state == "over":
+        return f"the report is {folder / 'report.html'}"
+    if state == "interrupted":
+        return "the work was interrupted, and what has ended is kept"
+    if told["over"]:
+        return "the tables are being written"
+    ended, passed = sum(told["statuses"].values()), time.time() - told["started"]
+    return (
+        f"about {_duration(passed * (told['to_run'] - ended) / ended)} left" if ended else f"{_duration(passed)} so far"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = round(seconds / 60), seconds / 3600
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{hours:.1f} h"
+
+
+def _outcomes(store: Path, wanted: set[str]) -> dict[str, Outcome]:
+    """Return by run id what is stored so far and whole; nothing where there is no store yet."""
+    found: dict[str, Outcome] = {}
+    with suppress(sqlite3.Error), closing(connect(store)) as database:
+        for record, digest in read_records(database):
+            if record.run in wanted and record.verifies(digest):
+                found[record.run] = to_outcome(record)
+    return found
+
+
+def _time(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of this machine is there; Windows has no question that does no harm."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _read(path: Path) -> Told:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

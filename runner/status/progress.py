@@ -1,0 +1,157 @@
+"""Progress of a grid: a live bar on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.plan import Plan
+from xprun.runner.process.log import say
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.run_columns import sections_that_differ
+from xprun.specs import Run
+from xprun.specs.language.wording import plural
+
+
+class Progress(Protocol):
+    """Hears of every run as it ends."""
+
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
+    def ended(self, run: Run, outcome: Outcome) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
+    def ended(self, run: Run, outcome: Outcome) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Meanwhile(Silent):
+    """Does something else when there is work ahead, while workers are made ready for it."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self._do = do
+
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        if cohorts:
+            self._do()
+
+
+class Several:
+    """Lets several hear."""
+
+    def __init__(self, *listeners: Progress) -> None:
+        self._listeners = listeners
+
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        for listener in self._listeners:
+            listener.start(plan, cohorts, device)
+
+    def ended(self, run: Run, outcome: Outcome) -> None:
+        for listener in self._listeners:
+            listener.ended(run, outcome)
+
+    def finish(self) -> None:
+        for listener in self._listeners:
+            listener.finish()
+
+
+class Narrator:
+    """Tells what is to be done, how far it is, and the best result so far."""
+
+    def __init__(self, *, live: bool, verbose: bool = False) -> None:
+        self._live, self._verbose = live and not verbose, verbose
+        self._bar: Any = None
+        self._done = 0
+        self._best: tuple[float, str] | None = None
+        self._said = time.monotonic()
+        self.statuses: Counter[str] = Counter()
+
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        to_run = self._total = sum(len(cohort.runs) for cohort in cohorts)
+        self._plan, cached = plan, len(plan.runs) - to_run
+        self._telling = sections_that_differ(plan.runs) or {"optimizer"}
+        where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
+        say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}")
+        if unfinished := sum(len(cohort.runs) for cohort in cohorts if cohort.layout):
+            say(f"{unfinished:,} of them from where they were cut off")
+        if plan.duplicates:
+            say(duplicates(plan.duplicates))
+        if self._live and to_run:
+            self._bar = _make_bar()
+            self._task = self._bar.add_task("", total=to_run, best="")
+            self._bar.start()
+
+    def ended(self, run: Run, outcome: Outcome) -> None:
+        self._done += 1
+        self.statuses[outcome.status] += 1
+        self._note_best(run, outcome)
+        best = f"best {self._best[1]}" if self._best else ""
+        if self._verbose:
+            say(f"  {outcome.run} {_name(run, self._telling)} {outcome.status} {outcome.reason}")
+        elif self._bar:
+            self._bar.update(self._task, advance=1, best=best)
+        elif time.monotonic() - self._said > 10 or self._done == self._total:
+            self._said = time.monotonic()
+            say(f"  {self._done}/{self._total} runs  {best}")
+
+    def finish(self) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def _note_best(self, run: Run, outcome: Outcome) -> None:
+        comparison = self._plan.comparison
+        series = outcome.history.get(comparison.metric)
+        if outcome.status not in ("done", "stopped") or series is None:
+            return
+        value = float(series.values[-1])
+        sign = -1 if comparison.goal == "max" else 1
+        if self._best is None or sign * value < sign * self._best[0]:
+            self._best = value, f"{_name(run, self._telling)} {comparison.metric} {value:.4g}"
+
+
+def duplicates(number: int) -> str:
+    """Return what is said of runs that equal others of the spec."""
+    return f"{number:,} {plural('run', number)} of the spec equal others and are run once"
+
+
+def headline(plan: Plan) -> str:
+    """Return the size of a grid: `10 optimizers x 5 seeds x settings = 120 runs`."""
+    several = [f"{len(a)} {plural(s, len(a))}" for s, a in plan.spec.sections.items() if len(a) > 1]
+    seeds = len({run.seed for run in plan.runs})
+    parts = [*several, f"{seeds} {plural('seed', seeds)}"]
+    total = len(plan.runs)
+    return f"{total:,} {plural('run', total)} ({', '.join(parts)})"
+
+
+def _name(run: Run, telling: set[str]) -> str:
+    """Return what tells a run from its neighbours: `scratch.adam lr=0.03 seed=0`, with the labels of some sections."""
+    parts = []
+    for section, choice in run.choices.items():
+        parts += [choice.label] if section in telling else []
+        parts += [f"{path[-1]}={_short(value)}" for path, value in choice.swept.items()]
+    return " ".join([*parts, f"seed={run.seed}"])
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _make_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(30),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[best]}", markup=False),
+    )
+    return Progress(*columns, console=Console(stderr=True))

@@ -1,0 +1,62 @@
+"""One process at a time writes an output folder: a kernel lock, which is free the moment its owner dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from xprun.runner.results.atomic_files import refuse_links, replace_text, writing
+
+HOLDER = ".holder.json"
+
+
+class InUseError(Exception):
+    """Another process writes the folder."""
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing a folder, which is made if need be.
+
+    Raises InUseError, which names the holder, when another process writes it, and OutputError when it cannot be made
+    or has links that lead out of it.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(folder)
+        lock = FileLock(folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            who = _holder(folder)
+            raise InUseError(f"{folder} is in use by {who}; wait for it, or name another folder: -o DIR") from None
+        (folder / HOLDER).unlink(missing_ok=True)  # of one that was killed
+        replace_text(folder / HOLDER, json.dumps(_myself()) + "\n")
+    try:
+        yield
+    finally:
+        (folder / HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _myself() -> dict[str, object]:
+    started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    return {"pid": os.getpid(), "started": started, "command": " ".join(["xprun", *sys.argv[1:]])}
+
+
+def _holder(folder: Path) -> str:
+    """Return who holds the lock; it writes that down a moment after it has taken it."""
+    for _ in range(20):
+        try:
+            holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+            return f"process {holder['pid']}, since {holder['started']} ({holder['command']})"
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # any file may stand there
+            time.sleep(0.05)
+    return "another process"

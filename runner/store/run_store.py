@@ -1,0 +1,61 @@
+"""The store: one SQLite file in which a run's outcome and history become visible together or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from xprun.runner.results.atomic_files import writing
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.store.database import connect, read_records, write_records
+from xprun.runner.store.records import to_outcome, to_record
+from xprun.runner.store.rescue import make_sound
+
+
+class Store:
+    """The outcomes of an output folder, by run id; one process at a time has it.
+
+    What comes out of it is what was put in: every record has a checksum that is verified when it is read, and one that
+    does not hold is no record. `amiss` says in one line what was found damaged, or nothing. Every method raises
+    OutputError when the disk does not do its part; what was saved before is kept then.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, path = folder, folder / "store.sqlite"
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.amiss = make_sound(path)
+            self._database = connect(path, to_write=True)
+
+    def save(self, outcomes: list[Outcome], origins: Mapping[str, str] | None = None) -> None:
+        """Add outcomes, or replace earlier ones of the same runs, in one transaction, durably.
+
+        `origins` tells of each run what its id was made of (`runner/planning/run_identity.py`).
+        """
+        records = [to_record(outcome, (origins or {}).get(outcome.run, "{}")) for outcome in outcomes]
+        with writing(self._folder), self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            write_records(self._database, records)
+
+    def outcomes(self, runs: Iterable[str]) -> dict[str, Outcome]:
+        """Return the outcomes, with their histories, of those of the runs that have one."""
+        wanted = set(runs)
+        with writing(self._folder):
+            found = [r for r, digest in read_records(self._database) if r.run in wanted and r.verifies(digest)]
+        return {record.run: to_outcome(record) for record in found}
+
+    def stamp(self, runs: Iterable[str]) -> str:
+        """Return a hash of everything that is stored about runs, in their order."""
+        with writing(self._folder):
+            digests = dict(self._database.execute("SELECT run, digest FROM runs"))
+        return hashlib.sha256("".join(digests.get(run, "-") for run in runs).encode()).hexdigest()
+
+    def load(self, run: str) -> Outcome | None:
+        """Return a run's outcome with its history, or None."""
+        with writing(self._folder):
+            found = list(read_records(self._database, where="WHERE runs.run = ?", values=(run,)))
+        return to_outcome(found[0][0]) if found and found[0][0].verifies(found[0][1]) else None
+
+    def close(self) -> None:
+        self._database.close()

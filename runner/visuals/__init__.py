@@ -1,0 +1,1 @@
+"""What pictures need beside the tables: surfaces, fitted curves, images, model summaries."""

@@ -1,0 +1,161 @@
+"""The loss of small models around where their runs went: the ground under pictures of paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from xprun.runner.execution.context import Context
+from xprun.runner.outputs.result_tables import Pairs
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.process.log import say, words_of
+from xprun.runner.results.atomic_files import replace_file
+from xprun.runner.results.outcome import PARAMETER, Outcome
+from xprun.runner.results.run_columns import ground_of
+from xprun.specs import Run
+
+GROUND = ("data", "model", "loss")  # the sections that decide a surface
+POINTS = {1: 201, 2: 61}  # along each axis, for one parameter and for two
+MOST = 12  # surfaces of a spec
+PREDICTIONS = 2**27  # of one surface: more would take seconds
+MARGIN = 0.12  # of the window, beyond what it must hold
+REACH = 1.5  # how far beyond starts and ends, in sizes of the window, a path is followed
+FLATTEST = 0.5  # height of a plane over its width
+DIGITS = 6  # of the parameters in the table
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where a surface is computed: around the paths of all runs with the data, model and loss of `run`."""
+
+    run: Run
+    names: list[str]  # of the P parameters, as the model has them
+    origin: Numbers  # [P]
+    directions: Numbers  # [D, P], one or two
+    low: Numbers  # [D], along the directions
+    high: Numbers  # [D]
+    seeds: tuple[int, ...]  # of those runs
+
+    @property
+    def points(self) -> Numbers:
+        """The grid [G, P], its coordinates as short as the table holds them."""
+        axes = [np.linspace(*ends, POINTS[len(self.low)]) for ends in zip(self.low, self.high, strict=True)]
+        grid = np.stack([part.ravel() for part in np.meshgrid(*axes, indexing="ij")], 1)
+        values = (self.origin + grid @ self.directions).tolist()
+        return np.array([[float(f"{value:.{DIGITS}g}") for value in point] for point in values])
+
+
+def losses_over(windows: list[Window], context: Context) -> list[Numbers | str]:
+    """Return for each window the loss [G] at its points, or why there is none. It runs the code of components."""
+    return [_losses(window, context) for window in windows]
+
+
+def _losses(window: Window, context: Context) -> Numbers | str:
+    from xprun.runner.engine.loss_surface import losses_at
+    from xprun.runner.execution.cohort_execution import FAULTS, workload_of
+
+    points = window.points
+    try:
+        work = workload_of(Cohort([window.run]), context)
+        if len(points) * len(work.train) > PREDICTIONS:
+            return "there are too many training rows"
+        losses = losses_at(work, window.names, points, window.seeds)
+    except FAULTS as error:  # the runs tell what is wrong with a component
+        return f"{type(error).__name__}: {words_of(error)[:200]}"
+    return "frozen parameters differ between the seeds" if losses is None else losses.double().cpu().numpy()
+
+
+def write_surfaces(folder: Path, windows: list[Window], computed: list[Numbers | str]) -> list[Path]:
+    """Write `surface.csv`: `run` (the first with these data, model and loss), the parameters, and the `loss` there.
+
+    No file is left where there is no surface.
+    """
+    path, tables = folder / "surface.csv", []
+    for window, losses in zip(windows, computed, strict=True):
+        if isinstance(losses, str):
+            say(f"note: no loss surface for {window.run.choices['model'].label}: {losses}")
+        else:
+            columns = dict(zip([PARAMETER + name for name in window.names], window.points.T, strict=True))
+            tables.append(pd.DataFrame({"run": window.run.id, **columns, "loss": losses}))
+    if not tables:
+        path.unlink(missing_ok=True)
+        return []
+    table = pd.concat(tables, ignore_index=True)
+    table = table[[*(name for name in table if name != "loss"), "loss"]]
+    return [replace_file(path, partial(table.to_csv, index=False, lineterminator="\n", float_format="%.9g"))]
+
+
+def windows(pairs: Pairs) -> list[Window]:
+    """Return where to compute surfaces: one for each of the first so many problems whose runs have paths."""
+    problems: dict[str, Pairs] = {}
+    for run, outcome in pairs:
+        if path_names(outcome):
+            problems.setdefault(ground_of(run, GROUND), []).append((run, outcome))
+    return [_window(several) for several in list(problems.values())[:MOST]]
+
+
+def path_names(outcome: Outcome) -> list[str]:
+    """Return the names of the numbers whose path a run has left, in the model's order where that is known."""
+    found = [name.removeprefix(PARAMETER) for name in outcome.history if name.startswith(PARAMETER)]
+    return list(outcome.parameters) if set(outcome.parameters) == set(found) else found
+
+
+def _window(several: Pairs) -> Window:
+    run, first = several[0]
+    names = path_names(next((outcome for _, outcome in several if outcome.parameters), first))
+    paths = [_path(outcome, names) for _, outcome in several]
+    down = [path for path, (_, outcome) in zip(paths, several, strict=True) if _came_down(outcome)]
+    corners = [path[0] for path in paths] + [path[-1] for path in down]
+    best = [first.reference.get(PARAMETER + name) for name in names]
+    if None not in best:
+        corners.append(np.array(best))
+    walked = np.concatenate(down or paths)
+    origin, directions = plane(walked, corners[-1])
+    low, high = frame((np.stack(corners) - origin) @ directions.T, (walked - origin) @ directions.T)
+    if len(names) > len(low):  # a plane has one scale in all directions
+        room = np.maximum(FLATTEST * (high - low).max() - (high - low), 0) / 2
+        low, high = low - room, high + room
+    return Window(run, names, origin, directions, low, high, tuple(dict.fromkeys(run.seed for run, _ in several)))
+
+
+def plane(paths: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the origin [P] and directions [D, P] of the plane to show paths [T, P] in: all of it where P is 1 or 2.
+
+    Otherwise it goes through an end [P], and along the two directions in which the paths spread most about it: their
+    principal components. Source: Li, Xu, Taylor, Studer and Goldstein, Visualizing the Loss Landscape of Neural Nets,
+    NeurIPS 2018, section 7.2.
+    """
+    if paths.shape[1] <= 2:
+        return np.zeros_like(end), np.eye(paths.shape[1])
+    directions: Numbers = np.linalg.svd(paths - end, full_matrices=False)[2][:2]
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(1, keepdims=True), 1)
+    return end, directions * np.sign(largest)  # of two opposites the one that is mostly positive
+
+
+def frame(corners: Numbers, paths: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the ends [P] of a window that holds all corners [n, P], and of the paths [m, P] what is not far off."""
+    low, high = corners.min(0), corners.max(0)
+    size = np.where(high > low, high - low, np.maximum(np.abs(low), 1.0))
+    low = np.minimum(low, np.maximum(paths.min(0), low - REACH * size))
+    high = np.maximum(high, np.minimum(paths.max(0), high + REACH * size))
+    size = np.where(high > low, high - low, size)
+    return low - MARGIN * size, high + MARGIN * size
+
+
+def _path(outcome: Outcome, names: list[str]) -> Numbers:
+    """Return the finite part of a path [T, P], its end included."""
+    path = np.stack([outcome.history[PARAMETER + name].values for name in names], 1)
+    if outcome.parameters:
+        path = np.vstack([path, [outcome.parameters[name] for name in names]])
+    return path[np.isfinite(path).all(1)]
+
+
+def _came_down(outcome: Outcome) -> bool:
+    losses = outcome.history["loss"].values
+    return outcome.status in ("done", "stopped") and bool(losses[-1] <= losses[0])

@@ -1,0 +1,1 @@
+"""What the runs of a cohort share: data, batches, model, loss, metrics and schedule."""

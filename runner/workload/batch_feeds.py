@@ -1,0 +1,133 @@
+"""Where batches come from: the rows of a table, or a stream. A seed's batches are the same alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+from xprun.plugins.datasets.stream import Stream
+from xprun.plugins.datasets.table import Table
+from xprun.runner.store.snapshots import State
+from xprun.runner.workload.batch_gather import grouped_batches
+from xprun.runner.workload.batch_order import Counted, batches
+from xprun.runner.workload.run_grid import Batch
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Prepare = Callable[[Tensor, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
+STREAM_SEEDS = 2**40  # streams draw with seeds of their own, or the first rows would equal the first parameters
+
+
+class Batches(Protocol[T_co]):
+    """Batches without end; `state` tells where they are, and `restore` goes there."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+    def __next__(self) -> T_co: ...
+    def state(self) -> State: ...
+    def restore(self, state: State) -> None: ...
+
+
+class Feed(Protocol):
+    """The training batches of every seed, without end."""
+
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether runs of different seeds see different batches."""
+
+    def alone(self, seed: int) -> Batches[tuple[Tensor, Tensor]]:
+        """Return the batches ([B, ...], [B, ...]) of a lone run."""
+
+    def together(self, prepare: Prepare, seeds: list[int]) -> Batches[Batch]:
+        """Return prepared batches [S, B, ...]; the s-th group sees what `alone` gives for its seed."""
+
+    def in_process(self) -> Feed:
+        """Return a feed of the same batches that starts no processes, which a few steps would not repay."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table in an order drawn anew for each epoch, or (`batch_size` None) all of them in their own."""
+
+    table: Table
+    batch_size: int | None
+
+    @property
+    def depends_on_seed(self) -> bool:
+        return self.batch_size is not None
+
+    def alone(self, seed: int) -> Counted[tuple[Tensor, Tensor]]:
+        return Counted(partial(batches, self.table.inputs, self.table.targets, self.batch_size, seed))
+
+    def together(self, prepare: Prepare, seeds: list[int]) -> Counted[Batch]:
+        prepared = prepare(self.table.inputs, self.table.targets)
+        return Counted(partial(grouped_batches, prepared, self.batch_size, seeds))
+
+    def in_process(self) -> Feed:
+        return self
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Fresh rows of a stream at every step."""
+
+    stream: Stream
+    batch_size: int
+    device: torch.device
+    dtype: torch.dtype
+    depends_on_seed: bool = True
+
+    def alone(self, seed: int) -> Draws[tuple[Tensor, Tensor]]:
+        return Draws(lambda generators: self.draw(generators[0], self.batch_size), [seed])
+
+    def together(self, prepare: Prepare, seeds: list[int]) -> Draws[Batch]:
+        def draw(generators: list[torch.Generator]) -> Batch:
+            groups = [self.draw(generator, self.batch_size) for generator in generators]
+            x, y = (torch.cat(parts) for parts in zip(*groups, strict=True))
+            return prepared_groups(prepare, x, y, len(seeds))
+
+        return Draws(draw, seeds)
+
+    def in_process(self) -> Feed:
+        return self
+
+    def draw(self, generator: torch.Generator, rows: int) -> tuple[Tensor, Tensor]:
+        """Return so many rows on the device, in the precision of the run."""
+        x, y = self.stream.sample(generator, rows)
+        kind = self.dtype if y.is_floating_point() else y.dtype
+        return x.to(self.device, self.dtype), y.to(self.device, kind)
+
+
+class Draws(Generic[T]):
+    """Batches that are drawn from generators, one for each seed, and so are where their generators are."""
+
+    def __init__(self, draw: Callable[[list[torch.Generator]], T], seeds: list[int]) -> None:
+        self._draw = draw
+        self._generators = [torch.Generator().manual_seed(STREAM_SEEDS + seed) for seed in seeds]
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        return self._draw(self._generators)
+
+    def state(self) -> State:
+        return {"generators": [generator.get_state() for generator in self._generators]}
+
+    def restore(self, state: State) -> None:
+        for generator, found in zip(self._generators, state["generators"], strict=True):
+            generator.set_state(found)
+
+
+def prepared_groups(prepare: Prepare, x: Tensor, y: Tensor, groups: int) -> Batch:
+    """Return the batches of S groups, one behind the other [S * B, ...], as one prepared batch [S, B, ...]."""
+    return tuple(part.unflatten(0, (groups, -1)) for part in prepare(x, y))
+
+
+def sample_of(feed: Drawn, seed: int) -> Table:
+    """Return the rows on which a stream is measured: as many as its epoch has, the same for all runs."""
+    x, y = feed.draw(torch.Generator().manual_seed(seed), feed.stream.epoch_steps * feed.batch_size)
+    return Table(x, y, feed.stream.truth)

@@ -1,0 +1,54 @@
+"""A metric seen from the loops: which of the things that a run knows its function asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.registry import Registry
+from xprun.plugins.signature import positional_names
+from xprun.runner.resolve.build import build
+from xprun.runner.workload.target_shapes import boundary
+from xprun.specs.language.schema import Metric
+
+Parameters = dict[str, Tensor]
+KNOWN = ("parameters", "truth", "boundary")  # what a metric may ask for by name, after the prediction and the target
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`function(prediction, target, ...)`, with what else it asks for; `names` are those things in its order."""
+
+    function: Callable[..., Tensor]
+    names: tuple[str, ...]
+    given: dict[str, Any]
+
+    @property
+    def needs_parameters(self) -> bool:
+        return "parameters" in self.names
+
+    def __call__(self, prediction: Tensor, target: Tensor, parameters: Parameters | None = None) -> Tensor:
+        """Return the measure of predictions [N, ...], in a model that has these trained parameters."""
+        known = {**self.given, "parameters": parameters}
+        return self.function(prediction, target, *(known[name] for name in self.names))
+
+
+def make_measure(registry: Registry, metric: Metric, loss: Any, data: Table) -> Measure:
+    """Return a metric of a spec with its settings filled in.
+
+    Raises TypeError for a function that asks for something unknown, and ValueError where the data lack the truth.
+    """
+    names = positional_names(registry.find("metric", metric.name).load())[2:]
+    unknown = [name for name in names if name not in KNOWN]
+    if unknown:
+        raise TypeError(f"a metric takes a prediction, a target, then any of {', '.join(KNOWN)}; not {unknown[0]!r}")
+    if "truth" in names and not data.truth:
+        raise ValueError(f"{metric.name} compares with true parameters, which these data do not have")
+    like = data.inputs
+    truth = {name: torch.tensor(value, dtype=like.dtype, device=like.device) for name, value in data.truth.items()}
+    function = build(registry, "metric", metric.name, metric.settings)
+    return Measure(function, names, {"truth": truth, "boundary": boundary(loss)})

@@ -1,0 +1,79 @@
+"""Targets in the form that a loss compares with outputs, so that no loss broadcasts one against the other unnoticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from xprun.plugins.datasets.stream import Stream
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.losses.squared import squared
+
+SHARES = (nn.BCELoss, nn.BCEWithLogitsLoss)  # targets from 0 to 1
+SIGNS = (nn.SoftMarginLoss, nn.HingeEmbeddingLoss)  # targets -1 and 1
+DISTANCES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.PoissonNLLLoss)
+
+
+def compares_one_by_one(loss: Any) -> bool:
+    """Whether a loss compares each output with a target of its own, so that both must have one shape."""
+    return loss is squared or isinstance(loss, (*SHARES, *SIGNS, *DISTANCES))
+
+
+def targets_for(loss: Any, targets: Tensor) -> Tensor:
+    """Return targets as a loss takes them: for one that compares one by one, classes [N] become numbers [N, 1].
+
+    A model then has one output. A loss of signs gets -1 and 1 for the classes 0 and 1. Raises ValueError for values
+    that the loss has no meaning for.
+    """
+    if not compares_one_by_one(loss):
+        return targets
+    classes = not targets.is_floating_point()
+    numbers = (targets.unsqueeze(1) if targets.dim() == 1 else targets).to(
+        torch.get_default_dtype() if classes else targets.dtype
+    )
+    if isinstance(loss, SIGNS) and classes:
+        _want(loss, numbers, 0, 1)
+        return numbers * 2 - 1
+    if isinstance(loss, SHARES):
+        _want(loss, numbers, 0, 1)
+    return numbers
+
+
+def with_targets_for(loss: Any, made: Table | Stream) -> Table | Stream:
+    """Return a table with its targets as the loss takes them; see `targets_for`. A stream draws them as it will."""
+    if isinstance(made, Stream):
+        return made
+    valid = replace(made.valid, targets=targets_for(loss, made.valid.targets)) if made.valid else None
+    return replace(made, targets=targets_for(loss, made.targets), valid=valid)
+
+
+def check_outputs(loss: Any, outputs: Tensor, targets: Tensor) -> None:
+    """Raise ValueError where a loss that compares one by one gets outputs of another shape than the targets'."""
+    if compares_one_by_one(loss) and outputs.shape != targets.shape:
+        shapes = f"a row has outputs {[*outputs.shape[1:]]} and targets {[*targets.shape[1:]]}"
+        help_text = "the last layer needs as many outputs, or for classes the loss CrossEntropyLoss"
+        raise ValueError(f"{_name(loss)} compares outputs with targets one by one, but {shapes}: {help_text}")
+
+
+def boundary(loss: Any) -> float | None:
+    """Return the output above which a loss speaks for the second of two classes; None where classes compete."""
+    if isinstance(loss, nn.BCELoss):
+        return 0.5
+    if isinstance(loss, (nn.BCEWithLogitsLoss, *SIGNS)):
+        return 0.0
+    return 0.5 if compares_one_by_one(loss) else None
+
+
+def _want(loss: Any, targets: Tensor, low: float, high: float) -> None:
+    least, most = float(targets.min()), float(targets.max())
+    if least < low or most > high:
+        raise ValueError(
+            f"{_name(loss)} takes targets from {low:g} to {high:g}, but these go from {least:g} to {most:g}; "
+            "for several classes there is CrossEntropyLoss"
+        )
+
+
+def _name(loss: Any) -> str:
+    return str(getattr(loss, "__name__", type(loss).__name__))

@@ -1,0 +1,249 @@
+"""What the runs of a cohort share, built once: data on the device, loss, metrics, and how to make a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from xprun.plugins.datasets.stream import Stream
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.registry import Registry
+from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
+from xprun.runner.resolve.timetable import Timetable, timetable_of
+from xprun.runner.store.checkpoints import load_state
+from xprun.runner.workload.augmentation import Augmented
+from xprun.runner.workload.batch_feeds import Drawn, Feed, Rows, sample_of
+from xprun.runner.workload.measures import Measure, make_measure
+from xprun.runner.workload.step_schedule import Schedule
+from xprun.runner.workload.target_shapes import check_outputs, compares_one_by_one, with_targets_for
+from xprun.specs import Choice, Run
+from xprun.specs.language.schema import SaveBest
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One program: everything about a run but its optimizer and its seed.
+
+    `train` and `valid` are what is measured; `feed` gives the batches that are trained on.
+    """
+
+    registry: Registry
+    train: Table
+    valid: Table | None
+    feed: Feed
+    batch_size: int | None  # None: full batch
+    loss: Criterion
+    metrics: dict[str, Measure]
+    matrices: dict[str, Measure]  # measured once, at the end of a run
+    goals: dict[str, str]  # of each metric: "min" or "max"
+    model: Choice
+    schedule: Schedule
+    device: torch.device
+    dtype: torch.dtype
+    manual: bool = False  # whether the model brings the gradient itself
+    save: str | SaveBest | None = None  # of which step a checkpoint is kept
+    pictures: bool = True  # whether what only pictures need is kept, too
+
+    def make_model(self, seed: int) -> nn.Module:
+        """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
+        with torch.random.fork_rng(devices=[]):
+            seed_torch(seed, self.device)
+            module = self._fresh_model()
+        module = module.to(self.device, self.dtype)
+        if start_from := self.model.settings["start_from"]:
+            load_state(module, start_from.found())
+        return module
+
+    def _fresh_model(self) -> nn.Module:
+        settings, x = self.model.settings, self.train.inputs[:2].cpu().float()
+        module: nn.Module = build(self.registry, "model", self.model.name, settings, x, self.all_targets)
+        fillers = {
+            key: build(self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"})
+            for key, init in settings["init"].items()
+        }
+        fill_parameters(module, fillers)
+        freeze_parameters(module, settings["freeze"])
+        return module
+
+    @cached_property
+    def all_targets(self) -> Tensor:
+        """The targets of all rows, held-out ones included: a model must have an output for each class in them."""
+        tables = [self.train, self.valid] if self.valid else [self.train]
+        return torch.cat([table.targets.cpu() for table in tables])
+
+    def check_outputs(self) -> None:
+        """Raise ValueError where the model's outputs have not the shape that the loss compares with."""
+        if compares_one_by_one(self.loss):
+            with torch.no_grad():
+                outputs = self.make_model(0).eval()(self.train.inputs[:2])
+            check_outputs(self.loss, outputs, self.train.targets[:2])
+
+    def timetable(self, run: Run) -> Timetable | None:
+        """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""
+        return timetable_of(self.registry, run, self.schedule.steps, self.schedule.steps_per_epoch)
+
+    @property
+    def splits(self) -> dict[str, Table]:
+        """The sets that are measured at an evaluation: train where metrics are asked for, valid where held out."""
+        train = {"train": self.train} if self.metrics else {}
+        return {**train, "valid": self.valid} if self.valid else train
+
+    @property
+    def every_split(self) -> dict[str, Table]:
+        """The sets that matrices are measured on."""
+        return {"train": self.train, "valid": self.valid} if self.valid else {"train": self.train}
+
+    def measure(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return `train.loss`, `valid.accuracy`, ... of a model, as scalars on its device."""
+        results = {}
+        for split, table in self.splits.items():
+            prediction = predictions(module, table.inputs)
+            results[f"{split}.loss"] = self.loss(prediction, table.targets)
+            for name, metric in self.metrics.items():
+                results[f"{split}.{name}"] = metric(prediction, table.targets, trained_parameters(module))
+        return results
+
+    def measure_matrices(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return `valid.confusion`, ... of a model."""
+        return {
+            f"{split}.{name}": metric(predictions(module, table.inputs), table.targets, trained_parameters(module))
+            for name, metric in self.matrices.items()
+            for split, table in self.every_split.items()
+        }
+
+
+def predictions(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the outputs [N, ...] of a module for inputs [N, ...], so many rows at a time that they fit the memory."""
+    return torch.cat([module(x) for x in inputs.split(EVALUATION_ROWS)])
+
+
+def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters by name, without those that are frozen."""
+    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+
+
+def untrained(module: nn.Module) -> dict[str, Tensor]:
+    """Return what a module holds beside its trained parameters by name: buffers, and parameters that are frozen."""
+    trained = trained_parameters(module)
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in trained}
+
+
+def split_by_name(module: nn.Module, flat: Tensor) -> dict[str, Tensor]:
+    """Return views of a vector [P] with the names and shapes of a module's trained parameters."""
+    parameters = trained_parameters(module)
+    parts = flat.split([p.numel() for p in parameters.values()])
+    return {name: part.view(p.shape) for (name, p), part in zip(parameters.items(), parts, strict=True)}
+
+
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Seed the generators that models and random layers draw from.
+
+    `torch.manual_seed` would do the same, but it prepares devices that are not there and imports the compiler.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+def make_workload(registry: Registry, run: Run, device: torch.device) -> Workload:
+    """Return the workload of a run, which is that of all runs of its cohort."""
+    data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
+    dtype = torch.float64 if settings.dtype == "float64" else torch.float32
+    batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
+    criterion = build(registry, "loss", loss.name, loss.settings)
+    made = with_targets_for(criterion, build(registry, "data", data.name, data.settings))
+    train, valid, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
+    work = Workload(
+        registry,
+        train,
+        valid,
+        feed,
+        batch_size,
+        criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion,
+        {m.column: make_measure(registry, m, criterion, train) for m in settings.scalars},
+        {m.column: make_measure(registry, m, criterion, train) for m in settings.matrices},
+        {m.column: m.goal for m in settings.scalars},
+        run.choices["model"],
+        Schedule.of(settings, len(train), batch_size or len(train), evaluates=bool(valid or settings.scalars)),
+        device,
+        dtype,
+        settings.gradient == "manual",
+        settings.save,
+    )
+    work.check_outputs()
+    return work
+
+
+def _split_and_feed(
+    made: Table | Stream, settings: dict[str, Any], batch_size: int | None, device: torch.device, dtype: torch.dtype
+) -> tuple[Table, Table | None, Feed]:
+    """Return the rows that are trained on, those held out, and where the batches come from."""
+    if isinstance(made, Stream):
+        if batch_size is None or settings["valid"] or settings["standardise"]:
+            raise ValueError("a stream draws fresh rows at every step: it takes no 'full' batch, valid or standardise")
+        drawn = Drawn(made, batch_size, device, dtype)
+        return sample_of(drawn, settings["split_seed"]), None, drawn
+    train, valid = _split(made, settings["valid"], settings["split_seed"])
+    if settings["standardise"]:
+        train, valid = _standardised(train, valid)
+    train, valid = _moved(train, device, dtype), _moved(valid, device, dtype) if valid else None
+    if train.augmentation:
+        return train, valid, Augmented(train, batch_size, device, dtype, train.augmentation.workers)
+    return train, valid, Rows(train, batch_size)
+
+
+def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
+    targets = table.targets
+    kind = dtype if targets.is_floating_point() else targets.dtype
+    return replace(table, inputs=table.inputs.to(device, dtype), targets=targets.to(device, kind))
+
+
+def _split(table: Table, valid: float | str, seed: int) -> tuple[Table, Table | None]:
+    """Return the table without and with only the held-out rows: those that the set keeps apart, or a share of all.
+
+    `seed` picks the share; each part keeps its order.
+    """
+    if table.valid or isinstance(valid, str):
+        return table, table.valid
+    held_out = math.floor(len(table) * valid + 0.5)
+    if held_out == 0:
+        return table, None
+    if held_out == len(table):
+        raise ValueError(f"valid = {valid} holds out all {len(table)} rows; nothing is left to train on")
+    order = torch.randperm(len(table), generator=torch.Generator().manual_seed(seed))
+    apart, rest = order[:held_out].sort().values, order[held_out:].sort().values
+    return _rows(table, rest), _rows(replace(table, augmentation=None), apart)
+
+
+def _rows(table: Table, rows: Tensor) -> Table:
+    part = replace(table, inputs=table.inputs.index_select(0, rows), targets=table.targets.index_select(0, rows))
+    if table.augmentation is None:
+        return part
+    return replace(part, augmentation=replace(table.augmentation, rows=table.augmentation.rows.index_select(0, rows)))
+
+
+def _standardised(train: Table, valid: Table | None) -> tuple[Table, Table | None]:
+    """Return both parts with every input shifted and scaled as the training rows say; a constant one is only shifted.
+
+    True parameters are dropped: they belong to the inputs as they were.
+    """
+    if train.augmentation:
+        raise ValueError(
+            "standardise does not know what random transforms make of the rows; use the transform Normalize"
+        )
+    wide = train.inputs.double()
+    mean, deviation = wide.mean(0), wide.std(0, correction=0)
+    shift, scale = mean.to(train.inputs), torch.where(deviation > 0, deviation, 1.0).to(train.inputs)
+
+    def scaled(table: Table) -> Table:
+        return Table((table.inputs - shift) / scale, table.targets)
+
+    return scaled(train), scaled(valid) if valid else None

@@ -1,0 +1,1 @@
+"""The spec language: TOML text in, typed alternatives with their sweeps out."""

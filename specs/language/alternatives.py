@@ -1,0 +1,145 @@
+"""The alternatives of a section, with their sweeps as axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
+from xprun.specs.language.dotted_paths import Path, replaced
+from xprun.specs.language.keywords import LISTED
+from xprun.specs.language.overrides import Values
+from xprun.specs.language.sweeps import is_random, is_sweep, read_sweep
+from xprun.specs.language.wording import show
+
+COMMON_KEYS = ("name", "label")
+DRAWN_TOGETHER = "random sweeps"  # the tag of random sweeps that are written without `with`
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A swept setting: its path inside its section, and its values.
+
+    Axes with the same `tag` move together. `options` are the values as they are listed in the document at `listed_at`,
+    where they are. `is_random`: the values are drawn. `is_open`: they are a list from `--set`, which may be meant as
+    the setting's one value.
+    """
+
+    path: Path
+    values: Sequence[Any]
+    tag: str | None = None
+    options: list[Any] | None = None
+    listed_at: Path = ()
+    is_random: bool = False
+    is_open: bool = False
+
+    @property
+    def key(self) -> str:
+        """The setting of the section in which the axis is."""
+        return str(self.path[0])
+
+    def inside(self, alternative: Alternative) -> Path:
+        """Return where the axis stands in the document."""
+        return (*alternative.path, *self.path)
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One way to fill a section: a component's name, its constant settings and its axes.
+
+    `path` is where it stands in the document. `settings` hold each axis' first value. `shown` are settings that tables
+    show although they are not swept. `fingerprint` identifies the component's source, `aside` names the settings that
+    change no result; they and the defaults are filled in by whoever knows the components.
+    """
+
+    section: str
+    path: Path
+    name: str
+    settings: dict[str, Any]
+    axes: tuple[Axis, ...] = ()
+    label: str = ""
+    written: tuple[str, ...] = ()
+    fingerprint: str = ""
+    aside: frozenset[str] = frozenset()
+    shown: tuple[Path, ...] = ()
+
+    def with_value(self, axis: Axis) -> Alternative:
+        """Return the alternative in which an axis is the setting's one value, a list."""
+        settings = replaced(self.settings, axis.path, list(axis.values))
+        return replace(self, settings=settings, axes=tuple(a for a in self.axes if a is not axis))
+
+
+def read_alternatives(data: dict[str, Any], section: str, problems: Diagnostics, seed: int) -> Iterator[Alternative]:
+    """Yield the alternatives of a section that is written once, `[x]`, or several times, `[[x]]`."""
+    written = data.get(section, [])
+    if written == [] and section in data:
+        problems.append(Diagnostic((section,), "has no alternatives"))
+    for path, table in tables_of(data, section):
+        if isinstance(table, dict):
+            yield from read_alternative(section, path, table, problems, seed)
+        else:
+            problems.append(Diagnostic(path, f"must be a table, not {show(table)}"))
+
+
+def tables_of(data: dict[str, Any], section: str) -> Iterator[tuple[Path, Any]]:
+    """Yield path and content of each table of a section, however often it is written."""
+    written = data.get(section, [])
+    if isinstance(written, list):
+        yield from (((section, i), table) for i, table in enumerate(written))
+    else:
+        yield (section,), written
+
+
+def read_alternative(
+    section: str, path: Path, table: dict[str, Any], problems: Diagnostics, seed: int
+) -> Iterator[Alternative]:
+    """Yield the alternative that a table describes, or nothing when it does not name its component."""
+    name = table.get("name", "layers" if section == "model" and "layers" in table else None)
+    label = table.get("label", "")
+    if not isinstance(name, str):
+        wrong = "is missing" if name is None else f"must be a text in quotes, not {show(name)}"
+        problems.append(Diagnostic((*path, "name"), wrong, f'name the component: [{section}] name = "..."'))
+    if not isinstance(label, str) or (label == "" and "label" in table):
+        problems.append(Diagnostic((*path, "label"), f"must be a text in quotes, not {show(label)}"))
+    settings = {key: value for key, value in table.items() if key not in COMMON_KEYS}
+    written = tuple(settings)
+    settings, axes = split_axes(settings, path, problems, seed)
+    if isinstance(name, str):
+        yield Alternative(section, path, name, settings, axes, str(label), written)
+
+
+def split_axes(
+    settings: dict[str, Any], path: Path, problems: Diagnostics, seed: int
+) -> tuple[dict[str, Any], tuple[Axis, ...]]:
+    """Return the settings with each sweep's first value in its place, and the sweeps as axes, empty if wrong."""
+    axes = []
+    found = [found for key, value in settings.items() for found in _find_sweeps(value, (key,))]
+    for inner, sweep in found:  # a section is itself no sweep, whatever its keys are called
+        axis, wrong = _read_axis(sweep, path, inner, seed)
+        problems += wrong
+        settings = replaced(settings, inner, axis.values[0] if len(axis.values) else None)
+        axes.append(axis)
+    return settings, tuple(axes)
+
+
+def _read_axis(sweep: Any, path: Path, inner: Path, seed: int) -> tuple[Axis, list[Diagnostic]]:
+    whole = path + inner
+    if isinstance(sweep, Values):
+        return Axis(inner, sweep, options=list(sweep), listed_at=whole, is_open=True), []
+    values, problems = read_sweep(sweep, whole, seed)
+    drawn = is_random(sweep)
+    tag = sweep.get("with", DRAWN_TOGETHER if drawn else None)
+    axis = Axis(inner, values, tag if isinstance(tag, str) else None, is_random=drawn)
+    word = next((word for word in LISTED if word in sweep), None)
+    if word is not None and not problems:
+        axis = replace(axis, options=sweep[word], listed_at=(*whole, word))
+    return axis, problems
+
+
+def _find_sweeps(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if is_sweep(value) or isinstance(value, Values):
+        yield path, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _find_sweeps(inner, (*path, key))

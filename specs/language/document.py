@@ -1,0 +1,231 @@
+"""A spec as it is read: its data, with `extends`, `--set` and `${...}` followed, and the place of everything in it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from xprun.specs.language.diagnostics import CONTROL, Diagnostic, Diagnostics, SpecError, printable
+from xprun.specs.language.dotted_paths import Path as KeyPath
+from xprun.specs.language.dotted_paths import at as value_at
+from xprun.specs.language.extends import ExtendsError, follow, merged, read_source
+from xprun.specs.language.library import shipped_specs
+from xprun.specs.language.overrides import Override, OverrideError, apply, read_override
+from xprun.specs.language.references import Reference, resolve_references
+from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse
+from xprun.specs.language.wording import listed, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stretch of a line: `line` and `column` count from 1, columns are characters. `rank` orders the files."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    length: int = 0
+    source: str = ""
+    rank: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    @property
+    def position(self) -> tuple[int, int]:
+        return self.line, self.column
+
+
+@dataclass
+class Document:
+    """The text of a spec and what it says.
+
+    `bases` are the files it extends, the nearest first; `overrides` are values given with `--set`; `references` say
+    what each `${...}` stands for. All of it is kept in order to tell where a value came from.
+    """
+
+    file: str
+    text: str
+    data: dict[str, Any]
+    bases: list[Source] = field(default_factory=list)
+    overrides: list[Override] = field(default_factory=list)
+    references: dict[KeyPath, Reference] = field(default_factory=dict)
+    broken: Place | None = None
+
+    def __post_init__(self) -> None:
+        self._own = Source(self.file, self.text, self.data)
+
+    def place(self, path: KeyPath, at: Literal["key", "value"] = "value") -> Place:
+        """Return where the key or value of a path stands, or the nearest thing around it that exists."""
+        if self.broken:
+            return self.broken
+        for number in range(len(self.overrides), 0, -1):
+            override = self.overrides[number - 1]
+            if span := override.find(path, at):
+                return Place("--set", number, *span, override.text, rank=-1)
+        rank, source = self._owner(path)
+        line, column, length = _nearest(source, path, at)
+        text = source.line(line) if length else ""
+        return Place(source.file, line, column, min(length, len(text) - column + 1), text, rank)
+
+    def note(self, path: KeyPath) -> str:
+        """Return where the value at a path comes from when it is a reference, or nothing."""
+        for length in range(len(path), 0, -1):
+            if reference := self.references.get(path[:length]):
+                return f"{reference.text} stands for what is said at {self.place(reference.target).name}"
+        return ""
+
+    def as_run(self) -> str:
+        """Return the text of the spec, and as comments whatever else decided its runs."""
+        sets = "".join(f"# --set {line}\n" for override in self.overrides for line in override.text.splitlines())
+        bases = "".join(
+            f"\n# {source.file}, which the above extends:\n"
+            + "".join(f"# {line}\n" for line in source.text.splitlines())
+            for source in self.bases
+        )
+        return sets + self.text + bases
+
+    def _owner(self, path: KeyPath) -> tuple[int, Source]:
+        """Return the file that the value at a path comes from, with its rank."""
+        candidates = list(enumerate([self._own, *self.bases]))
+        for length in range(1, len(path) + 1):
+            holding = [(rank, source) for rank, source in candidates if _has(source.data, path[:length])]
+            if not holding:
+                break
+            is_table = isinstance(value_at(holding[0][1].data, path[:length]), dict)
+            candidates = holding if is_table else holding[:1]
+        return candidates[0]
+
+
+def read_document(path: Path, sets: tuple[str, ...] = ()) -> Document:
+    """Read a spec, what it extends and the `--set key=value` texts, and follow its references.
+
+    Raises SpecError when a file is missing, too large, not UTF-8 or not TOML, when `extends` leads nowhere or in a
+    circle, and for `--set` texts and references that make no sense.
+    """
+    return _complete(_read(path, Document(str(path), "", {})), sets)
+
+
+def read_text(text: str, file: str, sets: tuple[str, ...] = ()) -> Document:
+    """Read the text of a spec, which errors call `file`; raise SpecError as `read_document` does."""
+    try:
+        return _complete(Source(file, text, parse(text)), sets)
+    except TextError as error:
+        error.source_line = text.split("\n")[error.line - 1] if error.line else ""
+        raise _unreadable(Document(file, text, {}), error) from None
+
+
+def _complete(own: Source, sets: tuple[str, ...]) -> Document:
+    document = Document(own.file, own.text, own.data)
+    try:
+        document.bases = list(follow(own))
+    except ExtendsError as error:
+        raise SpecError(_alone(error.source), [error.problem]) from None
+    except TextError as error:
+        raise _unreadable(Document(error.file, "", {}), error) from None
+    document.data = merged([own, *document.bases])
+    _override(document, sets)
+    _refuse_foreign_values(document)
+    problems = Diagnostics(document)
+    document.data, document.references = resolve_references(document.data, problems)
+    if problems:
+        raise SpecError(document, problems)
+    return document
+
+
+def _read(path: Path, document: Document) -> Source:
+    try:
+        return read_source(path, str(path))
+    except TextError as error:
+        if not _exists(path):
+            error.help = error.help or _neighbours(path)
+        raise _unreadable(document, error) from None
+
+
+def _unreadable(document: Document, error: TextError) -> SpecError:
+    document.broken = Place(document.file, error.line, error.column, 1, error.source_line)
+    return SpecError(document, [Diagnostic((), error.reason, error.help)])
+
+
+def _alone(source: Source) -> Document:
+    return Document(source.file, source.text, source.data)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
+def _neighbours(path: Path) -> str:
+    try:
+        found = sorted(p.name for p in path.parent.glob("*.toml") if p.name != "pyproject.toml")
+    except (OSError, ValueError):
+        found = []
+    shipped = list(shipped_specs())
+    near = nearest(path.name, [*found, *shipped])
+    meant = f"did you mean {near}?\n" if near else ""
+    beside = f"specs beside it: {listed(path.name, found)}\n" if found else ""
+    return f"{meant}{beside}specs that come with xprun: {listed(path.name, shipped)}"
+
+
+def _override(document: Document, sets: tuple[str, ...]) -> None:
+    """Put the values of `--set` into the document's data."""
+    for number, text in enumerate(sets, 1):
+        try:
+            override = read_override(text)
+            document.data = apply(document.data, override)
+        except OverrideError as error:
+            document.broken = Place("--set", number, 1, max(1, len(text)), text)
+            raise SpecError(document, [Diagnostic((), str(error), error.help)]) from None
+        document.overrides.append(override)
+
+
+def _refuse_foreign_values(document: Document) -> None:
+    """Raise SpecError for what TOML knows and a spec has no use for.
+
+    That is dates, numbers beyond 64 bits, and control characters in texts and keys.
+    """
+    problems = Diagnostics(document)
+    for path, value in _leaves(document.data, ()):
+        texts = "".join(part for part in (*path, value) if isinstance(part, str))
+        if control := CONTROL.search(texts):
+            problems.append(
+                Diagnostic(path, f"has the control character {printable(control[0])}, which nobody could read")
+            )
+        elif isinstance(value, datetime.date | datetime.time):
+            problems.append(Diagnostic(path, "is a date or a time, which no setting takes", "a text stands in quotes"))
+        elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
+            problems.append(Diagnostic(path, "is a whole number of more than 64 bits"))
+    if problems:
+        raise SpecError(document, problems)
+
+
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(value, dict | list) and value:
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
+def _has(data: Any, path: KeyPath) -> bool:
+    try:
+        value_at(data, path)
+    except LookupError:
+        return False
+    return True
+
+
+def _nearest(source: Source, path: KeyPath, at: str) -> Span:
+    """Return the span of a path, or of the nearest thing around it; `[x]` stands for `[[x]]` written once."""
+    while path:
+        single = (path[0], *path[2:]) if path[1:2] == (0,) else path
+        if found := source.find(path, at) or source.find(single, at):
+            return found
+        path = path[:-1]
+    return 1, 1, 0

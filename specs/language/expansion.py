@@ -1,0 +1,200 @@
+"""Expansion: a spec's alternatives and axes become frozen runs, counted before they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, product
+from operator import itemgetter
+from typing import Any
+
+from xprun.specs.language.alternatives import Alternative
+from xprun.specs.language.dotted_paths import Path, at, replaced
+from xprun.specs.language.parser import Spec
+from xprun.specs.language.schema import RunSettings
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One alternative with every setting decided. `swept` holds the values that tables show as differing."""
+
+    alternative: Alternative
+    settings: dict[str, Any]
+    swept: dict[Path, Any]
+
+    @property
+    def name(self) -> str:
+        return self.alternative.name
+
+    @property
+    def label(self) -> str:
+        return self.alternative.label or self.alternative.name
+
+    @cached_property
+    def identity(self) -> str:
+        """What decides the choice's results, as canonical text: the same for the same settings in any order."""
+        settings = {key: value for key, value in self.settings.items() if key not in self.alternative.aside}
+        content = [self.alternative.section, self.name, self.alternative.fingerprint, settings]
+        return json.dumps(content, sort_keys=True, default=str)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: a choice for each section, run settings, a seed and the id that they give."""
+
+    choices: dict[str, Choice]
+    settings: RunSettings
+    run_choice: Choice
+    seed: int
+    id: str
+
+    @property
+    def variant(self) -> str:
+        """What tells a run from the others of its seed that train the same model on the same data, as text."""
+        return "\n".join(self.choices[section].identity for section in VARIED if section in self.choices)
+
+
+VARIED = ("optimizer", "scheduler")  # the sections that say how a model is trained, and not what is trained
+
+# Settings of [run] that decide which runs there are or how they are carried out, and no result of a run.
+NOT_IDENTITY = {"seeds", "engine", "compile", "search_seed", "observers", "timeout", "checkpoint_every"}
+
+MOST_COUNTED = 1_000_000  # combinations of alternatives; of more, moving together is not looked at
+Combination = dict[str, Choice]  # of every section, and of "run"
+
+
+def count_runs(spec: Spec) -> int:
+    """Return how many runs a spec stands for; without making them, unless it excludes some."""
+    if spec.exclusions:
+        return sum(_seeds(combination) for combination in combinations(spec))
+    return count_grid(spec)
+
+
+def count_grid(spec: Spec) -> int:
+    """Return how many runs a spec stands for before any is excluded, without making them."""
+    return sum(_count(variant) for variant in spec.variants())
+
+
+def expand(spec: Spec, salt: str = "") -> list[Run]:
+    """Return all runs of a spec, in the order of the file: sections outer, seeds innermost, ablations last.
+
+    `salt` is what else decides results and does not stand in the spec, such as the kind of device.
+    """
+    runs = []
+    for run_choice, group in groupby(combinations(spec), key=itemgetter("run")):
+        settings = RunSettings.model_validate(run_choice.settings)
+        common = settings.model_dump_json(exclude=NOT_IDENTITY) + run_choice.alternative.fingerprint + salt
+        for combination in group:
+            choices = {section: choice for section, choice in combination.items() if section != "run"}
+            identity = hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())
+            runs += [Run(choices, settings, run_choice, s, _id(identity, s)) for s in settings.seed_list]
+    return runs
+
+
+def combinations(spec: Spec) -> Iterator[Combination]:
+    """Yield every combination of settings that a spec stands for and does not exclude."""
+    for combination in all_combinations(spec):
+        if not any(exclusion.matches(combination) for exclusion in spec.exclusions):
+            yield combination
+
+
+def all_combinations(spec: Spec) -> Iterator[Combination]:
+    """Yield every combination of settings, the excluded ones, too."""
+    for variant in spec.variants():
+        sections = [("run", (variant.run,)), *variant.sections.items()]
+        yield from _combine(sections, {}, _Choices())
+
+
+def _combine(
+    sections: list[tuple[str, tuple[Alternative, ...]]], bound: dict[str, int], choices: _Choices
+) -> Iterator[Combination]:
+    """Yield the combinations of some sections; `bound` holds the position of each tag that an outer section moved."""
+    if not sections:
+        yield {}
+        return
+    (name, alternatives), *inner = sections
+    for alternative in alternatives:
+        for choice, moved in choices.of(alternative, bound):
+            for rest in _combine(inner, {**bound, **moved}, choices):
+                yield {name: choice, **rest}
+
+
+class _Choices:
+    """Makes each choice once, however many combinations it is part of."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, list[tuple[Choice, dict[str, int]]]] = {}
+
+    def of(self, alternative: Alternative, bound: dict[str, int]) -> list[tuple[Choice, dict[str, int]]]:
+        """Return the choices of an alternative with the positions of their tags, some of which are bound."""
+        held = {axis.tag: bound[axis.tag] for axis in alternative.axes if axis.tag is not None and axis.tag in bound}
+        key = (alternative.path, *held.items())
+        if key not in self._made:
+            self._made[key] = list(_choices(alternative, held))
+        return self._made[key]
+
+
+def choices_of(alternative: Alternative) -> Iterator[Choice]:
+    """Yield every combination of an alternative's own sweeps, in the order of the file."""
+    return (choice for choice, _ in _choices(alternative, {}))
+
+
+def _choices(alternative: Alternative, held: dict[str, int]) -> Iterator[tuple[Choice, dict[str, int]]]:
+    lengths: dict[Any, int] = {}  # of what moves by itself: a tag, or an axis without one
+    for axis in alternative.axes:
+        lengths.setdefault(axis.tag or axis.path, len(axis.values))
+    ranges = [[held[mover]] if mover in held else range(length) for mover, length in lengths.items()]
+    for positions in product(*ranges):
+        at_position = dict(zip(lengths, positions, strict=True))
+        moved = {mover: i for mover, i in at_position.items() if isinstance(mover, str)}
+        values = {axis.path: axis.values[at_position[axis.tag or axis.path]] for axis in alternative.axes}
+        yield _choice(alternative, values), moved
+
+
+def _choice(alternative: Alternative, values: dict[Path, Any]) -> Choice:
+    settings = alternative.settings
+    for path, value in values.items():
+        settings = replaced(settings, path, value)
+    shown = {path: at(settings, path) for path in alternative.shown}
+    return Choice(alternative, settings, shown | values)
+
+
+def _count(spec: Spec) -> int:
+    """Return the number of runs of one variant: lengths multiply, those of axes that move together once."""
+    sections = [(spec.run,), *spec.sections.values()]
+    seeds = spec.run.settings.get("seeds", 1)  # not yet checked
+    number = seeds if isinstance(seeds, int) else len(seeds) if isinstance(seeds, list) else 1
+    tagged = any(axis.tag for alternative in spec.alternatives for axis in alternative.axes)
+    if tagged and math.prod(map(len, sections)) <= MOST_COUNTED:
+        return number * _count_together(sections, frozenset())
+    return number * math.prod(sum(_count_alternative(a, frozenset()) for a in section) for section in sections)
+
+
+def _count_together(sections: list[tuple[Alternative, ...]], bound: frozenset[str]) -> int:
+    if not sections:
+        return 1
+    head, *inner = sections
+    return sum(_count_alternative(a, bound) * _count_together(inner, bound | _tags(a)) for a in head)
+
+
+def _count_alternative(alternative: Alternative, bound: frozenset[str]) -> int:
+    movers = {axis.tag or axis.path: len(axis.values) for axis in alternative.axes if axis.tag not in bound}
+    return math.prod(movers.values())
+
+
+def _tags(alternative: Alternative) -> frozenset[str]:
+    return frozenset(axis.tag for axis in alternative.axes if axis.tag)
+
+
+def _seeds(combination: Combination) -> int:
+    return len(RunSettings.model_validate(combination["run"].settings).seed_list)
+
+
+def _id(identity: Any, seed: int) -> str:
+    digest = identity.copy()
+    digest.update(f"\nseed {seed}".encode())
+    return str(digest.hexdigest()[:12])

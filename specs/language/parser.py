@@ -1,0 +1,190 @@
+"""From a document to a Spec: every section as alternatives, every sweep as an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from xprun.specs.language.ablations import Ablation, read_ablations
+from xprun.specs.language.alternatives import Alternative, Axis, read_alternatives, split_axes, tables_of
+from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
+from xprun.specs.language.document import Document
+from xprun.specs.language.dotted_paths import Path, replaced
+from xprun.specs.language.expectations import Expectation, ExpectTable, expectations_of, flattened
+from xprun.specs.language.filters import Exclusion, read_exclusions
+from xprun.specs.language.linked_sweeps import together_problems
+from xprun.specs.language.schema import (
+    COMPONENT_SECTIONS,
+    OPTIONAL_SECTIONS,
+    REQUIRED_SECTIONS,
+    Compare,
+    Head,
+    RunSettings,
+    Strict,
+    known_sections,
+)
+from xprun.specs.language.wording import did_you_mean, show, unknown_key, value_problems
+
+Model = TypeVar("Model", bound=Strict)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A whole spec. `problems` is what is wrong with its structure; its components are not yet looked up.
+
+    Where there are problems, what could not be read is left out or has its default.
+    """
+
+    document: Document
+    head: Head
+    sections: dict[str, tuple[Alternative, ...]]
+    run: Alternative
+    compare: Compare
+    name: str
+    exclusions: tuple[Exclusion, ...]
+    ablations: tuple[Ablation, ...]
+    expectations: tuple[Expectation, ...]
+    problems: Diagnostics
+
+    @property
+    def alternatives(self) -> list[Alternative]:
+        """The alternatives of all sections, and `[run]`."""
+        return [*(a for alternatives in self.sections.values() for a in alternatives), self.run]
+
+    def variants(self) -> list[Spec]:
+        """Return the spec without its ablations, and for each of them the spec with its one setting changed."""
+        base = replace(self, ablations=())
+        return [base, *(base.changed_by(ablation) for ablation in self.ablations)]
+
+    def changed_by(self, ablation: Ablation) -> Spec:
+        """Return the spec in which a section has the alternatives of an ablation."""
+        if ablation.section == "run":
+            return replace(self, run=ablation.alternatives[0])
+        return replace(self, sections={**self.sections, ablation.section: ablation.alternatives})
+
+
+def read_spec(document: Document) -> Spec:
+    """Return the Spec that a document describes, with everything that is wrong with its structure."""
+    data, problems = document.data, Diagnostics(document)
+    problems += _section_problems(data)
+    head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
+    compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
+    seed = _search_seed(data)
+    present = [name for name in COMPONENT_SECTIONS if name in data or name not in OPTIONAL_SECTIONS]
+    sections = {name: tuple(read_alternatives(data, name, problems, seed)) for name in present}
+    spec = Spec(
+        document=document,
+        head=head or Head(),
+        sections=sections,
+        run=_run(data, problems, seed),
+        compare=compare or Compare(),
+        name=(head and head.name) or document.file.replace("\\", "/").rpartition("/")[2].removesuffix(".toml"),
+        exclusions=tuple(read_exclusions(data, problems)),
+        ablations=tuple(read_ablations(data, problems, seed)),
+        expectations=tuple(_expectations(data, problems)),
+        problems=problems,
+    )
+    problems += together_problems(spec.alternatives, document)
+    return spec
+
+
+def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
+    known = known_sections()
+    for key in data:
+        if key not in known:
+            message = f"there is no such section{did_you_mean(key, known)}"
+            yield Diagnostic((key,), message, f"a spec has {', '.join(known)}", "key")
+    missing = [section for section in REQUIRED_SECTIONS if section not in data]
+    if missing:
+        tables = " ".join(f"[{section}]" for section in missing)
+        yield Diagnostic((), f"the spec lacks {tables}", f"a spec says {', '.join(REQUIRED_SECTIONS)}")
+
+
+def _model(model: type[Model], data: Any, path: Path, problems: Diagnostics) -> Model | None:
+    """Return the typed section, or None after adding what is wrong with it to `problems`."""
+    if not isinstance(data, dict):
+        problems.append(Diagnostic(path, f"must be a table, not {show(data)}"))
+        return None
+    known = list(model.model_fields)
+    problems += (unknown_key((*path, key), f"[{path[0]}]", known) for key in data if key not in known)
+    try:
+        return model.model_validate({key: value for key, value in data.items() if key in known})
+    except ValidationError as error:
+        problems += value_problems(error, path, data)
+        return None
+
+
+def _expectations(data: dict[str, Any], problems: Diagnostics) -> Iterator[Expectation]:
+    for path, table in tables_of(data, "expect"):
+        if isinstance(table, dict):
+            table = {key: flattened(value) if key in ("where", "beats") else value for key, value in table.items()}
+        before = len(problems)
+        typed = _model(ExpectTable, table, path, problems)
+        if typed is not None and len(problems) == before:
+            yield from expectations_of(typed, path, problems)
+
+
+def _search_seed(data: dict[str, Any]) -> int:
+    """Return what random sweeps are drawn with; a wrong one is reported with the other settings of `[run]`."""
+    run = data.get("run")
+    seed = run.get("search_seed", 0) if isinstance(run, dict) else 0
+    return seed if isinstance(seed, int) else 0
+
+
+def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
+    """Return `[run]` as an alternative; a sweep's values are checked by `complete_run`."""
+    table = data.get("run", {})
+    if not isinstance(table, dict):
+        problems.append(Diagnostic(("run",), f"must be a table, not {show(table)}"))
+        return Alternative("run", ("run",), "run", {})
+    settings, axes = split_axes(table, ("run",), problems, seed)
+    run = Alternative("run", ("run",), "run", settings, axes, written=())
+    for axis in axes:
+        if axis.is_open and _accepts(run.with_value(axis).settings):
+            run = run.with_value(axis)
+    before = len(problems)
+    found = Diagnostics(problems.document)
+    _model(RunSettings, run.settings, ("run",), found)
+    wrong_sweeps = [axis.inside(run) for axis in run.axes if not len(axis.values)]
+    problems += (p for p in found if not any(p.path[: len(sweep)] == sweep for sweep in wrong_sweeps))
+    chosen = [key for key in ("epochs", "steps") if table.get(key) is not None]
+    if len(chosen) != 1 and len(problems) == before and "run" in data:
+        wrong = "says both epochs and steps" if chosen else "does not say how long a run is"
+        problems.append(Diagnostic(("run",), wrong, "write epochs = 20 or steps = 1000", at="key"))
+    for key in ("seeds", "search_seed", "metrics"):
+        if any(axis.key == key for axis in run.axes):
+            help_text = "write seeds = 5 or seeds = [0, 1, 2]" if key == "seeds" else ""
+            problems.append(Diagnostic(("run", key), f"{key} cannot be swept", help_text))
+    return run
+
+
+def complete_run(run: Alternative, problems: Diagnostics) -> Alternative:
+    """Return `[run]` with all its settings, after checking each value of its sweeps."""
+    for axis in run.axes:
+        for i, value in enumerate(axis.values if axis.options is None else axis.options):
+            found = Diagnostics(problems.document)
+            _model(RunSettings, replaced(run.settings, axis.path, value), ("run",), found)
+            problems += point_at_item(found, ("run", *axis.path), axis, i)
+            if found and axis.options is None:
+                break
+    if problems:
+        return run
+    axes = tuple(replace(axis, values=list(axis.values)) for axis in run.axes)
+    return replace(run, settings=RunSettings.model_validate(run.settings).model_dump(), axes=axes)
+
+
+def point_at_item(problems: list[Diagnostic], path: Path, axis: Axis, i: int) -> Iterator[Diagnostic]:
+    """Yield problems of an axis' i-th value where that value stands, if it is listed."""
+    for problem in problems:
+        listed = axis.options is not None and problem.path[: len(path)] == path and i < len(axis.options)
+        yield replace(problem, path=(*axis.listed_at, i, *problem.path[len(path) :])) if listed else problem
+
+
+def _accepts(settings: dict[str, Any]) -> bool:
+    try:
+        RunSettings.model_validate(settings)
+    except ValidationError:
+        return False
+    return True

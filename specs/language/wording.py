@@ -1,0 +1,177 @@
+"""Words for what is wrong: pydantic's findings in a user's language, and the name that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+from xprun.specs.language.diagnostics import Diagnostic
+from xprun.specs.language.dotted_paths import Path, at
+from xprun.specs.language.keywords import WORDS
+from xprun.specs.language.schema import DEVICE_PATTERN
+
+# What newcomers from other tools write, and the field's standard term that is used here.
+SYNONYMS = {
+    "learning_rate": "lr",
+    "step_size": "lr",
+    "alpha": "lr",
+    "eta": "lr",
+    "batchsize": "batch_size",
+    "batch": "batch_size",
+    "max_epochs": "epochs",
+    "num_epochs": "epochs",
+    "max_steps": "steps",
+    "iterations": "steps",
+    "seed": "seeds",
+    "beta1": "betas",
+    "beta2": "betas",
+    "epsilon": "eps",
+    "type": "name",
+    "dataset": "data",
+    "criterion": "loss",
+    "optim": "optimizer",
+    "mse": "MSELoss",
+    "meansquarederror": "MSELoss",
+    "cross_entropy": "CrossEntropyLoss",
+}
+
+LONGEST_NAME = 60  # characters of a name that are shown and compared
+MOST_LISTED = 20  # names; of more, only the nearest are shown
+NEAREST_LISTED = 6
+
+TYPES = {
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text in quotes",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table",
+    "finite_number": "must be finite",
+    "model_type": "must be a table",
+    "missing": "is missing",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was most likely meant: by synonym, by spelling, or by its last part."""
+    by_lower = {k.lower(): k for k in known}
+    lower = name[:LONGEST_NAME].lower()
+    if (synonym := SYNONYMS.get(lower)) in by_lower.values():
+        return synonym
+    swapped = [original for k, original in by_lower.items() if sorted(k) == sorted(lower)]
+    if swapped:
+        return swapped[0]
+    if close := difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.7 if len(lower) > 3 else 0.6):
+        return by_lower[close[0]]
+    by_last = {k.rpartition(".")[2]: original for k, original in by_lower.items()}
+    close = difflib.get_close_matches(lower.rpartition(".")[2], by_last, n=1, cutoff=0.7)
+    return by_last[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'lr'?`, or nothing when no known name is near."""
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def quoted(name: Any) -> str:
+    """Return a name in quotes, as messages show it; a long one is shortened."""
+    text = str(name)
+    return repr(text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "...")
+
+
+def listed(name: str, known: Iterable[str], where: str = "") -> str:
+    """Return the known names as a list; of many, those nearest to a name, and `where` all are listed."""
+    names = list(known)
+    if len(names) <= MOST_LISTED:
+        return ", ".join(names)
+    lower = name[:LONGEST_NAME].lower()
+    likeness = {k: difflib.SequenceMatcher(None, k.lower(), lower).ratio() for k in names}
+    near = sorted(sorted(names, key=lambda k: -likeness[k])[:NEAREST_LISTED], key=names.index)
+    return f"{', '.join(near)}, ... ({len(names)} in all{where and f'; {where} lists them'})"
+
+
+def unknown_key(path: Path, owner: str, known: list[str]) -> Diagnostic:
+    """Return the problem of a key that its table does not take."""
+    takes = f"{owner} takes {listed(str(path[-1]), known)}" if known else f"{owner} takes no settings"
+    message = f"{owner} has no such setting{did_you_mean(str(path[-1]), known)}"
+    return Diagnostic(path, message, takes, at="key")
+
+
+def value_problems(error: ValidationError, path: Path, value: Any) -> list[Diagnostic]:
+    """Return one problem a place for a value that pydantic refused; `path` is where the value stands.
+
+    The complaints of a union's members about one place are joined by "or".
+    """
+    by_place: dict[Path, list[str]] = {}
+    problems = []
+    for detail in error.errors(include_url=False):
+        place = _real_place(detail["loc"], value)
+        if detail["type"] == "extra_forbidden":
+            problems.append(Diagnostic(path + place, "there is no such setting", at="key"))
+        else:
+            by_place.setdefault(place, []).append(_expectation(detail))
+    for place in _deepest(by_place):
+        wishes = by_place[place]
+        wish = " or ".join(dict.fromkeys(w for w in wishes if w)).replace(" or must be ", " or ")
+        found = at(value, place)
+        problems.append(_sweep_typo(path + place, found) or Diagnostic(path + place, f"{wish}, not {show(found)}"))
+    return problems
+
+
+def _deepest(by_place: dict[Path, list[str]]) -> list[Path]:
+    """Return the places without those around others: a list with a wrong item is not wrong for being a list."""
+    around = {place[:length] for place in by_place for length in range(len(place))}
+    return [place for place, wishes in by_place.items() if place not in around or "is missing" in wishes]
+
+
+def _sweep_typo(path: Path, value: Any) -> Diagnostic | None:
+    """Return the problem of a table that was meant as a sweep: `{ gird = [0.1, 0.01] }`."""
+    for key, content in value.items() if isinstance(value, dict) and "name" not in value else ():
+        near = nearest(key, WORDS)
+        if near and isinstance(content, list):
+            message = f"there is no sweep {quoted(key)}; did you mean {near!r}?"
+            return Diagnostic((*path, key), message, f"a sweep is one of {', '.join(WORDS)}", "key")
+    return None
+
+
+def show(value: Any) -> str:
+    """Return a value as it would stand in a spec, shortened."""
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        text = "..."
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _real_place(loc: Path, value: Any) -> Path:
+    """Return pydantic's location without the tags of unions, which are no keys of the value."""
+    place: Path = ()
+    for key in loc:
+        inside = at(value, place)
+        in_table = isinstance(inside, dict) and key in inside
+        in_list = isinstance(inside, list) and isinstance(key, int) and key < len(inside)
+        place = (*place, key) if in_table or in_list else place
+    return place
+
+
+def _expectation(detail: Any) -> str:
+    """Return what pydantic expected: `Input should be greater than 0` becomes `must be greater than 0`."""
+    if detail["type"] == "none_required":
+        return ""
+    if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] == DEVICE_PATTERN:
+        return "must be auto, cpu, cuda, cuda:1 or mps"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return TYPES.get(detail["type"]) or message.replace("Input should be", "must be")
+
+
+def plural(word: str, count: int) -> str:
+    """Return a noun as it stands beside a count."""
+    if count == 1 or word == "data":
+        return word
+    return word + ("es" if word.endswith("s") else "s")

@@ -1,0 +1,86 @@
+"""Tables come back as they were written, and what is missing is named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.folders import Case
+from xprun.reports import ReportError
+from xprun.reports.data.results_folder import metrics, read_tables, sections, settings
+
+Make = Callable[..., Path]
+
+
+def test_labels_and_ids_stay_text(make_folder: Make) -> None:
+    tables = read_tables(make_folder([Case("NA", 0.1, [0.9]), Case("null", 0.1, [0.8])]))
+    assert list(tables.runs["optimizer"]) == ["NA", "null"]
+    assert list(tables.runs["run"]) == ["000000000000", "000000000001"]
+    assert list(tables.history["run"].cat.categories) == ["000000000000", "000000000001"]
+
+
+def test_texts_that_were_kept_from_being_formulas_are_as_they_were(make_folder: Make) -> None:
+    names = {"'=1+1": "=1+1", "''=1": "'=1", "'-x": "-x", "'plain'": "'plain'"}
+    tables = read_tables(make_folder([Case(written, 0.1, [0.9]) for written in names]))
+    assert list(tables.runs["optimizer"]) == list(names.values())
+
+
+def test_a_diverged_run_has_no_final_value(make_folder: Make) -> None:
+    tables = read_tables(make_folder([Case("SGD", 1.0, [0.9, None])]))
+    assert tables.runs["final.valid.accuracy"].isna().tolist() == [False, True]
+    assert tables.runs["reason"].tolist() == ["", "loss is nan"]
+    assert tables.history["value"].isna().sum() == 1
+
+
+def test_columns_have_roles(make_folder: Make) -> None:
+    runs = read_tables(make_folder([Case("SGD", 0.1, [0.9], {"param.w": 2.0})])).runs
+    assert sections(runs) == ["data", "model", "loss", "optimizer"]
+    assert settings(runs) == ["optimizer.lr", "data.batch_size"]
+    assert metrics(runs) == ["loss", "valid.accuracy"]
+
+
+@pytest.mark.parametrize(("file", "column"), [("results.csv", "status"), ("history.csv", "epoch")])
+def test_a_missing_column_is_named(make_folder: Make, file: str, column: str) -> None:
+    folder = make_folder([Case("SGD", 0.1, [0.9])])
+    pd.read_csv(folder / file).drop(columns=column).to_csv(folder / file, index=False)
+    with pytest.raises(ReportError, match=f"{file}: no column '{column}'"):
+        read_tables(folder)
+
+
+@pytest.mark.parametrize("file", ["results.csv", "history.csv"])
+def test_a_missing_table_is_named(make_folder: Make, file: str) -> None:
+    folder = make_folder([Case("SGD", 0.1, [0.9])])
+    (folder / file).unlink()
+    with pytest.raises(ReportError, match=f"{file}: no such file"):
+        read_tables(folder)
+
+
+def test_a_table_without_runs_is_no_report(make_folder: Make) -> None:
+    folder = make_folder([Case("SGD", 0.1, [0.9])])
+    header = (folder / "results.csv").read_text(encoding="utf-8").splitlines()[0]
+    (folder / "results.csv").write_text(header + "\n", encoding="utf-8")
+    with pytest.raises(ReportError, match="no runs yet"):
+        read_tables(folder)
+
+
+def test_an_empty_file_is_named(make_folder: Make) -> None:
+    folder = make_folder([Case("SGD", 0.1, [0.9])])
+    (folder / "history.csv").write_text("", encoding="utf-8")
+    with pytest.raises(ReportError, match=r"history\.csv"):
+        read_tables(folder)
+
+
+def test_the_same_run_twice_is_an_error(make_folder: Make) -> None:
+    folder = make_folder([Case("SGD", 0.1, [0.9])])
+    lines = (folder / "results.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "results.csv").write_text("\n".join([*lines, lines[-1]]), encoding="utf-8")
+    with pytest.raises(ReportError, match="'000000000000' is there twice"):
+        read_tables(folder)
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("[]", "an object is expected, not list")])
+def test_a_damaged_json_file_is_named(make_folder: Make, text: str, message: str) -> None:
+    folder = make_folder([Case("SGD", 0.1, [0.9])])
+    (folder / "resolved.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ReportError, match=rf"resolved\.json: {message}"):
+        read_tables(folder)

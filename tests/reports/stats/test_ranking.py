@@ -1,0 +1,93 @@
+"""Ranking and selection: values, not shapes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from support.folders import Analysis, Case
+from xprun.reports.stats.ranking import at_edge
+
+
+def test_each_alternative_stands_at_its_best_setting(analysis: Callable[..., Analysis]) -> None:
+    cases = [Case("SGD", 0.1, [0.6, 0.8]), Case("SGD", 0.01, [0.5, 0.5]), Case("Adam", 0.01, [0.9, 0.7])]
+    _, _, _, ranking = analysis(*cases)
+    assert ranking["alternative"].tolist() == ["Adam", "SGD"]
+    assert ranking["optimizer.lr"].tolist() == [0.01, 0.1]
+    np.testing.assert_allclose(ranking["mean"], [0.8, 0.7])
+    np.testing.assert_allclose(ranking["sd"], [np.sqrt(0.02), np.sqrt(0.02)])
+    np.testing.assert_allclose(ranking[["low", "high"]], [[0.7, 0.9], [0.6, 0.8]])
+    assert ranking[["rank", "n", "tried", "all_runs"]].to_numpy().tolist() == [[1, 2, 1, 2], [2, 2, 2, 4]]
+
+
+def test_a_smaller_value_wins_when_the_goal_is_min(analysis: Callable[..., Analysis]) -> None:
+    _, _, _, ranking = analysis(Case("SGD", 0.1, [0.6]), Case("SGD", 0.01, [0.5]), Case("Adam", 0.1, [0.7]), goal="min")
+    assert ranking["alternative"].tolist() == ["SGD", "Adam"]
+    assert ranking["mean"].tolist() == [0.5, 0.7]
+
+
+def test_one_diverged_seed_puts_a_setting_last(analysis: Callable[..., Analysis]) -> None:
+    _, _, summary, ranking = analysis(Case("SGD", 1.0, [0.99, 0.99, None]), Case("SGD", 0.1, [0.2, 0.2, 0.2]))
+    assert ranking["optimizer.lr"].tolist() == [0.1]
+    assert ranking[["all_bad", "all_runs"]].to_numpy().tolist() == [[1, 6]]
+    last = summary.iloc[-1]
+    assert (last["optimizer.lr"], last["bad"], last["diverged"], last["n"]) == (1.0, 1, 1, 2)
+    assert last[["mean", "sd", "low", "high"]].isna().all()
+
+
+def test_fewer_bad_runs_come_before_more(analysis: Callable[..., Analysis]) -> None:
+    _, _, _, ranking = analysis(Case("A", 1.0, [None, None]), Case("B", 1.0, [0.1, None]), Case("C", 1.0, [0.0, 0.0]))
+    assert ranking["alternative"].tolist() == ["C", "B", "A"]
+    assert ranking["rank"].tolist() == [1, 2, 2]
+
+
+def test_equals_share_a_rank_in_the_order_of_the_runs(analysis: Callable[..., Analysis]) -> None:
+    _, _, _, ranking = analysis(
+        Case("B", 0.1, [0.5]), Case("A", 0.1, [0.5]), Case("C", 0.1, [0.4]), Case("D", 0.1, [0.9])
+    )
+    assert ranking["alternative"].tolist() == ["D", "B", "A", "C"]
+    assert ranking["rank"].tolist() == [1, 2, 2, 4]
+
+
+def test_one_seed_has_no_spread(analysis: Callable[..., Analysis]) -> None:
+    _, _, _, ranking = analysis(Case("SGD", 0.1, [0.5]))
+    assert ranking["n"].tolist() == [1]
+    assert ranking["sd"].isna().all()
+
+
+def test_all_diverged_share_the_only_rank(analysis: Callable[..., Analysis]) -> None:
+    _, _, _, ranking = analysis(Case("SGD", 0.1, [None]), Case("Adam", 0.1, [None]))
+    assert ranking["rank"].tolist() == [1, 1]
+    assert ranking["mean"].isna().all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_done_without_a_finite_value_is_no_success(analysis: Callable[..., Analysis], value: float) -> None:
+    _, judged, _, _ = analysis(Case("SGD", 0.1, [0.5, value]))
+    assert judged["bad"].tolist() == [False, True]
+
+
+def test_what_varies_within_an_alternative_is_a_setting(analysis: Callable[..., Analysis]) -> None:
+    cases = [Case("SGD", 0.1, [v], {"optimizer.nesterov": flag}) for v, flag in ((0.5, True), (0.7, False))]
+    comparison, _, summary, _ = analysis(*cases)
+    assert comparison.keys == ["optimizer.nesterov"]
+    assert summary["optimizer.nesterov"].tolist() == [False, True]
+
+
+def test_another_section_with_alternatives_is_a_problem(analysis: Callable[..., Analysis]) -> None:
+    cases = [Case("SGD", 0.1, [v], {"model": name}) for v, name in ((0.5, "small"), (0.7, "large"))]
+    comparison, _, _, _ = analysis(*cases)
+    assert comparison.problems == ["model"]
+    assert comparison.keys == ["model"]  # so that both are told apart in the table of all runs
+
+
+def test_two_sections_make_one_alternative(analysis: Callable[..., Analysis]) -> None:
+    cases = [Case("SGD", 0.1, [v], {"model": name}) for v, name in ((0.5, "small"), (0.7, "large"))]
+    _, _, _, ranking = analysis(*cases, by=["model", "optimizer"])
+    assert ranking["alternative"].tolist() == ["large · SGD", "small · SGD"]
+
+
+def test_edges_of_a_sweep_are_found(analysis: Callable[..., Analysis]) -> None:
+    grid = [Case("A", lr, [lr]) for lr in (0.1, 0.2, 0.3)] + [Case("B", lr, [-abs(lr - 0.2)]) for lr in (0.1, 0.2, 0.3)]
+    pair = [Case("C", lr, [lr]) for lr in (0.1, 0.2)]
+    _, _, summary, ranking = analysis(*grid, *pair)
+    assert at_edge(summary, ranking, "optimizer.lr").to_numpy().tolist() == [["A", 0.3, "largest"]]

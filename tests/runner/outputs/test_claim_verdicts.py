@@ -1,0 +1,158 @@
+"""Whether a claim holds, decided from outcomes that were made up for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from support.training import MakePlan
+from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
+from xprun.runner.results.outcome import Outcome, Series
+
+Judge = Callable[..., Verdict]
+
+
+@pytest.fixture
+def judge(plan: MakePlan, line_spec: str) -> Judge:
+    """Return a function from an `[[expect]]` and the final losses of the runs to the verdict.
+
+    The runs are those of lr = 0.1 with seeds from 0, then those of lr = 1. NaN stands for a run that diverged.
+    """
+
+    def verdict(lines: str, *losses: list[float]) -> Verdict:
+        text = f"{line_spec}seeds = {len(losses[0])}\n[[expect]]\n{lines}"
+        made = plan(text, "optimizer.lr=[0.1, 1.0]" if len(losses) > 1 else "optimizer.lr=[0.1]")
+        outcomes = map(outcome, (run.id for run in made.runs), (loss for group in losses for loss in group))
+        return evaluate(made.spec.expectations[0], made, {outcome.run: outcome for outcome in outcomes})
+
+    return verdict
+
+
+def outcome(run: str, loss: float) -> Outcome:
+    series = Series(np.array([1, 5]), np.array([9.0, loss]))
+    if np.isnan(loss):
+        return Outcome(run, "diverged", steps=5, history={"loss": series})
+    return Outcome(run, "done", steps=5, history={"loss": series}, parameters={"w": 3.25}, reference={"loss": 0.125})
+
+
+@pytest.mark.parametrize(
+    ("claim", "losses", "holds", "found"),
+    [
+        ("max = 0.5", [0.1, 0.5], True, "0.1 to 0.5 in 2 runs"),
+        ("max = 0.5", [0.1, 0.6], False, "0.6 in scratch.gd optimizer.lr=0.1 seed=1 (1 of 2 runs)"),
+        ("min = 0.5", [0.6], True, "0.6"),
+        ("min = 0.5", [0.4], False, "0.4 in scratch.gd optimizer.lr=0.1 seed=0"),
+        ("min = 0.5\nmax = 0.7", [0.6, 0.8], False, "0.8 in"),
+        ("max = 0.5", [0.1, float("nan")], False, "no value in scratch.gd optimizer.lr=0.1 seed=1: the run diverged"),
+        ('max = 0.5\nover = "mean"', [0.1, 0.8], True, "0.45 over 2 runs"),
+        ('max = 0.5\nover = "mean"', [0.1, 1.0], False, "0.55 over 2 runs"),
+        ('max = 0.5\nover = "median"', [0.1, 0.2, 9.0], True, "0.2 over 3 runs"),
+        ('max = 0.5\nover = "mean"', [0.1, float("nan")], False, "no value in"),
+        ("equals = 2\nrel = 0.01", [2.019], True, "2.019"),
+        ("equals = 2\nrel = 0.01", [2.021], False, "2.021"),
+        ("equals = 2\nabs = 0.5", [1.6], True, "1.6"),
+        ("equals = 2", [2.0000001], False, "2"),
+    ],
+)
+def test_values(judge: Judge, claim: str, losses: list[float], holds: bool, found: str) -> None:
+    verdict = judge(f'value = "loss"\n{claim}', losses)
+    assert verdict.holds is holds
+    assert verdict.found.startswith(found)
+
+
+@pytest.mark.parametrize(
+    ("lines", "holds", "found"),
+    [
+        ('value = "loss"\nat = 1\nequals = 9', True, "9"),
+        ('value = "loss"\nat = "best"\nequals = 0.25', True, "0.25"),
+        (
+            'value = "loss"\nat = 3\nmax = 9',
+            False,
+            "no value in scratch.gd optimizer.lr=0.1 seed=0: nothing was recorded",
+        ),
+        ('value = "param.w"\nequals = 3.25', True, "3.25"),
+        ('value = "reference.loss"\nmax = 0.125', True, "0.125"),
+        ('value = "param.v"\nequals = 3.25', False, "no value in"),
+        ('value = "steps"\nmax = 5', True, "5"),
+    ],
+)
+def test_where_a_value_is_taken_from(judge: Judge, lines: str, holds: bool, found: str) -> None:
+    verdict = judge(lines, [0.25])
+    assert verdict.holds is holds
+    assert verdict.found.startswith(found)
+
+
+def test_a_claim_is_about_the_runs_that_it_selects(judge: Judge) -> None:
+    lines = 'where = { optimizer.lr = 1.0 }\nvalue = "loss"\nmax = 0.5'
+    assert judge(lines, [0.9, 0.9], [0.1, 0.1]).holds
+    assert not judge(lines, [0.1, 0.1], [0.9, 0.1]).holds
+
+
+def test_a_claim_that_selects_no_run_fails(judge: Judge) -> None:
+    verdict = judge('where = { optimizer.lr = 0.5 }\nvalue = "loss"\nmax = 10', [0.1])
+    assert not verdict.holds
+    assert verdict.found == "`where` selects no run"
+    assert judge('where = { seed = 0 }\nvalue = "loss"\nbeats = { seed = 7 }', [0.1]).found == "`beats` selects no run"
+
+
+def test_statuses(judge: Judge) -> None:
+    nan = float("nan")
+    assert judge('status = "diverged"', [nan, nan]).holds
+    assert judge('status = "diverged"', [nan, 0.1]).found == "1 diverged, 1 done"
+    assert not judge('status = "diverged"', [nan, 0.1]).holds
+
+
+BEATS = 'where = { optimizer.lr = 0.1 }\nvalue = "loss"\nbeats = { optimizer.lr = 1.0 }'
+
+
+def test_five_seeds_ahead_are_enough_for_95_percent_and_four_are_not(judge: Judge) -> None:
+    verdict = judge(BEATS, [0.1] * 5, [0.2, 0.3, 0.4, 0.5, 0.6])
+    assert verdict.holds
+    assert verdict.found == "ahead by 0.3 on average over 5 seeds, confidence 0.969"
+    few = judge(BEATS, [0.1] * 4, [0.2] * 4)
+    assert not few.holds
+    assert few.found.endswith("over 4 seeds, confidence 0.938; 0.95 takes at least 5 seeds")
+    assert judge(f"{BEATS}\nconfidence = 0.9", [0.1] * 4, [0.2] * 4).holds
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        ([0.2] * 5, [0.1] * 5),  # behind
+        ([0.1] * 5, [0.1] * 5),  # level
+        ([0.1, 0.1, 0.1, 0.1, 0.2], [0.2, 0.2, 0.2, 0.2, 0.1]),  # once behind
+    ],
+)
+def test_what_the_seeds_do_not_show_is_no_win(judge: Judge, losses: tuple[list[float], list[float]]) -> None:
+    assert not judge(BEATS, *losses).holds
+
+
+def test_seeds_are_paired(judge: Judge) -> None:
+    """Each seed is ahead by a little, though the seeds differ by much."""
+    assert judge(BEATS, [0.1, 1.1, 2.1, 3.1, 4.1], [0.2, 1.2, 2.2, 3.2, 4.2]).holds
+
+
+def test_a_diverged_run_wins_nothing_and_loses_nothing(judge: Judge) -> None:
+    verdict = judge(BEATS, [0.1] * 5, [0.2, 0.2, 0.2, 0.2, float("nan")])
+    assert not verdict.holds
+    assert verdict.found == "no value in 1 of 5 pairs"
+
+
+def test_a_pair_takes_one_run_of_a_seed(judge: Judge) -> None:
+    verdict = judge('value = "loss"\nbeats = { optimizer.lr = 1.0 }', [0.1] * 5, [0.2] * 5)
+    assert verdict.found == "`where` selects 2 runs of seed 0, but a pair takes one"
+
+
+def test_a_claim_about_a_run_that_failed_cannot_be_judged(plan: MakePlan, line_spec: str) -> None:
+    made = plan(f'{line_spec}\n[[expect]]\nvalue = "loss"\nmax = 1e9\n[[expect]]\nstatus = "failed"')
+    outcomes = {run.id: Outcome(run.id, "failed", "ValueError: no") for run in made.runs}
+    first, second = (evaluate(expectation, made, outcomes) for expectation in made.spec.expectations)
+    assert (first.holds, first.found) == (None, "1 of 1 runs failed: ValueError: no")
+    assert second.holds
+
+
+def test_a_run_that_is_not_there_is_no_evidence(plan: MakePlan, line_spec: str) -> None:
+    made = plan(f'{line_spec}\n[[expect]]\nvalue = "loss"\nmax = 1e9')
+    verdict = evaluate(made.spec.expectations[0], made, {})
+    assert (verdict.holds, verdict.found) == (False, "1 of 1 runs have not been trained")

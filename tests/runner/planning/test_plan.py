@@ -1,0 +1,131 @@
+"""The plan groups runs by program, says what is ahead, and workers give the same results."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from support.training import MakePlan
+from xprun.runner.cli.main import main
+from xprun.runner.planning.cohorts import Cohort
+from xprun.specs import SpecError
+
+
+def test_a_cohort_shares_everything_but_optimizer_and_seed(plan: MakePlan, line_spec: str) -> None:
+    more = '[[optimizer]]\nname = "Adam"\nlr = { grid = [0.1, 0.2] }\n'
+    text = line_spec.replace("[optimizer]", "[[optimizer]]").replace("[run]", more + "[run]\nseeds = 2")
+    made = plan(text, "data.samples=[20, 30]")
+    cohorts = made.cohorts(leave_out=set())
+    assert [len(cohort.runs) for cohort in cohorts] == [6, 6]
+    assert len({cohort.program for cohort in cohorts}) == 2
+    first = {run.id for run in cohorts[0].runs}
+    assert [len(c.runs) for c in made.cohorts(leave_out=first)] == [6]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 100])
+def test_a_cohort_is_split_without_loss(plan: MakePlan, line_spec: str, parts: int) -> None:
+    runs = plan(line_spec, "optimizer.lr=[0.1, 0.2, 0.3]", "run.seeds=4").runs
+    split = Cohort(runs).split(parts)
+    assert sorted(run.id for part in split for run in part.runs) == sorted(run.id for run in runs)
+    assert len(split) == min(parts, 12)
+    if parts <= 3:
+        assert all(len({run.seed for run in part.runs}) == 4 for part in split)
+
+
+def test_worker_processes_give_the_same_tables(
+    line_spec: str, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from xprun.plugins import optimizer\n@optimizer('mine')\ndef mine(w, g, *, lr=0.1):\n    return w - lr * g\n",
+        encoding="utf-8",
+    )
+    spec = write(line_spec.replace("scratch.gd", "mine"))
+    common = [str(spec), "--plugin", "mine.py", "--set", "run.seeds=3", "--set", "optimizer.lr=[0.1, 0.2]", "-q"]
+    tables = []
+    for jobs in ("0", "1", "2"):
+        result = CliRunner().invoke(main, [*common, "-j", jobs, "-o", jobs])
+        assert result.exit_code == 0, result.output
+        tables.append(pd.read_csv(tmp_path / jobs / "history.csv"))
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], table, rtol=1e-6)
+
+
+def test_plan_tells_what_is_ahead(line_spec: str, write: Callable[[str], Path], tmp_path: Path) -> None:
+    more = '[[optimizer]]\nname = "LBFGS"\n'
+    text = line_spec.replace("[optimizer]", "[[optimizer]]").replace("[run]", more + "[run]\nseeds = 2")
+    arguments = [str(write(text)), "-o", str(tmp_path / "out"), "--set", "run.seeds=2"]
+    told = CliRunner().invoke(main, ["plan", *arguments]).stdout
+    assert "0 cached, 4 to run on cpu" in told
+    assert "2 runs together (linear-stack): a chain of Linear layers" in told or "2 runs alone: alone" in told
+    assert "what takes longer" not in told
+    assert "2 runs alone: LBFGS is a class of its own, not an update rule" in told
+    assert not (tmp_path / "out").exists()
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    limited = CliRunner().invoke(main, ["plan", *arguments, "--set", "run.timeout=60", "--set", "run.steps=6"]).stdout
+    assert "what takes longer than run.timeout = 60 s is ended; runs that were together are then tried" in limited
+    assert "4 cached, 0 to run" in CliRunner().invoke(main, ["plan", *arguments]).stdout
+
+
+def test_the_runs_of_a_worker_that_dies_are_failed_and_the_others_go_on(
+    line_spec: str, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import os\nfrom xprun.plugins import optimizer\n"
+        "@optimizer('mine')\ndef mine(w, g, *, lr=0.1, die: bool = False):\n"
+        "    if die:\n        os._exit(7)\n    return w - lr * g\n",
+        encoding="utf-8",
+    )
+    text = line_spec.replace("scratch.gd", "mine")
+    command = [str(write(text)), "--plugin", "mine.py", "--set", "optimizer.die=[false, true]", "-j", "2", "-o", "out"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    table = pd.read_csv(tmp_path / "out" / "results.csv").set_index("optimizer.die")
+    assert table["status"].to_dict() == {False: "done", True: "failed"}
+    assert table["reason"][True] == "its process ended itself with exit code 7"
+
+
+def several(line_spec: str) -> str:
+    """Two optimizers, two losses and two data sets."""
+    text = line_spec
+    for section in ("data", "loss", "optimizer"):
+        one = re.search(rf"\[{section}\]\n(.*?)\n(?=\[|$)", text, re.DOTALL)
+        assert one
+        twice = "".join(f'[[{section}]]\nlabel = "{section} {i}"\n{one[1]}\n' for i in (1, 2))
+        text = text.replace(one[0], twice)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("by", "compared", "problems"),
+    [
+        (None, ["loss", "optimizer"], ["data"]),  # data sets are tried on, unless they alone differ
+        ("optimizer", ["optimizer"], ["data", "loss"]),
+        ("data", ["data"], ["loss", "optimizer"]),
+        (["data", "loss", "optimizer"], ["data", "loss", "optimizer"], []),
+    ],
+)
+def test_what_is_compared_on_what(
+    plan: MakePlan, line_spec: str, by: str | list[str] | None, compared: list[str], problems: list[str]
+) -> None:
+    text = several(line_spec) + (f"\n[compare]\nby = {json.dumps(by)}\n" if by else "")
+    found = plan(text).comparison
+    assert (found.by, found.problems) == (compared, problems)
+
+
+def test_data_sets_alone_are_compared(plan: MakePlan, line_spec: str) -> None:
+    two = line_spec.replace("[data]", '[[data]]\nlabel = "few"\nname = "line"\nsamples = 10\n\n[[data]]')
+    assert (plan(two).comparison.by, plan(two).comparison.problems) == (["data"], [])
+
+
+def test_a_baseline_may_be_made_by_two_sections(plan: MakePlan, line_spec: str) -> None:
+    text = several(line_spec) + '\n[compare]\nbaseline = "loss 1 · optimizer 2"\n'
+    assert plan(text).comparison.baseline == "loss 1 · optimizer 2"
+    with pytest.raises(SpecError, match="no alternative is labelled 'loss 1'"):
+        plan(text.replace(" · optimizer 2", ""))
