@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from xprun.plugins.types import AsTensor, NotIdentity, OfKind, SpecRelativePath
+from xprun.plugins.types import AbsentByDefault, AsTensor, NotIdentity, OfKind, SpecRelativePath
 
 REQUIRED = inspect.Parameter.empty
 
@@ -59,6 +59,11 @@ class Setting:
     def is_identity(self) -> bool:
         """Whether another value may give other results."""
         return not any(isinstance(mark, NotIdentity) for mark in _marks(self.annotation))
+
+    @cached_property
+    def is_absent_by_default(self) -> bool:
+        """Whether its default means the same as a component without it, as one was before."""
+        return any(isinstance(mark, AbsentByDefault) for mark in _marks(self.annotation))
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:

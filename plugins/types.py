@@ -27,6 +27,13 @@ class NotIdentity:
     """Marks a setting that says how something is done and changes no result, so that it is no part of a run's id."""
 
 
+class AbsentByDefault:
+    """Marks a setting that an earlier text of its component lacked: at its default it is no part of a run's id.
+
+    The earlier text itself is named in `plugins/fingerprints.py`.
+    """
+
+
 class SpecRelativePath:
     """Marks the name of a file in the spec's folder, whose content is part of a run's identity.
 

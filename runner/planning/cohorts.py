@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xprun.runner.planning.layout import Layout
 from xprun.specs import Run
-from xprun.specs.language.expansion import NOT_IDENTITY
+from xprun.specs.language.identity import identity_of
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ def unfinished_first(cohorts: list[Cohort], layouts: list[Layout]) -> list[Cohor
 def program_of(run: Run) -> str:
     """Return what a run shares with the other runs of its cohort, as text."""
     shared = [run.choices[section].identity for section in ("data", "model", "loss")]
-    return json.dumps([*shared, run.settings.model_dump_json(exclude=NOT_IDENTITY)])
+    return json.dumps([*shared, identity_of(run.settings)])

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from xprun.specs import Run
-from xprun.specs.language.expansion import NOT_IDENTITY
+from xprun.specs.language.identity import identity_of
 from xprun.specs.language.wording import plural
 
 Origin = dict[str, Any]  # "device", "seed", and of each section and "run" the name, the source, and the settings
@@ -47,7 +47,7 @@ def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str])
 
 
 def _origin(run: Run, device_kind: str) -> Origin:
-    settings = _digest(run.settings.model_dump_json(exclude=NOT_IDENTITY))
+    settings = _digest(identity_of(run.settings))
     parts = {section: _part(choice.identity) for section, choice in run.choices.items()}
     return {
         **parts,

@@ -22,8 +22,9 @@ from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
 from xprun.specs.language.diagnostics import Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
-from xprun.specs.language.expansion import NOT_IDENTITY, all_combinations
+from xprun.specs.language.expansion import all_combinations
 from xprun.specs.language.filters import exclusion_problems, unknown_conditions
+from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.parser import complete_run, point_at_item
 from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
@@ -119,8 +120,16 @@ class _Checker:
             path = (*alternative.path, key)
             settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
         axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
-        aside = frozenset(name for name, setting in schema.items() if not setting.is_identity)
-        return replace(alternative, settings=settings, axes=axes, fingerprint=self.digest(), aside=aside)
+        return replace(
+            alternative,
+            settings=settings,
+            axes=axes,
+            fingerprint=self.digest(),
+            cache_neutral=frozenset(name for name, setting in schema.items() if not setting.is_identity),
+            absent_by_default={
+                n: setting.typed_default for n, setting in schema.items() if setting.is_absent_by_default
+            },
+        )
 
     def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
         """Return the alternative in which a list that came with `--set` is a sweep or a value, whichever fits."""
@@ -218,7 +227,13 @@ class _Checker:
         if component is None:
             return value
         own = {key: inner for key, inner in value.items() if key != "name"}
-        return {"name": component.name, **self.table(component.settings, own, path, component.name)}
+        return {"name": component.name, **self.present(component, own, path)}
+
+    def present(self, component: Component, table: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Return the settings of a component that is part of a setting, but those that are as good as absent."""
+        settings, schema = self.table(component.settings, table, path, component.name), component.settings
+        absent = {n for n in settings if schema[n].is_absent_by_default and settings[n] == schema[n].typed_default}
+        return {name: value for name, value in settings.items() if name not in absent}
 
     def axis(self, schema: dict[str, Setting], alternative: Alternative, axis: Axis) -> Axis:
         """Return the axis with typed values; a wrong one is reported where it stands in its sweep."""
@@ -266,7 +281,7 @@ class _Checker:
         if component is None:
             return known
         written = metric.settings | ({"goal": metric.goal} if "goal" in metric.model_fields_set else {})
-        return {**known, "goal": component.goal, **self.table(component.settings, written, path, component.name)}
+        return {**known, "goal": component.goal, **self.present(component, written, path)}
 
     def compare(self, compare: Compare) -> Compare:
         """Return `[compare]` with its plots resolved."""

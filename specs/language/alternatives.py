@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
@@ -49,8 +49,9 @@ class Alternative:
     """One way to fill a section: a component's name, its constant settings and its axes.
 
     `path` is where it stands in the document. `settings` hold each axis' first value. `shown` are settings that tables
-    show although they are not swept. `fingerprint` identifies the component's source, `aside` names the settings that
-    change no result; they and the defaults are filled in by whoever knows the components.
+    show although they are not swept. `fingerprint` identifies the component's source. `cache_neutral` names settings
+    that change no result, `absent_by_default` those, with their defaults, that change none at these. All this and the
+    defaults are filled in by whoever knows the components.
     """
 
     section: str
@@ -61,7 +62,8 @@ class Alternative:
     label: str = ""
     written: tuple[str, ...] = ()
     fingerprint: str = ""
-    aside: frozenset[str] = frozenset()
+    cache_neutral: frozenset[str] = frozenset()
+    absent_by_default: Mapping[str, Any] = field(default_factory=dict)
     shown: tuple[Path, ...] = ()
 
     def with_value(self, axis: Axis) -> Alternative:

@@ -14,6 +14,7 @@ from typing import Any
 
 from xprun.specs.language.alternatives import Alternative
 from xprun.specs.language.dotted_paths import Path, at, replaced
+from xprun.specs.language.identity import identity_of
 from xprun.specs.language.parser import Spec
 from xprun.specs.language.schema import RunSettings
 
@@ -37,7 +38,12 @@ class Choice:
     @cached_property
     def identity(self) -> str:
         """What decides the choice's results, as canonical text: the same for the same settings in any order."""
-        settings = {key: value for key, value in self.settings.items() if key not in self.alternative.aside}
+        neutral, absent = self.alternative.cache_neutral, self.alternative.absent_by_default
+        settings = {
+            key: value
+            for key, value in self.settings.items()
+            if key not in neutral and not (key in absent and value == absent[key])
+        }
         content = [self.alternative.section, self.name, self.alternative.fingerprint, settings]
         return json.dumps(content, sort_keys=True, default=str)
 
@@ -59,9 +65,6 @@ class Run:
 
 
 VARIED = ("optimizer", "scheduler")  # the sections that say how a model is trained, and not what is trained
-
-# Settings of [run] that decide which runs there are or how they are carried out, and no result of a run.
-NOT_IDENTITY = {"seeds", "engine", "compile", "search_seed", "observers", "timeout", "checkpoint_every"}
 
 MOST_COUNTED = 1_000_000  # combinations of alternatives; of more, moving together is not looked at
 Combination = dict[str, Choice]  # of every section, and of "run"
@@ -87,7 +90,7 @@ def expand(spec: Spec, salt: str = "") -> list[Run]:
     runs = []
     for run_choice, group in groupby(combinations(spec), key=itemgetter("run")):
         settings = RunSettings.model_validate(run_choice.settings)
-        common = settings.model_dump_json(exclude=NOT_IDENTITY) + run_choice.alternative.fingerprint + salt
+        common = identity_of(settings) + run_choice.alternative.fingerprint + salt
         for combination in group:
             choices = {section: choice for section, choice in combination.items() if section != "run"}
             identity = hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())

@@ -17,6 +17,13 @@ DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN)]
 
 
+class AbsentByDefault:
+    """Marks a setting that the first version lacked: at its default it is no part of a run's id, as if it were absent.
+
+    No run is trained again because of a setting that it does not use: `Annotated[bool, AbsentByDefault()] = False`.
+    """
+
+
 class Strict(BaseModel):
     """A table in which every key is known and every value has its exact type."""
 

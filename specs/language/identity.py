@@ -1,0 +1,33 @@
+"""What of the settings of `[run]` decides the results of a run, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from xprun.specs.language.schema import AbsentByDefault, RunSettings
+
+# Settings that decide which runs there are or how they are carried out, and no result of a run.
+NOT_IDENTITY = {"seeds", "engine", "compile", "search_seed", "observers", "timeout", "checkpoint_every"}
+
+
+def identity_of(settings: RunSettings) -> str:
+    """Return what decides the results of a run, as canonical text; a newer setting at its default is no part of it."""
+    return settings.model_dump_json(exclude=_absent(settings) | dict.fromkeys(NOT_IDENTITY, True))
+
+
+def _absent(value: Any) -> dict[Any, Any]:
+    """Return the settings in a value that are as good as absent, in the form in which pydantic excludes them."""
+    found: dict[Any, Any] = {}
+    if isinstance(value, list):
+        found = {i: _absent(item) for i, item in enumerate(value)}
+    elif isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        found = {name: _is_absent(value, name) or _absent(getattr(value, name)) for name in fields}
+    return {key: inner for key, inner in found.items() if inner}
+
+
+def _is_absent(model: BaseModel, name: str) -> bool:
+    field = type(model).model_fields[name]
+    is_newer = any(isinstance(mark, AbsentByDefault) for mark in field.metadata)
+    return is_newer and getattr(model, name) == field.get_default(call_default_factory=True)
