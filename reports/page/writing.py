@@ -1,6 +1,5 @@
 """Writes a report into its folder, each file whole or not at all."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from xprun.reports.page.report_page import make_page
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.reports.sections.asked_section import Asked
+from xprun.runner.results.atomic_files import replace_bytes
 
 
 def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable[Asked] = ()) -> list[Path]:
@@ -27,42 +27,13 @@ def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterab
         files["report.md"] = render_markdown(page).encode()
     if "html" in formats:
         files["report.html"] = render_html(page).encode()
-    written = [write_whole(_inside(folder, name), content) for name, content in files.items()]
-    for parent in {path.parent for path in written}:
-        _sync_names(parent)
-    return written
+    return [replace_bytes(_inside(folder, name), content) for name, content in files.items()]
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """The path of a file in `folder`. `ReportError` where a link there would lead it elsewhere."""
+    """The path of a file in `folder`, in a folder that is there. `ReportError` where a link would lead it elsewhere."""
     path = folder / name
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise ReportError(f"{path.parent} is a link that leads out of the folder; remove it")
-    return path
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """`path`, which holds `content`, or what it held before if anything went wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.unlink(missing_ok=True)
-    try:
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
     return path
-
-
-def _sync_names(folder: Path) -> None:
-    """Return when the names of files are on the disk; Windows cannot sync folders."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from xprun.reports.stats.averages import CONFIDENCE, RESAMPLES
-from xprun.reports.stats.paired_tests import LEVEL, holm, sign_flip_test
+from xprun.reports.stats.paired_over_seeds import LEVEL, holm
 from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS
+from xprun.runner.results.paired_test import sign_flip_test, signed_ranks
 
 
 def against_baseline_over(scores: pd.DataFrame, ranks: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def mean_improvement(first: list[np.ndarray], second: list[np.ndarray]) -> tuple
 
 def wilcoxon(differences: np.ndarray) -> float:
     """The two-sided p-value of Wilcoxon's signed-rank test (1945), exact up to 14 differences, with ties."""
-    return sign_flip_test(np.sign(differences) * rankdata(np.abs(differences)))
+    return sign_flip_test(signed_ranks(differences))
 
 
 def _compare(scores: pd.DataFrame, ranks: pd.DataFrame, name: str, baseline: str) -> dict[str, Any]:

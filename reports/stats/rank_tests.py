@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, studentized_range
-from xprun.reports.stats.paired_tests import LEVEL
+from xprun.reports.stats.paired_over_seeds import LEVEL
 
 TESTABLE_PROBLEMS = 5
 

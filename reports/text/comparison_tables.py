@@ -14,7 +14,7 @@ from xprun.reports.presentation.formatting import (
     texts,
     value_text,
 )
-from xprun.reports.stats.paired_tests import against_baseline
+from xprun.reports.stats.paired_over_seeds import against_baseline
 from xprun.reports.stats.steps_to_target import time_to_target
 from xprun.reports.stats.tuning import expected_best, good_widths
 

@@ -14,8 +14,9 @@ from xprun.reports.presentation.formatting import (
     value_text,
 )
 from xprun.reports.stats.averages import bootstrap
-from xprun.reports.stats.paired_tests import LEVEL, TESTABLE, paired_values, sign_flip_test, subtract
+from xprun.reports.stats.paired_over_seeds import LEVEL, TESTABLE, paired_values
 from xprun.reports.stats.ranking import STATUSES, at_edge
+from xprun.runner.results.paired_test import differences_of, sign_flip_test
 
 
 def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
@@ -92,7 +93,7 @@ def _sureness(judged: pd.DataFrame, best: pd.Series, second: pd.Series, comparis
     if n == 1:
         return "one seed each cannot tell them apart."
     overlap = best["low"] <= second["high"] and second["low"] <= best["high"]
-    differences = subtract(paired_values(judged, best.name, second.name, comparison))
+    differences = differences_of(*paired_values(judged, best.name, second.name, comparison).T)
     if len(differences) < TESTABLE:
         return _by_range(overlap, n)
     ranges = "the ranges overlap" if overlap else "the ranges do not overlap"

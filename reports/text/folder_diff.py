@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from xprun.reports.data.compared import Comparison, read_comparison
 from xprun.reports.data.results_folder import Tables, metrics
 from xprun.reports.presentation.formatting import (
@@ -21,9 +20,10 @@ from xprun.reports.presentation.formatting import (
 )
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.reports.stats.averages import bootstrap
-from xprun.reports.stats.paired_tests import LEVEL, TESTABLE, flips, subtract
+from xprun.reports.stats.paired_over_seeds import LEVEL, TESTABLE
 from xprun.reports.stats.ranking import judge, rank, summarise
 from xprun.reports.text.comparison_tables import finding_text, p_texts
+from xprun.runner.results.paired_test import differences_of, max_t_test, signed_ranks
 
 REGRESSIONS = ("worse", "broken")
 
@@ -96,18 +96,16 @@ def unfinished(first: Tables, second: Tables) -> list[str]:
 def worse_test(excess: list[pd.Series]) -> np.ndarray:
     """One p-value for each series [seeds] of "no more than 0, give or take": one-sided, corrected for their number.
 
-    The signs of all series are flipped together, seed by seed, and each is compared with the largest of all: the
-    single-step maxT procedure (Westfall and Young, Resampling-based multiple testing, 1993, section 2.6). Unlike Holm's
-    it can find something with five seeds however many series there are. Series that are clearly below 0 have p = 1 and
-    are not counted (Hansen, A test for superior predictive ability, 2005): their flipped signs would hide the others.
-    NaN for a series of fewer than five seeds.
+    The signs of all series are flipped together, seed by seed: see `max_t_test`. Unlike Holm's correction, it can find
+    something with five seeds however many series there are. Series that are clearly below 0 have p = 1 and are not
+    counted (Hansen, A test for superior predictive ability, 2005): their flipped signs would hide the others. NaN for
+    a series of fewer than five seeds.
     """
     found = np.array([np.nan if len(values) < TESTABLE else 1.0 for values in excess])
     tested = [i for i, values in enumerate(excess) if len(values) >= TESTABLE and not _clearly_below(values)]
     if tested:
         scores = pd.concat([_score(excess[i]) for i in tested], axis=1).fillna(0.0).to_numpy()
-        sums = flips(len(scores)) @ scores  # [F, tests]
-        found[tested] = np.mean(sums.max(axis=1)[:, None] >= sums[0] - 1e-12, axis=0)
+        found[tested] = max_t_test(scores, "greater")
     return found
 
 
@@ -152,7 +150,7 @@ def _values(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
 
 def _excess(values: pd.DataFrame, tolerance: Tolerance, comparison: Comparison) -> pd.Series:
     """By seed: how much worse than tolerated the second is."""
-    worse = subtract(values.to_numpy()) * (-1 if comparison.ascending else 1)
+    worse = differences_of(*values.to_numpy().T) * (-1 if comparison.ascending else 1)
     well = values[0][np.isfinite(values[0])]
     return pd.Series(worse, index=values.index) - (tolerance.of(well.mean()) if len(well) else 0.0)
 
@@ -160,14 +158,14 @@ def _excess(values: pd.DataFrame, tolerance: Tolerance, comparison: Comparison) 
 def _score(excess: pd.Series) -> pd.Series:
     """Scaled so that sums under flipped signs lie between -1 and 1; the signed ranks, where one is infinite."""
     if not np.isfinite(excess).all():
-        excess = pd.Series(np.sign(excess) * rankdata(np.abs(excess)), index=excess.index)
+        excess = pd.Series(signed_ranks(excess.to_numpy()), index=excess.index)
     length = np.sqrt(len(excess) * (excess**2).sum())
     return excess / length if length > 0 else excess
 
 
 def _facts(values: pd.DataFrame) -> dict[str, Any]:
     ended = np.isfinite(values)
-    change = -subtract(values.to_numpy())
+    change = -differences_of(*values.to_numpy().T)
     whole = len(values) > 0 and bool(ended.all(axis=None))
     low, high = bootstrap(change[None])[0] if whole else (np.nan, np.nan)
     return {

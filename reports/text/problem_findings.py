@@ -16,7 +16,7 @@ from xprun.reports.presentation.formatting import (
 )
 from xprun.reports.stats.analysis import Analysis, at_best
 from xprun.reports.stats.paired_over_problems import against_baseline_over, wilcoxon
-from xprun.reports.stats.paired_tests import LEVEL
+from xprun.reports.stats.paired_over_seeds import LEVEL
 from xprun.reports.stats.problem_scores import averages_over, rank_table, scores
 from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS, critical_difference, friedman
 from xprun.reports.text.comparison_tables import p_texts, percent

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from xprun.runner.outputs.result_tables import result_columns
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.paired_test import differences_of, paired_test
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.specs import Expectation, Run
 from xprun.specs.language.diagnostics import printable
@@ -107,41 +107,33 @@ def _judge_values(expectation: Expectation, values: dict[str, float], ended: dic
 def _judge_pairs(
     expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome], ours: list[Run], theirs: list[Run]
 ) -> tuple[bool, str]:
-    """Judge "better, seed by seed", by the sign-flip test of paired differences (Fisher, 1935), one-sided.
+    """Judge "better, seed by seed", by the one-sided sign-flip test of paired differences.
 
-    Exact up to 13 pairs. n pairs can give no more confidence than 1 - 2^-n: five of them are enough for 0.95.
+    n pairs can give no more confidence than 1 - 2^-n: five of them are enough for 0.95.
     """
     for runs, which in ((ours, "where"), (theirs, "beats")):
         seed, n = Counter(run.seed for run in runs).most_common(1)[0]
         if n > 1:
             return False, f"`{which}` selects {n} runs of seed {seed}, but a pair takes one"
     sign = -1 if _goal(expectation, plan) == "min" else 1
-    first, second = ({run.seed: _value(expectation, plan, outcomes[run.id]) for run in runs} for runs in (ours, theirs))
-    ahead = np.array([sign * (first[seed] - second[seed]) for seed in first if seed in second])
+    first, second = (
+        {run.seed: _score(sign * _value(expectation, plan, outcomes[run.id])) for run in runs}
+        for runs in (ours, theirs)
+    )
+    pairs = np.array([(first[seed], second[seed]) for seed in first if seed in second]).reshape(-1, 2)
+    ahead = differences_of(*pairs.T)
     if not len(ahead) or np.isnan(ahead).any():
         return False, "no seeds in common" if not len(
             ahead
         ) else f"no value in {np.isnan(ahead).sum()} of {len(ahead)} pairs"
-    confidence = 1 - _chance(ahead)
+    confidence = 1 - paired_test(ahead, "greater")
     found = f"ahead by {_number(float(ahead.mean()))} on average over {len(ahead)} seeds, confidence {confidence:.3g}"
     return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence)
 
 
-def _chance(ahead: Any) -> float:
-    """Return how often a mean as large would arise if the sign of each difference were a coin's."""
-    from scipy.stats import permutation_test
-
-    if len(ahead) == 1:
-        return 0.5 if ahead[0] > 0 else 1.0
-    found = permutation_test(
-        (ahead, np.zeros_like(ahead)),
-        lambda x, y, axis: np.mean(x - y, axis=axis),
-        permutation_type="samples",
-        alternative="greater",
-        n_resamples=2**14 - 1,
-        rng=np.random.default_rng(0),
-    )
-    return float(found.pvalue)
+def _score(value: float) -> float:
+    """Return a value of which more is better; one that is infinite is the worst, and none stays NaN."""
+    return -math.inf if math.isinf(value) else value
 
 
 def _too_few(pairs: int, confidence: float) -> str:

@@ -36,22 +36,31 @@ def refuse_links(folder: Path) -> None:
                 )
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a temporary file beside `path`, sync it, rename it to `path`, and sync the folder."""
+def replace_file(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> Path:
+    """Let `write` fill a temporary file beside `path`, sync it, rename it to `path`, and sync the folder.
+
+    What is not to be `durable` is not synced: after a crash of the machine the file may be the old one, or empty.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     try:
         write(temporary)
-        sync(temporary)
+        if durable:
+            sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
     return path
 
 
-def replace_text(path: Path, text: str) -> Path:
-    return replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+def replace_text(path: Path, text: str, *, durable: bool = True) -> Path:
+    return replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), durable=durable)
+
+
+def replace_bytes(path: Path, content: bytes) -> Path:
+    return replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
 def replace_folder(path: Path, fill: Callable[[Path], object]) -> Path:

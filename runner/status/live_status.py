@@ -12,6 +12,7 @@ from typing import Any
 
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan, describe
+from xprun.runner.results.atomic_files import replace_text
 from xprun.runner.results.outcome import Outcome
 from xprun.specs import Run
 
@@ -55,11 +56,8 @@ class Publisher:
         self._write(PROGRESS, self._told | {"statuses": self._statuses})
 
     def _write(self, name: str, content: Any) -> None:
-        path = self._folder / name
-        temporary = path.with_name(f"{name}.{os.getpid()}.tmp")
-        with suppress(OSError):  # not synced: it is worth nothing after a crash
-            temporary.write_text(json.dumps(content, default=str), encoding="utf-8")
-            temporary.replace(path)
+        with suppress(OSError):
+            replace_text(self._folder / name, json.dumps(content, default=str), durable=False)
 
 
 def _planned(plan: Plan) -> dict[str, Any]:

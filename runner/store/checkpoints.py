@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from xprun.runner.resolve.spec_files import ResolvedSpecFile
-from xprun.runner.results.atomic_files import OutputError, replace_file, replace_text, writing
+from xprun.runner.results.atomic_files import OutputError, replace_bytes, replace_text, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.records import to_outcome
 from xprun.runner.store.rescue import read_whole
@@ -41,7 +41,7 @@ def save_checkpoints(folder: Path, runs: Iterable[Run], outcomes: list[Outcome])
             content = _to_bytes(state)
             outcome.checkpoint = _digest(description.encode(), content)
             replace_text(path.with_suffix(".json"), description)
-            replace_file(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+            replace_bytes(path, content)
 
 
 def load_state(module: nn.Module, path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xprun.runner.planning.layout import Layout
-from xprun.runner.results.atomic_files import replace_file, writing
+from xprun.runner.results.atomic_files import replace_bytes, writing
 from xprun.runner.store.export_cache import hash_of_sources
 
 FOLDER = "resume"
@@ -54,7 +54,7 @@ class Snapshot:
         digest = hashlib.sha256(content).hexdigest().encode()
         with writing(self._folder):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self.path, lambda temporary: temporary.write_bytes(digest + b"\n" + content))
+            replace_bytes(self.path, digest + b"\n" + content)
 
     def read(self) -> State | None:
         """Return the last state, or None where there is none; raise SnapshotError for a file that is damaged."""

@@ -197,7 +197,7 @@ def test_the_verdict_over_problems(make_folder: Make) -> None:
 
 
 def test_the_page_of_several_problems(make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("page", "sections.problems"):
+    for module in ("page.report_page", "sections.problems_section"):
         monkeypatch.setattr(f"xprun.reports.{module}.DETAILED", 2)
     cases = [c for i in range(5) for c in on(f"set {i}", A=[0.9, 0.8], B=[0.8, None], C=[0.5, 0.6])]
     folder = make_folder([*cases, Case("D", 0.1, [0.1], {"data": "set 0"})], baseline="C")

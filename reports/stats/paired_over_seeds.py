@@ -1,13 +1,12 @@
 """Comparisons seed by seed: every alternative against the baseline, with one correction for all of them."""
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from xprun.reports.data.compared import Comparison
 from xprun.reports.stats.averages import bootstrap
+from xprun.runner.results.paired_test import differences_of, paired_test
 
 TESTABLE = 5  # pairs; with fewer, no outcome at all is as rare as 1 in 16
 LEVEL = 0.05
@@ -66,34 +65,6 @@ def probability_of_improvement(first: np.ndarray, second: np.ndarray, *, ascendi
     return float(np.mean((one > other) + 0.5 * (one == other)))
 
 
-def paired_test(differences: np.ndarray) -> float:
-    """The two-sided p-value of "the differences are symmetric about 0", by flipping their signs.
-
-    Where one is infinite (a bad run), their signed ranks are flipped instead: Wilcoxon's test (1945), with ties.
-    """
-    if np.isfinite(differences).all():
-        return sign_flip_test(differences)
-    return sign_flip_test(np.sign(differences) * rankdata(np.abs(differences)))
-
-
-def sign_flip_test(differences: np.ndarray) -> float:
-    """The two-sided p-value of the mean under random signs (Fisher, The Design of Experiments, 1935).
-
-    Exact up to 14 pairs; beyond, 16384 random flips from a fixed seed.
-    """
-    sums = np.abs(flips(len(differences)) @ differences)
-    return float(np.mean(sums >= np.abs(differences.sum()) * (1 - 1e-12)))
-
-
-def flips(n: int) -> np.ndarray:
-    """Signs [F, n], the first row all positive: every combination up to n = 14, 16384 random ones beyond."""
-    if n <= 14:
-        return np.array(list(product([1.0, -1.0], repeat=n)))
-    signs = np.random.default_rng(0).choice([1.0, -1.0], size=(2**14, n))
-    signs[0] = 1.0
-    return signs
-
-
 def holm(p: np.ndarray) -> np.ndarray:
     """p-values [k] corrected for k tests: Holm's step-down procedure (1979). NaN, a test not made, does not count."""
     made = np.flatnonzero(~np.isnan(p))
@@ -106,7 +77,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 def _compare(judged: pd.DataFrame, first: Any, base: Any, comparison: Comparison) -> dict[str, Any]:
     values = paired_values(judged, first, base, comparison)
-    differences, n = subtract(values), len(values)
+    differences, n = differences_of(*values.T), len(values)
     whole = n > 0 and bool(np.isfinite(values).all())
     low, high = bootstrap(differences[None])[0] if whole else (np.nan, np.nan)
     return {
@@ -119,12 +90,6 @@ def _compare(judged: pd.DataFrame, first: Any, base: Any, comparison: Comparison
         "improvement": probability_of_improvement(*values.T, ascending=comparison.ascending) if n else np.nan,
         "p": paired_test(differences) if n >= TESTABLE else np.nan,
     }
-
-
-def subtract(values: np.ndarray) -> np.ndarray:
-    """The first less the second of each pair in `values` [n, 2]; 0 where both are the same infinity."""
-    with np.errstate(invalid="ignore"):
-        return np.where(values[:, 0] == values[:, 1], 0.0, values[:, 0] - values[:, 1])
 
 
 def _finding(n: int, corrected: float, improvement: float) -> str:

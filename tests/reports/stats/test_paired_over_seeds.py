@@ -7,13 +7,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 from support.folders import Analysis, Case
-from xprun.reports.stats.paired_tests import (
+from xprun.reports.stats.paired_over_seeds import (
     against_baseline,
     effect_size,
     holm,
-    paired_test,
     probability_of_improvement,
-    sign_flip_test,
 )
 
 BASE = [0.50, 0.52, 0.48, 0.51, 0.49, 0.53]
@@ -22,29 +20,6 @@ BASE = [0.50, 0.52, 0.48, 0.51, 0.49, 0.53]
 def compared(analysis: Callable[..., Analysis], *cases: Case, baseline: str = "SGD", **options: str) -> pd.DataFrame:
     comparison, judged, _, ranking = analysis(*cases, baseline=baseline, **options)
     return against_baseline(judged, ranking, comparison)
-
-
-def test_the_sign_flip_test_is_exact() -> None:
-    assert sign_flip_test(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == 2 / 32
-    assert sign_flip_test(np.array([0.1, 0.1, 0.1, 0.1, -0.1])) == 12 / 32
-    assert sign_flip_test(np.zeros(6)) == 1.0
-    assert 0 < sign_flip_test(np.ones(20)) < 0.001
-
-
-def test_the_test_is_that_of_scipy() -> None:
-    differences = np.random.default_rng(0).normal(0.4, 1, 9)
-    theirs = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert paired_test(differences) == pytest.approx(theirs.pvalue)
-
-
-def test_with_bad_runs_the_test_is_wilcoxons() -> None:
-    finite = np.array([0.3, -0.1, 0.5, 0.2, 0.7, 0.4, 9.0])
-    theirs = stats.wilcoxon(finite, mode="exact").pvalue
-    assert paired_test(np.where(finite == 9.0, np.inf, finite)) == pytest.approx(theirs)
-
-
-def test_ties_share_ranks() -> None:
-    assert paired_test(np.array([np.inf, np.inf, 1.0, 1.0, -1.0])) == 8 / 32  # ranks 4.5 4.5 2 2 -2, sum 11
 
 
 def test_holms_procedure() -> None:
