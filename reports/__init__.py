@@ -8,9 +8,10 @@ from xprun.reports.presentation.formats import DEFAULT, read_formats
 from xprun.reports.presentation.report_errors import ReportError
 
 if TYPE_CHECKING:
+    import pandas
     from xprun.reports.sections.asked_section import Asked
 
-__all__ = ["ReportError", "difference", "read_formats", "verdict", "write_report"]
+__all__ = ["ReportError", "difference", "ranking", "read_formats", "verdict", "write_report"]
 
 
 def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable["Asked"] = ()) -> list[Path]:
@@ -29,6 +30,17 @@ def verdict(folder: Path) -> str:
     from xprun.reports.page.report_page import read_verdict
 
     return read_verdict(folder)
+
+
+def ranking(folder: Path) -> "pandas.DataFrame":
+    """One row for each setting in `folder`, the best first: see `stats.ranking.rank_settings`.
+
+    `ReportError` where a table is missing or lacks a column. Reads no history.
+    """
+    from xprun.reports.data.results_folder import read_results
+    from xprun.reports.stats.ranking import rank_settings
+
+    return rank_settings(read_results(folder))
 
 
 def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: bool = False) -> tuple[str, bool]:

@@ -30,6 +30,7 @@ from xprun.runner.process.interrupts import InterruptError, Interrupts, interrup
 from xprun.runner.process.log import say
 from xprun.runner.results.atomic_files import remove_leftovers, replace_text, writing
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import FAILED
 from xprun.runner.status.progress import Progress
 from xprun.runner.store.export_cache import export, hash_of_sources
 from xprun.runner.store.folder_lock import hold
@@ -47,9 +48,6 @@ from xprun.specs import Diagnostic, Run, Spec, SpecError
 T = TypeVar("T")
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
-MAX_RUNS_WITH_VISUALS = (
-    500  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
-)
 
 
 @dataclass(frozen=True)
@@ -237,7 +235,7 @@ def _made_of(plan: Plan, store: Store, verdicts: list[Verdict]) -> str:
 
 
 def _is_wanted_again(outcome: Outcome, options: Options) -> bool:
-    return not outcome.cacheable or options.rerun == "all" or (options.rerun == "failed" and outcome.errored)
+    return not outcome.cacheable or options.rerun == "all" or (options.rerun == FAILED and outcome.errored)
 
 
 def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
@@ -249,8 +247,9 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
         job.progress.start(plan, cohorts, job.device)
     if not cohorts:
         return 0
-    pictures = len(plan.runs) <= MAX_RUNS_WITH_VISUALS
-    context = Context(job.device, job.plugins, options.debug, pictures=pictures, folder=options.folder.absolute())
+    context = Context(
+        job.device, job.plugins, options.debug, pictures=plan.keeps_visuals, folder=options.folder.absolute()
+    )
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}

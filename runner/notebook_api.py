@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xprun.plugins.discovery import open_registry
 from xprun.runner.resolve.resolver import MAX_RUNS, resolve
 from xprun.runner.results.atomic_files import folder_name
+from xprun.runner.results.results_schema import RUN, STATUS
 from xprun.runner.workload.gradient_check import check_gradients
 from xprun.specs import Diagnostic, Document, SpecError, read_document, read_spec, read_text
 from xprun.specs.language.library import find_spec
@@ -47,25 +48,17 @@ class Results:
     @property
     def statuses(self) -> Counter[str]:
         """How many runs are `done`, `stopped`, `diverged`, `failed`, `timeout`."""
-        return Counter(self.runs["status"])
+        return Counter(self.runs[STATUS])
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
         """One row for each setting, the best first: mean and standard deviation over the seeds of what is compared.
 
-        `ended` of `runs` came to their end. A setting of which one did not ranks below all of which all did.
+        `ended` of `runs` came to their end. A setting of which one did not has no mean and ranks below all others.
         """
-        compare = self._resolved["compare"]
-        keys = [key for key in (*compare["problems"], *compare["by"], *self._resolved["swept"]) if key in self.runs]
-        metric, groups = f"final.{compare['metric']}", self.runs.groupby(keys, dropna=False, sort=False)
-        values = groups[metric].agg(["mean", "std", "count"])
-        table = values.set_axis([metric, "sd", "ended"], axis="columns").assign(runs=groups.size())
-        incomplete = (table["ended"] < table["runs"]).rename("incomplete")
-        sign = -1 if compare["goal"] == "max" else 1
-        order = table.assign(incomplete=incomplete, value=sign * table[metric]).sort_values(
-            ["incomplete", "value"], kind="stable"
-        )
-        return table.loc[order.index].reset_index()
+        from xprun.reports import ranking
+
+        return ranking(self.folder)
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{count} {status}" for status, count in self.statuses.most_common())
@@ -124,4 +117,4 @@ def _document_of(spec: str | Path | Mapping[str, Any], settings: Mapping[str, An
 def _read(file: Path) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(file, dtype={"run": str})
+    return pd.read_csv(file, dtype={RUN: str})

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from xprun.plugins.registry import Registry
 from xprun.runner.process.log import words_of
+from xprun.runner.results.results_schema import PREDICTION, ROW, TARGET
 from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
 from xprun.runner.workload.workload import make_workload
 from xprun.runner.workload.workload import predictions as outputs_of
@@ -37,18 +38,18 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
         outputs = outputs_of(module, table.inputs)
     classes = not table.targets.is_floating_point() and table.targets.dim() == 1 and outputs.dim() == 2
     columns = _classes(outputs, table.targets) if classes else _numbers(outputs, table.targets)
-    return pd.DataFrame({"row": range(len(table)), **columns})
+    return pd.DataFrame({ROW: range(len(table)), **columns})
 
 
 def _classes(outputs: Tensor, targets: Tensor) -> dict[str, list[float]]:
     """Return target class, predicted class, and the softmax of the scores [N, classes]."""
     shares = outputs.softmax(1)
     columns = {f"p[{i}]": shares[:, i].tolist() for i in range(shares.shape[1])}
-    return {"target": targets.tolist(), "prediction": outputs.argmax(1).tolist(), **columns}
+    return {TARGET: targets.tolist(), PREDICTION: outputs.argmax(1).tolist(), **columns}
 
 
 def _numbers(outputs: Tensor, targets: Tensor) -> dict[str, list[float]]:
-    return {**_numbered("target", targets), **_numbered("prediction", outputs)}
+    return {**_numbered(TARGET, targets), **_numbered(PREDICTION, outputs)}
 
 
 def _numbered(name: str, values: Tensor) -> dict[str, list[float]]:

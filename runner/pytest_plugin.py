@@ -144,7 +144,7 @@ class RunTest(ResultTest):
         outcome = self.parent.results.outcomes[self.number]
         assert outcome is not None
         self.skip_without_files()
-        if outcome.status in ("failed", "timeout"):
+        if outcome.errored:
             self.fail(f"{self.parent.shown}: the run {outcome.status}: {outcome.reason}")
 
 

@@ -1,4 +1,4 @@
-"""Reads an output folder back: two tidy tables, and what is recorded beside them."""
+"""Reads an output folder back: two tidy tables, the schema of them, and what is recorded beside them."""
 
 import json
 import re
@@ -11,20 +11,36 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
-from xprun.reports.presentation.report_errors import ReportError
+from xprun.reports.data.older_folders import guess_schema
+from xprun.reports.presentation.report_errors import NewerFolderError, ReportError
+from xprun.runner.results import results_schema
+from xprun.runner.results.results_schema import (
+    CLAIMS,
+    EPOCH,
+    FITS,
+    HISTORY,
+    MATRICES,
+    METRIC,
+    PLACE,
+    RESULTS,
+    RUN,
+    SAMPLES,
+    SEARCH,
+    STAGE,
+    SURFACE,
+    TOGETHER,
+    VALUE,
+    NewerSchemaError,
+    ResultsSchema,
+    SchemaError,
+    Table,
+    Type,
+    read_schema,
+)
 
-RUN_COLUMNS = ("run", "seed", "status", "reason", "steps", "epochs", "seconds")
-OPTIONAL_COLUMNS = ("together",)  # how many runs were trained at once: about seconds, no setting
-SURFACE_COLUMNS = ("run", "loss")
-MATRIX_COLUMNS = ("run", "metric", "row", "column", "value")
-FIT_COLUMNS = ("run", "series", "x", "y")
-SAMPLE_COLUMNS = ("run", "row", "target", "prediction", "probability", "image")
-HISTORY_TYPES = {"run": "str", "step": "int64", "epoch": "float64", "metric": "str", "value": "float64"}
-NUMBERS = {"seed": "int64", "steps": "int64", "epochs": "float64", "seconds": "float64"}
-TEXTS = ("run", "status", "reason")
+PANDAS: dict[Type, str] = {"text": "str", "integer": "int64", "number": "float64"}
 MISSING = ["", "nan", "NaN"]
-CLAIM_COLUMNS = ("claim", "verdict", "found")
-MEASURED = ("final.", "best.", "param.", "reference.")
+LATER = (STAGE, TOGETHER)  # columns that older folders lack
 
 
 class _Compare(TypedDict, total=False):
@@ -33,6 +49,7 @@ class _Compare(TypedDict, total=False):
     target: float | None
     baseline: str | None
     by: list[str] | None
+    problems: list[str] | None
 
 
 class _Resolved(TypedDict, total=False):
@@ -41,6 +58,7 @@ class _Resolved(TypedDict, total=False):
     runs: int | None
     swept: list[str] | None
     compare: _Compare | None
+    spec: dict[str, Any] | None
 
 
 RESOLVED = TypeAdapter(_Resolved)
@@ -50,26 +68,26 @@ RESOLVED = TypeAdapter(_Resolved)
 class Tables:
     """What a folder holds.
 
-    `runs`: one row a run; ids, section labels, status and reason are text, `steps` and `seed` integers, `final.*`,
-    `best.*`, `param.*` and `reference.*` floats (NaN where there is none), settings whatever their values are.
+    `schema`: what each column of `runs` is, what is compared, and what was planned. `runs`: one row a run; texts,
+    integers and floats as the schema has them, NaN where there is none; settings whatever their values are.
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
     `claims`: what the spec expects, as text; empty where it expects nothing, or where runs are missing.
-    `surface`: `run`, parameters and `loss` there. `matrices`: `run`, `metric`, `row`, `column` and `value`. `fits`:
-    `run`, `series` ("data", "truth" or "fit"), `x` and `y`. `samples`: `run`, `row`, `target`, `prediction`,
-    `probability`, and in `image` the name of its pixels [H, W, C] in `images`. All are empty where there are none.
+    `surface`: `run`, parameters and `loss` there. `matrices`, `fits` and `samples`: see the schema; `image` in
+    `samples` is the name of its pixels [H, W, C] in `images`. All are empty where there are none.
     """
 
     runs: pd.DataFrame
-    history: pd.DataFrame
+    schema: ResultsSchema
+    history: pd.DataFrame = field(default_factory=lambda: _empty(HISTORY))
     resolved: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     spec: str = ""
     models: str = ""
-    claims: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CLAIM_COLUMNS)))
-    surface: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(SURFACE_COLUMNS)))
-    matrices: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(MATRIX_COLUMNS)))
-    fits: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FIT_COLUMNS)))
-    samples: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(SAMPLE_COLUMNS)))
+    claims: pd.DataFrame = field(default_factory=lambda: _empty(CLAIMS))
+    surface: pd.DataFrame = field(default_factory=lambda: _empty(SURFACE))
+    matrices: pd.DataFrame = field(default_factory=lambda: _empty(MATRICES))
+    fits: pd.DataFrame = field(default_factory=lambda: _empty(FITS))
+    samples: pd.DataFrame = field(default_factory=lambda: _empty(SAMPLES))
     images: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -77,23 +95,42 @@ def read_tables(folder: Path) -> Tables:
     """The tables of `folder`. `ReportError` names the file, and the column, that is missing or damaged."""
     return replace(
         read_results(folder),
-        history=read_history(folder / "history.csv"),
+        history=read_history(folder / HISTORY.file),
         environment=_read_json(folder / "environment.json"),
         spec=_read_text(folder / "spec.toml"),
         models=_read_text(folder / "models.txt"),
-        claims=read_claims(folder / "claims.csv"),
-        surface=_read_optional(folder / "surface.csv", SURFACE_COLUMNS),
-        matrices=_read_optional(folder / "matrices.csv", MATRIX_COLUMNS),
-        fits=_read_optional(folder / "fits.csv", FIT_COLUMNS),
-        samples=_read_optional(folder / "samples.csv", SAMPLE_COLUMNS),
+        claims=read_claims(folder / CLAIMS.file),
+        surface=_read_optional(folder, SURFACE),
+        matrices=_read_optional(folder, MATRICES),
+        fits=_read_optional(folder, FITS),
+        samples=_read_optional(folder, SAMPLES),
         images=_read_images(folder / "images.npz"),
     )
 
 
 def read_results(folder: Path) -> Tables:
     """The runs of `folder` and what was asked of them; its history, which may be long, stays empty."""
-    history = pd.DataFrame(columns=list(HISTORY_TYPES))
-    return Tables(read_runs(folder / "results.csv"), history, read_resolved(folder / "resolved.json"))
+    resolved, path = read_resolved(folder / "resolved.json"), folder / RESULTS.file
+    columns = _header(path, [name for name in RESULTS.fixed if name not in LATER])
+    schema = read_folder_schema(folder, columns, resolved)
+    return Tables(read_runs(path, schema), schema, resolved=resolved)
+
+
+def read_folder_schema(folder: Path, columns: list[str], resolved: dict[str, Any]) -> ResultsSchema:
+    """What the `columns` of `results.csv` are, as `tables.json` says; in a folder of the first version, as they look.
+
+    `NewerFolderError` where a newer version has written it.
+    """
+    path = folder / results_schema.FILE
+    if not path.is_file():
+        return guess_schema(_read_csv(folder / RESULTS.file, "str", {}), resolved)
+    try:
+        schema = read_schema(_read_json(path))
+    except NewerSchemaError as error:
+        raise NewerFolderError(f"{folder}: {error}") from error
+    except SchemaError as error:
+        raise ReportError(f"{path}: {error}") from error
+    return schema.with_columns(column for column in schema.columns if column.name in columns)
 
 
 def read_resolved(path: Path) -> dict[str, Any]:
@@ -108,18 +145,23 @@ def read_resolved(path: Path) -> dict[str, Any]:
     return resolved
 
 
-def read_runs(path: Path) -> pd.DataFrame:
+def read_runs(path: Path, schema: ResultsSchema) -> pd.DataFrame:
     """One row a run, with the types that `Tables` states. A label such as `NA` stays text."""
-    columns = _header(path, RUN_COLUMNS)
-    texts = {*TEXTS, *_sections(columns)}
-    measured = {name: "float64" for name in columns if name.startswith(MEASURED)}
-    types = {**dict.fromkeys(texts, "str"), **measured, **NUMBERS}
-    runs = _read_csv(path, types, {name: MISSING for name in columns if name not in texts})
+    types = {column.name: PANDAS[column.type] for column in schema.columns if _has_one_type(column)}
+    texts = {column.name for column in schema.columns if column.type == "text" and column.role != "setting"}
+    missing = {name: MISSING for name in _header(path, []) if name not in texts}
+    runs = _read_csv(path, types, missing)
     if runs.empty:
         raise ReportError(f"{path}: no runs yet, so there is nothing to report")
-    if runs["run"].duplicated().any():
-        raise ReportError(f"{path}: column 'run': {runs['run'][runs['run'].duplicated()].iloc[0]!r} is there twice")
-    return runs.assign(**{str(name): runs[name].map(_as_meant) for name in runs.select_dtypes(["object", "str"])})
+    if runs[RUN].duplicated().any():
+        raise ReportError(f"{path}: column {RUN!r}: {runs[RUN][runs[RUN].duplicated()].iloc[0]!r} is there twice")
+    runs = runs.assign(**{str(name): runs[name].map(_as_meant) for name in runs.select_dtypes(["object", "str"])})
+    return runs if STAGE in runs else runs.assign(**{STAGE: SEARCH})
+
+
+def _has_one_type(column: results_schema.Column) -> bool:
+    """Whether a column is read as its type says; settings that some alternatives lack are as pandas reads them."""
+    return column.type in PANDAS and (column.role != "setting" or column.type == "text")
 
 
 def _as_meant(value: Any) -> Any:
@@ -129,26 +171,32 @@ def _as_meant(value: Any) -> Any:
 
 def read_history(path: Path) -> pd.DataFrame:
     """One row a run, step and metric. Categories keep five million rows in a few hundred megabytes."""
-    _header(path, tuple(HISTORY_TYPES))
-    table = _read_csv(path, HISTORY_TYPES, {"value": MISSING, "epoch": MISSING})
-    return table.astype({"run": "category", "metric": "category"})  # read as such, pandas takes 007 for 7
+    _header(path, list(HISTORY.fixed))
+    types = {name: PANDAS[type] for name, type in HISTORY.fixed.items()}
+    table = _read_csv(path, types, {VALUE: MISSING, EPOCH: MISSING})
+    return table.astype({RUN: "category", METRIC: "category"})  # read as such, pandas takes 007 for 7
 
 
 def read_claims(path: Path) -> pd.DataFrame:
-    """One row a claim: `claim`, `verdict` ("ok", "FAILED", "not judged") and `found`; none where there is no file."""
+    """One row a claim, all text; none where there is no file."""
     if not path.is_file():
-        return pd.DataFrame(columns=list(CLAIM_COLUMNS))
-    _header(path, CLAIM_COLUMNS)
+        return _empty(CLAIMS)
+    _header(path, [name for name in CLAIMS.fixed if name != PLACE])
     return _read_csv(path, "str", {}).map(_as_meant)
 
 
-def _read_optional(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
+def _read_optional(folder: Path, table: Table) -> pd.DataFrame:
     """A table that not every folder has; an empty one where it is not there."""
+    path = folder / table.file
     if not path.is_file():
-        return pd.DataFrame(columns=list(required))
-    columns = _header(path, required)
-    texts = {"run", "metric", "series"}.intersection(columns)
+        return _empty(table)
+    columns = _header(path, list(table.fixed))
+    texts = {name for name, type in table.fixed.items() if type == "text"}
     return _read_csv(path, dict.fromkeys(texts, "str"), {name: MISSING for name in columns if name not in texts})
+
+
+def _empty(table: Table) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(table.fixed))
 
 
 def _read_images(path: Path) -> dict[str, np.ndarray]:
@@ -162,28 +210,9 @@ def _read_images(path: Path) -> dict[str, np.ndarray]:
         raise ReportError(f"{path}: {error}") from error
 
 
-def sections(runs: pd.DataFrame) -> list[str]:
-    """The columns that hold the labels of alternatives: `data`, `model`, `loss`, `optimizer` and their like."""
-    return _sections(list(runs.columns))
-
-
-def settings(runs: pd.DataFrame) -> list[str]:
-    """The columns that hold settings: `optimizer.lr` and its like."""
-    return [name for name in runs.columns if "." in name and not name.startswith(MEASURED)]
-
-
-def metrics(runs: pd.DataFrame) -> list[str]:
-    """The names of the metrics that have a final value."""
-    return [name.removeprefix("final.") for name in runs.columns if name.startswith("final.")]
-
-
-def _sections(columns: list[str]) -> list[str]:
-    return [name for name in columns if "." not in name and name not in (*RUN_COLUMNS, *OPTIONAL_COLUMNS)]
-
-
-def _header(path: Path, required: tuple[str, ...]) -> list[str]:
+def _header(path: Path, required: list[str]) -> list[str]:
     if not path.is_file():
-        raise ReportError(f"{path}: no such file; a report is made from results.csv and history.csv")
+        raise ReportError(f"{path}: no such file; a report is made from {RESULTS.file} and {HISTORY.file}")
     columns = list(_read_csv(path, None, {}, rows=0).columns)
     lacking = [name for name in required if name not in columns]
     if lacking:

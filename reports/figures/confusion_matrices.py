@@ -1,7 +1,5 @@
 """Confusion matrices: which classes were taken for which, over all seeds of the best settings."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,8 +7,9 @@ from matplotlib.patches import Rectangle
 from xprun.reports.presentation.formatting import listed, value_text
 from xprun.reports.presentation.style import INK
 from xprun.reports.stats.analysis import Analysis
+from xprun.runner.results.results_schema import COLUMN, METRIC, ROW, RUN, VALID, VALUE
 
-METRIC = "confusion"
+COMPONENT = "confusion"
 ANNOTATED = 20  # classes up to which each cell has room for its count
 MOST = 60  # classes of a matrix that is drawn
 WRONG = "#d55e00"
@@ -24,22 +23,19 @@ def confusions(analysis: Analysis) -> tuple[str, dict[str, np.ndarray]]:
     Of the held-out rows where there are such; none for alternatives without a matrix.
     """
     table = analysis.tables.matrices
-    names = [f"{split}.{label}" for split in ("valid", "train") for label in _labels(analysis.tables.resolved)]
-    name = next((name for name in names if (table["metric"] == name).any()), "")
-    rows = table[(table["metric"] == name) & table["run"].isin(analysis.best["run"])]
-    alternatives = rows["run"].map(analysis.best.set_index("run")["alternative"])
+    known = [matrix for matrix in analysis.tables.schema.matrices if matrix.component == COMPONENT]
+    known.sort(key=lambda matrix: matrix.split != VALID)
+    drawn = next((matrix for matrix in known if (table[METRIC] == matrix.name).any()), None)
+    if drawn is None:
+        return "", {}
+    rows = table[(table[METRIC] == drawn.name) & table[RUN].isin(analysis.best[RUN])]
+    alternatives = rows[RUN].map(analysis.best.set_index(RUN)["alternative"])
     found = {str(alternative): _matrix(cells) for alternative, cells in rows.groupby(alternatives)}
-    return name.partition(".")[0], {name: found[name] for name in analysis.shown if name in found}
-
-
-def _labels(resolved: dict[str, Any]) -> list[str]:
-    """What the confusion metrics are called in the tables."""
-    metrics = resolved.get("spec", {}).get("run", {}).get("metrics", [])
-    return [metric.get("label") or METRIC for metric in metrics if metric.get("name") == METRIC] or [METRIC]
+    return drawn.split, {name: found[name] for name in analysis.shown if name in found}
 
 
 def _matrix(cells: pd.DataFrame) -> np.ndarray:
-    return cells.pivot_table(index="row", columns="column", values="value", aggfunc="sum").fillna(0).to_numpy()
+    return cells.pivot_table(index=ROW, columns=COLUMN, values=VALUE, aggfunc="sum").fillna(0).to_numpy()
 
 
 def accuracy(counts: np.ndarray) -> float:

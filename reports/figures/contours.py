@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from xprun.reports.figures.axes import canvas, use_log
-from xprun.reports.figures.parameter_paths import PREFIX, Scene, Surface
+from xprun.reports.figures.parameter_paths import Scene, Surface
 from xprun.reports.presentation.formatting import value_text
 from xprun.reports.presentation.style import INK, Stroke
+from xprun.runner.results.results_schema import LOSS, parameter_name
 
 DEPTH = 4.5  # decades of the loss above its least that contours tell apart
 DARKEST = 0.2  # opacity where the loss is highest
@@ -41,7 +42,7 @@ def axis_names(surface: Surface) -> tuple[str, str]:
     """What lies along the two axes of a plot."""
     if surface.is_plane:
         return "first direction", "second direction"
-    first, second = ([name.removeprefix(PREFIX) for name in surface.names] + ["loss"])[:2]
+    first, second = ([*map(parameter_name, surface.names), LOSS])[:2]
     return first, second
 
 

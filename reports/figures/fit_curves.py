@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from xprun.reports.data.surface_keys import grounds_of
 from xprun.reports.figures.axes import canvas
 from xprun.reports.presentation.style import INK, Stroke
 from xprun.reports.stats.analysis import Analysis
+from xprun.runner.results.results_schema import DATA_ROWS, FITTED_CURVE, RUN, SERIES, TRUE_CURVE
 
 FEW = 60  # rows up to which each is a clear dot
 ROOM = 0.25  # of the range of the data, above and below: what lies further out is not seen
@@ -30,16 +30,16 @@ class Fit:
 def fits(analysis: Analysis) -> list[Fit]:
     """One fit for each data set to which an alternative has fitted curves."""
     table = analysis.tables.fits
-    table = table.assign(set=table["run"].map(grounds_of(analysis.tables, ("data",)))).dropna(subset=["set"])
-    best = table.merge(analysis.best[["run", "alternative", "bad"]], on="run")
-    curves = best[(best["series"] == "fit") & ~best["bad"]]
+    table = table.assign(set=table[RUN].map(analysis.tables.schema.group_of("data"))).dropna(subset=["set"])
+    best = table.merge(analysis.best[[RUN, "alternative", "bad"]], on=RUN)
+    curves = best[(best[SERIES] == FITTED_CURVE) & ~best["bad"]]
     return [_fit(table[table["set"] == name], rows, analysis) for name, rows in curves.groupby("set", sort=False)]
 
 
 def _fit(table: pd.DataFrame, curves: pd.DataFrame, analysis: Analysis) -> Fit:
     band = curves.groupby(["alternative", "x"], sort=False)["y"].agg(low="min", high="max")
-    typical = curves[curves["run"].isin(analysis.typical)]
-    points = [table.loc[table["series"] == series, ["x", "y"]] for series in ("data", "truth")]
+    typical = curves[curves[RUN].isin(analysis.typical)]
+    points = [table.loc[table[SERIES] == series, ["x", "y"]] for series in (DATA_ROWS, TRUE_CURVE)]
     lines = typical[["alternative", "x", "y"]].join(band, on=["alternative", "x"])
     return Fit(points[0], points[1], lines.sort_values(["alternative", "x"], ignore_index=True))
 

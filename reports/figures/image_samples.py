@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from xprun.reports.presentation.style import INK
 from xprun.reports.stats.analysis import Analysis
+from xprun.runner.results.results_schema import RUN, VALUE
 
 COLUMNS = 4
 WRONG = "#d55e00"
@@ -36,12 +37,12 @@ class Sample:
 def samples(analysis: Analysis) -> dict[str, tuple[str, list[Sample]]]:
     """By alternative its best run of which images were kept, and those images."""
     table, images = analysis.tables.samples, analysis.tables.images
-    runs = analysis.judged[analysis.judged["run"].isin(table["run"]) & ~analysis.judged["bad"]]
-    best = runs.sort_values("value", ascending=analysis.comparison.ascending, kind="stable").drop_duplicates(
+    runs = analysis.judged[analysis.judged[RUN].isin(table[RUN]) & ~analysis.judged["bad"]]
+    best = runs.sort_values(VALUE, ascending=analysis.comparison.ascending, kind="stable").drop_duplicates(
         "alternative"
     )
-    chosen = {str(name): str(run) for name, run in zip(best["alternative"], best["run"], strict=True)}
-    rows = {name: table[table["run"] == run] for name, run in chosen.items()}
+    chosen = {str(name): str(run) for name, run in zip(best["alternative"], best[RUN], strict=True)}
+    rows = {name: table[table[RUN] == run] for name, run in chosen.items()}
     found = {name: (chosen[name], _samples(rows[name], images)) for name in analysis.shown if name in chosen}
     return {name: (run, several) for name, (run, several) in found.items() if several}
 

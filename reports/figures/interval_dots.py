@@ -7,6 +7,7 @@ from matplotlib.ticker import LogLocator
 from xprun.reports.figures.axes import WIDTH, plain_ticks, spans_decades
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import INK, Stroke
+from xprun.runner.results.results_schema import VALUE
 
 ROW = 0.3  # inches for an alternative
 DECADES = 2.0
@@ -25,7 +26,7 @@ def dots_figure(
     axes.set_title(shorten(title, 60))
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
-    if spans_decades(judged["value"], DECADES):
+    if spans_decades(judged[VALUE], DECADES):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         plain_ticks(axes.xaxis)
@@ -34,7 +35,7 @@ def dots_figure(
         _row(axes, row, judged[judged["alternative"] == name], facts.loc[name], strokes[name], worst_low)
     axes.set_yticks(range(len(names)), [shorten(name, 28) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
-    if judged["value"].isna().all():
+    if judged[VALUE].isna().all():
         axes.set_xticks([])
     return figure
 
@@ -42,7 +43,7 @@ def dots_figure(
 def _row(axes: Axes, row: int, runs: pd.DataFrame, facts: pd.Series, stroke: Stroke, worst_low: bool) -> None:
     well = runs[~runs["bad"]]
     axes.plot([facts["mean_low"], facts["mean_high"]], [row, row], color=stroke.colour, alpha=0.3, linewidth=7)
-    axes.plot(well["value"], [row] * len(well), stroke.marker, color=stroke.colour, markersize=4.5, alpha=0.85)
+    axes.plot(well[VALUE], [row] * len(well), stroke.marker, color=stroke.colour, markersize=4.5, alpha=0.85)
     axes.plot([facts["mean"]] * 2, [row - 0.28, row + 0.28], color=INK, linewidth=1.6)
     if len(well) < len(runs):
         edge = 0.012 if worst_low else 0.988

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from xprun.reports.figures.axes import canvas, present, scale_settings, spans_decades, use_log
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import INK, Stroke
+from xprun.runner.results.results_schema import STEP
 
 FEW = 8  # points of a line that are marked, since one alone would not be seen, nor a few near each other
 DECADES = 2.0
@@ -40,7 +41,7 @@ def curve_figure(
     if suits_log(lines) if log is None else log:
         use_log(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _make_room(axes, lines["step"], _setting_scale(lines))
+    _make_room(axes, lines[STEP], _setting_scale(lines))
     _draw(axes, calm, strokes, "step", markers=False)
     scale = axes.get_ylim()
     _draw(axes, wild, strokes, "step", markers=False)

@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from scipy.interpolate import RectBivariateSpline
-from xprun.reports.data.surface_keys import grounds_of
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import reference_value
+from xprun.runner.results.results_schema import LOSS, METRIC, RUN, STEP, STEPS, SURFACE, VALUE
 
-PREFIX = "param."
 FINE = 2  # how many times finer a surface is drawn than it was computed
-PROBLEM = ("data", "model", "loss")  # the sections that decide a surface
 
 
 @dataclass(frozen=True)
@@ -70,39 +68,39 @@ def scenes(analysis: Analysis) -> list[Scene]:
     runs = analysis.tables.runs
     if analysis.tables.surface.empty:
         return []  # histories may be long
-    problems = grounds_of(analysis.tables, PROBLEM)
-    grounds = _surfaces(analysis.tables.surface, problems)
+    groups = analysis.tables.schema.group_of("surface")
+    surfaces = _surfaces(analysis.tables.surface, groups)
     steps = _steps(analysis)
-    found: dict[str, dict[str, str]] = {}
+    found: dict[int, dict[str, str]] = {}
     for alternative, run in analysis.typical.items():
-        if run in steps and problems[run] in grounds:
-            found.setdefault(problems[run], {})[str(alternative)] = run
-    return [_scene(grounds[problem], chosen, steps, runs) for problem, chosen in found.items()]
+        if run in steps and groups.get(run) in surfaces:
+            found.setdefault(groups[run], {})[str(alternative)] = run
+    return [_scene(surfaces[group], chosen, steps, runs) for group, chosen in found.items()]
 
 
 def _scene(surface: Surface, chosen: dict[str, str], steps: dict[str, pd.DataFrame], runs: pd.DataFrame) -> Scene:
     paths, lost = {}, set()
     for alternative, run in chosen.items():
-        path = _whole(steps[run], runs[runs["run"] == run], surface)
+        path = _whole(steps[run], runs[runs[RUN] == run], surface)
         cut = _cut(path, surface)
         if len(cut) < len(path):
             lost.add(alternative)
         paths[alternative] = _with_loss(cut, surface)
-    drawn = runs[runs["run"].isin(list(chosen.values()))]
+    drawn = runs[runs[RUN].isin(list(chosen.values()))]
     best = [reference_value(drawn, name) for name in surface.names]
     known = np.array([value for value in best if value is not None])
     return Scene(surface, paths, lost, surface.place(known).tolist() if len(known) == len(best) else None)
 
 
-def _surfaces(table: pd.DataFrame, problems: pd.Series) -> dict[str, Surface]:
-    """The surfaces by the problem that they belong to."""
-    groups = [(run, rows.dropna(axis="columns", how="all")) for run, rows in table.groupby("run", sort=False)]
-    return {problems[run]: _surface(rows) for run, rows in groups if run in problems.index}
+def _surfaces(table: pd.DataFrame, groups: dict[str, int]) -> dict[int, Surface]:
+    """The surfaces by the group of runs that move over them."""
+    parts = [(str(run), rows.dropna(axis="columns", how="all")) for run, rows in table.groupby(RUN, sort=False)]
+    return {groups[run]: _surface(rows) for run, rows in parts if run in groups}
 
 
 def _surface(rows: pd.DataFrame) -> Surface:
-    names = [name for name in map(str, rows) if name.startswith(PREFIX)]
-    points, loss, count = rows[names].to_numpy(), rows["loss"].to_numpy(), len(names)
+    names = _parameters(rows)
+    points, loss, count = rows[names].to_numpy(), rows[LOSS].to_numpy(), len(names)
     if count <= 2:
         axes = [np.unique(points[:, i]) for i in range(count)]
         return Surface(names, axes, loss.reshape([len(axis) for axis in axes]), np.zeros(count), np.eye(count))
@@ -114,23 +112,26 @@ def _surface(rows: pd.DataFrame) -> Surface:
     return Surface(names, axes, loss.reshape(side, side), corner, edges / lengths[:, None])
 
 
+def _parameters(surface: pd.DataFrame) -> list[str]:
+    """The columns of a surface that say where."""
+    return [name for name in map(str, surface) if name not in SURFACE.fixed]
+
+
 def _steps(analysis: Analysis) -> dict[str, pd.DataFrame]:
     """By run, of the typical ones, its parameters before the steps that were recorded: columns of their names."""
     history = analysis.tables.history
-    rows = history[history["run"].isin(analysis.typical.to_numpy())]
-    rows = rows[rows["metric"].astype(str).str.startswith(PREFIX)]
-    text = rows.assign(run=rows["run"].astype(str), metric=rows["metric"].astype(str))
-    tables = {
-        str(run): group.pivot(index="step", columns="metric", values="value") for run, group in text.groupby("run")
-    }
+    rows = history[history[RUN].isin(analysis.typical.to_numpy())]
+    rows = rows[rows[METRIC].isin(_parameters(analysis.tables.surface))]
+    text = rows.astype({RUN: "str", METRIC: "str"})
+    tables = {str(run): group.pivot(index=STEP, columns=METRIC, values=VALUE) for run, group in text.groupby(RUN)}
     return {run: table.dropna() for run, table in tables.items()}
 
 
 def _whole(steps: pd.DataFrame, row: pd.DataFrame, surface: Surface) -> pd.DataFrame:
     """A path with its end: `taken`, the steps taken, and where it then lies along the axes. `row`: that of its run."""
     names = surface.names
-    path = steps[names].reset_index().rename(columns={"step": "taken"})
-    end = row[["steps", *names]].rename(columns={"steps": "taken"}).dropna()
+    path = steps[names].reset_index().rename(columns={STEP: "taken"})
+    end = row[[STEPS, *names]].rename(columns={STEPS: "taken"}).dropna()
     whole = pd.concat([path.assign(taken=path["taken"] - 1), end], ignore_index=True)
     places = surface.place(whole[names].to_numpy(dtype="float64"))
     return pd.DataFrame({"taken": whole["taken"], **dict(zip("xy", places.T, strict=False))})

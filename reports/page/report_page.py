@@ -16,7 +16,14 @@ from xprun.reports.sections.blocks import Folded, Gallery, Part, Section
 from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section
 from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.text.findings import cautions, counts, unfinished, verdict
-from xprun.reports.text.problem_findings import cautions_over, take_together, verdict_over
+from xprun.reports.text.problem_findings import (
+    absent_problems,
+    cautions_over,
+    on_one_problem,
+    take_together,
+    verdict_over,
+)
+from xprun.runner.results.results_schema import ENDED_WELL
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Page:
     counts: dict[str, int]
     cautions: list[str]
     sections: list[Section]
+    ended_well: tuple[str, ...] = ENDED_WELL
 
     @property
     def pictures(self) -> list[Picture]:
@@ -54,7 +62,7 @@ def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterabl
 
 
 def read_verdict(folder: Path) -> str:
-    """The verdict on a folder, from its `results.csv` and `resolved.json` alone."""
+    """The verdict on a folder, from its `results.csv` and what is told beside it."""
     return _verdict(make_analysis(read_results(folder)))
 
 
@@ -75,7 +83,8 @@ def _each(sections: Sections, analysis: Analysis) -> Iterator[Section]:
 def _verdict(analysis: Analysis) -> str:
     if analysis.problems:
         return verdict_over(analysis, take_together(analysis))
-    return verdict(analysis.judged, analysis.ranking, analysis.comparison)
+    found = verdict(analysis.judged, analysis.ranking, analysis.comparison)
+    return f"{on_one_problem(analysis)}{found}"
 
 
 def _pictures(parts: Sequence[Part]) -> Iterator[Picture]:
@@ -97,7 +106,7 @@ def _heading(analysis: Analysis) -> dict[str, Any]:
 
 
 def _findings(analysis: Analysis) -> dict[str, Any]:
-    planned = max(len(analysis.judged), analysis.tables.resolved.get("runs") or 0)
+    planned = max(len(analysis.judged), analysis.tables.schema.planned)
     missing = planned - len(analysis.judged)
     return {
         "verdict": _verdict(analysis),
@@ -110,4 +119,5 @@ def _findings(analysis: Analysis) -> dict[str, Any]:
 def _cautions(analysis: Analysis) -> list[str]:
     if analysis.problems:
         return cautions_over(analysis)
-    return cautions(analysis.judged, analysis.summary, analysis.ranking, analysis.comparison)
+    found = cautions(analysis.summary, analysis.ranking, analysis.comparison)
+    return absent_problems(analysis) + found

@@ -36,7 +36,8 @@ class Sentences(Part):
 
 @dataclass(frozen=True)
 class Grid(Part):
-    """A table. `spans`: a small plot for each row; `command`: copied with a run's id for RUN; `tools`: a filter.
+    """A table. `spans`: a small plot for each row; `command`: copied with a run's id for RUN; `statuses`: a filter by
+    words and by these.
 
     `prose`: its texts are long, so that they take several lines.
     """
@@ -46,7 +47,7 @@ class Grid(Part):
     caption: str = ""
     spans: list[Span | None] = field(default_factory=list)
     command: str = ""
-    tools: bool = False
+    statuses: tuple[str, ...] = ()
     prose: bool = False
 
 

@@ -4,8 +4,9 @@ import pandas as pd
 from xprun.reports.presentation.formatting import Listing, counted, listing, texts
 from xprun.reports.sections.blocks import Folded, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
+from xprun.runner.results.results_schema import CLAIM, DOES_NOT_HOLD, FOUND, HOLDS, NOT_JUDGED, VERDICT
 
-WORDS = {"ok": "holds", "FAILED": "does not hold"}
+WORDS = {HOLDS: "holds", DOES_NOT_HOLD: "does not hold"}
 
 
 def claims_section(analysis: Analysis) -> Section:
@@ -14,15 +15,15 @@ def claims_section(analysis: Analysis) -> Section:
     if claims.empty:
         return Section("claims", "Claims", [])
     table: Part = Grid(claims_listing(claims), "What the spec claims, and the figures found", prose=True)
-    if (claims["verdict"] == "ok").all():
+    if (claims[VERDICT] == HOLDS).all():
         table = Folded(counted(len(claims), "claim"), [table])
     return Section("claims", "Claims", [Text(claims_sentence(claims)), table])
 
 
 def claims_sentence(claims: pd.DataFrame) -> str:
     """How many of the spec's claims hold, in a sentence."""
-    counts = claims["verdict"].value_counts()
-    held, unjudged = counts.get("ok", 0), counts.get("not judged", 0)
+    counts = claims[VERDICT].value_counts()
+    held, unjudged = counts.get(HOLDS, 0), counts.get(NOT_JUDGED, 0)
     if held == len(claims):
         return "What the spec claims holds." if held == 1 else f"All {held} claims of the spec hold."
     failed = len(claims) - held - unjudged
@@ -33,6 +34,6 @@ def claims_sentence(claims: pd.DataFrame) -> str:
 
 def claims_listing(claims: pd.DataFrame) -> Listing:
     """One row a claim: those that do not hold first, then in the order of the spec."""
-    rows = claims.assign(held=claims["verdict"] == "ok").sort_values("held", kind="stable")
-    words = rows["verdict"].map(lambda word: WORDS.get(word, word))
-    return listing([texts("verdict", words), texts("claim", rows["claim"]), texts("found", rows["found"])])
+    rows = claims.assign(held=claims[VERDICT] == HOLDS).sort_values("held", kind="stable")
+    words = rows[VERDICT].map(lambda word: WORDS.get(word, word))
+    return listing([texts("verdict", words), texts("claim", rows[CLAIM]), texts("found", rows[FOUND])])

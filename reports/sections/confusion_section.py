@@ -6,6 +6,7 @@ from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.sections.blocks import Gallery, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
+from xprun.runner.results.results_schema import VALID
 
 DRAWN = 4  # alternatives
 
@@ -26,7 +27,7 @@ def confusion_section(analysis: Analysis) -> Section:
 
 def _plot(number: int, name: str, counts: np.ndarray, split: str, more: str) -> Plot:
     title = f"{shorten(name)}: {accuracy(counts):.1%} right"
-    rows = "held-out" if split == "valid" else "training"
+    rows = "held-out" if split == VALID else "training"
     mistakes = mistakes_text(counts)
     return Plot(
         name=f"confusion-{number}",

@@ -11,11 +11,12 @@ from xprun.reports.sections.blocks import Gallery, Section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import reference_value
 from xprun.reports.stats.curve_averages import BINS, curves
+from xprun.runner.results.results_schema import LOSS, STEP
 
 
 def curves_section(analysis: Analysis) -> Section:
     """One plot for the loss and one for the metric compared; empty where no run came to a first step."""
-    metrics = dict.fromkeys(["loss", analysis.comparison.metric])
+    metrics = dict.fromkeys([LOSS, analysis.comparison.metric])
     lines = {metric: curves(analysis.tables.history, analysis.best, metric) for metric in metrics}
     pictures = [draw(_plot(line, metric, analysis), analysis) for metric, line in lines.items() if len(line)]
     return Section("curves", "Learning curves", [Gallery(pictures)] if pictures else [])
@@ -42,7 +43,7 @@ def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
 
 
 def _caption(metric: str, level: float | None, floor: float | None) -> str:
-    what = "minibatch training loss" if metric == "loss" else metric
+    what = "minibatch training loss" if metric == LOSS else metric
     target = f" Dotted: the target, {value_text(level)}." if level is not None else ""
     least = f" Dashed: least squares in closed form, {value_text(floor)}." if floor is not None else ""
     return (
@@ -62,7 +63,7 @@ def _points(lines: pd.DataFrame, style: dict[str, Stroke]) -> list[dict[str, Any
         {
             "number": style[str(name)].number,
             "name": name,
-            "x": [float(f"{value:.6g}") for value in rows["step"]],
+            "x": [float(f"{value:.6g}") for value in rows[STEP]],
             "y": [value_text(value) for value in rows["mean"]],
         }
         for name, rows in lines.dropna(subset=["mean"]).groupby("alternative", sort=False)

@@ -9,5 +9,5 @@ CAPTION = "Mean and sd over the seeds, each alternative at its best setting"
 
 def parameters_section(analysis: Analysis) -> Section:
     """The final parameters; empty where models have many."""
-    listing = parameter_listing(analysis.judged, analysis.ranking)
+    listing = parameter_listing(analysis.judged, analysis.ranking, analysis.comparison)
     return Section("parameters", "Final parameters", [Grid(listing, CAPTION)] if listing.rows else [])

@@ -4,12 +4,13 @@ from typing import Any
 
 import pandas as pd
 from xprun.reports.figures.contours import axis_names, path_figure
-from xprun.reports.figures.parameter_paths import PREFIX, PROBLEM, Scene, scenes
+from xprun.reports.figures.parameter_paths import Scene, scenes
 from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import counted, listed, shorten, value_text
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Gallery, Section
 from xprun.reports.stats.analysis import Analysis
+from xprun.runner.results.results_schema import RUN, SHARED, parameter_name
 
 DRAWN = 4  # surfaces
 
@@ -23,7 +24,7 @@ def paths_section(analysis: Analysis) -> Section:
 
 
 def _plot(number: int, scene: Scene, analysis: Analysis, more: str) -> Plot:
-    names = [name.removeprefix(PREFIX) for name in scene.surface.names]
+    names = list(map(parameter_name, scene.surface.names))
     title = f"paths through {listed(names)}{_where(scene, analysis)}"
     return Plot(
         name=f"paths-{number}",
@@ -39,8 +40,9 @@ def _plot(number: int, scene: Scene, analysis: Analysis, more: str) -> Plot:
 def _where(scene: Scene, analysis: Analysis) -> str:
     """Which problem it is, in words, where the alternatives differ in more than how they are trained."""
     runs = analysis.tables.runs
-    drawn = runs[runs["run"].isin(analysis.typical[list(scene.paths)])]
-    labels = [drawn[name].iloc[0] for name in analysis.comparison.by if name in PROBLEM and drawn[name].nunique() == 1]
+    drawn = runs[runs[RUN].isin(analysis.typical[list(scene.paths)])]
+    deciding = [name for name in analysis.comparison.by if name in SHARED["surface"]]
+    labels = [drawn[name].iloc[0] for name in deciding if drawn[name].nunique() == 1]
     return ": " + ", ".join(labels) if labels else ""
 
 

@@ -21,6 +21,7 @@ from xprun.reports.text.problem_findings import (
     overall_listing,
     standings_listing,
 )
+from xprun.runner.results.results_schema import STEPS
 
 DETAILED = 8  # problems whose plots are drawn
 OPEN = ("ranking", "curves", "paths")  # what is not folded of a problem
@@ -127,5 +128,5 @@ def _costs(analysis: Analysis, overall: Overall) -> tuple[pd.DataFrame | None, s
 
 def _steps(analysis: Analysis) -> pd.Series:
     runs = analysis.judged[analysis.judged["setting"].isin(analysis.ranking.index)]
-    steps = time_to_target(analysis.tables.history, runs, analysis.comparison)["steps"]
+    steps = time_to_target(analysis.tables.history, runs, analysis.comparison)[STEPS]
     return steps.loc[analysis.ranking.index].set_axis(analysis.ranking["alternative"])

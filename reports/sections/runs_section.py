@@ -3,6 +3,7 @@
 from xprun.reports.sections.blocks import Folded, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.text.report_tables import runs_listing, troubled_listing
+from xprun.runner.results.results_schema import STATUSES
 
 
 def runs_section(analysis: Analysis) -> Section:
@@ -13,7 +14,7 @@ def runs_section(analysis: Analysis) -> Section:
     )
     command = analysis.tables.environment.get("command")
     again = f"{command} --only RUN -o runs/RUN" if command else ""  # in a folder of its own
-    every: list[Part] = [Grid(runs, "Every run, in the order of results.csv", command=again, tools=True)]
+    every: list[Part] = [Grid(runs, "Every run, in the order of results.csv", command=again, statuses=STATUSES)]
     if again:
         every.insert(0, Text(f"To run one again: {again}"))
     ill = Grid(troubled, f"Runs that did not end well: {troubled.total} of {runs.total}", prose=True)

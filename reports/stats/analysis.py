@@ -9,8 +9,9 @@ from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import listed
 from xprun.reports.presentation.style import SHOWN, Stroke, strokes
-from xprun.reports.stats.problem_scores import problem_of, rank_table
-from xprun.reports.stats.ranking import judge, rank, summarise
+from xprun.reports.stats.problem_scores import BETWEEN, problem_of, rank_table
+from xprun.reports.stats.ranking import comparable, judge, rank, summarise
+from xprun.runner.results.results_schema import RUN, SEED
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Analysis:
 
     `judged`: see `statistics.judge`; `summary`: see `summarise`; `ranking`: see `rank`. `order`: all alternatives, best
     first. `formats`: what is written. `problems`: an analysis for each problem, by its label, where there are several;
-    `number` is which one this is, from 1, or 0.
+    `number` is which one this is, from 1, or 0. `present` are the labels of the problems that have runs, `absent` those
+    of the ones that were planned and have none.
     """
 
     tables: Tables
@@ -31,6 +33,8 @@ class Analysis:
     formats: tuple[str, ...] = DEFAULT
     problems: dict[str, "Analysis"] = field(default_factory=dict)
     number: int = 0
+    present: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @cached_property
     def style(self) -> dict[str, Stroke]:
@@ -55,22 +59,24 @@ class Analysis:
         It is the seed whose runs lie closest to the medians of their alternatives, in ranks, so that all start at the
         same place; without a seed that all have, each has its median run. Runs that did not end well rank last.
         """
-        worst = float("inf") if self.comparison.ascending else -float("inf")
-        values = self.best["value"].where(~self.best["bad"], worst)
-        ranks = values.groupby(self.best["setting"]).rank(method="first", ascending=self.comparison.ascending)
+        ranks = (
+            comparable(self.best, self.comparison)
+            .groupby(self.best["setting"])
+            .rank(method="first", ascending=self.comparison.ascending)
+        )
         size = ranks.groupby(self.best["setting"]).transform("size")
         table = self.best.assign(distance=(ranks - (size + 1) // 2).abs())
-        seeds = table.groupby("seed").agg(distance=("distance", "sum"), n=("alternative", "nunique"))
+        seeds = table.groupby(SEED).agg(distance=("distance", "sum"), n=("alternative", "nunique"))
         shared = seeds[seeds["n"] == table["alternative"].nunique()]
         if len(shared):
-            table = table[table["seed"] == shared["distance"].idxmin()]
+            table = table[table[SEED] == shared["distance"].idxmin()]
         chosen = table.sort_values("distance", kind="stable").drop_duplicates("alternative").set_index("alternative")
-        return chosen["run"].reindex(self.shown)
+        return chosen[RUN].reindex(self.shown)
 
     def whose(self, alternatives: list[str]) -> str:
         """Words for captions that say which runs stand for these alternatives."""
-        seeds = self.best.set_index("run")["seed"][self.typical[alternatives]]
-        if self.best["seed"].nunique() == 1:
+        seeds = self.best.set_index(RUN)[SEED][self.typical[alternatives]]
+        if self.best[SEED].nunique() == 1:
             return f"with seed {seeds.iloc[0]}"
         if seeds.nunique() == 1:
             return f"with seed {seeds.iloc[0]}, whose runs are closest to the median final {self.comparison.metric}"
@@ -90,6 +96,11 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
     if not comparison.problems:
         return whole
     groups = tables.runs.groupby(problem_of(tables.runs, comparison), sort=False)
+    present = tuple(str(label) for label, _ in groups)
+    planned = (BETWEEN.join(labels) for labels in comparison.schema.problems)
+    whole = replace(whole, present=present, absent=tuple(label for label in planned if label not in present))
+    if len(present) == 1:
+        return whole
     parts = {str(label): _analysis(replace(tables, runs=runs), comparison, formats) for label, runs in groups}
     ranks = rank_table({label: part.ranking for label, part in parts.items()})
     order = [str(name) for name in ranks]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from scipy.stats import trim_mean
+from xprun.runner.results.results_schema import VALUE
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -76,5 +77,5 @@ def _by_size(judged: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
     found = []
     for size, alike in facts[~facts["bad"]].groupby("size"):
         rows = judged[judged["setting"].isin(alike.index)].sort_values("setting", kind="stable")
-        found.append((rows["setting"].unique(), rows["value"].to_numpy().reshape(-1, int(str(size)))))
+        found.append((rows["setting"].unique(), rows[VALUE].to_numpy().reshape(-1, int(str(size)))))
     return found

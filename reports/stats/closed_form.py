@@ -2,6 +2,7 @@
 
 import pandas as pd
 from xprun.reports.presentation.formatting import value_text
+from xprun.runner.results.results_schema import reference
 
 BOUNDS = {
     "train.loss": ", the least that such a model can have",
@@ -11,7 +12,7 @@ BOUNDS = {
 
 def reference_value(runs: pd.DataFrame, name: str) -> float | None:
     """The value of `reference.<name>` that all these runs share; None where they differ or some have none."""
-    values = runs.get(f"reference.{name}", pd.Series(dtype="float64"))
+    values = runs.get(reference(name), pd.Series(dtype="float64"))
     return float(values.iloc[0]) if len(values) and values.notna().all() and values.nunique() == 1 else None
 
 

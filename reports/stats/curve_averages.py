@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from xprun.runner.results.results_schema import METRIC, RUN, STEP, VALUE
 
 BINS = 200
 
@@ -12,30 +13,27 @@ def curves(history: pd.DataFrame, judged: pd.DataFrame, metric: str, bins: int =
     `judged`: the runs to draw. Each run is averaged within a bin (at most `bins` of equal width, so that a bin is one
     step in a short run); mean, low and high are over the runs. A line ends where the first of its runs ends.
     """
-    rows = history[(history["metric"] == metric) & history["run"].isin(judged["run"])]
+    rows = history[(history[METRIC] == metric) & history[RUN].isin(judged[RUN])]
     binned = _bin(rows, bins)
-    binned["alternative"] = binned["run"].map(judged.set_index("run")["alternative"])
+    binned["alternative"] = binned[RUN].map(judged.set_index(RUN)["alternative"])
     lines = binned.groupby(["alternative", "bin"], sort=False)
-    table = lines.agg(
-        step=("step", "mean"), mean=("value", "mean"), low=("value", "min"), high=("value", "max"), n=("value", "count")
-    )
+    found = {"mean": (VALUE, "mean"), "low": (VALUE, "min"), "high": (VALUE, "max"), "n": (VALUE, "count")}
+    table = lines.agg(**{STEP: (STEP, "mean")}, **found)
     table = table.reset_index()
     size = judged["alternative"].value_counts()
     whole = table["n"] == table["alternative"].map(size)
     table["bad"] = table["alternative"].map(judged.groupby("alternative")["bad"].any()).astype(bool)
-    return table[whole].drop(columns=["bin", "n"]).sort_values(["alternative", "step"], ignore_index=True)
+    return table[whole].drop(columns=["bin", "n"]).sort_values(["alternative", STEP], ignore_index=True)
 
 
 def _bin(rows: pd.DataFrame, bins: int) -> pd.DataFrame:
     """One row a run and bin: `run`, `bin`, mean `step`, mean `value`; NaN where any value in the bin is not finite."""
-    width = max(1, -(-int(rows["step"].max()) // bins)) if len(rows) else 1
-    value = rows["value"].where(np.isfinite(rows["value"]))
-    table = pd.DataFrame(
-        {"run": rows["run"].astype(str), "bin": (rows["step"] - 1) // width, "step": rows["step"], "value": value}
-    )
-    groups = table.groupby(["run", "bin"], sort=False)
-    means = groups.agg(step=("step", "mean"), value=("value", "mean"), size=("step", "size"), finite=("value", "count"))
-    means["value"] = means["value"].where(means["size"] == means["finite"])
+    width = max(1, -(-int(rows[STEP].max()) // bins)) if len(rows) else 1
+    value = rows[VALUE].where(np.isfinite(rows[VALUE]))
+    table = pd.DataFrame({RUN: rows[RUN].astype(str), "bin": (rows[STEP] - 1) // width, STEP: rows[STEP], VALUE: value})
+    groups = table.groupby([RUN, "bin"], sort=False)
+    means = groups.agg(**{name: (name, "mean") for name in (STEP, VALUE)}, size=(STEP, "size"), finite=(VALUE, "count"))
+    means[VALUE] = means[VALUE].where(means["size"] == means["finite"])
     return means.reset_index()
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from xprun.reports.data.compared import Comparison
 from xprun.reports.stats.averages import bootstrap
+from xprun.reports.stats.ranking import comparable
 from xprun.runner.results.paired_test import differences_of, paired_test
+from xprun.runner.results.results_schema import SEED
 
 TESTABLE = 5  # pairs; with fewer, no outcome at all is as rare as 1 in 16
 LEVEL = 0.05
@@ -39,10 +41,8 @@ def paired_values(judged: pd.DataFrame, first: Any, second: Any, comparison: Com
 
     Where several runs of a setting share a seed, their mean.
     """
-    worst = np.inf if comparison.ascending else -np.inf
     runs = judged[judged["setting"].isin([first, second])]
-    scores = runs["value"].where(~runs["bad"], worst)
-    table = scores.groupby([runs["seed"], runs["setting"]]).mean().unstack()
+    table = comparable(runs, comparison).groupby([runs[SEED], runs["setting"]]).mean().unstack()
     return np.asarray(table[[first, second]].dropna(), dtype="float64")
 
 

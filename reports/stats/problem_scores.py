@@ -10,14 +10,16 @@ import pandas as pd
 from scipy.stats import rankdata
 from xprun.reports.data.compared import Comparison
 from xprun.reports.stats.averages import bootstrap, inter_quartile_mean, mean, median
+from xprun.runner.results.results_schema import VALUE
 
+BETWEEN = " · "  # the labels of several sections
 DECADES = 2.0
 STATISTICS = {"mean": mean, "median": median, "iqm": inter_quartile_mean}
 
 
 def problem_of(runs: pd.DataFrame, comparison: Comparison) -> pd.Series:
     """The label of each run's problem."""
-    return runs[comparison.problems].agg(" · ".join, axis=1)
+    return runs[comparison.problems].agg(BETWEEN.join, axis=1)
 
 
 def rank_table(rankings: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -70,7 +72,7 @@ def _ranks(ranking: pd.DataFrame, names: list[str]) -> np.ndarray:
 
 
 def _scores(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    value = runs["value"].mask(runs["bad"])
+    value = runs[VALUE].mask(runs["bad"])
     if (value.dropna() > 0).all() and value.max() > value.min() * 10**DECADES:
         value = np.log(value)
     low, high = value.min(), value.max()

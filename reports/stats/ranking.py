@@ -1,12 +1,16 @@
-"""Statistics of a comparison: pure functions from table to table, which invent nothing and drop nothing."""
+"""The one ranking, which pages, `xprun diff` and notebooks share: pure functions from table to table.
+
+A run that failed, diverged, or has no finite value is worse than every other, whatever is compared.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.compared import Comparison, read_comparison
+from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.averages import averages
-
-STATUSES = ("done", "stopped", "diverged", "failed", "timeout")
-ENDED_WELL = ("done", "stopped")
+from xprun.runner.results.results_schema import ENDED_WELL, RUN, SECONDS, STATUS, STATUSES, VALUE, final
 
 
 def judge(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -15,15 +19,20 @@ def judge(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     `alternative`: its label. `setting`: a number that runs share when only their seed differs. `value`: the final
     metric compared, NaN where it is not finite. `bad`: the run did not end well, or has no value.
     """
-    value = runs[f"final.{comparison.metric}"].astype("float64")
+    value = runs[final(comparison.metric)].astype("float64")
     value = value.where(np.isfinite(value))
     keys = [runs[name] for name in [*comparison.by, *comparison.keys]]
     return runs.assign(
         alternative=runs[comparison.by].agg(" · ".join, axis=1),
         setting=runs.groupby(keys, sort=False, dropna=False).ngroup(),
-        value=value,
-        bad=~runs["status"].isin(ENDED_WELL) | value.isna(),
+        bad=~runs[STATUS].isin(ENDED_WELL) | value.isna(),
+        **{VALUE: value},
     )
+
+
+def comparable(judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
+    """The values of judged runs, an infinity, the worst of all, where they are bad."""
+    return judged[VALUE].where(~judged["bad"], np.inf if comparison.ascending else -np.inf)
 
 
 def summarise(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -41,18 +50,18 @@ def summarise(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
 
 
 def _aggregate(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    counts = {status: judged["status"].eq(status) for status in STATUSES}
+    counts = {status: judged[STATUS].eq(status) for status in STATUSES}
     groups = judged.assign(**counts).groupby("setting", sort=False)
     return groups.agg(
         alternative=("alternative", "first"),
-        runs=("run", "size"),
+        runs=(RUN, "size"),
         bad=("bad", "sum"),
-        n=("value", "count"),
-        mean=("value", "mean"),
-        sd=("value", "std"),
-        low=("value", "min"),
-        high=("value", "max"),
-        seconds=("seconds", "median"),
+        n=(VALUE, "count"),
+        mean=(VALUE, "mean"),
+        sd=(VALUE, "std"),
+        low=(VALUE, "min"),
+        high=(VALUE, "max"),
+        **{SECONDS: (SECONDS, "median")},
         **{name: (name, "first") for name in keys},
         **{status: (status, "sum") for status in STATUSES},
     )
@@ -71,15 +80,29 @@ def rank(summary: pd.DataFrame) -> pd.DataFrame:
     return best.assign(rank=place.where(score.ne(score.shift())).ffill().astype(int))
 
 
+def rank_settings(tables: Tables) -> pd.DataFrame:
+    """One row a setting of each alternative, on each problem, the best first: what a notebook shows.
+
+    The columns that tell settings apart, the mean of the final metric compared, under its own name, its `sd` over the
+    seeds, and how many of the `runs` have `ended` well. A setting of which one has not has no mean and comes last.
+    """
+    comparison = read_comparison(tables)
+    told = list(dict.fromkeys([*comparison.problems, *comparison.by, *comparison.keys]))
+    judged = judge(tables.runs, comparison)
+    problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]
+    summary = pd.concat([summarise(runs, replace(comparison, keys=told)) for _, runs in problems])
+    summary = summary.assign(ended=summary["runs"] - summary["bad"])
+    names = {"mean": final(comparison.metric)}
+    return summary[[*told, "mean", "sd", "ended", "runs"]].rename(columns=names).reset_index(drop=True)
+
+
 def at_edge(summary: pd.DataFrame, ranking: pd.DataFrame, key: str) -> pd.DataFrame:
     """The alternatives whose best `key` is the smallest or largest of at least three values that they tried.
 
     Columns: `alternative`, `value`, `end` ("smallest" or "largest").
     """
     tried = summary.groupby("alternative")[key].agg(["nunique", "min", "max"])
-    table = ranking[["alternative", key]].rename(columns={key: "value"}).join(tried, on="alternative")
-    table["end"] = np.select(
-        [table["value"] == table["min"], table["value"] == table["max"]], ["smallest", "largest"], ""
-    )
+    table = ranking[["alternative", key]].rename(columns={key: VALUE}).join(tried, on="alternative")
+    table["end"] = np.select([table[VALUE] == table["min"], table[VALUE] == table["max"]], ["smallest", "largest"], "")
     inside = (table["nunique"] < 3) | (table["end"] == "") | ranking["mean"].isna()
-    return table.loc[~inside, ["alternative", "value", "end"]]
+    return table.loc[~inside, ["alternative", VALUE, "end"]]

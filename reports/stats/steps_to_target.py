@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from xprun.reports.data.compared import Comparison
 from xprun.reports.stats.distributions import shares
+from xprun.runner.results.results_schema import METRIC, RUN, SECONDS, STEP, STEPS, TOGETHER, VALUE
 
 
 def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
@@ -11,10 +12,10 @@ def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Com
 
     Infinite where no step does, or where the run did not end well.
     """
-    rows = history[history["metric"] == comparison.metric]
-    ahead = rows["value"].le(comparison.target) if comparison.ascending else rows["value"].ge(comparison.target)
-    first = rows[ahead].groupby("run", observed=True)["step"].min()
-    steps = judged["run"].map(dict(zip(first.index, first, strict=True)))
+    rows = history[history[METRIC] == comparison.metric]
+    ahead = rows[VALUE].le(comparison.target) if comparison.ascending else rows[VALUE].ge(comparison.target)
+    first = rows[ahead].groupby(RUN, observed=True)[STEP].min()
+    steps = judged[RUN].map(dict(zip(first.index, first, strict=True)))
     return steps.astype("float64").fillna(np.inf).where(~judged["bad"], np.inf)
 
 
@@ -25,22 +26,22 @@ def time_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comp
     wall time that its steps have in all its steps; NaN where runs were trained together, since their time is shared.
     """
     steps = steps_to_target(history, judged, comparison)
-    share = steps / judged["steps"].where(judged["steps"] > 0)
-    seconds = (judged["seconds"] * share).where(np.isfinite(steps), np.inf)
-    table = pd.DataFrame({"reached": np.isfinite(steps), "steps": steps, "seconds": seconds})
+    share = steps / judged[STEPS].where(judged[STEPS] > 0)
+    seconds = (judged[SECONDS] * share).where(np.isfinite(steps), np.inf)
+    table = pd.DataFrame({"reached": np.isfinite(steps), STEPS: steps, SECONDS: seconds})
     groups = table.groupby(judged["setting"], sort=False)
-    found = groups.agg(reached=("reached", "sum"), steps=("steps", "median"), seconds=("seconds", "median"))
-    found["seconds"] = found["seconds"].where(~amortised(judged))
+    found = groups.agg(reached=("reached", "sum"), **{name: (name, "median") for name in (STEPS, SECONDS)})
+    found[SECONDS] = found[SECONDS].where(~amortised(judged))
     return found
 
 
 def reached_shares(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     """The share of the runs of each alternative in `judged` that have reached the target by a step: see `shares`."""
     steps = steps_to_target(history, judged, comparison)
-    return shares(steps, judged["alternative"], 0.0, float(judged["steps"].max()))
+    return shares(steps, judged["alternative"], 0.0, float(judged[STEPS].max()))
 
 
 def amortised(judged: pd.DataFrame) -> pd.Series:
     """By setting: whether its runs were trained together with others, so that their seconds are shares of a whole."""
-    together = judged.get("together", pd.Series(1, index=judged.index))
+    together = judged.get(TOGETHER, pd.Series(1, index=judged.index))
     return together.gt(1).groupby(judged["setting"], sort=False).any()

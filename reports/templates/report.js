@@ -59,7 +59,7 @@ function enhanceTable(table) {
 function addTools(table, state, show) {
   const search = make("input", { type: "search", placeholder: "any words, such as an id or a label" });
   const status = make("select", {}, make("option", { value: "" }, "any"));
-  const known = new Set(["done", "stopped", "diverged", "failed", "timeout"]);
+  const known = new Set(table.dataset.tools.split(" "));
   const found = new Set(state.rows.flatMap((item) => item.cells).filter((text) => known.has(text)));
   for (const name of known) if (found.has(name)) status.append(make("option", {}, name));
   const told = make("output");

@@ -17,6 +17,7 @@ from xprun.reports.presentation.formatting import (
 from xprun.reports.stats.paired_over_seeds import against_baseline
 from xprun.reports.stats.steps_to_target import time_to_target
 from xprun.reports.stats.tuning import expected_best, good_widths
+from xprun.runner.results.results_schema import SECONDS, STEPS
 
 BUDGETS_SHOWN = (1, 2, 3, 5, 10, 20, 50)
 
@@ -52,8 +53,8 @@ def target_listing(
     columns = [
         texts("alternative", ranking["alternative"]),
         Column("runs that reach it", reached, number=True),
-        exact("median steps", table["steps"]),
-        *([numbers("median seconds", table["seconds"], digits=3)] if table["seconds"].notna().any() else []),
+        exact("median steps", table[STEPS]),
+        *([numbers("median seconds", table[SECONDS], digits=3)] if table[SECONDS].notna().any() else []),
     ]
     return listing(columns)
 

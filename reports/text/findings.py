@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from xprun.reports.data.compared import Comparison
-from xprun.reports.data.results_folder import metrics
 from xprun.reports.presentation.formatting import (
     counted,
     decimals,
@@ -15,8 +14,9 @@ from xprun.reports.presentation.formatting import (
 )
 from xprun.reports.stats.averages import bootstrap
 from xprun.reports.stats.paired_over_seeds import LEVEL, TESTABLE, paired_values
-from xprun.reports.stats.ranking import STATUSES, at_edge
+from xprun.reports.stats.ranking import at_edge
 from xprun.runner.results.paired_test import differences_of, sign_flip_test
+from xprun.runner.results.results_schema import STATUS, STATUSES, TRAIN, VALID
 
 
 def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
@@ -31,22 +31,22 @@ def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison)
 
 def counts(runs: pd.DataFrame) -> dict[str, int]:
     """How many runs have each status, in a fixed order; other words that the table holds come last."""
-    found = runs["status"].value_counts(sort=False)
+    found = runs[STATUS].value_counts(sort=False)
     order = [*STATUSES, *sorted(set(found.index) - set(STATUSES))]
     return {status: int(found[status]) for status in order if status in found}
 
 
-def unfinished(runs: pd.DataFrame, planned: int | None) -> list[str]:
+def unfinished(runs: pd.DataFrame, planned: int) -> list[str]:
     """A sentence where runs of the plan are not in the table; none otherwise."""
-    if not planned or len(runs) >= planned:
+    if len(runs) >= planned:
         return []
     return [f"Not finished: {len(runs)} of {planned} planned runs are in the table."]
 
 
-def cautions(runs: pd.DataFrame, summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> list[str]:
+def cautions(summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> list[str]:
     """What a careful reader would object, one sentence each; empty where nothing does."""
     found = [
-        _selection(runs, comparison),
+        _selection(comparison),
         _few_seeds(ranking),
         _edges(summary, ranking, comparison),
         _budgets(ranking),
@@ -128,9 +128,11 @@ def _by_range(overlap: bool, n: int) -> str:
     return f"the ranges do not overlap, but n = {n} seeds are too few for a test."
 
 
-def _selection(runs: pd.DataFrame, comparison: Comparison) -> str:
-    held_out = [name for name in metrics(runs) if name.startswith("valid.")]
-    if not held_out or comparison.metric.startswith("valid."):
+def _selection(comparison: Comparison) -> str:
+    schema = comparison.schema
+    held_out = [metric.name for metric in schema.metrics if metric.split == VALID]
+    compared = schema.metric(comparison.metric)
+    if not held_out or (compared and compared.split not in (None, TRAIN)):
         return ""
     return (
         f"Settings are chosen, and ranked, by {comparison.metric} on the rows of the training, although rows were held "

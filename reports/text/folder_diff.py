@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from xprun.reports.data.compared import Comparison, read_comparison
-from xprun.reports.data.results_folder import Tables, metrics
+from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formatting import (
     Column,
     Listing,
@@ -21,9 +21,10 @@ from xprun.reports.presentation.formatting import (
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.reports.stats.averages import bootstrap
 from xprun.reports.stats.paired_over_seeds import LEVEL, TESTABLE
-from xprun.reports.stats.ranking import judge, rank, summarise
+from xprun.reports.stats.ranking import comparable, judge, rank, summarise
 from xprun.reports.text.comparison_tables import finding_text, p_texts
 from xprun.runner.results.paired_test import differences_of, max_t_test, signed_ranks
+from xprun.runner.results.results_schema import SEED
 
 REGRESSIONS = ("worse", "broken")
 
@@ -61,8 +62,8 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
     Metric, goal and what is compared are those of the first folder. `ReportError` where the second lacks the metric.
     """
     comparison = read_comparison(first)
-    if comparison.metric not in metrics(second.runs):
-        known = ", ".join(metrics(second.runs))
+    if comparison.metric not in second.schema.compared_metrics:
+        known = ", ".join(second.schema.compared_metrics)
         raise ReportError(f"the second folder has no metric {comparison.metric!r}; it has {known}")
     by = [*comparison.problems, *comparison.by]
     keys = dict.fromkeys([*comparison.keys, *read_comparison(second).keys])
@@ -87,9 +88,9 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
 def unfinished(first: Tables, second: Tables) -> list[str]:
     """What is to be said of folders that lack some of the runs that were planned."""
     return [
-        f"The {which} folder is not finished: it has {len(tables.runs)} of {tables.resolved['runs']} planned runs."
+        f"The {which} folder is not finished: it has {len(tables.runs)} of {tables.schema.planned} planned runs."
         for which, tables in (("first", first), ("second", second))
-        if len(tables.runs) < (tables.resolved.get("runs") or 0)
+        if len(tables.runs) < tables.schema.planned
     ]
 
 
@@ -143,9 +144,8 @@ def _judge_both(first: Tables, second: Tables, comparison: Comparison) -> pd.Dat
 
 def _values(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     """The values [seeds, 2] at the seeds that both folders have; a bad run has the worst, an infinity."""
-    worst = np.inf if comparison.ascending else -np.inf
-    scores = runs["value"].where(~runs["bad"], worst)
-    return scores.groupby([runs["seed"], runs["side"]]).mean().unstack().reindex(columns=[0, 1]).dropna()
+    values = comparable(runs, comparison).groupby([runs[SEED], runs["side"]]).mean()
+    return values.unstack().reindex(columns=[0, 1]).dropna()
 
 
 def _excess(values: pd.DataFrame, tolerance: Tolerance, comparison: Comparison) -> pd.Series:

@@ -58,7 +58,8 @@ def verdict_over(analysis: Analysis, overall: Overall) -> str:
     """One or two sentences about the alternative with the best mean rank and the next."""
     means, n = overall.ranks.mean(), len(overall.ranks)
     names = overall.names
-    what = f"{names[0]} has the best mean rank over {n} problems, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
+    over = f"{n} of {n + len(analysis.absent)} planned problems" if analysis.absent else f"{n} problems"
+    what = f"{names[0]} has the best mean rank over {over}, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
     if len(names) == 1:
         return f"{what}; there is no other alternative to compare it with."
     how = "level with" if means.iloc[0] == means.iloc[1] else "ahead of"
@@ -69,12 +70,28 @@ def cautions_over(analysis: Analysis) -> list[str]:
     """What a careful reader would object to the problems, each objection once with the problems that it is about."""
     found: dict[str, list[str]] = {}
     for label, part in analysis.problems.items():
-        for caution in cautions(part.judged, part.summary, part.ranking, part.comparison):
+        for caution in cautions(part.summary, part.ranking, part.comparison):
             found.setdefault(caution, []).append(label)
     everywhere = len(analysis.problems)
-    return [text if len(at) == everywhere else f"{listed(at)}: {text}" for text, at in found.items()] + _absent(
-        analysis
-    )
+    told = [text if len(at) == everywhere else f"{listed(at)}: {text}" for text, at in found.items()]
+    return absent_problems(analysis) + told + _absent(analysis)
+
+
+def absent_problems(analysis: Analysis) -> list[str]:
+    """A sentence where problems that were planned have no run; none otherwise."""
+    if not analysis.absent:
+        return []
+    planned = len(analysis.present) + len(analysis.absent)
+    return [
+        f"Nothing is known of {len(analysis.absent)} of {counted(planned, 'planned problem')}, on which there is no "
+        f"run: {listed(list(analysis.absent))}."
+    ]
+
+
+def on_one_problem(analysis: Analysis) -> str:
+    """What stands before a verdict that is about one of several planned problems; nothing otherwise."""
+    planned = len(analysis.present) + len(analysis.absent)
+    return f"On {analysis.present[0]} alone, 1 of {planned} planned problems: " if analysis.absent else ""
 
 
 def overall_listing(analysis: Analysis, overall: Overall) -> Listing:

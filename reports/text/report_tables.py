@@ -19,8 +19,18 @@ from xprun.reports.presentation.formatting import (
     texts,
 )
 from xprun.reports.stats.closed_form import reference_value
-from xprun.reports.stats.ranking import STATUSES
 from xprun.reports.stats.steps_to_target import amortised
+from xprun.runner.results.results_schema import (
+    REASON,
+    RUN,
+    SECONDS,
+    SEED,
+    STATUS,
+    STATUSES,
+    STEPS,
+    VALUE,
+    parameter_name,
+)
 
 RUNS_SHOWN = 5000
 SETTINGS_SHOWN = 500
@@ -48,7 +58,7 @@ def ranking_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Com
         *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
         Column("not ended well", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
-        numbers("seconds, amortised" if shared else "seconds", ranking["seconds"], digits=3),
+        numbers("seconds, amortised" if shared else "seconds", ranking[SECONDS], digits=3),
     ]
     return listing(columns)
 
@@ -58,7 +68,7 @@ def spans(judged: pd.DataFrame, ranking: pd.DataFrame) -> list[Span | None]:
     low, high = ranking["low"].min(), ranking["high"].max()
     if not high > low:
         return [None] * len(ranking)
-    groups = judged.groupby("setting")["value"]
+    groups = judged.groupby("setting")[VALUE]
 
     def places(values: Any) -> list[float]:
         return [round((value - low) / (high - low) * 100, 2) for value in values]
@@ -87,12 +97,12 @@ def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
     return listing(columns, SETTINGS_SHOWN)
 
 
-def parameter_listing(judged: pd.DataFrame, ranking: pd.DataFrame) -> Listing:
+def parameter_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> Listing:
     """The final parameters of tiny models: mean and sd over the seeds, at each alternative's best setting.
 
     The last row holds those of least squares, where they are known.
     """
-    names = [name for name in judged.columns if name.startswith("param.")]
+    names = comparison.schema.names("parameter")
     if not 0 < len(names) <= PARAMETERS_SHOWN:
         return listing([])
     groups = judged.groupby("setting")[names]
@@ -101,7 +111,7 @@ def parameter_listing(judged: pd.DataFrame, ranking: pd.DataFrame) -> Listing:
     if None not in (exactly := [reference_value(judged, name) for name in names]):
         mean.loc[-1], sd.loc[-1] = exactly, float("nan")
         rows.append("least squares")
-    pairs = [(name.removeprefix("param."), mean[name], sd[name]) for name in names]
+    pairs = [(parameter_name(name), mean[name], sd[name]) for name in names]
     columns = [column for name, m, s in pairs for column in (numbers(name, m), numbers(f"{name} sd", s))]
     return listing([texts("alternative", rows), *columns])
 
@@ -110,28 +120,28 @@ def troubled_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
     """The runs that did not end well, in the order of the table."""
     runs = judged[judged["bad"]]
     columns = [
-        texts("run", runs["run"]),
+        texts("run", runs[RUN]),
         texts("alternative", runs["alternative"]),
         *_keys(runs, comparison.keys),
-        exact("seed", runs["seed"]),
-        texts("status", runs["status"]),
-        exact("steps", runs["steps"]),
-        texts("reason", runs["reason"]),
+        exact("seed", runs[SEED]),
+        texts("status", runs[STATUS]),
+        exact("steps", runs[STEPS]),
+        texts("reason", runs[REASON]),
     ]
     return listing(columns, TROUBLED_SHOWN)
 
 
 def runs_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
     """Every run, in the order of the table."""
-    measured = [name for name in judged.columns if name.startswith(("final.", "best.", "param."))]
+    measured = comparison.schema.names("metric", "parameter")
     columns = [
-        texts("run", judged["run"]),
+        texts("run", judged[RUN]),
         texts("alternative", judged["alternative"]),
         *_keys(judged, comparison.keys),
-        exact("seed", judged["seed"]),
-        texts("status", judged["status"]),
-        exact("steps", judged["steps"]),
-        numbers("seconds", judged["seconds"], digits=3),
+        exact("seed", judged[SEED]),
+        texts("status", judged[STATUS]),
+        exact("steps", judged[STEPS]),
+        numbers("seconds", judged[SECONDS], digits=3),
         *(numbers(name.replace(".", " ", 1), judged[name]) for name in measured),
     ]
     return listing(columns, RUNS_SHOWN)

@@ -12,6 +12,7 @@ from xprun.plugins.losses.squared import squared
 from xprun.runner.engine.lone_loop import REPORTED_PARAMETERS
 from xprun.runner.engine.programs.linear_stack import Layer, read_layers
 from xprun.runner.engine.trajectory_recorder import numbers
+from xprun.runner.results.outcome import PARAMETER
 from xprun.runner.workload.batch_feeds import Rows
 from xprun.runner.workload.workload import Workload
 
@@ -74,4 +75,4 @@ def _parameters(module: nn.Module) -> dict[str, float]:
     named: list[tuple[str, Tensor]] = [(name, p.detach()) for name, p in module.named_parameters()]
     if sum(p.numel() for _, p in named) > REPORTED_PARAMETERS:
         return {}
-    return {f"param.{key}": value for name, p in named for key, value in numbers(name, p)}
+    return {PARAMETER + key: value for name, p in named for key, value in numbers(name, p)}

@@ -17,6 +17,7 @@ from xprun.runner.engine.trajectory_recorder import TrajectoryRecorder, number_p
 from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.resolve.build import own_settings
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import DIVERGED, DONE, STOPPED
 from xprun.runner.store.snapshots import Snapshot, State
 from xprun.runner.workload.gradients import loss_of
 from xprun.runner.workload.visual_data import as_lists, shown
@@ -67,9 +68,9 @@ class LoneTraining:
         for end in schedule.block_ends(self.outcome.steps, every):
             loss = self._look(self.advance(end))
             status = self.outcome.status
-            if status == "stopped" or (status == "done" and schedule.evaluates_after(end)):
+            if status == STOPPED or (status == DONE and schedule.evaluates_after(end)):
                 self._evaluate(loss)
-            if self.outcome.status != "done":
+            if self.outcome.status != DONE:
                 break
             if snapshot and schedule.saves_after(end, every):
                 snapshot.write(self.state(), end, schedule.steps)
@@ -130,11 +131,11 @@ class LoneTraining:
             steps, values = steps[: wrong[0] + 1], values[: wrong[0] + 1]
             outcome.status, outcome.reason = "diverged", f"the loss is {values[-1]} at step {steps[-1]}"
         outcome.steps = int(steps[-1])
-        if outcome.status == "done" and schedule.stop:
+        if outcome.status == DONE and schedule.stop:
             last = outcome.steps == schedule.steps
             self._obey(self.rules.after_step(values[-1:, None], OPEN, outcome.steps, last=last))
         keep = schedule.records(steps)
-        keep[-1] |= outcome.status != "done"
+        keep[-1] |= outcome.status != DONE
         self.recorder.add("loss", steps[keep], values[keep])
         for number, at, there in self.trail.take():
             walked = at <= outcome.steps  # what a diverged run did after its last step is not its path
@@ -148,7 +149,7 @@ class LoneTraining:
             return
         self.keeper.evaluated(measured, OPEN, FIRST, self._kept)
         step = np.array([self.outcome.steps])
-        if self.outcome.status != "done" or not self.work.schedule.stop:
+        if self.outcome.status != DONE or not self.work.schedule.stop:
             return
         stops = self._obey(self.rules.after_evaluation(measured, OPEN, self.outcome.steps, FIRST))
         if stops and not self.work.schedule.records(step)[0]:
@@ -173,12 +174,12 @@ class LoneTraining:
             self.recorder.add(metric, np.array([outcome.steps]), np.array([number]))
             if metric.endswith(".loss") and not math.isfinite(number):
                 outcome.status, outcome.reason = "diverged", f"{metric} is {number} after step {outcome.steps}"
-        return {} if outcome.status == "diverged" else {name: np.array([[x]]) for name, x in measured.items()}
+        return {} if outcome.status == DIVERGED else {name: np.array([[x]]) for name, x in measured.items()}
 
     def _finish(self) -> None:
         """See that the last step left finite parameters, keep those of a tiny model, and measure the matrices."""
         outcome = self.outcome
-        if outcome.status not in ("done", "stopped"):
+        if not outcome.ended_well:
             return
         if not all(bool(p.detach().isfinite().all()) for p in self.module.parameters()):
             outcome.status, outcome.reason = "diverged", f"parameters are not finite after step {outcome.steps}"

@@ -14,6 +14,7 @@ from xprun.runner.outputs.result_tables import result_columns
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.paired_test import differences_of, paired_test
+from xprun.runner.results.results_schema import CLAIMS, DOES_NOT_HOLD, DONE, HOLDS, NOT_JUDGED
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.specs import Expectation, Run
 from xprun.specs.language.diagnostics import printable
@@ -37,7 +38,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        return {True: "ok", False: "FAILED", None: "not judged"}[self.holds]
+        return {True: HOLDS, False: DOES_NOT_HOLD, None: NOT_JUDGED}[self.holds]
 
     @property
     def line(self) -> str:
@@ -54,9 +55,9 @@ def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcom
 
 
 def claims_table(verdicts: list[Verdict]) -> pd.DataFrame:
-    """Return one row a claim: `place`, `claim`, `verdict` ("ok", "FAILED", "not judged") and `found`."""
+    """Return one row a claim: `place`, `claim`, `verdict` and `found`."""
     rows = [(verdict.place, verdict.claim, verdict.word, verdict.found) for verdict in verdicts]
-    return pd.DataFrame(rows, columns=["place", "claim", "verdict", "found"])
+    return pd.DataFrame(rows, columns=CLAIMS.names)
 
 
 def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
@@ -72,7 +73,7 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
         lacking = sum(run.id not in outcomes for run in runs)
         if lacking:
             return False, f"{lacking} of {len(runs)} runs have not been trained"
-    broken = [outcomes[run.id] for runs in groups for run in runs if outcomes[run.id].status in ("failed", "timeout")]
+    broken = [outcomes[run.id] for runs in groups for run in runs if outcomes[run.id].errored]
     if broken and not expectation.status:
         return None, f"{len(broken)} of {sum(map(len, groups))} runs failed: {broken[0].reason}"
     if expectation.beats is not None:
@@ -153,13 +154,14 @@ def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
 
 
 def _goal(expectation: Expectation, plan: Plan) -> str:
-    metric = expectation.value if expectation.step else expectation.value.partition(".")[2]
-    return plan.comparison.goal if metric == plan.comparison.metric else plan.goals.get(metric, "min")
+    columns = {column.name: column.metric for column in plan.schema.columns}
+    metric = expectation.value if expectation.step else columns.get(expectation.value)
+    return plan.comparison.goal if metric == plan.comparison.metric else plan.goals.get(metric or "", "min")
 
 
 def _why(expectation: Expectation, outcome: Outcome) -> str:
     """Return why a run lacks the value of a claim."""
-    if outcome.status != "done":
+    if outcome.status != DONE:
         return f"the run {outcome.status} after {outcome.steps} steps"
     if expectation.step:
         return "nothing was recorded at that step (run.record_every, run.evaluate_every)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,30 +11,47 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from xprun.runner.outputs.tables_description import with_outcomes, write_description
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import (
+    EPOCH,
+    EPOCHS,
+    MATRICES,
+    METRIC,
+    REASON,
+    RUN,
+    SEARCH,
+    SECONDS,
+    STAGE,
+    STATUS,
+    STEP,
+    STEPS,
+    TOGETHER,
+    VALUE,
+    ResultsSchema,
+    best,
+    final,
+    parameter,
+    reference,
+)
 from xprun.runner.results.run_columns import columns_of_run
 from xprun.specs import Run
 from xprun.specs.language.diagnostics import inert
-from xprun.specs.language.schema import COMPONENT_SECTIONS
 
 Pairs = list[tuple[Run, Outcome]]
 
 
-def runs_table(plan: Plan, pairs: Pairs) -> pd.DataFrame:
-    """Return one row a run: `run`, labels, dotted settings, `seed`, how it ended, final and best metrics."""
-    return table_of_rows([row_of_run(columns_of_run(run), outcome, plan.goals) for run, outcome in pairs])
-
-
-def row_of_run(columns: dict[str, Any], outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
+def row_of_run(columns: dict[str, Any], outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
     """Return the row of a run whose labels, settings and seed are `columns`."""
-    return {"run": outcome.run, **columns, **result_columns(outcome, goals)}
+    return {RUN: outcome.run, **columns, STAGE: SEARCH, **result_columns(outcome, goals)}
 
 
-def table_of_rows(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def runs_table(rows: list[dict[str, Any]], schema: ResultsSchema) -> pd.DataFrame:
+    """Return rows of runs as a table with the columns of the schema, in its order, as far as a run has them."""
     frame = pd.DataFrame(rows)
-    return frame[_ordered(list(frame.columns))] if rows else frame
+    return frame[[column.name for column in schema.columns if column.name in frame]]
 
 
 def history_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
@@ -51,11 +68,11 @@ def history_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     counts = [count for _, _, count in parts]
     return pd.DataFrame(
         {
-            "run": np.repeat(np.array([p[0] for p in parts], dtype=object), counts),
-            "step": np.concatenate(steps) if steps else np.array([], dtype=np.int64),
-            "epoch": np.concatenate(epochs) if epochs else np.array([]),
-            "metric": np.repeat(np.array([p[1] for p in parts], dtype=object), counts),
-            "value": np.concatenate(values) if values else np.array([]),
+            RUN: np.repeat(np.array([p[0] for p in parts], dtype=object), counts),
+            STEP: np.concatenate(steps) if steps else np.array([], dtype=np.int64),
+            EPOCH: np.concatenate(epochs) if epochs else np.array([]),
+            METRIC: np.repeat(np.array([p[1] for p in parts], dtype=object), counts),
+            VALUE: np.concatenate(values) if values else np.array([]),
         }
     )
 
@@ -69,16 +86,18 @@ def matrices_table(pairs: Pairs) -> pd.DataFrame:
         for i, values in enumerate(matrix)
         for j, value in enumerate(values)
     ]
-    return pd.DataFrame(rows, columns=["run", "metric", "row", "column", "value"])
+    return pd.DataFrame(rows, columns=MATRICES.names)
 
 
 def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -> list[Path]:
     """Write `results.csv`, `history.csv` and, where there are any, `matrices.csv` and `claims.csv` into the folder.
 
-    Where pyarrow is installed, each is written as `.parquet`, too. Claims that were judged before and are not now are
-    removed.
+    Where pyarrow is installed, each is written as `.parquet`, too. Last comes `tables.json`, which says what they hold.
+    Claims that were judged before and are not now are removed.
     """
-    tables = {"results": runs_table(plan, pairs), "history": history_table(outcome for _, outcome in pairs)}
+    schema = with_outcomes(plan.schema, (outcome for _, outcome in pairs))
+    rows = [row_of_run(columns_of_run(run), outcome, plan.goals) for run, outcome in pairs]
+    tables = {"results": runs_table(rows, schema), "history": history_table(outcome for _, outcome in pairs)}
     if any(run.settings.matrices for run, _ in pairs):
         tables["matrices"] = matrices_table(pairs)
     if len(claims):
@@ -87,16 +106,17 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -
         for old in folder.glob("claims.*"):
             old.unlink()
     formats = {"csv": write_csv} | ({"parquet": _write_parquet} if find_spec("pyarrow") else {})
-    return [
+    written = [
         replace_file(folder / f"{name}.{ending}", partial(write, table))
         for ending, write in formats.items()
         for name, table in tables.items()
     ]
+    return [*written, write_description(folder, schema)]
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV in which no text is a formula to a spreadsheet."""
-    ours = {"run", "metric"}  # words that no user chose, and millions of them
+    ours = {RUN, METRIC}  # words that no user chose, and millions of them
     texts = [name for name in table if name not in ours and not pd.api.types.is_numeric_dtype(table[name])]
     safe = table.assign(**{str(name): table[name].map(_as_text) for name in texts})
     safe.to_csv(path, index=False, lineterminator="\n")
@@ -123,40 +143,23 @@ def _of_one_type(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.map(str, na_action="ignore") if len(types) > 1 and not types <= {int, float} else column
 
 
-def result_columns(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
+def result_columns(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
     """Return how a run ended (`status`, `steps`, ...) and what came out (`final.loss`, `best.loss`, `param.w`, ...)."""
     return {**_ending(outcome), **_metrics(outcome, goals)}
 
 
 def _ending(outcome: Outcome) -> dict[str, Any]:
-    names = ("status", "reason", "steps", "epochs", "seconds", "together")
-    return {name: getattr(outcome, name) for name in names}
+    return {name: getattr(outcome, name) for name in (STATUS, REASON, STEPS, EPOCHS, SECONDS, TOGETHER)}
 
 
-def _metrics(outcome: Outcome, goals: dict[str, str]) -> dict[str, Any]:
+def _metrics(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
     """Return `final.<metric>` of a run that came to its end, `best.<metric>`, `param.<name>` of a tiny model, and
     `reference.<name>`, what is known in closed form."""
     row: dict[str, Any] = {}
-    ended = outcome.status in ("done", "stopped")
     for metric, goal in goals.items():
         series = outcome.history.get(metric)
         finite = series.values[np.isfinite(series.values)] if series else np.array([])
-        row[f"final.{metric}"] = float(series.values[-1]) if series and ended else np.nan
-        row[f"best.{metric}"] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
-    row |= {f"param.{name}": value for name, value in outcome.parameters.items()}
-    return row | {f"reference.{name}": value for name, value in outcome.reference.items()}
-
-
-def _ordered(columns: Iterable[str]) -> list[str]:
-    """Return the columns by group: identity, settings, ending, finals, bests, parameters, references; stable."""
-    first = ["run", *COMPONENT_SECTIONS]
-    ending = ["seed", "status", "reason", "steps", "epochs", "seconds", "together"]
-
-    def group(column: str) -> int:
-        if column in first:
-            return 0
-        if column in ending:
-            return 2
-        return {"final": 3, "best": 4, "param": 5, "reference": 6}.get(column.partition(".")[0], 1)
-
-    return sorted(columns, key=group)
+        row[final(metric)] = float(series.values[-1]) if series and outcome.ended_well else np.nan
+        row[best(metric)] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
+    row |= {parameter(name): value for name, value in outcome.parameters.items()}
+    return row | {reference(name): value for name, value in outcome.reference.items()}

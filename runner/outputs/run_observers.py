@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import PluginFile
-from xprun.runner.outputs.result_tables import runs_table
+from xprun.runner.outputs.result_tables import result_columns
+from xprun.runner.outputs.tables_description import columns_told, with_outcomes
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.log import say
 from xprun.runner.resolve.build import build
 from xprun.runner.results.atomic_files import folder_name, replace_folder
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.run_columns import columns_of_run
 from xprun.runner.workers.supervised import WorkerError
 from xprun.specs import Run
 
 Aside = Callable[..., Any]
+OPTIONAL = ("columns",)  # told to observers that have a parameter of that name
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
-RESULTS = ("final.", "best.")
-NOT_SETTINGS = ("run", "status", "reason", "steps", "epochs", "seconds", "together")
 
 
 def observe(
@@ -53,19 +56,22 @@ def observe(
 
 def write_observed(name: str, plugins: tuple[Path | PluginFile, ...], target: Path, told: dict[str, Any]) -> None:
     """Let an observer write what it is told of a run into a folder."""
-    replace_folder(target, partial(build(open_registry(plugins), "observer", name, {}), **told))
+    observer = build(open_registry(plugins), "observer", name, {})
+    asked = {key: value for key, value in told.items() if key not in OPTIONAL or key in signature(observer).parameters}
+    replace_folder(target, partial(observer, **asked))
 
 
 def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
-    """Return what an observer hears of a run: `settings`, `history` and `results`, as plain values."""
-    row = runs_table(plan, [(run, outcome)]).iloc[0].dropna()
-    plain = {str(key): value.item() if hasattr(value, "item") else value for key, value in row.items()}
-    results = {key: value for key, value in plain.items() if key.startswith(RESULTS)}
-    settings = {key: value for key, value in plain.items() if not key.startswith((*RESULTS, "param."))}
+    """Return what an observer hears of a run: `settings`, `history` and `results`, as plain values.
+
+    One that asks for `columns` hears what each column of the results is, as in `tables.json`.
+    """
+    schema, found = with_outcomes(plan.schema, [outcome]), result_columns(outcome, plan.goals)
     return {
-        "settings": {key: value for key, value in settings.items() if key not in NOT_SETTINGS},
+        "settings": columns_of_run(run),
         "history": {metric: (series.steps, series.values) for metric, series in outcome.history.items()},
-        "results": results,
+        "results": {name: found[name] for name in schema.names("metric") if not math.isnan(found[name])},
+        "columns": columns_told(schema),
     }
 
 

@@ -7,25 +7,16 @@ from functools import cached_property
 from typing import Any
 
 from xprun.runner.planning.cohorts import Cohort, program_of
-from xprun.runner.resolve.resolver import goals_of
+from xprun.runner.planning.planned_schema import describe_tables
+from xprun.runner.resolve.resolver import metrics_of
+from xprun.runner.results.results_schema import TRAIN, VALID, Comparison, Goal, Metric, ResultsSchema
 from xprun.runner.results.run_columns import columns_of_run
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
 from xprun.specs.language.dotted_paths import dotted
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """How the runs are ranked: a result column, whether less or more of it is better, between what, and on what."""
-
-    metric: str
-    goal: str
-    target: float | None
-    baseline: str | None
-    by: list[str]
-    problems: list[str]
-    plots: list[dict[str, Any]]  # what is drawn beside the report's own plots: name, label and settings
+MAX_RUNS_WITH_VISUALS = 500  # of a spec
 
 
 @dataclass(frozen=True)
@@ -35,8 +26,23 @@ class Plan:
     spec: Spec
     runs: list[Run]
     comparison: Comparison
-    goals: dict[str, str]  # of each metric column: "min" or "max"
+    metrics: list[Metric]
     duplicates: int
+
+    @property
+    def goals(self) -> dict[str, Goal]:
+        """Whether less or more is better, by metric."""
+        return {metric.name: metric.goal for metric in self.metrics}
+
+    @cached_property
+    def schema(self) -> ResultsSchema:
+        """What the tables of the runs will hold, as far as a plan tells."""
+        return describe_tables(self)
+
+    @property
+    def keeps_visuals(self) -> bool:
+        """Whether paths of parameters and their like are kept, which only pictures need."""
+        return len(self.runs) <= MAX_RUNS_WITH_VISUALS
 
     @cached_property
     def columns(self) -> list[dict[str, Any]]:
@@ -58,18 +64,28 @@ def make_plan(spec: Spec, device_kind: str) -> Plan:
     spec = replace(spec, run=_with_best(spec.run, comparison), ablations=_ablations_with_best(spec, comparison))
     runs = expand(spec, salt=device_kind)
     distinct = list({run.id: run for run in runs}.values())
-    return Plan(spec, distinct, comparison, goals_of(spec), len(runs) - len(distinct))
+    return Plan(spec, distinct, comparison, metrics_of(spec), len(runs) - len(distinct))
 
 
 def compare(spec: Spec) -> Comparison:
     """Return the comparison that a spec asks for, or the most telling one where it does not say."""
-    goals = goals_of(spec)
-    columns = list(goals)
-    metric = spec.compare.metric or (columns[-1] if len(columns) == 1 else _first_metric(columns))
-    goal = spec.compare.goal or goals[metric]
+    metrics, asked = metrics_of(spec), spec.compare
+    metric = asked.metric or most_telling(metrics)
+    goal = asked.goal or {known.name: known.goal for known in metrics}[metric]
     by, problems = compared_sections(spec)
-    plots = [plot.model_dump() for plot in spec.compare.plots]
-    return Comparison(metric, goal, spec.compare.target, spec.compare.baseline or _ablated(spec), by, problems, plots)
+    return Comparison(metric, goal, asked.target, asked.baseline or _ablated(spec), by, problems, swept_settings(spec))
+
+
+def swept_settings(spec: Spec) -> list[str]:
+    """Return the dotted settings in which the alternatives of a spec have several values, or are ablated."""
+    swept = [
+        dotted((section, *path))
+        for variant in spec.variants()
+        for section, alternatives in {**variant.sections, "run": (variant.run,)}.items()
+        for alternative in alternatives
+        for path in (*(axis.path for axis in alternative.axes), *alternative.shown)
+    ]
+    return list(dict.fromkeys(swept))
 
 
 def _ablated(spec: Spec) -> str | None:
@@ -103,22 +119,16 @@ def _ablations_with_best(spec: Spec, comparison: Comparison) -> tuple[Ablation, 
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Return what reports need to know of a plan, as plain values for `resolved.json`."""
-    spec = plan.spec
-    swept = [
-        dotted((section, *path))
-        for variant in spec.variants()
-        for section, alternatives in {**variant.sections, "run": (variant.run,)}.items()
-        for alternative in alternatives
-        for path in (*(axis.path for axis in alternative.axes), *alternative.shown)
-    ]
+    spec, compare = plan.spec, vars(plan.comparison)
     return {
         "name": spec.name,
         "title": spec.head.title,
         "device": spec.head.device,
         "runs": len(plan.runs),
         "seeds": list(plan.runs[0].settings.seed_list),
-        "swept": list(dict.fromkeys(swept)),
-        "compare": vars(plan.comparison),
+        "swept": plan.comparison.swept,
+        "compare": {key: value for key, value in compare.items() if key != "swept"}
+        | {"plots": [plot.model_dump() for plot in spec.compare.plots]},
         "spec": {
             section: [
                 {"name": a.name, "label": a.label, "settings": a.settings, "sweeps": _sweeps(a.axes)}
@@ -134,8 +144,8 @@ def _sweeps(axes: Any) -> dict[str, list[Any]]:
     return {dotted(axis.path): list(axis.values) for axis in axes}
 
 
-def _first_metric(columns: list[str]) -> str:
+def most_telling(metrics: list[Metric]) -> str:
     """Return the first metric of the held-out rows, or of the training rows; their loss when there is no other."""
-    split = "valid" if any(c.startswith("valid.") for c in columns) else "train"
-    of_split = [c for c in columns if c.startswith(f"{split}.")]
-    return next((c for c in of_split if not c.endswith(".loss")), of_split[0])
+    held_out = [metric for metric in metrics if metric.split == VALID]
+    candidates = held_out or [metric for metric in metrics if metric.split == TRAIN] or metrics
+    return next((metric for metric in candidates if not metric.is_loss), candidates[0]).name

@@ -9,6 +9,7 @@ from xprun.specs import Diagnostic, Expectation, Spec
 from xprun.specs.language.diagnostics import Path
 from xprun.specs.language.expectations import Cell
 from xprun.specs.language.matching import alternatives_of
+from xprun.specs.language.result_words import BEST, COUNTED, FINAL, PARAMETER, REFERENCE
 from xprun.specs.language.wording import did_you_mean, show
 
 
@@ -37,14 +38,13 @@ def _selection_problems(spec: Spec, columns: set[str], where: dict[str, Cell], p
 
 def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Diagnostic]:
     path, value = (*expectation.table, "value"), expectation.value
-    kind, _, metric = value.partition(".")
-    if expectation.status or kind in ("param", "reference"):
+    metric = value.removeprefix(FINAL).removeprefix(BEST)
+    if expectation.status or value.startswith((PARAMETER, REFERENCE)):
         if expectation.beats is not None:
             yield Diagnostic(path, f"{value} has no better side, so nothing beats anything")
-    elif expectation.step or kind in ("final", "best"):
+    elif expectation.step or value.startswith((FINAL, BEST)):
         wanted = value if expectation.step else metric
         if wanted not in metrics:
             message = f"the runs of this spec have no result {wanted!r}{did_you_mean(wanted, metrics)}"
-            yield Diagnostic(
-                path, message, f"they have {', '.join([*metrics, 'steps', 'epochs', 'seconds'])}, param.*, reference.*"
-            )
+            others = ", ".join([*metrics, *COUNTED, f"{PARAMETER}*", f"{REFERENCE}*"])
+            yield Diagnostic(path, message, f"they have {others}")

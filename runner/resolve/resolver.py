@@ -17,6 +17,8 @@ from xprun.runner.resolve.ineffective_settings import idle_problems
 from xprun.runner.resolve.run_setting_checks import observer_problems, save_problems, stop_problems
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
+from xprun.runner.results import results_schema
+from xprun.runner.results.results_schema import LOSS, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
@@ -69,21 +71,35 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     return resolved
 
 
-def goals_of(spec: Spec) -> dict[str, str]:
-    """Return the metric columns that the runs of a resolved spec will have, such as `valid.accuracy`, with goals."""
-    scalars = [metric for metric in _metrics_of(spec.run) if metric.goal != "none"]
-    held_out = any(a.settings.get("valid") for variant in spec.variants() for a in variant.sections["data"])
-    measured = {"loss": "min"} | {metric.column: metric.goal for metric in scalars}
-    splits = (["train"] if scalars else []) + (["valid"] if held_out else [])
-    return {"loss": "min"} | {f"{split}.{name}": goal for split in splits for name, goal in measured.items()}
+def metrics_of(spec: Spec) -> list[results_schema.Metric]:
+    """Return what is measured of the runs of a resolved spec: `loss`, `train.accuracy`, `valid.accuracy`, ..."""
+    scalars = [metric for metric in _asked_metrics(spec.run) if metric.goal != "none"]
+    splits = ([TRAIN] if scalars else []) + ([VALID] if holds_out(spec) else [])
+    measured: dict[str, Any] = {LOSS: "min"} | {metric.column: metric.goal for metric in scalars}
+    return [
+        results_schema.Metric(LOSS, "min", is_loss=True),
+        *(results_schema.metric_of(split, name, goal) for split in splits for name, goal in measured.items()),
+    ]
+
+
+def matrices_of(spec: Spec) -> list[results_schema.Matrix]:
+    """Return which matrices the runs of a resolved spec end with: `valid.confusion`, ..."""
+    splits = [TRAIN, VALID] if holds_out(spec) else [TRAIN]
+    asked = [metric for metric in _asked_metrics(spec.run) if metric.goal == "none"]
+    return [results_schema.matrix_of(split, metric.column, metric.name) for split in splits for metric in asked]
+
+
+def holds_out(spec: Spec) -> bool:
+    """Whether a data set of the spec keeps rows from the training."""
+    return any(a.settings.get("valid") for variant in spec.variants() for a in variant.sections["data"])
 
 
 def columns_of(spec: Spec) -> list[str]:
-    """Return the metric columns that the runs of a resolved spec will have: `loss`, `valid.accuracy`, ..."""
-    return list(goals_of(spec))
+    """Return the metrics that the runs of a resolved spec will have: `loss`, `valid.accuracy`, ..."""
+    return [metric.name for metric in metrics_of(spec)]
 
 
-def _metrics_of(run: Alternative) -> list[Metric]:
+def _asked_metrics(run: Alternative) -> list[Metric]:
     """Return the metrics of `[run]`; there are none where they are not well written, which reading has told."""
     try:
         return RunSettings.model_validate({"metrics": run.settings.get("metrics", [])}).metrics
@@ -259,7 +275,7 @@ class _Checker:
     def run(self, run: Alternative) -> Alternative:
         """Return `[run]` with its metrics resolved; their sources are part of its fingerprint."""
         self.fingerprints = []
-        metrics = _metrics_of(run)
+        metrics = _asked_metrics(run)
         if not metrics:
             return run
         resolved = [

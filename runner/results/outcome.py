@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-PARAMETER = "param."  # before the name of a parameter, in columns and in histories
-
-Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
+from xprun.runner.results.results_schema import ENDED_WELL, ERRORED
+from xprun.specs.language.result_words import PARAMETER as PARAMETER
+from xprun.specs.language.result_words import Status as Status
 
 
 @dataclass(frozen=True)
@@ -52,4 +51,18 @@ class Outcome:
     @property
     def errored(self) -> bool:
         """Whether something ended the run that is no result of its training."""
-        return self.status in ("failed", "timeout")
+        return self.status in ERRORED
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the run came to its end, so that its last values are its results."""
+        return self.status in ENDED_WELL
+
+    def cost(self, metric: str, goal: str) -> float:
+        """Return what a run is ranked by: the final value of a metric, of which less is better.
+
+        Infinite where the run failed or diverged, or has no finite value: that is worse than any.
+        """
+        series = self.history.get(metric)
+        value = float(series.values[-1]) if series and self.ended_well else np.nan
+        return (-value if goal == "max" else value) if np.isfinite(value) else np.inf

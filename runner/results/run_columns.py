@@ -7,19 +7,26 @@ from typing import Any
 
 from xprun.specs import Choice, Run, Spec
 from xprun.specs.language.dotted_paths import dotted
+from xprun.specs.language.result_words import SEED
 
 
 def columns_of_run(run: Run) -> dict[str, Any]:
     """Return a run's section labels, its dotted settings as far as the spec writes or sweeps them, and its seed."""
     row: dict[str, Any] = {section: choice.label for section, choice in run.choices.items()}
-    for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
-        row |= _settings(section, choice)
-    return {**row, "seed": run.seed}
+    for settings in settings_of_run(run).values():
+        row |= settings
+    return {**row, SEED: run.seed}
+
+
+def settings_of_run(run: Run) -> dict[str, dict[str, Any]]:
+    """Return by section the dotted settings of a run, as far as the spec writes or sweeps them."""
+    choices = {**run.choices, "run": run.run_choice}
+    return {section: _settings(section, choice) for section, choice in choices.items()}
 
 
 def columns_of_spec(spec: Spec) -> set[str]:
     """Return every column that `columns_of_run` has for a run of the spec, without making the runs."""
-    found = {*spec.sections, "seed"}
+    found = {*spec.sections, SEED}
     for alternative in (a for variant in spec.variants() for a in variant.alternatives):
         settings, axes = alternative.settings, (axis.path for axis in alternative.axes)
         plain = [(key,) for key in alternative.written if isinstance(settings.get(key), bool | int | float | str)]
@@ -42,10 +49,10 @@ def full_name(run: Run, differing: set[str]) -> str:
         if section in differing or section == "optimizer":
             parts.append(choice.label)
         parts += [f"{dotted((section, *path))}={cell(value)}" for path, value in choice.swept.items()]
-    return " ".join([*parts, f"seed={run.seed}"])
+    return " ".join([*parts, f"{SEED}={run.seed}"])
 
 
-def ground_of(run: Run, sections: tuple[str, ...]) -> str:
+def components_key(run: Run, sections: tuple[str, ...]) -> str:
     """Return what a run's components of these sections are, as text: all that decides the loss but the batch size."""
     known = [json.loads(run.choices[section].identity) for section in sections]
     plain = [[*parts, {k: v for k, v in settings.items() if k != "batch_size"}] for *parts, settings in known]

@@ -11,9 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xprun.runner.outputs.result_tables import history_table, row_of_run, table_of_rows, write_csv
-from xprun.runner.results.atomic_files import replace_file, replace_text, writing
+import pandas as pd
+from xprun.runner.outputs.result_tables import history_table, row_of_run, runs_table, write_csv
+from xprun.runner.outputs.tables_description import with_outcomes, write_description
+from xprun.runner.results.atomic_files import OutputError, replace_file, replace_text, writing
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import (
+    ENDED_WELL,
+    FILE,
+    HISTORY,
+    RESULTS,
+    RUN,
+    ResultsSchema,
+    SchemaError,
+    read_schema,
+)
 from xprun.runner.status.live_status import PLANNED, PROGRESS
 from xprun.runner.store.database import connect, read_records
 from xprun.runner.store.folder_lock import HOLDER, hold
@@ -46,15 +58,36 @@ def gather(folder: Path, into: Path) -> Path:
     if look(folder)["state"] == "over":
         return folder
     planned = _read(folder / PLANNED)
-    outcomes = _outcomes(folder / "store.sqlite", {row["run"] for row in planned.get("rows", [])})
-    known = [row for row in planned.get("rows", []) if row["run"] in outcomes]
-    rows = [row_of_run(row, outcomes[row["run"]], planned["goals"]) for row in known]
-    tables = {"results": table_of_rows(rows), "history": history_table(outcomes[row["run"]] for row in known)}
-    for name, table in tables.items():
-        replace_file(into / f"{name}.csv", partial(write_csv, table))
+    outcomes = _outcomes(folder / "store.sqlite", {row[RUN] for row in planned.get("rows", [])})
+    _write_tables(into, planned, [(row, outcomes[row[RUN]]) for row in planned.get("rows", []) if row[RUN] in outcomes])
     replace_text(into / "resolved.json", json.dumps(planned.get("resolved", {}), indent=1) + "\n")
     replace_text(into / "spec.toml", planned.get("spec", ""))
     return into
+
+
+def _write_tables(into: Path, planned: Told, known: list[tuple[Told, Outcome]]) -> None:
+    """Write the tables of runs, of which the labels, settings and seed come with the outcome."""
+    schema, ended = _schema(planned), [outcome for _, outcome in known]
+    goals = schema.goals if schema else planned.get("goals", {})
+    rows = [row_of_run(row, outcome, goals) for row, outcome in known]
+    results = runs_table(rows, with_outcomes(schema, ended)) if schema else pd.DataFrame(rows)
+    for table, file in ((results, RESULTS.file), (history_table(ended), HISTORY.file)):
+        replace_file(into / file, partial(write_csv, table))
+    if schema:
+        write_description(into, with_outcomes(schema, ended))
+    else:
+        (into / FILE).unlink(missing_ok=True)
+
+
+def _schema(planned: Told) -> ResultsSchema | None:
+    """Return what the tables of a grid are to hold; None where an earlier version has planned it.
+
+    Raises OutputError where a newer one has.
+    """
+    try:
+        return read_schema(planned["tables"]) if "tables" in planned else None
+    except SchemaError as error:
+        raise OutputError(f"{PLANNED}: {error}") from error
 
 
 def recover(folder: Path) -> None:
@@ -62,7 +95,7 @@ def recover(folder: Path) -> None:
 
     Raises InUseError when another process has taken the grid up again, and OutputError when the disk fails.
     """
-    if look(folder)["state"] != "interrupted" or _time(folder / "results.csv") >= _time(folder / PROGRESS):
+    if look(folder)["state"] != "interrupted" or _time(folder / RESULTS.file) >= _time(folder / PROGRESS):
         return
     with hold(folder), writing(folder):
         for judged in folder.glob("claims.*"):  # of an earlier grid
@@ -72,7 +105,7 @@ def recover(folder: Path) -> None:
 
 def _count(told: Told) -> str:
     to_run, statuses = told["to_run"], told["statuses"]
-    ill = [f"{n:,} {status}" for status, n in statuses.items() if status not in ("done", "stopped")]
+    ill = [f"{n:,} {status}" for status, n in statuses.items() if status not in ENDED_WELL]
     before = [f"{told['cached']:,} from before"] if told["cached"] else []
     return ", ".join([f"{sum(statuses.values()):,} of {to_run:,} {plural('run', to_run)} ended", *ill, *before])
 

@@ -14,6 +14,7 @@ from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan, describe
 from xprun.runner.results.atomic_files import replace_text
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import RUN
 from xprun.specs import Run
 
 PLANNED, PROGRESS = ".planned.json", ".progress.json"
@@ -62,5 +63,6 @@ class Publisher:
 
 def _planned(plan: Plan) -> dict[str, Any]:
     """Return what makes tables of the outcomes in a store: for each run its id and columns, and what reports need."""
-    rows = [{"run": run.id, **columns} for run, columns in zip(plan.runs, plan.columns, strict=True)]
-    return {"rows": rows, "goals": plan.goals, "resolved": describe(plan), "spec": plan.spec.document.as_run()}
+    rows = [{RUN: run.id, **columns} for run, columns in zip(plan.runs, plan.columns, strict=True)]
+    resolved, spec = describe(plan), plan.spec.document.as_run()
+    return {"rows": rows, "tables": plan.schema.as_json(), "resolved": resolved, "spec": spec}

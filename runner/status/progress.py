@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -107,13 +108,10 @@ class Narrator:
 
     def _note_best(self, run: Run, outcome: Outcome) -> None:
         comparison = self._plan.comparison
-        series = outcome.history.get(comparison.metric)
-        if outcome.status not in ("done", "stopped") or series is None:
-            return
-        value = float(series.values[-1])
-        sign = -1 if comparison.goal == "max" else 1
-        if self._best is None or sign * value < sign * self._best[0]:
-            self._best = value, f"{_name(run, self._telling)} {comparison.metric} {value:.4g}"
+        cost = outcome.cost(comparison.metric, comparison.goal)
+        if cost < (self._best[0] if self._best else math.inf):
+            value = outcome.history[comparison.metric].values[-1]
+            self._best = cost, f"{_name(run, self._telling)} {comparison.metric} {value:.4g}"
 
 
 def duplicates(number: int) -> str:

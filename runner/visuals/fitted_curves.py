@@ -14,7 +14,8 @@ from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import say, words_of
 from xprun.runner.results.atomic_files import replace_file
-from xprun.runner.results.run_columns import ground_of
+from xprun.runner.results.results_schema import DATA_ROWS, FITS, FITTED_CURVE, RUN, SERIES, SHARED, TRUE_CURVE, X, Y
+from xprun.runner.results.run_columns import components_key
 from xprun.specs import Run
 
 MOST = 300  # training rows that are kept of a data set
@@ -34,7 +35,7 @@ def data_sets(pairs: Pairs) -> list[Run]:
     firsts: dict[str, Run] = {}
     for run, outcome in pairs:
         if "fit" in outcome.pictures:
-            firsts.setdefault(ground_of(run, ("data",)), run)
+            firsts.setdefault(components_key(run, SHARED["data"]), run)
     return list(firsts.values())
 
 
@@ -64,19 +65,19 @@ def write_fits(folder: Path, pairs: Pairs, runs: list[Run], found: list[Data | s
 
     Rows and truth stand under the first run on a data set. No file is left where no run has fitted a curve.
     """
-    path, parts = folder / "fits.csv", []
+    path, parts = folder / FITS.file, []
     for run, data in zip(runs, found, strict=True):
         if isinstance(data, str):
             say(f"note: the data of {run.choices['data'].label} cannot be shown: {data}")
             continue
-        parts.append((run.id, "data", data.rows))
+        parts.append((run.id, DATA_ROWS, data.rows))
         if data.truth is not None:
-            parts.append((run.id, "truth", data.truth))
-    parts += [(run.id, "fit", np.array(o.pictures["fit"]).T) for run, o in pairs if "fit" in o.pictures]
+            parts.append((run.id, TRUE_CURVE, data.truth))
+    parts += [(run.id, FITTED_CURVE, np.array(o.pictures["fit"]).T) for run, o in pairs if "fit" in o.pictures]
     if not parts:
         path.unlink(missing_ok=True)
         return []
     sizes, points = [len(points) for *_, points in parts], np.concatenate([points for *_, points in parts])
-    names = {name: np.repeat([part[i] for part in parts], sizes) for i, name in enumerate(("run", "series"))}
-    table = pd.DataFrame({**names, "x": points[:, 0], "y": points[:, 1]})
+    names = {name: np.repeat([part[i] for part in parts], sizes) for i, name in enumerate((RUN, SERIES))}
+    table = pd.DataFrame({**names, X: points[:, 0], Y: points[:, 1]})
     return [replace_file(path, partial(table.to_csv, index=False, lineterminator="\n", float_format="%.9g"))]

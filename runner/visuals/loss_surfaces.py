@@ -15,10 +15,10 @@ from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import say, words_of
 from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import PARAMETER, Outcome
-from xprun.runner.results.run_columns import ground_of
+from xprun.runner.results.results_schema import LOSS, RUN, SHARED, SURFACE
+from xprun.runner.results.run_columns import components_key
 from xprun.specs import Run
 
-GROUND = ("data", "model", "loss")  # the sections that decide a surface
 POINTS = {1: 201, 2: 61}  # along each axis, for one parameter and for two
 MOST = 12  # surfaces of a spec
 PREDICTIONS = 2**27  # of one surface: more would take seconds
@@ -76,18 +76,18 @@ def write_surfaces(folder: Path, windows: list[Window], computed: list[Numbers |
 
     No file is left where there is no surface.
     """
-    path, tables = folder / "surface.csv", []
+    path, tables = folder / SURFACE.file, []
     for window, losses in zip(windows, computed, strict=True):
         if isinstance(losses, str):
             say(f"note: no loss surface for {window.run.choices['model'].label}: {losses}")
         else:
             columns = dict(zip([PARAMETER + name for name in window.names], window.points.T, strict=True))
-            tables.append(pd.DataFrame({"run": window.run.id, **columns, "loss": losses}))
+            tables.append(pd.DataFrame({RUN: window.run.id, **columns, LOSS: losses}))
     if not tables:
         path.unlink(missing_ok=True)
         return []
     table = pd.concat(tables, ignore_index=True)
-    table = table[[*(name for name in table if name != "loss"), "loss"]]
+    table = table[[*(name for name in table if name != LOSS), LOSS]]
     return [replace_file(path, partial(table.to_csv, index=False, lineterminator="\n", float_format="%.9g"))]
 
 
@@ -96,7 +96,7 @@ def windows(pairs: Pairs) -> list[Window]:
     problems: dict[str, Pairs] = {}
     for run, outcome in pairs:
         if path_names(outcome):
-            problems.setdefault(ground_of(run, GROUND), []).append((run, outcome))
+            problems.setdefault(components_key(run, SHARED["surface"]), []).append((run, outcome))
     return [_window(several) for several in list(problems.values())[:MOST]]
 
 
@@ -157,5 +157,5 @@ def _path(outcome: Outcome, names: list[str]) -> Numbers:
 
 
 def _came_down(outcome: Outcome) -> bool:
-    losses = outcome.history["loss"].values
-    return outcome.status in ("done", "stopped") and bool(losses[-1] <= losses[0])
+    losses = outcome.history[LOSS].values
+    return outcome.ended_well and bool(losses[-1] <= losses[0])

@@ -10,32 +10,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from xprun.runner.execution.context import Context
-from xprun.runner.outputs.result_tables import Pairs, result_columns
+from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.log import say, words_of
 from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import SAMPLES
 from xprun.specs import Run
 from xprun.specs.language.schema import COMPONENT_SECTIONS
 
 MOST = 24  # runs whose samples are shown: the best of each combination of alternatives
-COLUMNS = ["run", "row", "target", "prediction", "probability", "image"]
 Wanted = list[tuple[Run, list[int]]]  # a run on each data set, and the rows of it to show
 Pixels = NDArray[np.uint8]  # [n, H, W, C]
 
 
 def best_runs(plan: Plan, pairs: Pairs) -> Pairs:
     """Return the run with the best final result of each combination of alternatives, of those that have samples."""
-    metric, sign = f"final.{plan.comparison.metric}", -1 if plan.comparison.goal == "max" else 1
+    comparison = plan.comparison
     best: dict[tuple[str, ...], tuple[float, Run, Outcome]] = {}
     for run, outcome in pairs:
         if "samples" not in outcome.pictures:
             continue
-        value = sign * result_columns(outcome, plan.goals).get(metric, math.nan)
+        cost = outcome.cost(comparison.metric, comparison.goal)
         labels = tuple(run.choices[s].label for s in COMPONENT_SECTIONS if s in run.choices)
-        if value < best.get(labels, (math.inf,))[0]:
-            best[labels] = value, run, outcome
+        if cost < best.get(labels, (math.inf,))[0]:
+            best[labels] = cost, run, outcome
     return [(run, outcome) for _, run, outcome in list(best.values())[:MOST]]
 
 
@@ -68,7 +68,7 @@ def write_samples(folder: Path, best: Pairs, wanted: Wanted, found: list[Pixels 
 
     No files are left where there are no images.
     """
-    paths = folder / "samples.csv", folder / "images.npz"
+    paths = folder / SAMPLES.file, folder / "images.npz"
     images: dict[str, Pixels] = {}
     places: dict[tuple[str, int], int] = {}
     for (run, rows), pixels in zip(wanted, found, strict=True):
@@ -88,7 +88,7 @@ def write_samples(folder: Path, best: Pairs, wanted: Wanted, found: list[Pixels 
         for path in paths:
             path.unlink(missing_ok=True)
         return []
-    frame = pd.DataFrame(table, columns=COLUMNS)
+    frame = pd.DataFrame(table, columns=SAMPLES.names)
     write = partial(frame.to_csv, index=False, lineterminator="\n", float_format="%.6g")
     return [replace_file(paths[0], write), replace_file(paths[1], lambda path: _save(path, images))]
 

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import Field
 from xprun.specs.language.diagnostics import Diagnostic, Path
 from xprun.specs.language.matching import alternatives_of, fits
+from xprun.specs.language.result_words import COUNTED, MEASURED, SEED, Moment, Status
 from xprun.specs.language.schema import Strict
 
 Cell = str | bool | int | float | list[Any]
@@ -37,14 +38,14 @@ class ExpectTable(Strict):
 
     where: dict[str, Cell] = Field(default_factory=dict)
     value: str = ""
-    at: Step | list[Step] | Literal["final", "best"] = "final"
+    at: Step | list[Step] | Moment = "final"
     min: Finite = -math.inf
     max: Finite = math.inf
     equals: Finite | list[Finite] | None = None
     rel: Annotated[Finite, Ge(0)] = 0.0
     abs: Annotated[Finite, Ge(0)] = 0.0
     over: Literal["all", "mean", "median"] = "all"
-    status: Literal["done", "stopped", "diverged", "failed", "timeout"] | None = None
+    status: Status | None = None
     beats: dict[str, Cell] | None = None
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
 
@@ -178,8 +179,8 @@ def _value_problems(table: ExpectTable, path: Path) -> Iterator[Diagnostic]:
 
 
 def _is_column(value: str) -> bool:
-    return value in ("steps", "epochs", "seconds") or value.startswith(("final.", "best.", "param.", "reference."))
+    return value in COUNTED or value.startswith(MEASURED)
 
 
 def _names_a_section(column: str) -> bool:
-    return "." not in column and column != "seed"
+    return "." not in column and column != SEED

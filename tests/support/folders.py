@@ -1,13 +1,14 @@
 """Synthetic output folders: small tables with known answers."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from xprun.reports.data.compared import Comparison
+from xprun.reports.data.results_folder import read_results
 
 Analysis = tuple[Comparison, pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
@@ -106,4 +107,22 @@ def add_paths(folder: Path, ends: dict[int, tuple[float, float]], start: tuple[f
     w, b = (part.ravel() for part in np.meshgrid(np.linspace(-1, 5, 31), np.linspace(-2, 4, 25), indexing="ij"))
     surface = {"run": runs["run"][0], "param.w": w, "param.b": b, "loss": 2 + (w - 3) ** 2 + 4 * (b - 1) ** 2}
     pd.DataFrame(surface).to_csv(folder / "surface.csv", index=False)
+    return folder
+
+
+def describe_folder(
+    folder: Path,
+    *,
+    problems: list[str] | None = None,
+    types: dict[str, Any] | None = None,
+    swept: list[str] | None = None,
+    **changes: Any,
+) -> Path:
+    """Gives a folder the `tables.json` of this version; `problems` are data sets, `types` those of settings."""
+    guessed = read_results(folder).schema
+    found = replace(guessed.comparison, problems=["data"] if problems else [], swept=swept or guessed.comparison.swept)
+    columns = [replace(c, type=(types or {}).get(c.name, c.type)) for c in guessed.columns]
+    schema = replace(guessed, schema=2, comparison=found, problems=[[label] for label in problems or []])
+    content = schema.with_columns(columns).as_json() | changes
+    (folder / "tables.json").write_text(json.dumps(content), encoding="utf-8")
     return folder

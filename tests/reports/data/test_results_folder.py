@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.folders import Case
 from xprun.reports import ReportError
-from xprun.reports.data.results_folder import metrics, read_tables, sections, settings
+from xprun.reports.data.results_folder import read_tables
 
 Make = Callable[..., Path]
 
@@ -33,10 +33,11 @@ def test_a_diverged_run_has_no_final_value(make_folder: Make) -> None:
 
 
 def test_columns_have_roles(make_folder: Make) -> None:
-    runs = read_tables(make_folder([Case("SGD", 0.1, [0.9], {"param.w": 2.0})])).runs
-    assert sections(runs) == ["data", "model", "loss", "optimizer"]
-    assert settings(runs) == ["optimizer.lr", "data.batch_size"]
-    assert metrics(runs) == ["loss", "valid.accuracy"]
+    schema = read_tables(make_folder([Case("SGD", 0.1, [0.9], {"param.w": 2.0})])).schema
+    assert schema.names("section") == ["data", "model", "loss", "optimizer"]
+    assert schema.names("setting") == ["optimizer.lr", "data.batch_size"]
+    assert schema.compared_metrics == ["loss", "valid.accuracy"]
+    assert schema.names("parameter") == ["param.w"]
 
 
 @pytest.mark.parametrize(("file", "column"), [("results.csv", "status"), ("history.csv", "epoch")])

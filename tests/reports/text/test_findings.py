@@ -14,9 +14,9 @@ def said(analysis: Analysis) -> str:
     return verdict(judged, ranking, comparison)
 
 
-def objections(analysis: Analysis, planned: int | None = None) -> list[str]:
+def objections(analysis: Analysis, planned: int = 0) -> list[str]:
     comparison, judged, summary, ranking = analysis
-    return unfinished(judged, planned) + cautions(judged, summary, ranking, comparison)
+    return unfinished(judged, planned) + cautions(summary, ranking, comparison)
 
 
 def test_overlapping_ranges_do_not_distinguish(analysis: Make) -> None:

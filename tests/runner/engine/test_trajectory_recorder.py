@@ -11,9 +11,10 @@ import pytest
 import torch
 from support.training import MakePlan, agree, all_together, each_alone
 from xprun.plugins.datasets.thermometer import thermometer
-from xprun.runner import experiment, run
+from xprun.runner import run
 from xprun.runner.engine import compiled_steps as compiled
 from xprun.runner.engine.trajectory_recorder import EVERY, path_steps
+from xprun.runner.planning import plan as planning
 
 LINE = """
 data = { name = "thermometer", batch_size = "full" }
@@ -94,6 +95,6 @@ def test_grids_of_very_many_runs_leave_none(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "line.toml").write_text(LINE, encoding="utf-8")
     kept = run(tmp_path / "line.toml", output=tmp_path / "few", quiet=True).history
     assert set(kept["metric"]) == {"loss", "param.w", "param.b"}
-    monkeypatch.setattr(experiment, "MAX_RUNS_WITH_VISUALS", 0)
+    monkeypatch.setattr(planning, "MAX_RUNS_WITH_VISUALS", 0)
     kept = run(tmp_path / "line.toml", output=tmp_path / "many", quiet=True).history
     assert set(kept["metric"]) == {"loss"}

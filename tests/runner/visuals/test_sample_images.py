@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from xprun.plugins.datasets.digits import digits
-from xprun.runner import experiment, run
+from xprun.runner import run
+from xprun.runner.planning import plan as planning
 
 SPEC = """
 data = { name = "digits", batch_size = 256 }
@@ -52,6 +53,6 @@ def test_other_data_leave_no_files_behind(tmp_path: Path) -> None:
 
 
 def test_very_many_runs_keep_nothing_for_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "MAX_RUNS_WITH_VISUALS", 5)
+    monkeypatch.setattr(planning, "MAX_RUNS_WITH_VISUALS", 5)
     _, folder = trained(tmp_path)
     assert not list(folder.glob("samples.*"))

@@ -1,0 +1,80 @@
+"""What the tables of a plan's runs will hold, as far as the plan tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xprun.runner.resolve.resolver import matrices_of
+from xprun.runner.results.results_schema import (
+    ENDING_COLUMNS,
+    RUN_COLUMN,
+    SEARCH,
+    SEED_COLUMN,
+    SHARED,
+    Column,
+    ResultsSchema,
+    Type,
+    metric_columns,
+    section_column,
+    setting_column,
+)
+from xprun.runner.results.run_columns import components_key, settings_of_run
+
+if TYPE_CHECKING:
+    from xprun.runner.planning.plan import Plan
+
+TYPES: dict[type, Type] = {bool: "boolean", int: "integer", float: "number", str: "text"}
+
+
+def describe_tables(plan: Plan) -> ResultsSchema:
+    """Return the schema of the tables of a plan's runs; the names of parameters come with the outcomes."""
+    schema = ResultsSchema(
+        comparison=plan.comparison,
+        stages={SEARCH: len(plan.runs)},
+        problems=_problems(plan),
+        metrics=plan.metrics,
+        matrices=matrices_of(plan.spec),
+        shared={kind: _shared(plan, sections) for kind, sections in SHARED.items()} if plan.keeps_visuals else {},
+    )
+    sections = dict.fromkeys(section for run in plan.runs for section in run.choices)
+    return schema.with_columns(
+        [
+            RUN_COLUMN,
+            *map(section_column, sections),
+            *_setting_columns(plan),
+            SEED_COLUMN,
+            *ENDING_COLUMNS,
+            *metric_columns(plan.metrics),
+        ]
+    )
+
+
+def _setting_columns(plan: Plan) -> list[Column]:
+    """Return the settings that the spec writes or sweeps, in the order in which they are met."""
+    met: dict[str, tuple[str, set[type]]] = {}
+    for run in plan.runs:
+        for section, settings in settings_of_run(run).items():
+            for name, value in settings.items():
+                met.setdefault(name, (section, set()))[1].add(type(value))
+    swept = set(plan.comparison.swept)
+    return [setting_column(name, section, _type(types), swept=name in swept) for name, (section, types) in met.items()]
+
+
+def _type(types: set[type]) -> Type:
+    if types == {int, float}:
+        return "number"
+    return TYPES.get(next(iter(types)), "mixed") if len(types) == 1 else "mixed"
+
+
+def _problems(plan: Plan) -> list[list[str]]:
+    sections = plan.comparison.problems
+    met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in plan.runs)
+    return [list(labels) for labels in met] if sections else []
+
+
+def _shared(plan: Plan, sections: tuple[str, ...]) -> list[list[str]]:
+    """Return the groups of runs whose components of these sections are the same, whatever they are called."""
+    groups: dict[str, list[str]] = {}
+    for run in plan.runs:
+        groups.setdefault(components_key(run, sections), []).append(run.id)
+    return list(groups.values())
