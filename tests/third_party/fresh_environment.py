@@ -19,7 +19,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-SOURCES = ("specs", "plugins", "runner", "reports", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("specs", "plugins", "runner", "reports", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 BROKEN = sorted(path.stem for path in (HERE / "broken").iterdir())
 
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
