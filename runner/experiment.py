@@ -167,8 +167,8 @@ class _Job:
 def _carry_out(job: _Job) -> Report:
     plan, store, options = job.plan, job.store, job.options
     report = Report(options.folder, len(plan.runs))
-    if store.amiss:
-        say(f"note: {store.amiss}")
+    if store.recovery_note:
+        say(f"note: {store.recovery_note}")
     outcomes = store.outcomes(run.id for run in plan.runs)
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:

@@ -12,7 +12,7 @@ from xprun.runner.plan import Cohort, make_plan
 from xprun.runner.progress import duplicates, headline, plural
 from xprun.runner.store.files import writing
 from xprun.runner.store.origins import why_to_run
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
 from xprun.runner.survey import survey
 from xprun.runner.training.devices import kind_of, pick
@@ -91,7 +91,7 @@ def look_ahead(
     kind = kind_of(device)
     plan = make_plan(spec, kind)
     with writing(folder):
-        stored, damaged = read_whole(folder / "store.sqlite")
+        stored, damaged = read_store(folder / "store.sqlite")
     left = plan.cohorts(leave_out={run for run, record in stored.items() if record.lasting})
     missing = [run for cohort in left for run in cohort.runs]
     cohorts = [_ahead_of(cohort, Context(device, plugins), jobs) for cohort in left]

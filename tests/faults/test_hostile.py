@@ -25,7 +25,7 @@ from xprun.runner.store.database import TABLES
 from xprun.runner.store.exports import export
 from xprun.runner.store.lock import InUseError, hold
 from xprun.runner.store.records import Record
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.runner.store.store import Store
 
 from .test_damage import content, outcome
@@ -493,10 +493,10 @@ def test_a_crafted_store_gives_no_wrong_number_and_ends_soon(tmp_path: Path, cra
     database = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
     CRAFTED[crafted](database)
     database.close()
-    records, damaged = read_whole(tmp_path / "store.sqlite")
+    records, damaged = read_store(tmp_path / "store.sqlite")
     assert damaged
     store = Store(tmp_path)
-    assert " was damaged: " in store.amiss
+    assert " was damaged: " in store.recovery_note
     found = store.outcomes(outcomes)
     assert found.keys() == records.keys()
     assert all(content(one) == content(outcomes[run]) for run, one in found.items())

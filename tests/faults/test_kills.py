@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 
 from .conftest import RUNS, Ending, Experiment, rounds, without_seconds
 
@@ -196,7 +196,7 @@ class Reader(threading.Thread):
 
     def is_whole(self, path: Path) -> bool:
         if path.suffix == ".sqlite":
-            records, damaged = read_whole(path)
+            records, damaged = read_store(path)
             return len(records) == RUNS and not damaged
         if path.suffix in LINES:
             return lines_of(path) == self.lines[path]
