@@ -28,7 +28,7 @@ from xprun.runner.training.devices import deterministic
 from xprun.runner.training.layout import Grid
 from xprun.runner.training.workload import Workload, make_workload
 from xprun.runner.words import words_of
-from xprun.runner.workers.child import now_training
+from xprun.runner.workers.parent_link import now_training
 from xprun.specs import Run
 
 FAULTS = (Exception, SystemExit)  # what a component may raise that ends its run, and nothing else

@@ -38,8 +38,8 @@ from xprun.runner.surfaces import losses_over, windows, write_surfaces
 from xprun.runner.survey import seconds_of
 from xprun.runner.tables import Pairs, write_tables
 from xprun.runner.training.devices import kind_of, pick
-from xprun.runner.workers.crew import SUPERVISES, crew, release
-from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workers.isolated import WorkerError, run_isolated
+from xprun.runner.workers.pool import SUPERVISES, get_pool, release_pool
 from xprun.specs import Problem, Run, Spec, SpecError
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def run_experiment(
                 with interruptible() if interrupts is None else nullcontext(interrupts) as heard:
                     return _carry_out(_Job(plan, store, options, device, registry, progress, heard))
             finally:
-                release()
+                release_pool()
 
 
 def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
@@ -150,7 +150,7 @@ class _Job:
         with self.interrupts.raised():
             if self.options.workers == 0:
                 return function(*arguments)
-            return supervised(function, *arguments, limit=self.longest)
+            return run_isolated(function, *arguments, limit=self.longest)
 
     def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
         """Return what a function makes of each item, called aside, or why there is nothing."""
@@ -177,7 +177,7 @@ def _carry_out(job: _Job) -> Report:
     except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
     finally:
-        crew().dismiss()  # what comes now is not done where components have trained
+        get_pool().stop_workers()  # what comes now is not done where components have trained
         job.progress.finish()
     if trained:
         outcomes = store.outcomes(run.id for run in plan.runs)
@@ -306,7 +306,7 @@ def _write_background(job: _Job, *, anew: bool) -> None:
     replace_text(folder / "spec.toml", plan.spec.document.as_run())
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     if anew or not (folder / "environment.json").exists():
-        facts = torch_facts(job.device) if job.options.workers == 0 else supervised(torch_facts, job.device)
+        facts = torch_facts(job.device) if job.options.workers == 0 else run_isolated(torch_facts, job.device)
         environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
         replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
 

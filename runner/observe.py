@@ -16,7 +16,7 @@ from xprun.runner.progress import say
 from xprun.runner.store.files import folder_name, replace_folder
 from xprun.runner.tables import runs_table
 from xprun.runner.training.build import build
-from xprun.runner.workers.supervised import WorkerError
+from xprun.runner.workers.isolated import WorkerError
 from xprun.specs import Run
 
 Aside = Callable[..., Any]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xprun.runner.context import Context
 from xprun.runner.plan import Cohort
-from xprun.runner.workers.child import now_training
+from xprun.runner.workers.parent_link import now_training
 
 if TYPE_CHECKING:
     from xprun.runner.engine.pieces import Piece

@@ -16,7 +16,7 @@ from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
 from xprun.runner.survey import survey
 from xprun.runner.training.devices import kind_of, pick
-from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workers.isolated import WorkerError, run_isolated
 from xprun.specs import Spec
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortAhead:
     if jobs == 0:
         return _cohort(cohort, context)
     try:
-        return supervised(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
+        return run_isolated(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
     except WorkerError as error:
         return CohortAhead(len(cohort.runs), error=str(error))
 

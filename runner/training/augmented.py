@@ -24,7 +24,7 @@ from xprun.plugins.vision import import_torchvision
 from xprun.runner.training.batches import Counted, epoch_orders, place
 from xprun.runner.training.feeds import Feed, Prepare, prepared_groups
 from xprun.runner.training.layout import Batch
-from xprun.runner.workers.child import die_with
+from xprun.runner.workers.parent_link import die_with
 
 Key = tuple[int, int, int]  # seed of the run, epoch, number of the row: what a change of a row depends on
 Transform = Callable[[Tensor], Tensor]

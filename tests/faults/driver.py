@@ -31,8 +31,9 @@ from xprun.runner.outcome import Outcome
 from xprun.runner.progress import Silent
 from xprun.runner.store.files import OutputError
 from xprun.runner.store.lock import InUseError
-from xprun.runner.workers import hiring, server, worker
-from xprun.runner.workers.crew import PRELOADED, crew
+from xprun.runner.workers import fork_server, worker
+from xprun.runner.workers.pool import WorkerPool, get_pool, set_pool
+from xprun.runner.workers.spawner import PRELOADED, ForkSpawner
 from xprun.specs import Run, read_document, read_spec
 
 PAGES = ("xprun.reports.write", "xprun.runner.tables")  # what pages and tables import, in time for all jobs
@@ -60,15 +61,15 @@ class Forked:
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 
-    def wait(self, timeout: float = 10.0) -> None:
-        end = time.monotonic() + timeout
+    def wait(self, timeout: float | None = None) -> None:
+        end = time.monotonic() + (timeout or 10.0)
         while os.waitpid(self._pid, os.WNOHANG) == (0, 0):
             if time.monotonic() > end:
-                raise subprocess.TimeoutExpired("server", timeout)
+                raise subprocess.TimeoutExpired("server", timeout or 10.0)
             time.sleep(0.005)
 
 
-def fork_server(module: str, function: str, arguments: str, descriptors: list[int]) -> Forked:
+def start_forked(module: str, function: str, arguments: str, descriptors: list[int]) -> Forked:
     """Fork what workers are forked from; it inherits no files, as if it had been started."""
     pid = os.fork()
     if pid:
@@ -78,15 +79,15 @@ def fork_server(module: str, function: str, arguments: str, descriptors: list[in
     (kept,) = descriptors
     os.closerange(3, kept)
     os.closerange(kept + 1, 1000)
-    return server.main(*ast.literal_eval(f"({arguments})"))
+    return fork_server.main(*ast.literal_eval(f"({arguments})"))
 
 
-def be_struck(descriptors: list[int], boss: int) -> NoReturn:
+def be_struck(descriptors: list[int], parent_pid: int) -> NoReturn:
     """Be a worker; the first one is struck by what its job has for a worker."""
     fault = JOB.get("worker_fault")
     if fault and _is_first(Path(JOB["output"]).with_suffix(".struck")):
         _set_fault(**fault, calls=0, talk=1)
-    worker.work(descriptors, boss)
+    worker.run_worker(descriptors, parent_pid)
 
 
 def _is_first(mark: Path) -> bool:
@@ -98,8 +99,7 @@ def _is_first(mark: Path) -> bool:
 
 
 JOB: dict[str, Any] = {}  # that of this process
-hiring._start = fork_server  # type: ignore[assignment]
-server.work = be_struck
+fork_server.run_worker = be_struck
 
 
 def work(job: dict[str, Any]) -> int:
@@ -107,7 +107,8 @@ def work(job: dict[str, Any]) -> int:
     JOB.update(job)
     try:
         spec = resolve(read_spec(read_document(Path(job["spec"]), job["sets"])), REGISTRY)
-        crew().prepare()
+        set_pool(WorkerPool(lambda: ForkSpawner(start=start_forked)))
+        get_pool().prepare()
         _arm(job.get("fault"))
         options = Options(Path(job["folder"]), workers=job["workers"], rerun=job.get("rerun"))
         report = run_experiment(spec, REGISTRY, options, Log(job["log"]))
@@ -126,7 +127,7 @@ def work(job: dict[str, Any]) -> int:
         calls = _io_calls()
         _arm(None)
         Path(job["output"]).with_suffix(".calls").write_text(str(calls), encoding="utf-8")
-        crew().close()
+        get_pool().close()
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
