@@ -1,15 +1,14 @@
 """The workers of a thread: starts them, hands them tasks, collects their messages, and sees how they end.
 
-    this process                                              fork server               worker
-    ───────────────────────────────────────────────────────   ───────────────────────   ──────────────────────────
-
-    acquire() ──► WorkerPool ──► Spawner ──── spawn KEY ────► imports torch once,
-                                         ◄─── exited KEY ──── forks and reaps  ───────► run_worker
-
-    submit(worker, f) ────────── Task ─────────────────────── socket ─────────────────► f(...)
-    worker.messages ◄── poll() ◄ TaskStarted, RunsStarted, Item, Result | Failure ◄──── what it reports and yields
-                    ◄── poll() ◄ WorkerExit | StartFailure | ForkServerExit ◄────────── how it ended, and where (memfd)
-    sys.stdout, sys.stderr ◄──── OutputStream, line by line ◄ two pipes ◄────────────── print
+    caller                      WorkerPool                    fork server              worker
+    ─────────────────────────   ───────────────────────────   ──────────────────────   ────────────────
+    acquire() ────────────────► Spawner ──── spawn KEY ─────► fork ──────────────────► run_worker
+    submit(worker, f) ────────► Worker ───── Task ───────────────────────────────────► f(...)
+    worker.messages ◄─ poll() ◄ Worker ◄──── TaskStarted, RunsStarted, Item ◄───────── reports and yields
+    worker.messages ◄─ poll() ◄ Worker ◄──── Result | Failure ◄─────────────────────── returns or raises
+    sys.stdout ◄────── poll() ◄ OutputStream ◄─ whole lines ◄───────────────────────── prints
+    worker.messages ◄─ poll() ◄ Spawner ◄─── exited KEY ───── reap ◄────────────────── ends, however
+      WorkerExit                               and the stack that faulthandler wrote into a file without a name
 
 Everything happens in the thread that calls `poll`; there is no other. It also ends workers that exceed their limit.
 """
