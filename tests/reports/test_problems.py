@@ -178,6 +178,16 @@ def test_a_profile_where_nobody_solves_anything() -> None:
     assert (table["share"] == 0).all()
 
 
+def test_what_fails_on_a_problem_leaves_the_profile_one_of_ratios(make_folder: Make) -> None:
+    values: dict[str, list[Values]] = {"A": [[0.2], [0.3]], "B": [[0.3], [None]], "C": [[None], [None]]}
+    cases = [on(f"p{i}", **{name: runs[i] for name, runs in values.items()}) for i in range(2)]
+    folder = make_folder([case for group in cases for case in group], goal="min")
+    write_report(folder)
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    assert "the final valid.accuracy is at most so many times the least of all" in markdown
+    assert "At the best: A 100%, B 0% and C 0%" in markdown
+
+
 def test_problems_count_alike_in_a_score_profile() -> None:
     rows = [("one", "A", False, 1.0), *[("two", "A", False, 0.5)] * 3, ("two", "A", True, 0.0)]
     table = score_profile(pd.DataFrame(rows, columns=["problem", "alternative", "bad", "score"]))
