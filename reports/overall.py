@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 from xprun.reports.cells import Column, Listing, counted, intervals, listed, listing, numbers, plus_minus, texts
 from xprun.reports.evidence import p_texts, percent
-from xprun.reports.findings import cautions
+from xprun.reports.findings import cautions, none_ended_well
 from xprun.reports.pairs import LEVEL
 from xprun.reports.problem_pairs import against_baseline_over, wilcoxon
 from xprun.reports.problems import averages_over, rank_table, scores
@@ -46,6 +46,8 @@ def verdict_over(study: Study, overall: Overall) -> str:
     """One or two sentences about the alternative with the best mean rank and the next."""
     means, n = overall.ranks.mean(), len(overall.ranks)
     names = overall.names
+    if overall.scores["bad"].all():
+        return none_ended_well(study.comparison)
     what = f"{names[0]} has the best mean rank over {n} problems, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
     if len(names) == 1:
         return f"{what}; there is no other alternative to compare it with."

@@ -207,6 +207,11 @@ def test_the_verdict_over_problems(make_folder: Make) -> None:
     assert two.endswith("Wilcoxon's test gives p = 0.031, which tells them apart.")
 
 
+def test_where_nothing_ended_well_nothing_is_best(make_folder: Make) -> None:
+    folder = make_folder([case for i in range(6) for case in on(f"p{i}", A=[None], B=[None])])
+    assert verdict(folder).startswith("Every setting has only runs that did not end well")
+
+
 def test_the_page_of_several_problems(make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("page", "sections.problems"):
         monkeypatch.setattr(f"xprun.reports.{module}.DETAILED", 2)
