@@ -144,6 +144,14 @@ def test_against_the_baseline_over_problems(make_folder: Make) -> None:
     assert against_baseline_over(overall.scores, overall.ranks, "D").empty
 
 
+def test_a_finding_over_problems_has_the_direction_of_what_was_tested(make_folder: Make) -> None:
+    study = studied(make_folder, *[on(f"p{i}", A=[0.95] * 3, B=[1.0, 1.0, 0.0]) for i in range(6)], baseline="B")
+    overall = take_together(study)
+    row = against_baseline_over(overall.scores, overall.ranks, "B").loc["A"]
+    assert row[["better", "improvement", "p"]].tolist() == [6, pytest.approx(1 / 3), 2 / 64]
+    assert row["finding"] == "better"
+
+
 def test_few_problems_are_not_tested(make_folder: Make) -> None:
     study = studied(make_folder, *[on(f"p{i}", A=[0.9] * 9, B=[0.8] * 9) for i in range(4)])
     overall = take_together(study)
