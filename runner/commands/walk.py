@@ -12,6 +12,7 @@ from xprun.plugins.registry import Component, Registry
 from xprun.runner.engine.families import Family
 from xprun.runner.training.build import own_settings
 from xprun.runner.training.rules import Rule, read_rule
+from xprun.runner.training.updates import set_mode
 
 STEPS = 20
 SHAPES = {"weight": (3, 4), "bias": (5,)}
@@ -103,6 +104,7 @@ def _rule_step(rule: Rule, parameters: Parameters, settings: Settings) -> Callab
 
 def _class_step(cls: Any, parameters: Parameters, settings: Settings) -> Callable[[int, Parameters], None]:
     optimizer = cls(list(parameters.values()), **settings)
+    set_mode(optimizer, training=True)
 
     def step(t: int, gradient: Parameters) -> None:
         for name, g in gradient.items():
