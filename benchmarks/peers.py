@@ -167,7 +167,7 @@ def optuna(rates: list[float]) -> Losses:
         lr, seed = trial.suggest_float("lr", min(rates), max(rates)), trial.suggest_int("seed", min(SEEDS), max(SEEDS))
         return train(lr, seed)[-1]
 
-    analysis = optuna.create_study(sampler=optuna.samplers.GridSampler({"lr": rates, "seed": SEEDS}))
+    study = optuna.create_study(sampler=optuna.samplers.GridSampler({"lr": rates, "seed": SEEDS}))
     analysis.optimize(objective, n_trials=len(rates) * len(SEEDS))
     return {(trial.params["lr"], trial.params["seed"]): trial.value for trial in analysis.trials}
 

@@ -120,7 +120,7 @@ def _costs(analysis: Analysis, overall: Overall) -> tuple[pd.DataFrame | None, s
         return pd.DataFrame.from_dict(steps, orient="index").reindex(columns=list(overall.ranks)), "steps to the target"
     means = {label: part.ranking.set_index("alternative")["mean"] for label, part in analysis.problems.items()}
     table = pd.DataFrame.from_dict(means, orient="index").reindex(columns=list(overall.ranks))
-    if comparison.ascending and (table.stack() > 0).all():
+    if comparison.ascending and not (table <= 0).any(axis=None):  # NaN, where an alternative failed, is not
         return table, f"final {comparison.metric}"
     return None, ""
 

@@ -54,5 +54,5 @@ def _dots(analysis: Analysis) -> Plot:
 
 def _told(facts: Any) -> str:
     if facts["bad"]:
-        return f"{facts['bad']} of {facts['runs']} did not end well"
+        return f"{facts['bad']:.0f} of {facts['runs']:.0f} did not end well"
     return plus_minus(facts["mean"], facts["sd"])

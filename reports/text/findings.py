@@ -23,9 +23,14 @@ def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison)
     names = _names(ranking, comparison)
     best = ranking.iloc[0]
     if best["bad"]:
-        return _none_ended_well(best, names[0], comparison)
+        return _none_ended_everywhere(best, names[0], comparison)
     what = f"{names[0]} reached the best mean {comparison.metric}: {_result(best)}{_over(best)}"
     return f"{what}{_next(judged, ranking, names, comparison)}"
+
+
+def none_ended_well(comparison: Comparison) -> str:
+    """The verdict where there is nothing to compare."""
+    return f"Every setting has only runs that did not end well, so there is no {comparison.metric} to compare."
 
 
 def counts(runs: pd.DataFrame) -> dict[str, int]:
@@ -54,9 +59,9 @@ def cautions(runs: pd.DataFrame, summary: pd.DataFrame, ranking: pd.DataFrame, c
     return [caution for caution in found if caution]
 
 
-def _none_ended_well(best: pd.Series, name: str, comparison: Comparison) -> str:
+def _none_ended_everywhere(best: pd.Series, name: str, comparison: Comparison) -> str:
     if best["bad"] == best["runs"]:
-        return f"Every setting has only runs that did not end well, so there is no {comparison.metric} to compare."
+        return none_ended_well(comparison)
     return (
         f"No setting ended well in all its seeds, so there is no best {comparison.metric}. "
         f"The nearest is {name}: {best['bad']} of {counted(best['runs'], 'run')} did not end well."

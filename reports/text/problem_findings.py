@@ -20,7 +20,7 @@ from xprun.reports.stats.paired_tests import LEVEL
 from xprun.reports.stats.problem_scores import averages_over, rank_table, scores
 from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS, critical_difference, friedman
 from xprun.reports.text.comparison_tables import p_texts, percent
-from xprun.reports.text.findings import cautions
+from xprun.reports.text.findings import cautions, none_ended_well
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ def verdict_over(analysis: Analysis, overall: Overall) -> str:
     """One or two sentences about the alternative with the best mean rank and the next."""
     means, n = overall.ranks.mean(), len(overall.ranks)
     names = overall.names
+    if overall.scores["bad"].all():
+        return none_ended_well(analysis.comparison)
     what = f"{names[0]} has the best mean rank over {n} problems, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
     if len(names) == 1:
         return f"{what}; there is no other alternative to compare it with."

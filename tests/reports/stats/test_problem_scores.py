@@ -143,6 +143,14 @@ def test_against_the_baseline_over_problems(make_folder: Make) -> None:
     assert against_baseline_over(overall.scores, overall.ranks, "D").empty
 
 
+def test_a_finding_over_problems_has_the_direction_of_what_was_tested(make_folder: Make) -> None:
+    analysis = studied(make_folder, *[on(f"p{i}", A=[0.95] * 3, B=[1.0, 1.0, 0.0]) for i in range(6)], baseline="B")
+    overall = take_together(analysis)
+    row = against_baseline_over(overall.scores, overall.ranks, "B").loc["A"]
+    assert row[["better", "improvement", "p"]].tolist() == [6, pytest.approx(1 / 3), 2 / 64]
+    assert row["finding"] == "better"
+
+
 def test_few_problems_are_not_tested(make_folder: Make) -> None:
     analysis = studied(make_folder, *[on(f"p{i}", A=[0.9] * 9, B=[0.8] * 9) for i in range(4)])
     overall = take_together(analysis)
@@ -177,6 +185,16 @@ def test_a_profile_where_nobody_solves_anything() -> None:
     assert (table["share"] == 0).all()
 
 
+def test_what_fails_on_a_problem_leaves_the_profile_one_of_ratios(make_folder: Make) -> None:
+    values: dict[str, list[Values]] = {"A": [[0.2], [0.3]], "B": [[0.3], [None]], "C": [[None], [None]]}
+    cases = [on(f"p{i}", **{name: runs[i] for name, runs in values.items()}) for i in range(2)]
+    folder = make_folder([case for group in cases for case in group], goal="min")
+    write_report(folder)
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    assert "the final valid.accuracy is at most so many times the least of all" in markdown
+    assert "At the best: A 100%, B 0% and C 0%" in markdown
+
+
 def test_problems_count_alike_in_a_score_profile() -> None:
     rows = [("one", "A", False, 1.0), *[("two", "A", False, 0.5)] * 3, ("two", "A", True, 0.0)]
     table = score_profile(pd.DataFrame(rows, columns=["problem", "alternative", "bad", "score"]))
@@ -194,6 +212,11 @@ def test_the_verdict_over_problems(make_folder: Make) -> None:
     assert few.endswith("ahead of B with 2.00; n = 2 problems are too few for a test.")
     two = verdict(make_folder([c for i in range(6) for c in on(f"p{i}", A=[0.9], B=[0.8])], name="two"))
     assert two.endswith("Wilcoxon's test gives p = 0.031, which tells them apart.")
+
+
+def test_where_nothing_ended_well_nothing_is_best(make_folder: Make) -> None:
+    folder = make_folder([case for i in range(6) for case in on(f"p{i}", A=[None], B=[None])])
+    assert verdict(folder).startswith("Every setting has only runs that did not end well")
 
 
 def test_the_page_of_several_problems(make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,24 @@ def test_a_label_is_no_formula_in_csv_and_itself_in_the_report(
     assert f"{label}</td>".replace("'", "&#39;") in Path("out/report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("problems", [1, 2])
+def test_a_grid_in_which_no_run_ends_well_has_a_page_that_says_so(
+    xprun: Callable[..., Result], write: Write, line_spec: str, problems: int
+) -> None:
+    other = '[[data]]\nname = "thermometer"\nbatch_size = "full"\n'
+    text = other * (problems - 1) + line_spec.replace("[data]", "[[data]]").replace("0.1", "{ grid = [1e29, 1e30] }")
+    formats = ("--format", "html,md,latex,pdf")
+    result = xprun(write(text), "-o", "out", "--set", "run.seeds=2", *formats)
+    assert result.exit_code == 0, result.output
+    told = "Every setting has only runs that did not end well, so there is no loss to compare."
+    assert told in result.stdout
+    for name in ("report.html", "report.md"):
+        assert told in Path("out", name).read_text(encoding="utf-8")
+    assert "2 of 2 did not end well](plots/" in Path("out/report.md").read_text(encoding="utf-8")
+    assert xprun("report", "out", *formats).exit_code == 0
+    assert xprun("diff", "out", "out").exit_code == 0
+
+
 def test_diff_tells_a_regression_by_its_exit_code(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
     xprun(write(line_spec), "--set", "run.seeds=5", "-o", "before")
     xprun(write(line_spec), "--set", "run.seeds=5", "--set", "run.steps=4", "-o", "after")
