@@ -119,8 +119,8 @@ class _Checker:
             path = (*alternative.path, key)
             settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
         axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
-        aside = frozenset(name for name, setting in schema.items() if not setting.is_identity)
-        return replace(alternative, settings=settings, axes=axes, fingerprint=self.digest(), aside=aside)
+        neutral = frozenset(name for name, setting in schema.items() if not setting.is_identity)
+        return replace(alternative, settings=settings, axes=axes, fingerprint=self.digest(), cache_neutral=neutral)
 
     def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
         """Return the alternative in which a list that came with `--set` is a sweep or a value, whichever fits."""

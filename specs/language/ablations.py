@@ -61,11 +61,11 @@ def _ablation(
     chosen = tables if which is None else [(at, table) for at, table in tables if at[1:] == (which,)]
     changed = [(at, _changed(table, tuple(setting), value)) for at, table in chosen]
     alternatives: list[Alternative] = []
-    aside = Diagnostics(problems.document)
+    scratch = Diagnostics(problems.document)
     for at, table in changed:
         if table is not None:
-            alternatives += _read(str(section), at, table, aside, seed)
-            problems += (moved for problem in aside for moved in _moved(problem, (*at, *setting), path))
+            alternatives += _read(str(section), at, table, scratch, seed)
+            problems += (moved for problem in scratch for moved in _moved(problem, (*at, *setting), path))
     if tables and not any(table is not None for _, table in changed):
         problems.append(Diagnostic(path, f"there is no such setting in [{section}] to be changed", at="key"))
     yield Ablation(path, str(section), tuple(setting), value, tuple(alternatives))

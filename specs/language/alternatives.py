@@ -49,8 +49,8 @@ class Alternative:
     """One way to fill a section: a component's name, its constant settings and its axes.
 
     `path` is where it stands in the document. `settings` hold each axis' first value. `shown` are settings that tables
-    show although they are not swept. `fingerprint` identifies the component's source, `aside` names the settings that
-    change no result; they and the defaults are filled in by whoever knows the components.
+    show although they are not swept. `fingerprint` identifies the component's source, `cache_neutral` names settings
+    that change no result; they and the defaults are filled in by whoever knows the components.
     """
 
     section: str
@@ -61,7 +61,7 @@ class Alternative:
     label: str = ""
     written: tuple[str, ...] = ()
     fingerprint: str = ""
-    aside: frozenset[str] = frozenset()
+    cache_neutral: frozenset[str] = frozenset()
     shown: tuple[Path, ...] = ()
 
     def with_value(self, axis: Axis) -> Alternative:
