@@ -53,11 +53,25 @@ class SpecOrCommand(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Options before the spec (`xprun -o DIR SPEC`) belong to the hidden command `run`.
+        # Options before a word belong to the command that it names, and before a spec to the hidden command `run`.
         own = {"--help", "-h", "--version"}
         if args and args[0].startswith("-") and args[0] not in own:
-            args = ["run", *args]
+            place = self._place_of_command(ctx, args)
+            args = ["run", *args] if place is None else [args[place], *args[:place], *args[place + 1 :]]
         return super().parse_args(ctx, args)
+
+    def _place_of_command(self, ctx: click.Context, args: list[str]) -> int | None:
+        """Return where a command stands after options of any command; None where a file or no command does."""
+        options = {tuple(p.opts): p for c in self.commands.values() for p in c.params if isinstance(p, click.Option)}
+        every = click.Command(None, params=list(options.values()))
+        try:
+            parser = every.make_parser(click.Context(every, ctx, allow_interspersed_args=False))
+            _, rest, _ = parser.parse_args(list(args))
+        except click.UsageError:
+            return None
+        place = len(args) - len(rest)
+        is_command = bool(rest) and rest[0] in self.commands and args[place - 1] != "--"
+        return place if is_command and not Path(rest[0]).is_file() else None
 
 
 def _refuse_unknown_word(word: str, commands: list[str]) -> None:
@@ -551,6 +565,8 @@ def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **opti
     """Run specs one after the other and return the exit code: that of the worst."""
     if output and len(specs) > 1:
         raise click.UsageError("-o names one folder, so it takes one spec")
+    if len(specs) > 1 and not _are_there(specs):
+        return WRONG
     from xprun.runner.process.interrupts import ending_at_once
 
     worst = OK
@@ -560,6 +576,20 @@ def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **opti
             if worst > INTERRUPTED:
                 break
     return worst
+
+
+def _are_there(specs: tuple[Path, ...]) -> bool:
+    """Say which specs are missing, before any of the others is trained; return whether none is."""
+    from xprun.specs import SpecError, read_document
+    from xprun.specs.shipped import find_spec
+
+    missing = [path for path in specs if not os.path.exists(find_spec(path))]  # noqa: PTH110 - see find_spec
+    for path in missing:
+        try:
+            read_document(path)
+        except SpecError as error:
+            _complain(error.render())
+    return not missing
 
 
 def _run_one(

@@ -172,6 +172,59 @@ def test_a_wrong_command_gives_exit_code_2(xprun: Callable[..., Result], argumen
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("before", "command", "told"),
+    [
+        ("--plugin own.py", "plan", "1 run"),
+        ("--plugin=own.py", "plan", "1 run"),
+        ("-j 2", "plan", "1 run"),
+        ("-j2 -o out --set run.steps=3", "plan", "1 run"),
+        ("--set optimizer.lr=[1,2,3]", "check", "ok, 3 runs"),
+        ("--json --max-runs 5", "check", '"runs": 1'),
+        ("-q", "run", ""),
+    ],
+)
+def test_options_may_stand_before_a_command(
+    xprun: Callable[..., Result], write: Write, line_spec: str, before: str, command: str, told: str
+) -> None:
+    Path("own.py").write_text("", encoding="utf-8")
+    result = xprun(*before.split(), command, write(line_spec))
+    assert result.exit_code == 0, result.output
+    assert told in result.stdout
+    assert Path("runs").exists() == (command == "run")
+    after = xprun(command, write(line_spec), *before.split())
+    assert (after.exit_code, told in after.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("before", ["-q", "-o out", "-qv", "-j 2 --rerun=all"])
+def test_an_option_that_a_command_does_not_know_is_refused_before_it(
+    xprun: Callable[..., Result], write: Write, line_spec: str, before: str
+) -> None:
+    result = xprun(*before.split(), "check", write(line_spec))
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+    assert not Path("runs").exists()
+
+
+def test_a_file_with_the_name_of_a_command_is_a_spec_after_options(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    assert xprun("-q", "--", "plan").stderr.startswith("plan: cannot be read")
+    write(line_spec, "plan")
+    assert xprun("-q", "-o", "out", "plan").exit_code == 0
+    assert Path("out/results.csv").exists()
+
+
+def test_a_missing_spec_is_told_before_another_is_trained(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    for words in (["missing.toml"], ["plan"], ["missing.toml", "line"]):
+        result = xprun(write(line_spec), *words)
+        assert result.exit_code == 2
+        assert f"{words[0]}: cannot be read: no such file or directory" in result.stderr
+    assert not Path("runs").exists()
+
+
 def test_a_broken_plugin_gives_exit_code_3(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
     Path("broken.py").write_text("import nowhere\n", encoding="utf-8")
     result = xprun("check", write(line_spec), "--plugin", "broken.py")
