@@ -581,7 +581,7 @@ def _run_all(specs: tuple[Path, ...], tell: Tell, *, output: Path | None, **opti
 def _are_there(specs: tuple[Path, ...]) -> bool:
     """Say which specs are missing, before any of the others is trained; return whether none is."""
     from xprun.specs import SpecError, read_document
-    from xprun.specs.shipped import find_spec
+    from xprun.specs.language.library import find_spec
 
     missing = [path for path in specs if not os.path.exists(find_spec(path))]  # noqa: PTH110 - see find_spec
     for path in missing:
