@@ -18,7 +18,7 @@ from xprun.runner.workers.worker import End, Failure, Item, Said, Training
 from xprun.specs import Run
 
 Execute = Callable[[Cohort], Iterable[list[Outcome]]]
-NOTHING = "nothing came of it"
+NOTHING = "it produced no result"
 
 
 @launcher("inline")
@@ -150,7 +150,7 @@ class _Shift:
         clear = overdue or (is_fresh and killed <= task.killed)
         again = [[run] for run in suspects] if task.prepared else [suspects]
         if clear and not task.prepared:
-            yield _outcomes(suspects, overdue, f"{reason}; its data, model and loss were being made")
+            yield _outcomes(suspects, overdue, f"{reason}, while building its data, model and loss")
         elif clear and len(suspects) == 1:
             yield _outcomes(suspects, overdue, reason)
         else:

@@ -68,8 +68,8 @@ def examine(path: Path) -> int:
             version, tables = version_of(database), tables_of(database)
             if version > VERSION and tables != TABLES:
                 raise OutputError(
-                    f"{path} is of version {version}, which a newer xprun has written; this one knows {VERSION}. "
-                    "Update xprun, or name another folder: -o DIR"
+                    f"{path} was written by a newer xprun (version {version}; this one reads up to {VERSION}). "
+                    "Update xprun, or choose another folder: -o DIR"
                 )
             if not tables and version == 0:
                 return 0
@@ -153,8 +153,8 @@ def _rescue(path: Path) -> str:
     aside = _set_aside(path)
     _replace(path, list(records.values()))
     return (
-        f"{path} was damaged: {len(records):,} of its runs are whole and kept, the others are run again; "
-        f"the damaged file is now {aside.name}"
+        f"{path} was damaged: {len(records):,} intact runs are kept, the others run again; "
+        f"the damaged file was renamed to {aside.name}"
     )
 
 
