@@ -78,5 +78,5 @@ def _finding(corrected: float, improvement: float) -> str:
     if corrected != corrected:
         return "too few problems"
     if corrected >= LEVEL:
-        return "not distinguishable"
+        return "inconclusive"
     return "better" if improvement > 0.5 else "worse"
