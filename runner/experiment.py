@@ -104,7 +104,9 @@ def run_experiment(
     device = pick(options.device or spec.head.device)
     plan = make_plan(spec, kind_of(device))
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
-        raise UnknownRunError(f"there is no run {unknown!r} in this spec as it is now; see 'run' in results.csv")
+        raise UnknownRunError(
+            f"there is no run {unknown!r} in this spec; run ids are in the column 'run' of results.csv"
+        )
     _refuse_limit_without_workers(plan, options)
     with hold(options.folder):
         with writing(options.folder):
@@ -119,10 +121,8 @@ def run_experiment(
 
 def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
     if options.workers == 0 and any(run.settings.timeout for run in plan.runs):
-        help_text = "leave out -j 0, or in Python pass jobs=1"
-        problem = Diagnostic(
-            ("run", "timeout"), "needs a worker process that can be ended, and -j 0 asks for none", help_text
-        )
+        help_text = "leave out -j 0, or pass jobs=1 in Python"
+        problem = Diagnostic(("run", "timeout"), "needs a worker process, but -j 0 runs without one", help_text)
         raise SpecError(plan.spec.document, [problem])
 
 
@@ -295,7 +295,7 @@ def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:
     try:
         seconds = job.run_isolated(seconds_of, cohorts[:SURVEYED], context)
     except WorkerError as error:
-        say(f"note: how long it takes could not be measured: {error}")
+        say(f"note: could not estimate the training time: {error}")
         return cores
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1

@@ -79,5 +79,5 @@ def _finding(corrected: float, ahead: bool) -> str:
     if corrected != corrected:
         return "too few problems"
     if corrected >= LEVEL:
-        return "not distinguishable"
+        return "inconclusive"
     return "better" if ahead else "worse"

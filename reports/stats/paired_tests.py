@@ -11,6 +11,7 @@ from xprun.reports.stats.averages import bootstrap
 
 TESTABLE = 5  # pairs; with fewer, no outcome at all is as rare as 1 in 16
 LEVEL = 0.05
+SEEDS_NEEDED = 6  # pairs of which a two-sided test of a single pair can be significant: 2 / 2^6 < LEVEL
 
 
 def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -19,7 +20,7 @@ def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
     `alternative`, `n` (seeds in common), `bad` (of them with a bad run on either side), `difference` (mean of
     alternative less baseline), `low` and `high` (its 95% bootstrap interval), `effect` (see `effect_size`),
     `improvement` (see `probability_of_improvement`), `ahead` (what is tested speaks for the alternative), `p` (see
-    `paired_test`; NaN below five pairs), `corrected` (Holm) and `finding` ("better", "worse" or "not distinguishable";
+    `paired_test`; NaN below five pairs), `corrected` (Holm) and `finding` ("better", "worse" or "inconclusive";
     "too few seeds" where none was tested). Empty where there is no such baseline.
     """
     base = ranking.index[ranking["alternative"] == comparison.baseline]
@@ -140,5 +141,5 @@ def _finding(n: int, corrected: float, ahead: bool) -> str:
     if n < TESTABLE:
         return "too few seeds"
     if corrected >= LEVEL:
-        return "not distinguishable"
+        return "inconclusive"
     return "better" if ahead else "worse"

@@ -107,7 +107,7 @@ def test_several_comparisons_are_corrected(analysis: Callable[..., Analysis]) ->
     better = [v + 0.1 for v in BASE]
     table = compared(analysis, Case("SGD", 0.1, BASE), Case("A", 0.1, better), Case("B", 0.1, better))
     assert table["corrected"].tolist() == [4 / 64, 4 / 64]
-    assert table["finding"].tolist() == ["not distinguishable"] * 2
+    assert table["finding"].tolist() == ["inconclusive"] * 2
 
 
 @pytest.mark.parametrize("n", [1, 4])
@@ -134,7 +134,7 @@ def test_a_bad_run_is_worse_than_any(analysis: Callable[..., Analysis]) -> None:
 def test_everything_diverged(analysis: Callable[..., Analysis]) -> None:
     table = compared(analysis, Case("SGD", 0.1, [None] * 5), Case("Adam", 0.1, [None] * 5))
     assert table[["improvement", "p"]].to_numpy().tolist() == [[0.5, 1.0]]
-    assert table["finding"].tolist() == ["not distinguishable"]
+    assert table["finding"].tolist() == ["inconclusive"]
 
 
 def test_a_single_alternative_has_no_one_to_compare_with(analysis: Callable[..., Analysis]) -> None:

@@ -371,7 +371,7 @@ def test_a_state_that_does_not_fit_is_told_and_not_used(
     [path] = tmp_path.glob("resume/*")
     path.write_bytes(path.read_bytes()[:-10])
     assert bits(way(work, runs, tmp_path)) == bits(expected)
-    assert "cannot be gone on from, the runs start again: SnapshotError: is damaged" in capsys.readouterr().err
+    assert "cannot be resumed; its runs start again: SnapshotError: is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", [text_of({}), STREAM, text_of(ALONE["rows changed at random"])])
