@@ -60,7 +60,7 @@ def test_many_small_runs_are_trained_together(plan: MakePlan) -> None:
     cohort = Cohort(plan, optimizer=[SGD, RATES], run={"epochs": 3, "seeds": 2})
     [piece] = select_strategy(cohort.work, cohort.runs)
     assert piece.program == "linear-stack"
-    assert piece.reason.startswith("a chain of Linear layers; alone ")
+    assert piece.reason.startswith("a chain of Linear layers; ")
     assert piece.seconds_per_step > 0
     assert {outcome.together for outcome in check(cohort).values()} == {12}
 
