@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from support.training import SCHEDULE_FREE
 from torch import Tensor
 from xprun.plugins import optimizer
+from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.main import main
 from xprun.runner.optimizer_check.optimizer_trial import try_optimizer
@@ -157,3 +159,8 @@ def test_what_cannot_be_tried_is_told_with_exit_code_2(xprun: Xprun, arguments: 
     result = xprun(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_class_with_modes_is_tried_in_that_of_training() -> None:
+    open_registry((SCHEDULE_FREE,))
+    assert try_optimizer(REGISTRY, "averaged").problems == []
