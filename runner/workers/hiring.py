@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Protocol
 
+from xprun.errors import Error
 from xprun.runner.workers.server import MESSAGE
 
 FORKS = sys.platform.startswith("linux")  # elsewhere a fork may hang in a system's own libraries
@@ -16,8 +17,11 @@ PATIENCE = 1.0  # seconds in which the server has to end
 START = "from xprun.runner.workers.{module} import {function}; {function}({arguments})"
 
 
-class HiringError(Exception):
+class HiringError(Error):
     """No workers can be had."""
+
+    exit_code = 3
+    remedy = ". To go on without workers: {again} -j 0"
 
 
 class ServerGoneError(HiringError):

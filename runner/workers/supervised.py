@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from xprun.errors import Error
 from xprun.runner.workers.crew import SUPERVISES, crew
 from xprun.runner.workers.deaths import Death, FalseStart, ServerGone
 from xprun.runner.workers.worker import End, Failure
@@ -12,8 +13,11 @@ from xprun.runner.workers.worker import End, Failure
 T = TypeVar("T")
 
 
-class WorkerError(Exception):
+class WorkerError(Error):
     """What was to be done in a worker was not: the worker died, or raised what is unknown here."""
+
+    exit_code = 3
+    context = "{spec}: "
 
 
 def supervised(function: Callable[..., T], *arguments: Any, limit: float | None = None) -> T:

@@ -42,7 +42,7 @@ def test_the_same_name_twice_is_an_error_with_both_origins() -> None:
         def adam(w: float, g: float) -> float:
             return w
 
-    assert "scratch.py" in str(caught.value)
+    assert "textbook.py" in str(caught.value)
     assert __file__ in str(caught.value)
 
 

@@ -171,7 +171,7 @@ def test_ls_and_describe_show_where_things_come_from(xprun: Callable[..., Result
     assert "scratch.adam" in listed
     assert "torch.optim" in listed
     described = xprun("describe", "scratch.adam").stdout
-    assert "scratch.py:" in described
+    assert "textbook.py:" in described
     assert "keep   number >= 0 <= 1; default 0.8" in described
     assert "did you mean 'scratch.adam'" in xprun("describe", "scratch.adm").stderr
 
