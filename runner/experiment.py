@@ -40,8 +40,8 @@ from xprun.runner.visuals.fitted_curves import data_of, data_sets, write_fits
 from xprun.runner.visuals.loss_surfaces import losses_over, windows, write_surfaces
 from xprun.runner.visuals.model_summaries import distinct_models, summaries, title_of
 from xprun.runner.visuals.sample_images import best_runs, pixels_of, wanted_rows, write_samples
-from xprun.runner.workers.crew import SUPERVISES, crew, release
-from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workers.isolated import WorkerError, run_isolated
+from xprun.runner.workers.pool import SUPERVISES, get_pool, release_pool
 from xprun.runner.workload.devices import kind_of, pick
 from xprun.specs import Diagnostic, Run, Spec, SpecError
 
@@ -118,7 +118,7 @@ def run_experiment(
                 with interruptible() if interrupts is None else nullcontext(interrupts) as heard:
                     return _carry_out(_Job(plan, store, options, device, registry, progress, heard))
             finally:
-                release()
+                release_pool()
 
 
 def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
@@ -160,7 +160,7 @@ class _Job:
         with self.interrupts.raised():
             if self.options.workers == 0:
                 return function(*arguments)
-            return supervised(function, *arguments, limit=self.longest)
+            return run_isolated(function, *arguments, limit=self.longest)
 
     def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
         """Return what a function makes of each item, called aside, or why there is nothing."""
@@ -177,8 +177,8 @@ class _Job:
 def _carry_out(job: _Job) -> Report:
     plan, store, options = job.plan, job.store, job.options
     report = Report(options.folder, len(plan.runs))
-    if store.amiss:
-        say(f"note: {store.amiss}")
+    if store.recovery_note:
+        say(f"note: {store.recovery_note}")
     outcomes = store.outcomes(run.id for run in plan.runs)
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
@@ -187,7 +187,7 @@ def _carry_out(job: _Job) -> Report:
     except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
     finally:
-        crew().dismiss()  # what comes now is not done where components have trained
+        get_pool().stop_workers()  # what comes now is not done where components have trained
         job.progress.finish()
     if trained:
         outcomes = store.outcomes(run.id for run in plan.runs)
@@ -316,7 +316,7 @@ def _write_background(job: _Job, *, anew: bool) -> None:
     replace_text(folder / "spec.toml", plan.spec.document.as_run())
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     if anew or not (folder / "environment.json").exists():
-        facts = torch_facts(job.device) if job.options.workers == 0 else supervised(torch_facts, job.device)
+        facts = torch_facts(job.device) if job.options.workers == 0 else run_isolated(torch_facts, job.device)
         environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
         replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
 

@@ -14,9 +14,9 @@ from xprun.runner.planning.plan import make_plan
 from xprun.runner.planning.run_identity import why_to_run
 from xprun.runner.results.atomic_files import writing
 from xprun.runner.status.progress import duplicates, headline
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
-from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workers.isolated import WorkerError, run_isolated
 from xprun.runner.workload.devices import kind_of, pick
 from xprun.specs import Spec
 from xprun.specs.language.wording import plural
@@ -93,7 +93,7 @@ def summarize_plan(
     kind = kind_of(device)
     plan = make_plan(spec, kind)
     with writing(folder):
-        stored, damaged = read_whole(folder / "store.sqlite")
+        stored, damaged = read_store(folder / "store.sqlite")
     left = plan.cohorts(leave_out={run for run, record in stored.items() if record.cacheable})
     missing = [run for cohort in left for run in cohort.runs]
     cohorts = [_ahead_of(cohort, Context(device, plugins), jobs) for cohort in left]
@@ -157,7 +157,7 @@ def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortSummary:
     if jobs == 0:
         return _cohort(cohort, context)
     try:
-        return supervised(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
+        return run_isolated(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
     except WorkerError as error:
         return CohortSummary(len(cohort.runs), error=str(error))
 

@@ -595,7 +595,7 @@ def _run_one(
     from xprun.runner.status.live_status import Publisher
     from xprun.runner.status.progress import Meanwhile, Narrator, Several, Silent
     from xprun.runner.store.folder_lock import InUseError
-    from xprun.runner.workers.hiring import HiringError
+    from xprun.runner.workers.spawner import WorkerStartError
     from xprun.runner.workload.devices import DeviceError
     from xprun.specs import SpecError
 
@@ -628,7 +628,7 @@ def _run_one(
     except InUseError as error:
         _complain(str(error))
         return IN_USE
-    except HiringError as error:
+    except WorkerStartError as error:
         _complain(f"{error}. To go on without workers: {again} -j 0")
         return BROKEN
     except OutputError as error:
@@ -656,9 +656,9 @@ def _command(path: Path, folder: Path, sets: Words, plugins: Words, device: str 
 def _make_workers_ready() -> None:
     """Let what workers are made from import torch while this process reads the spec, if there is a core to spare."""
     if (os.cpu_count() or 1) > 1:
-        from xprun.runner.workers.crew import crew
+        from xprun.runner.workers.pool import get_pool
 
-        crew().prepare()
+        get_pool().prepare()
 
 
 def _default_folder(spec: Spec) -> Path:

@@ -25,7 +25,7 @@ from xprun.runner.process.log import say, words_of
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
-from xprun.runner.workers.child import now_training
+from xprun.runner.workers.parent_link import now_training
 from xprun.runner.workload.devices import deterministic
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import Workload, make_workload

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xprun.runner.execution.context import Context
 from xprun.runner.planning.cohorts import Cohort
-from xprun.runner.workers.child import now_training
+from xprun.runner.workers.parent_link import now_training
 
 if TYPE_CHECKING:
     from xprun.runner.engine.execution_units import ExecutionUnit

@@ -16,7 +16,7 @@ from xprun.runner.process.log import say
 from xprun.runner.resolve.build import build
 from xprun.runner.results.atomic_files import folder_name, replace_folder
 from xprun.runner.results.outcome import Outcome
-from xprun.runner.workers.supervised import WorkerError
+from xprun.runner.workers.isolated import WorkerError
 from xprun.specs import Run
 
 Aside = Callable[..., Any]

@@ -17,7 +17,7 @@ from xprun.runner.resolve.spec_files import ResolvedSpecFile
 from xprun.runner.results.atomic_files import OutputError, replace_file, replace_text, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.records import to_outcome
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.specs import Alternative, Choice, Run, RunSettings
 
 FOLDER = "checkpoints"
@@ -99,7 +99,7 @@ def _hashes(store: Path, stamp: tuple[tuple[int, int], ...]) -> dict[str, str]:
     """Read the hashes; the stamp is another one whenever the store has changed."""
     try:
         with writing(store.parent):
-            records, _ = read_whole(store)
+            records, _ = read_store(store)
     except OutputError as error:
         raise CheckpointError(str(error)) from None
     return {run: outcome.checkpoint for run, record in records.items() if (outcome := to_outcome(record)).checkpoint}

@@ -21,7 +21,7 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.discovery import load_file
 from xprun.plugins.registry import REGISTRY, PluginFile
 from xprun.plugins.torchvision_import import import_torchvision
-from xprun.runner.workers.child import die_with
+from xprun.runner.workers.parent_link import die_with
 from xprun.runner.workload.batch_feeds import Feed, Prepare, prepared_groups
 from xprun.runner.workload.batch_order import Counted, epoch_orders, place
 from xprun.runner.workload.run_grid import Batch

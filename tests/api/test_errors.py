@@ -18,7 +18,7 @@ INTERNAL = {
     "ExtendsError",
     "InterruptError",
     "OverrideError",
-    "RubbishError",
+    "ProtocolError",
     "SnapshotError",
     "SpecFileError",
     "TextError",
@@ -30,8 +30,8 @@ EXIT_CODES = {
     "CsvError": 1,
     "DeviceError": 2,
     "FileChangedError": 1,
+    "ForkServerExitError": 3,
     "GradientError": 1,
-    "HiringError": 3,
     "InUseError": 4,
     "LiveError": 2,
     "MissingFilesError": 1,
@@ -40,12 +40,12 @@ EXIT_CODES = {
     "PluginError": 3,
     "ReportError": 2,
     "ScheduleError": 1,
-    "ServerGoneError": 3,
     "SpecError": 2,
     "StarterError": 2,
     "UnknownComponentError": 2,
     "UnknownRunError": 2,
     "WorkerError": 3,
+    "WorkerStartError": 3,
 }
 
 

@@ -21,12 +21,12 @@ from click.testing import CliRunner, Result
 from support.stored_outcomes import content, outcome
 from xprun.reports import ReportError, write_report
 from xprun.reports.data.results_folder import read_tables
-from xprun.runner.cli.main import main
+from xprun.runner.cli.main.main.main.main import main
 from xprun.runner.store.database import TABLES
 from xprun.runner.store.export_cache import export
 from xprun.runner.store.folder_lock import InUseError, hold
 from xprun.runner.store.records import Record
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.runner.store.run_store import Store
 
 Write = Callable[..., Path]
@@ -492,10 +492,10 @@ def test_a_crafted_store_gives_no_wrong_number_and_ends_soon(tmp_path: Path, cra
     database = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
     CRAFTED[crafted](database)
     database.close()
-    records, damaged = read_whole(tmp_path / "store.sqlite")
+    records, damaged = read_store(tmp_path / "store.sqlite")
     assert damaged
     store = Store(tmp_path)
-    assert " was damaged: " in store.amiss
+    assert " was damaged: " in store.recovery_note
     found = store.outcomes(outcomes)
     assert found.keys() == records.keys()
     assert all(content(one) == content(outcomes[run]) for run, one in found.items())

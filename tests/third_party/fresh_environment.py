@@ -20,7 +20,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 PACKAGES = ("api", "specs", "plugins", "runner", "reports")
-SOURCES = (*PACKAGES, "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (*PACKAGES, "pyproject.toml", "setup.py", "README.md", "LICENSE")
 BROKEN = sorted(path.stem for path in (HERE / "broken").iterdir())
 
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -82,7 +82,7 @@ def test_the_environment_has_its_own_xprun(call: Call, folder: Path) -> None:
 
 def test_the_root_package_is_the_installed_one_even_beside_a_clone(call: Call, folder: Path) -> None:
     (folder / "source").rename(folder / "xprun")  # a clone, called as git calls it
-    program = "from xprun import run, open_results, Error, __version__; import xprun; print(__version__, xprun.__file__)"
+    program = "from xprun import run, open_results, Error, __version__ as v; import xprun; print(v, xprun.__file__)"
     version, where = call("python", "-c", program).stdout.split()
     assert where.startswith(str(folder / "environment"))
     assert call("python", "-m", "xprun", "--version").stdout == f"xprun, version {version}\n"

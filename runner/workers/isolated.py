@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from xprun.errors import Error
-from xprun.runner.workers.crew import SUPERVISES, crew
-from xprun.runner.workers.deaths import Death, FalseStart, ServerGone
-from xprun.runner.workers.worker import End, Failure
+from xprun.runner.workers.exits import ForkServerExit, StartFailure, WorkerExit
+from xprun.runner.workers.messages import Failure, Result
+from xprun.runner.workers.pool import SUPERVISES, get_pool
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class WorkerError(Error):
     context = "{spec}: "
 
 
-def supervised(function: Callable[..., T], *arguments: Any, limit: float | None = None) -> T:
+def run_isolated(function: Callable[..., T], *arguments: Any, limit: float | None = None) -> T:
     """Return what a function returns, called in a worker: for whatever runs code of components.
 
     The function is one of a module, and its arguments and value can be pickled. Raises what the function raises where
@@ -30,10 +30,10 @@ def supervised(function: Callable[..., T], *arguments: Any, limit: float | None 
     """
     if not SUPERVISES:
         return function(*arguments)
-    answer = _answer(limit, function, *arguments)
-    if isinstance(answer, Death) and answer.is_kill:
-        answer = _answer(limit, function, *arguments)
-    if isinstance(answer, End):
+    answer = _call(limit, function, *arguments)
+    if isinstance(answer, WorkerExit) and answer.killed_by_others:
+        answer = _call(limit, function, *arguments)
+    if isinstance(answer, Result):
         return answer.value  # type: ignore[no-any-return]
     if isinstance(answer, Failure):
         error = answer.error or WorkerError(answer.words)
@@ -42,20 +42,20 @@ def supervised(function: Callable[..., T], *arguments: Any, limit: float | None 
     raise WorkerError(answer.reason)
 
 
-def _answer(limit: float | None, function: Callable[..., Any], *arguments: Any) -> End | Failure | Death:
-    """Return what a worker answers that has taken up a function, or how it died."""
-    mine = crew()
+def _call(limit: float | None, function: Callable[..., Any], *arguments: Any) -> Result | Failure | WorkerExit:
+    """Return what comes of a call in a worker that has taken it up."""
+    pool = get_pool()
     while True:
-        worker = mine.take()
+        worker = pool.acquire()
         try:
-            mine.give(worker, function, *arguments, limit=limit)
-            answer = mine.answer(worker)
+            pool.submit(worker, function, *arguments, limit=limit)
+            answer = pool.wait(worker)
         except BaseException:  # an interrupt: nobody waits for the worker any more
-            mine.drop(worker)
+            pool.discard(worker)
             raise
-        if isinstance(answer, End):
-            mine.put_back(worker)
+        if isinstance(answer, Result):
+            pool.release(worker)
         if isinstance(answer, Failure):
-            mine.drop(worker)  # who knows what was left behind in it
-        if not isinstance(answer, FalseStart | ServerGone):
+            pool.discard(worker)  # who knows what was left behind in it
+        if not isinstance(answer, StartFailure | ForkServerExit):
             return answer

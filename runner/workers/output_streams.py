@@ -7,11 +7,11 @@ import contextlib
 import os
 import sys
 
-LONGEST = 1 << 16  # characters that are held back at most while a line has not ended; also what a pipe holds
+LONGEST = 1 << 16  # characters of an unfinished line that are held back at most; also what a pipe holds
 
 
-class Stream:
-    """The reading end of a worker's stdout or stderr, which goes to the one of this process."""
+class OutputStream:
+    """The reading end of a worker's stdout or stderr, forwarded to the stream of that `name` in this process."""
 
     def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor, self._name = descriptor, name
@@ -30,7 +30,7 @@ class Stream:
         except OSError:
             return False
         lines, end, self._rest = (self._rest + self._decoder.decode(received)).rpartition("\n")
-        self._say(lines + end)
+        self._write(lines + end)
         if len(self._rest) > LONGEST:
             self.flush()
         return bool(received)
@@ -38,9 +38,9 @@ class Stream:
     def flush(self) -> None:
         """Pass on a line that has not ended."""
         rest, self._rest = self._rest, ""
-        self._say(f"{rest}\n" if rest else "")
+        self._write(f"{rest}\n" if rest else "")
 
-    def _say(self, text: str) -> None:
+    def _write(self, text: str) -> None:
         stream = getattr(sys, self._name)
         if text and stream is not None:  # a daemon may have none
             with contextlib.suppress(OSError, ValueError):  # nobody listens, or it is closed

@@ -2,6 +2,20 @@
 
 A fork costs milliseconds, the import of torch seconds. A process in which torch has computed anything cannot be
 forked: the threads of OpenMP are not there in the child, which waits for them for ever.
+
+Why this, `spawner.py` and `messages.py`, and not `multiprocessing` with its forkserver, Pipe and connection.wait? What
+was found with Python 3.11:
+
+- A fork that fails for want of processes raises in its server, which ends, and every worker with it. Here one start
+  fails, and the work goes on with the workers that there are.
+- `Connection.recv` blocks until a message is complete: a component that writes five bytes into the pipe and sleeps, or
+  a worker that is killed in a message while a process that it started holds the pipe, stops xprun and all time limits.
+- Its server notices the end of the parent by a pipe that all workers inherit: after a kill -9 of xprun, a worker in a
+  loop in C, what it has started, the server, the resource tracker and a temporary folder are left for ever.
+- It reaps a worker before the parent hears of it, so that its id may be another's when what it started is killed.
+- Every worker imports `__main__` again, unless functions are replaced that are not documented.
+
+To mend each of these takes a server loop, a decoder and a start of one's own, which is what there is here.
 """
 
 from __future__ import annotations
@@ -16,45 +30,41 @@ import socket
 import warnings
 from typing import NoReturn
 
-from xprun.runner.workers import child
-from xprun.runner.workers.deaths import LOST
-from xprun.runner.workers.worker import leave_to_parent, work
+from xprun.runner.workers import parent_link
+from xprun.runner.workers.exits import LOST_CONNECTION
+from xprun.runner.workers.worker import leave_signals_to_parent, run_worker
 
-LOOK = 0.5  # seconds between two looks whether the parent is there
-MESSAGE = 64  # bytes of the longest message
+POLL_INTERVAL = 0.5  # seconds between two looks whether the parent is there
+LONGEST_COMMAND = 64  # bytes
 DESCRIPTORS = 4  # of a worker: channel, stdout, stderr, stack
 
 
-def main(descriptor: int, boss: int, modules: list[str]) -> NoReturn:
+def main(descriptor: int, parent_pid: int, modules: list[str]) -> NoReturn:
     """Serve at a descriptor that was inherited."""
-    serve(socket.socket(fileno=descriptor), boss, modules)
+    serve(socket.socket(fileno=descriptor), parent_pid, modules)
 
 
-def serve(control: socket.socket, boss: int, modules: list[str]) -> NoReturn:
-    """Import modules, then fork workers and tell of their ends until the parent, of id `boss`, is gone.
+def serve(control: socket.socket, parent_pid: int, modules: list[str]) -> NoReturn:
+    """Import modules, then fork workers and report their ends until the parent is gone.
 
-    The parent sends `hire KEY` with four descriptors, `signal KEY NUMBER` and `end`; this process sends
-    `ready` and `ended KEY STATUS`.
+    The parent sends `spawn KEY` with four descriptors, `signal KEY NUMBER` and `exit`; this process sends
+    `ready` and `exited KEY STATUS`.
     """
     workers: dict[int, str] = {}  # process id: key
     try:
-        _set_up(boss)
+        parent_link.die_with(parent_pid)
+        leave_signals_to_parent()
         for module in modules:
             _import(module)
-        child.outlive_parent()  # from here on we look ourselves, so that the workers' own children can be ended, too
+        parent_link.outlive_parent()  # from here on we look ourselves, so that what workers have started ends, too
         gc.collect()
         gc.freeze()  # the pages of what is imported stay shared
         control.send(b"ready")
-        _serve(control, boss, workers)
+        _serve(control, parent_pid, workers)
     finally:
         for pid in workers:
             _signal(pid, signal.SIGKILL)
         os._exit(0)
-
-
-def _set_up(boss: int) -> None:
-    child.die_with(boss)
-    leave_to_parent()
 
 
 def _import(module: str) -> None:
@@ -62,32 +72,32 @@ def _import(module: str) -> None:
         importlib.import_module(module)
 
 
-def _serve(control: socket.socket, boss: int, workers: dict[int, str]) -> None:
+def _serve(control: socket.socket, parent_pid: int, workers: dict[int, str]) -> None:
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    while os.getppid() == boss:
-        ready = select.select([control.fileno(), reader], [], [], LOOK)[0]
+    while os.getppid() == parent_pid:
+        ready = select.select([control.fileno(), reader], [], [], POLL_INTERVAL)[0]
         if reader in ready:
             os.read(reader, 1 << 16)
         for pid in list(workers):
-            _tell_if_ended(control, pid, workers)
+            _report_if_exited(control, pid, workers)
         if control.fileno() in ready:
-            message, descriptors, *_ = socket.recv_fds(control, MESSAGE, DESCRIPTORS)
-            if message in (b"", b"end"):
+            command, descriptors, *_ = socket.recv_fds(control, LONGEST_COMMAND, DESCRIPTORS)
+            if command in (b"", b"exit"):
                 return
-            _obey(message.decode().split(), descriptors, control, workers, (reader, writer))
+            _execute(command.decode().split(), descriptors, control, workers, (reader, writer))
 
 
-def _obey(
-    words: list[str], descriptors: list[int], control: socket.socket, workers: dict[int, str], own: tuple[int, int]
+def _execute(
+    command: list[str], descriptors: list[int], control: socket.socket, workers: dict[int, str], own: tuple[int, int]
 ) -> None:
-    match words:
-        case ["hire", key]:
+    match command:
+        case ["spawn", key]:
             try:
                 workers[_fork(descriptors, control, own)] = key
             except OSError:  # no more processes, or no memory
-                control.send(f"ended {key} {LOST}".encode())
+                control.send(f"exited {key} {LOST_CONNECTION}".encode())
             for descriptor in descriptors:
                 os.close(descriptor)
         case ["signal", key, number]:
@@ -97,7 +107,7 @@ def _obey(
 
 def _fork(descriptors: list[int], control: socket.socket, own: tuple[int, int]) -> int:
     """Fork a worker with these descriptors and return its process id."""
-    server = os.getpid()
+    server_pid = os.getpid()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those of OpenBLAS know what a fork is
         pid = os.fork()
@@ -108,19 +118,19 @@ def _fork(descriptors: list[int], control: socket.socket, own: tuple[int, int]) 
             control.close()
             for descriptor in own:
                 os.close(descriptor)
-            work(descriptors, server)
+            run_worker(descriptors, server_pid)
         finally:  # no frame of the server may go on in a worker: it would end the others
-            os._exit(LOST)
+            os._exit(LOST_CONNECTION)
     return pid
 
 
-def _tell_if_ended(control: socket.socket, pid: int, workers: dict[int, str]) -> None:
+def _report_if_exited(control: socket.socket, pid: int, workers: dict[int, str]) -> None:
     """Tell the parent if a worker has ended, and end what it has started."""
     if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         return
     _signal(pid, signal.SIGKILL)  # while its id is still its own
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    control.send(f"ended {workers.pop(pid)} {status}".encode())
+    control.send(f"exited {workers.pop(pid)} {status}".encode())
 
 
 def _signal(pid: int, number: int, *, group: bool = True) -> None:

@@ -12,48 +12,48 @@ WAITING = ("/threading.py", "/concurrent/futures/", "/queue.py", "/selectors.py"
 OWN = str(Path(__file__).parent.parent)  # the runner, by which components are called
 SHOWN = 3  # calls of each end of a stack
 LONGEST = 500  # characters of a reason
-LOST = 70  # the exit code of a worker that cannot talk to its parent any more
+LOST_CONNECTION = 70  # the exit code of a worker that cannot talk to its parent any more
 
 
 @dataclass(frozen=True)
-class Death:
-    """A worker has ended. `cause` is why we ended it ourselves, and `stack` where it was, innermost call first.
-    `overdue`: what it did at the moment took longer than its limit.
+class WorkerExit:
+    """A worker has ended in the middle of its task.
 
-    `status` is its exit code, or the negative of the signal that ended it.
+    `status` is its exit code, or the negative of the signal that ended it; `kill_reason` why we ended it ourselves;
+    `stack` where it was, innermost call first; `timed_out` whether what it did took longer than its limit.
     """
 
     status: int
-    cause: str = ""
+    kill_reason: str = ""
     stack: str = ""
-    overdue: bool = False
+    timed_out: bool = False
 
     @property
-    def is_kill(self) -> bool:
-        """Whether somebody else has killed it."""
-        return not self.cause and self.status == -signal.SIGKILL
+    def killed_by_others(self) -> bool:
+        """Whether a user or the system has killed it."""
+        return not self.kill_reason and self.status == -signal.SIGKILL
 
     @property
     def reason(self) -> str:
-        """What a table says of it."""
-        return f"{self.cause or _ending(self.status)}{f', at {self.stack}' if self.stack else ''}"[:LONGEST]
+        """The words for it in a table."""
+        return f"{self.kill_reason or _describe(self.status)}{f', at {self.stack}' if self.stack else ''}"[:LONGEST]
 
 
 @dataclass(frozen=True)
-class FalseStart:
+class StartFailure:
     """A worker has ended before it took up its task, which is not to blame: for want of processes or memory."""
 
 
 @dataclass(frozen=True)
-class ServerGone:
-    """What workers are made from has ended, and the worker with it, through no fault of its own."""
+class ForkServerExit:
+    """The process from which workers are forked has ended, and the worker with it, through no fault of its own."""
 
 
-Ending = Death | FalseStart | ServerGone
+Exit = WorkerExit | StartFailure | ForkServerExit
 
 
-def _ending(status: int) -> str:
-    if status == LOST:
+def _describe(status: int) -> str:
+    if status == LOST_CONNECTION:
         return f"its process ended itself with exit code {status}: it had lost its connection to xprun"
     if status >= 0:
         return f"its process ended itself with exit code {status}"
@@ -65,7 +65,7 @@ def _ending(status: int) -> str:
         return f"its process was ended by signal {-status}"
 
 
-def place_in(trace: str) -> str:
+def summarize_stack(trace: str) -> str:
     """Return where `faulthandler` found a process: `solve.py:7 in invert < rule.py:40 in step`, or nothing.
 
     Of several threads it is the current one, or another where that one only waits. The calls of the runner itself are
