@@ -137,7 +137,7 @@ class _Dispatcher:
         pending = {run.id for run in task.pending}
         ended = {outcome.run: outcome for outcome in outcomes if outcome.run in pending}
         task.pending, task.untouched = [run for run in task.pending if run.id not in ended], False
-        task.errored |= any(outcome.broke_off for outcome in ended.values())
+        task.errored |= any(outcome.errored for outcome in ended.values())
         if ended:
             yield list(ended.values())
 
