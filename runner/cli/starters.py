@@ -1,4 +1,4 @@
-"""Something to start from: a commented spec, the schema by which editors complete it, a distribution of plugins."""
+"""Something to start from: a commented spec, the schema by which editors complete it, a plugin package."""
 
 from __future__ import annotations
 
