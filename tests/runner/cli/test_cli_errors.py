@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from support.folders import Case, write_folder
 from xprun.errors import Error
 from xprun.runner.cli.main import main
 from xprun.runner.results.atomic_files import OutputError
@@ -103,6 +105,31 @@ def test_a_broken_plugin_breaks_a_check_in_json_too(xprun: Xprun, write: Write, 
     result = xprun("check", "--json", write(line_spec), "--plugin", "broken.py")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.startswith("broken.py:1: the plugin cannot be imported: ")
+
+
+@pytest.mark.parametrize("absent", [["data", "model", "loss"], ["data"], ["model", "loss"]])
+def test_a_report_of_a_table_made_by_hand_needs_no_section_that_is_not_compared(
+    xprun: Xprun, tmp_path: Path, absent: list[str]
+) -> None:
+    made = write_folder(tmp_path / "made", [Case("A", 0.1, [1.0, 2.0]), Case("B", 0.1, [3.0, 4.0])], resolved=False)
+    table = pd.read_csv(made / "results.csv")
+    sections = [name for name in table if name.partition(".")[0] in absent]
+    table.drop(columns=sections).to_csv(made / "results.csv", index=False)
+    result = xprun("report", made)
+    assert result.exit_code == 0, result.output
+    assert "B" in (made / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("absent", ["optimizer", "seed", "status", "steps", "seconds"])
+def test_a_table_of_which_no_report_can_be_made_is_told_in_one_line(xprun: Xprun, tmp_path: Path, absent: str) -> None:
+    made = write_folder(tmp_path / "made", [Case("A", 0.1, [1.0, 2.0])], resolved=False)
+    table = pd.read_csv(made / "results.csv")
+    gone = ["data", "model", "loss"] if absent == "optimizer" else []
+    table.drop(columns=[absent, *gone]).to_csv(made / "results.csv", index=False)
+    result = xprun("report", made)
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert "results.csv" in line
 
 
 def test_a_wrong_use_of_a_command_shows_how_it_is_used(xprun: Xprun) -> None:
