@@ -184,7 +184,7 @@ class Registry:
         self.import_plugins()
         broken = [plugin for plugin in self.broken() if plugin.may_be(name)]
         if broken and not self._has(name, kinds):
-            raise PluginError(f"{name!r} is not there, because a plugin is broken: {_of_broken(broken[0])}")
+            raise PluginError(f"{name!r} is missing because a plugin is broken: {_of_broken(broken[0])}")
 
     def _import_namesakes(self, name: str, kinds: tuple[str, ...]) -> bool:
         for plugin in self.plugins:
@@ -218,7 +218,9 @@ class Registry:
             if not isinstance(name, str):
                 raise TypeError(f'write @{kind}("name"): the name under which specs find this component')
             if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
-                raise ValueError(f"{name[:LONGEST_NAME]!r} is no name: write a line of 1 to {LONGEST_NAME} characters")
+                raise ValueError(
+                    f"{name[:LONGEST_NAME]!r} is not a valid name: write one line of 1 to {LONGEST_NAME} characters"
+                )
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)
@@ -284,7 +286,7 @@ def fingerprint_of(function: Callable[..., Any], file: str, release: str) -> str
     try:
         return _fingerprint(inspect.getsource(function).encode())
     except OSError:
-        raise PluginError(f"{function.__qualname__} has no source that could be read; write it into a file") from None
+        raise PluginError(f"{function.__qualname__} has no readable source; write it to a file") from None
 
 
 def fingerprint_of_file(file: str, release: str = "") -> str:

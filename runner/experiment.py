@@ -108,7 +108,9 @@ def run_experiment(
     device = pick(options.device or spec.head.device)
     plan = make_plan(spec, kind_of(device))
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
-        raise UnknownRunError(f"there is no run {unknown!r} in this spec as it is now; see 'run' in results.csv")
+        raise UnknownRunError(
+            f"there is no run {unknown!r} in this spec; run ids are in the column 'run' of results.csv"
+        )
     _refuse_limit_without_workers(plan, options)
     with hold(options.folder):
         with writing(options.folder):
@@ -123,10 +125,8 @@ def run_experiment(
 
 def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
     if options.workers == 0 and any(run.settings.timeout for run in plan.runs):
-        help_text = "leave out -j 0, or in Python pass jobs=1"
-        problem = Diagnostic(
-            ("run", "timeout"), "needs a worker process that can be ended, and -j 0 asks for none", help_text
-        )
+        help_text = "leave out -j 0, or pass jobs=1 in Python"
+        problem = Diagnostic(("run", "timeout"), "needs a worker process, but -j 0 runs without one", help_text)
         raise SpecError(plan.spec.document, [problem])
 
 
@@ -152,8 +152,8 @@ class _Job:
         """Seconds that the run with the longest limit may take; asked once, not for each run that is observed."""
         return max((run.settings.timeout for run in self.plan.runs if run.settings.timeout), default=None)
 
-    def aside(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Return what a function returns that runs code of components, called where that can do no harm.
+    def run_isolated(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what a function returns that runs code of components; in a worker process it can do no harm.
 
         It may take as long as a run may, and an interrupt ends it.
         """
@@ -162,13 +162,13 @@ class _Job:
                 return function(*arguments)
             return run_isolated(function, *arguments, limit=self.longest)
 
-    def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
-        """Return what a function makes of each item, called aside, or why there is nothing."""
+    def map_isolated(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
+        """Return what a function makes of each item, each called in a worker, or why there is nothing."""
         context = Context(self.device, self.plugins)
         made: list[T | str] = []
         for item in items:
             try:
-                made += self.aside(function, [item], context)
+                made += self.run_isolated(function, [item], context)
             except WorkerError as error:
                 made.append(str(error))
         return made
@@ -211,16 +211,16 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     _write_background(job, anew=anew)
     if report.interrupted is None:
         try:
-            _write_made_aside(job, report, pairs, anew=anew)
+            _write_made_by_components(job, report, pairs, anew=anew)
         except InterruptError as interrupt:
             report.interrupted = interrupt.number
 
 
-def _write_made_aside(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
+def _write_made_by_components(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     """Write that for which code of components is run; an interrupt may end it."""
     folder = job.options.folder
     for run, outcome in pairs:  # those of earlier calls, too
-        observe(job.plan, run, outcome, folder, job.plugins, job.aside, again=False)
+        observe(job.plan, run, outcome, folder, job.plugins, job.run_isolated, again=False)
     if anew or not (folder / "models.txt").is_file():
         _write_models(job)
     for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
@@ -264,7 +264,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         for outcome in outcomes:
             with writing(options.folder):
-                observe(plan, runs[outcome.run], outcome, options.folder, job.plugins, job.aside, again=True)
+                observe(plan, runs[outcome.run], outcome, options.folder, job.plugins, job.run_isolated, again=True)
             job.progress.ended(runs[outcome.run], outcome)
     return sum(len(cohort.runs) for cohort in cohorts)
 
@@ -297,9 +297,9 @@ def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:
     if cores == 1 or context.device != "cpu" or sum(len(cohort.runs) for cohort in cohorts) < 2:
         return 1
     try:
-        seconds = job.aside(seconds_of, cohorts[:SURVEYED], context)
+        seconds = job.run_isolated(seconds_of, cohorts[:SURVEYED], context)
     except WorkerError as error:
-        say(f"note: how long it takes could not be measured: {error}")
+        say(f"note: could not estimate the training time: {error}")
         return cores
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1
@@ -324,7 +324,7 @@ def _write_background(job: _Job, *, anew: bool) -> None:
 def _write_models(job: _Job) -> None:
     """Write what the models look like; building them again costs little beside a run."""
     runs, left_out = distinct_models(job.plan.runs)
-    described = zip(runs, job.each_aside(summaries, runs), strict=True)
+    described = zip(runs, job.map_isolated(summaries, runs), strict=True)
     shown = [f"{title_of(run)}\n{summary}\n" for run, summary in described]
     more = [f"and {left_out} more models\n"] if left_out else []
     replace_text(job.options.folder / "models.txt", "\n".join(shown + more))
@@ -333,17 +333,17 @@ def _write_models(job: _Job) -> None:
 def _write_surfaces(job: _Job, pairs: Pairs) -> list[Path]:
     """Write the loss around the paths of runs with one or two parameters."""
     found = windows(pairs)
-    return write_surfaces(job.options.folder, found, job.each_aside(losses_over, found))
+    return write_surfaces(job.options.folder, found, job.map_isolated(losses_over, found))
 
 
 def _write_fits(job: _Job, pairs: Pairs) -> list[Path]:
     """Write the curves that runs have fitted, and the data beside them."""
     found = data_sets(pairs)
-    return write_fits(job.options.folder, pairs, found, job.each_aside(data_of, found))
+    return write_fits(job.options.folder, pairs, found, job.map_isolated(data_of, found))
 
 
 def _write_samples(job: _Job, pairs: Pairs) -> list[Path]:
     """Write images with what the best runs took them for."""
     best = best_runs(job.plan, pairs)
     wanted = wanted_rows(best)
-    return write_samples(job.options.folder, best, wanted, job.each_aside(pixels_of, wanted))
+    return write_samples(job.options.folder, best, wanted, job.map_isolated(pixels_of, wanted))

@@ -132,11 +132,11 @@ def as_text(ahead: PlanSummary) -> str:
     todo = f"{ahead.cached:,} cached, {ahead.to_run:,} to run on {ahead.device}"
     lines = [f"{ahead.name}: {ahead.headline}; {todo}"]
     if ahead.damaged:
-        lines.append("the store is damaged; what is whole in it counts as cached, and a run will keep that")
+        lines.append("the store is damaged; intact runs count as cached, and the next run keeps them")
     if ahead.why:
         lines.append(f"to run: {', '.join(ahead.why)}")
     lines += [
-        f"{part.runs:,} {plural('run', part.runs)} cut off: going on from step {part.step:,} of {part.steps:,}"
+        f"{part.runs:,} {plural('run', part.runs)} interrupted: resuming at step {part.step:,} of {part.steps:,}"
         for part in ahead.unfinished
     ]
     if ahead.duplicates:
@@ -144,11 +144,13 @@ def as_text(ahead: PlanSummary) -> str:
     for number, cohort in enumerate(ahead.cohorts, 1):
         lines += _cohort_lines(number, cohort)
     if ahead.timeout is not None:
-        limit = f"what takes longer than run.timeout = {ahead.timeout:g} s is ended"
-        lines.append(f"{limit}; runs that were together are then tried alone, with as much time each")
+        limit = f"anything that takes longer than run.timeout = {ahead.timeout:g} s is stopped"
+        lines.append(f"{limit}; runs that trained together are then retried one by one, with the same limit each")
     if ahead.cohorts:
-        memory = f"about {_megabytes(ahead.memory)} of tensors, those of the forward pass apart"
-        lines.append(f"about {ahead.seconds:.1f} s of training in one process, evaluations and start apart; {memory}")
+        memory = f"about {_megabytes(ahead.memory)} of tensors, not counting activations"
+        lines.append(
+            f"about {ahead.seconds:.1f} s of training in one process, not counting evaluation and start-up; {memory}"
+        )
     return "\n".join(lines)
 
 

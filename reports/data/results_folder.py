@@ -119,7 +119,12 @@ def read_runs(path: Path) -> pd.DataFrame:
         raise ReportError(f"{path}: no runs yet, so there is nothing to report")
     if runs["run"].duplicated().any():
         raise ReportError(f"{path}: column 'run': {runs['run'][runs['run'].duplicated()].iloc[0]!r} is there twice")
-    return runs.assign(**{str(name): runs[name].map(_as_meant) for name in runs.select_dtypes(["object", "str"])})
+    return runs.assign(**{name: runs[name].map(_as_meant) for name in text_columns(runs)})
+
+
+def text_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that may hold texts, whatever type pandas, which is older or newer than 3, has for them."""
+    return [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
 
 
 def _as_meant(value: Any) -> Any:

@@ -4,8 +4,8 @@ import pandas as pd
 from xprun.reports.presentation.formatting import value_text
 
 BOUNDS = {
-    "train.loss": ", the least that such a model can have",
-    "loss": " on average over the batches, the least that such a model can have",
+    "train.loss": ", the minimum for this model",
+    "loss": " on average over the batches, the minimum for this model",
 }
 
 

@@ -11,6 +11,7 @@ from xprun.reports.stats.averages import bootstrap
 
 TESTABLE = 5  # pairs; with fewer, no outcome at all is as rare as 1 in 16
 LEVEL = 0.05
+SEEDS_NEEDED = 6  # pairs of which a two-sided test of a single pair can be significant: 2 / 2^6 < LEVEL
 
 
 def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -18,9 +19,9 @@ def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
 
     `alternative`, `n` (seeds in common), `bad` (of them with a bad run on either side), `difference` (mean of
     alternative less baseline), `low` and `high` (its 95% bootstrap interval), `effect` (see `effect_size`),
-    `improvement` (see `probability_of_improvement`), `p` (see `paired_test`; NaN below five pairs), `corrected` (Holm)
-    and `finding` ("better", "worse" or "not distinguishable"; "too few seeds" where none was tested).
-    Empty where there is no such baseline.
+    `improvement` (see `probability_of_improvement`), `ahead` (what is tested speaks for the alternative), `p` (see
+    `paired_test`; NaN below five pairs), `corrected` (Holm) and `finding` ("better", "worse" or "inconclusive";
+    "too few seeds" where none was tested). Empty where there is no such baseline.
     """
     base = ranking.index[ranking["alternative"] == comparison.baseline]
     if base.empty:
@@ -30,7 +31,7 @@ def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
     table = pd.DataFrame(rows, index=others)
     if rows:
         table["corrected"] = holm(table["p"].to_numpy(dtype="float64"))
-        facts = zip(table["n"], table["corrected"], table["improvement"], strict=True)
+        facts = zip(table["n"], table["corrected"], table["ahead"], strict=True)
         table["finding"] = [_finding(*fact) for fact in facts]
     return table
 
@@ -71,9 +72,17 @@ def paired_test(differences: np.ndarray) -> float:
 
     Where one is infinite (a bad run), their signed ranks are flipped instead: Wilcoxon's test (1945), with ties.
     """
-    if np.isfinite(differences).all():
-        return sign_flip_test(differences)
-    return sign_flip_test(np.sign(differences) * rankdata(np.abs(differences)))
+    return sign_flip_test(tested_values(differences))
+
+
+def tested_values(differences: np.ndarray) -> np.ndarray:
+    """What `paired_test` sums under random signs: the sign of their own sum is the direction of what it finds."""
+    return differences if np.isfinite(differences).all() else signed_ranks(differences)
+
+
+def signed_ranks(differences: np.ndarray) -> np.ndarray:
+    """The ranks of the sizes of the differences, with the signs of these."""
+    return np.asarray(np.sign(differences) * rankdata(np.abs(differences)))
 
 
 def sign_flip_test(differences: np.ndarray) -> float:
@@ -117,6 +126,7 @@ def _compare(judged: pd.DataFrame, first: Any, base: Any, comparison: Comparison
         "high": high,
         "effect": effect_size(differences),
         "improvement": probability_of_improvement(*values.T, ascending=comparison.ascending) if n else np.nan,
+        "ahead": bool(tested_values(differences).sum() * (-1 if comparison.ascending else 1) > 0),
         "p": paired_test(differences) if n >= TESTABLE else np.nan,
     }
 
@@ -127,9 +137,9 @@ def subtract(values: np.ndarray) -> np.ndarray:
         return np.where(values[:, 0] == values[:, 1], 0.0, values[:, 0] - values[:, 1])
 
 
-def _finding(n: int, corrected: float, improvement: float) -> str:
+def _finding(n: int, corrected: float, ahead: bool) -> str:
     if n < TESTABLE:
         return "too few seeds"
     if corrected >= LEVEL:
-        return "not distinguishable"
-    return "better" if improvement > 0.5 else "worse"
+        return "inconclusive"
+    return "better" if ahead else "worse"

@@ -32,9 +32,24 @@ class SpecOrCommand(click.Group):
         return found or [CompletionItem(incomplete, type="file")]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and args[0] not in OWN_OPTIONS:  # those before a spec belong to `run`
-            args = ["run", *args]
+        # Options before a word belong to the command that it names, and before a spec to the command `run`.
+        if args and args[0].startswith("-") and args[0] not in OWN_OPTIONS:
+            place = self._place_of_command(ctx, args)
+            args = ["run", *args] if place is None else [args[place], *args[:place], *args[place + 1 :]]
         return super().parse_args(ctx, args)
+
+    def _place_of_command(self, ctx: click.Context, args: list[str]) -> int | None:
+        """Return where a command stands after options of any command; None where a file or no command does."""
+        options = {tuple(p.opts): p for c in self.commands.values() for p in c.params if isinstance(p, click.Option)}
+        every = click.Command(None, params=list(options.values()))
+        try:
+            parser = every.make_parser(click.Context(every, ctx, allow_interspersed_args=False))
+            _, rest, _ = parser.parse_args(list(args))
+        except click.UsageError:
+            return None
+        place = len(args) - len(rest)
+        is_command = bool(rest) and rest[0] in self.commands and args[place - 1] != "--"
+        return place if is_command and not Path(rest[0]).is_file() else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in self.commands:

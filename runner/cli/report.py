@@ -53,7 +53,7 @@ def diff(first: Path, second: Path, tolerance: str, markdown: bool) -> int:
 
     Each alternative (what the report compares, such as an optimizer) is taken at its best setting in the first folder
     and compared seed by seed. Exits with 1 where the second is worse by more than the tolerance, as far as five seeds
-    or more can tell, or where runs that ended well no longer do.
+    or more can tell, or where runs that finished before failed or diverged.
     """
     from xprun.reports import difference
 

@@ -77,6 +77,9 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
     """Run specs one after the other and return the exit code: that of the worst."""
     if options.output and len(specs) > 1:
         raise click.UsageError("-o names one folder, so it takes one spec")
+    missing = [exit_code_of(partial(_refuse_missing, path)) for path in specs] if len(specs) > 1 else []
+    if any(missing):  # said before any of the others is trained
+        return max(missing)
     from xprun.runner.process.interrupts import ending_at_once
 
     worst = OK
@@ -89,6 +92,15 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
             if worst > INTERRUPTED:
                 break
     return worst
+
+
+def _refuse_missing(path: Path) -> None:
+    """Raise SpecError for a spec that is not there."""
+    from xprun.specs import read_document
+    from xprun.specs.language.library import find_spec
+
+    if not os.path.exists(find_spec(path)):  # noqa: PTH110 - see find_spec
+        read_document(path)
 
 
 def _make_workers_ready() -> None:

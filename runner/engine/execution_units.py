@@ -62,7 +62,7 @@ def from_layout(layout: Layout, runs: list[Run]) -> ExecutionUnit:
     """Return runs as the piece that they were part of when their training was cut off."""
     by_id = {run.id: run for run in runs}
     grid = Grid([[by_id[run] for run in group] for group in layout.runs])
-    return ExecutionUnit(grid, layout.program, "it goes on as it began", None, layout.threads, layout.lanes)
+    return ExecutionUnit(grid, layout.program, "it continues as it was started", None, layout.threads, layout.lanes)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
 def _obstacle(work: Workload, run: Run) -> str:
     """Return why a run cannot be trained together with others, or nothing when it can."""
     if work.manual:
-        return "its gradient is written by hand, for one run"
+        return "its manual gradient is for one run"
     try:
         work.timetable(run)
     except ScheduleError as error:
@@ -157,9 +157,9 @@ def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
 def _lone(work: Workload, grid: Grid, matched: LinearStack | str) -> ExecutionUnit:
     """Return the piece of a lone run, without a probe: a small stack saves overhead, tracing never repays."""
     if isinstance(matched, str):
-        return ExecutionUnit(grid, None, f"a lone run, and {matched}", None)
+        return ExecutionUnit(grid, None, f"a single run, and {matched}", None)
     if matched.parameters * (work.batch_size or len(work.train)) > LONE_STACK:
-        return ExecutionUnit(grid, None, "a lone run of large products", None)
+        return ExecutionUnit(grid, None, "a single run with large matrix products", None)
     return ExecutionUnit(grid, LinearStack.name, STACKED, None)
 
 
@@ -171,7 +171,7 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
     """
     total = alone * work.schedule.steps * len(grid)
     repays = TRACING_REPAYS * (1 if alone < LONG_STEP else 25)
-    return f"all its steps take {total:.1f} s alone, too little to trace it" if total < repays else ""
+    return f"all its steps take {total:.1f} s one by one, too little to be worth tracing" if total < repays else ""
 
 
 def _best_size(
@@ -185,11 +185,11 @@ def _best_size(
     for columns in candidates:
         together = _time_together(work, grid.first(columns), program, gentlest)
         if not torch.allclose(together.losses, expected, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True):
-            return [_alone(grid.every_run, "its losses would not be those of the ordinary loop", alone.seconds)]
+            return [_alone(grid.every_run, "its losses would differ from those of the ordinary loop", alone.seconds)]
         cost = together.seconds / (grid.groups * columns)
         if cost < 0.95 * best:  # of equals the larger
             best_columns, best = columns, cost
-    times = f"alone {alone.seconds * 1e6:.0f} us a step, together {best * 1e6:.1f} a run"
+    times = f"{alone.seconds * 1e6:.0f} us per step alone, {best * 1e6:.1f} us per run together"
     if alone.seconds < best and not forced:
         return [_alone(grid.every_run, times, alone.seconds)]
     cuts = range(0, grid.columns, best_columns)

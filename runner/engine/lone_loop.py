@@ -59,7 +59,7 @@ class LoneTraining:
         self.feed = work.feed.alone(run.seed)
         self.loss_on = loss_of(work, self.module)
         self.trail = _trail_of(work, self.module)
-        self.module.train()
+        self._set_mode(training=True)
 
     def train(self, snapshot: Snapshot | None = None) -> None:
         """Train the run to its end."""
@@ -143,10 +143,15 @@ class LoneTraining:
 
     def _evaluate(self, loss: float) -> None:
         """Measure the run, of whose last step the loss is known, and see what follows from it."""
+        if not self.work.splits:
+            return
+        self._set_mode(training=False)
         measured = self._measure()
+        if measured:
+            self.keeper.evaluated(measured, OPEN, FIRST, self._kept)
+        self._set_mode(training=True)
         if not measured:
             return
-        self.keeper.evaluated(measured, OPEN, FIRST, self._kept)
         step = np.array([self.outcome.steps])
         if self.outcome.status != "done" or not self.work.schedule.stop:
             return
@@ -163,12 +168,8 @@ class LoneTraining:
     def _measure(self) -> dict[str, Numbers]:
         """Return `train.loss`, `valid.accuracy`, ... of every split [1, 1], or nothing if the run diverged."""
         work, outcome = self.work, self.outcome
-        if not work.splits:
-            return {}
-        self.module.eval()
         with torch.no_grad():
             measured = {metric: float(value) for metric, value in work.measure(self.module).items()}
-        self.module.train()
         for metric, number in measured.items():
             self.recorder.add(metric, np.array([outcome.steps]), np.array([number]))
             if metric.endswith(".loss") and not math.isfinite(number):
@@ -180,17 +181,25 @@ class LoneTraining:
         outcome = self.outcome
         if outcome.status not in ("done", "stopped"):
             return
+        self._set_mode(training=False)
         if not all(bool(p.detach().isfinite().all()) for p in self.module.parameters()):
             outcome.status, outcome.reason = "diverged", f"parameters are not finite after step {outcome.steps}"
             return
         trained = trained_parameters(self.module)
         if sum(p.numel() for p in trained.values()) <= REPORTED_PARAMETERS:
             outcome.parameters = {key: value for name, p in trained.items() for key, value in numbers(name, p)}
-        self.module.eval()
         with torch.no_grad():
             outcome.matrices = {name: m.tolist() for name, m in self.work.measure_matrices(self.module).items()}
             outcome.pictures = as_lists(shown(self.work, lambda x, _: predictions(self.module, x)[None, None]), 0, 0)
         self.keeper.ended(OPEN, FIRST, self._kept)
+
+    def _set_mode(self, *, training: bool) -> None:
+        """Get module and optimizer ready for steps, or for all that looks at the parameters which these lead to.
+
+        A snapshot is taken between steps, in the midst of training, so that taking one changes no bit.
+        """
+        self.module.train(training)
+        self.update.set_mode(training=training)
 
     def _kept(self) -> dict[str, Tensor]:
         """Return the parameters and buffers as those of runs [1, 1]."""

@@ -18,6 +18,9 @@ FLAT_LIMIT = 1_000_000  # parameters: above this, gathering the gradients into o
 class Update(Protocol):
     """Takes one step: computes the loss, its gradient, and changes the parameters."""
 
+    def set_mode(self, *, training: bool) -> None:
+        """Get ready for steps, or for a look at the parameters between them."""
+
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         """Return the loss before the change, detached; `rows` is the size of the batch."""
 
@@ -39,6 +42,9 @@ class ScheduledUpdate:
 
     def __init__(self, update: Changeable, timetable: Timetable) -> None:
         self.update, self.timetable, self.t = update, timetable, 0
+
+    def set_mode(self, *, training: bool) -> None:
+        self.update.set_mode(training=training)
 
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         self.t += 1
@@ -73,6 +79,9 @@ class ClassUpdate:
         for group in self.optimizer.param_groups:
             group.update(news)
 
+    def set_mode(self, *, training: bool) -> None:
+        set_mode(self.optimizer, training=training)
+
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         self.optimizer.zero_grad()
         loss = loss_of()
@@ -101,6 +110,13 @@ class ClosureUpdate(ClassUpdate):
         return loss.detach()
 
 
+def set_mode(optimizer: Any, *, training: bool) -> None:
+    """Call `train()` or `eval()` of an optimizer that has them, as a schedule-free one does to move its parameters."""
+    change = getattr(optimizer, "train" if training else "eval", None)
+    if callable(change):
+        change()
+
+
 class RuleUpdate:
     """A rule, applied to each parameter by itself."""
 
@@ -108,6 +124,9 @@ class RuleUpdate:
         self.rule, self.settings, self.t = rule, settings, 0
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self.states = [tuple(torch.zeros_like(p) for _ in rule.states) for p in self.parameters]
+
+    def set_mode(self, *, training: bool) -> None:
+        """A rule has no modes."""
 
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         self.t += 1
@@ -139,6 +158,9 @@ class FlatRuleUpdate:
         self.states = tuple(torch.zeros_like(self.flat) for _ in rule.states)
         for parameter, part in zip(self.parameters, self.flat.split([p.numel() for p in self.parameters]), strict=True):
             parameter.data = part.view_as(parameter)
+
+    def set_mode(self, *, training: bool) -> None:
+        """A rule has no modes."""
 
     def step(self, loss_of: Callable[[], Tensor], rows: int) -> Tensor:
         self.t += 1

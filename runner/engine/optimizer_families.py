@@ -106,7 +106,7 @@ def can_join(registry: Registry, run: Run) -> str:
     """Return why the optimizer of a run cannot be stacked with others, or nothing when it can."""
     component = registry.find("optimizer", run.choices["optimizer"].name)
     if isinstance(component.load(), type):
-        return f"{component.name} is a class of its own, not an update rule"
+        return f"{component.name} is an optimizer class, not an update rule"
     return ""
 
 

@@ -33,7 +33,7 @@ def begin(make: Callable[[], T], snapshot: Snapshot | None) -> T:
     except Exception as error:  # a damaged file, or a component that is not as it was
         assert snapshot is not None
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        print(f"note: {snapshot.path.name} cannot be gone on from, the runs start again: {why}", file=sys.stderr)
+        print(f"note: {snapshot.path.name} cannot be resumed; its runs start again: {why}", file=sys.stderr)
         snapshot.remove()
         return make()
     return training

@@ -94,7 +94,7 @@ def _pieces(work: Workload, runs: list[Run], context: Context) -> list[Execution
         return select_strategy(work, runs, share(context.workers))
     except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
         if len(runs) > 1:
-            _note(f"{len(runs)} runs are trained one by one, because a probe of them failed", error, context)
+            _note(f"{len(runs)} runs train one by one, because a trial batch of them failed", error, context)
         return [ExecutionUnit(Grid([runs]), None, "", None)]
 
 
@@ -106,7 +106,7 @@ def _together(work: Workload, piece: ExecutionUnit, context: Context) -> Iterato
         raise
     except FAULTS as error:
         if len(piece.runs) > 1:
-            _note(f"{len(piece.runs)} runs are trained one by one, because together they failed", error, context)
+            _note(f"{len(piece.runs)} runs train one by one, because they failed together", error, context)
         for lane in range(piece.lanes):
             if snapshot := _snapshot(piece, context, lane):
                 snapshot.remove()

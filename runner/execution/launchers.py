@@ -19,7 +19,7 @@ from xprun.runner.workers.spawner import WorkerStartError
 from xprun.specs import Run
 
 Execute = Callable[[Cohort], Iterable[list[Outcome]]]
-NO_OUTCOME = "nothing came of it"
+NO_OUTCOME = "it produced no result"
 
 
 @launcher("inline")
@@ -159,7 +159,7 @@ class _Dispatcher:
         was_fresh = worker.task_count == 1 and task.untouched and not worker.ever_timed_out
         is_clear = timed_out or (was_fresh and killed <= task.killed_before)
         if is_clear and not task.prepared:
-            yield _outcomes(suspects, timed_out, f"{reason}; its data, model and loss were being made")
+            yield _outcomes(suspects, timed_out, f"{reason}, while building its data, model and loss")
         elif is_clear and len(suspects) == 1:
             yield _outcomes(suspects, timed_out, reason)
         else:

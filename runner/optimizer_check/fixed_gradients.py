@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from xprun.plugins.registry import Component, Registry
+from xprun.runner.engine.lone_updates import set_mode
 from xprun.runner.engine.optimizer_families import Family
 from xprun.runner.engine.update_rules import Rule, read_rule
 from xprun.runner.resolve.build import own_settings
@@ -103,6 +104,7 @@ def _rule_step(rule: Rule, parameters: Parameters, settings: Settings) -> Callab
 
 def _class_step(cls: Any, parameters: Parameters, settings: Settings) -> Callable[[int, Parameters], None]:
     optimizer = cls(list(parameters.values()), **settings)
+    set_mode(optimizer, training=True)
 
     def step(t: int, gradient: Parameters) -> None:
         for name, g in gradient.items():

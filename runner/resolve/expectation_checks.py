@@ -40,7 +40,7 @@ def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Di
     kind, _, metric = value.partition(".")
     if expectation.status or kind in ("param", "reference"):
         if expectation.beats is not None:
-            yield Diagnostic(path, f"{value} has no better side, so nothing beats anything")
+            yield Diagnostic(path, f"{value} is neither better high nor better low, so nothing can beat anything")
     elif expectation.step or kind in ("final", "best"):
         wanted = value if expectation.step else metric
         if wanted not in metrics:

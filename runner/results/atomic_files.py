@@ -37,7 +37,7 @@ def refuse_links(folder: Path) -> None:
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 raise OutputError(
-                    f"{path} is a link that leads out of the output folder; remove it, or name another folder: -o DIR"
+                    f"{path} is a link that points outside the output folder; remove it, or use another folder: -o DIR"
                 )
 
 

@@ -57,9 +57,9 @@ def load_state(module: nn.Module, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file that is none raises whatever the format's reader raises
         reason = " ".join(str(error).split()).partition(". ")[0]
-        raise CheckpointError(f"{path.name} is no file of parameters: {reason[:150]}") from None
+        raise CheckpointError(f"{path.name} is not a checkpoint file: {reason[:150]}") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise CheckpointError(f"{path.name} holds no state_dict, a table from names to tensors")
+        raise CheckpointError(f"{path.name} has no state_dict (names to tensors)")
     own = module.state_dict()
     problems = [f"it lacks {name}" for name in own if name not in state]
     problems += [f"the model has no {name}" for name in state if name not in own]
@@ -82,7 +82,7 @@ def check_whole(path: Path) -> None:
     expected = _saved(path.parents[1]).get(path.stem) if path.parent.name == FOLDER else None
     if expected and expected != _digest_of_files(path):
         raise CheckpointError(
-            f"{path} is missing or damaged: it is not what was saved with its run. To train that again: "
+            f"{path} is missing or damaged: it does not match what was saved with its run. To train that run again: "
             f"xprun SPEC -o {path.parents[1]} --only {path.stem} --rerun all"
         )
 
@@ -141,7 +141,7 @@ def read_run(folder: Path, name: str) -> tuple[Run, Path]:
     try:
         return _run(json.loads(beside.read_text(encoding="utf-8"))), path
     except Exception as error:  # anything may stand there
-        raise CheckpointError(f"{beside.name} describes no run: {type(error).__name__}") from error
+        raise CheckpointError(f"{beside.name} does not describe a run: {type(error).__name__}") from error
 
 
 def _description(run: Run) -> dict[str, Any]:

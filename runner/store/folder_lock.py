@@ -39,7 +39,7 @@ def hold(folder: Path) -> Iterator[None]:
             lock.acquire()
         except Timeout:
             who = _holder(folder)
-            raise InUseError(f"{folder} is in use by {who}; wait for it, or name another folder: -o DIR") from None
+            raise InUseError(f"{folder} is in use by {who}; wait for it, or choose another folder: -o DIR") from None
         (folder / HOLDER).unlink(missing_ok=True)  # of one that was killed
         replace_text(folder / HOLDER, json.dumps(_myself()) + "\n")
     try:

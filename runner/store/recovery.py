@@ -97,8 +97,8 @@ def _verify(path: Path) -> int:
             version, tables = version_of(database), tables_of(database)
             if version > VERSION and tables != TABLES:
                 raise OutputError(
-                    f"{path} is of version {version}, which a newer xprun has written; this one knows {VERSION}. "
-                    "Update xprun, or name another folder: -o DIR"
+                    f"{path} was written by a newer xprun (version {version}; this one reads up to {VERSION}). "
+                    "Update xprun, or choose another folder: -o DIR"
                 )
             if not tables and version == 0:
                 return 0
@@ -133,8 +133,8 @@ def _recover(path: Path) -> str:
     damaged = _keep_damaged(path)
     _replace(path, list(records.values()))
     return (
-        f"{path} was damaged: {len(records):,} of its runs are whole and kept, the others are run again; "
-        f"the damaged file is now {damaged.name}"
+        f"{path} was damaged: {len(records):,} intact runs are kept, the others run again; "
+        f"the damaged file was renamed to {damaged.name}"
     )
 
 

@@ -114,7 +114,7 @@ def take_stock(folder: Path, to_run: set[str], ended: set[str], planned: set[str
         for path, place, trouble in read_places(folder):
             runs = set(place.layout.every_run) if place else set[str]()
             if place is None:
-                notes.append(f"{FOLDER}/{path.name} {trouble}; its runs start again from their beginning")
+                notes.append(f"{FOLDER}/{path.name} {trouble}; its runs start again from the beginning")
                 path.unlink()
             elif runs & ended:
                 path.unlink()
@@ -123,8 +123,8 @@ def take_stock(folder: Path, to_run: set[str], ended: set[str], planned: set[str
             else:
                 kept += not runs <= planned
     if kept and to_run:
-        what = "state of other runs that were cut off is" if kept == 1 else "states of other runs that were cut off are"
-        notes.append(f"{kept} {what} kept in {folder / FOLDER}; delete them if those are not to go on")
+        what = "state of other interrupted runs is" if kept == 1 else "states of other interrupted runs are"
+        notes.append(f"{kept} {what} kept in {folder / FOLDER}; delete them if those runs should not resume")
     return _apart(found.values()), notes
 
 

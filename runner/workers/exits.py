@@ -54,11 +54,11 @@ Exit = WorkerExit | StartFailure | ForkServerExit
 
 def _describe(status: int) -> str:
     if status == LOST_CONNECTION:
-        return f"its process ended itself with exit code {status}: it had lost its connection to xprun"
+        return f"its process exited with code {status}: it had lost its connection to xprun"
     if status >= 0:
-        return f"its process ended itself with exit code {status}"
+        return f"its process exited with code {status}"
     if -status == signal.SIGKILL:
-        return "its process was killed (SIGKILL), probably for want of memory"
+        return "its process was killed (SIGKILL), probably out of memory"
     try:
         return f"its process was ended by {signal.Signals(-status).name} ({signal.strsignal(-status)})"
     except ValueError:

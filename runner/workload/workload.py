@@ -188,7 +188,9 @@ def _split_and_feed(
     """Return the rows that are trained on, those held out, and where the batches come from."""
     if isinstance(made, Stream):
         if batch_size is None or settings["valid"] or settings["standardise"]:
-            raise ValueError("a stream draws fresh rows at every step: it takes no 'full' batch, valid or standardise")
+            raise ValueError(
+                "a stream draws fresh rows at every step: it cannot have batch_size = 'full', valid or standardise"
+            )
         drawn = Drawn(made, batch_size, device, dtype)
         return sample_of(drawn, settings["split_seed"]), None, drawn
     train, valid = _split(made, settings["valid"], settings["split_seed"])
@@ -236,9 +238,7 @@ def _standardised(train: Table, valid: Table | None) -> tuple[Table, Table | Non
     True parameters are dropped: they belong to the inputs as they were.
     """
     if train.augmentation:
-        raise ValueError(
-            "standardise does not know what random transforms make of the rows; use the transform Normalize"
-        )
+        raise ValueError("standardise cannot be combined with random transforms; use the transform Normalize")
     wide = train.inputs.double()
     mean, deviation = wide.mean(0), wide.std(0, correction=0)
     shift, scale = mean.to(train.inputs), torch.where(deviation > 0, deviation, 1.0).to(train.inputs)

@@ -49,8 +49,8 @@ class Alternative:
     """One way to fill a section: a component's name, its constant settings and its axes.
 
     `path` is where it stands in the document. `settings` hold each axis' first value. `shown` are settings that tables
-    show although they are not swept. `fingerprint` identifies the component's source, `aside` names the settings that
-    change no result; they and the defaults are filled in by whoever knows the components.
+    show although they are not swept. `fingerprint` identifies the component's source, `cache_neutral` names settings
+    that change no result; they and the defaults are filled in by whoever knows the components.
     """
 
     section: str
@@ -61,7 +61,7 @@ class Alternative:
     label: str = ""
     written: tuple[str, ...] = ()
     fingerprint: str = ""
-    aside: frozenset[str] = frozenset()
+    cache_neutral: frozenset[str] = frozenset()
     shown: tuple[Path, ...] = ()
 
     def with_value(self, axis: Axis) -> Alternative:
@@ -98,10 +98,10 @@ def read_alternative(
     name = table.get("name", "layers" if section == "model" and "layers" in table else None)
     label = table.get("label", "")
     if not isinstance(name, str):
-        wrong = "is missing" if name is None else f"must be a text in quotes, not {show(name)}"
+        wrong = "is missing" if name is None else f"must be a string, not {show(name)}"
         problems.append(Diagnostic((*path, "name"), wrong, f'name the component: [{section}] name = "..."'))
     if not isinstance(label, str) or (label == "" and "label" in table):
-        problems.append(Diagnostic((*path, "label"), f"must be a text in quotes, not {show(label)}"))
+        problems.append(Diagnostic((*path, "label"), f"must be a string, not {show(label)}"))
     settings = {key: value for key, value in table.items() if key not in COMMON_KEYS}
     written = tuple(settings)
     settings, axes = split_axes(settings, path, problems, seed)

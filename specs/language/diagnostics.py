@@ -72,7 +72,7 @@ class SpecError(Error):
 
     def render(self) -> str:
         """Return all problems as text, in the order of their places."""
-        more = [f"and perhaps more: only the first {MAX_DIAGNOSTICS} are shown"] * (
+        more = [f"there may be more: only the first {MAX_DIAGNOSTICS} are shown"] * (
             len(self.problems) >= MAX_DIAGNOSTICS
         )
         return "\n".join([*(render(self.document, problem) for problem in self.problems), *more])

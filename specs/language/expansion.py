@@ -37,7 +37,7 @@ class Choice:
     @cached_property
     def identity(self) -> str:
         """What decides the choice's results, as canonical text: the same for the same settings in any order."""
-        settings = {key: value for key, value in self.settings.items() if key not in self.alternative.aside}
+        settings = {key: value for key, value in self.settings.items() if key not in self.alternative.cache_neutral}
         content = [self.alternative.section, self.name, self.alternative.fingerprint, settings]
         return json.dumps(content, sort_keys=True, default=str)
 

@@ -46,10 +46,10 @@ IN_RULE = r"faulty.py:\d+ in faulty"
 REASONS = {  # what is told of each fault
     "segfault": ("failed", rf"ended by SIGSEGV \(Segmentation fault\), at .* < {IN_RULE}"),
     "abort": ("failed", rf"ended by SIGABRT \(Aborted\), at {IN_RULE}"),
-    "exit": ("failed", "ended itself with exit code 0"),
+    "exit": ("failed", "exited with code 0"),
     "sys.exit": ("failed", r"SystemExit: I give up \(faulty.py:\d+\)"),
     "memory": ("failed", r"MemoryError:  \(faulty.py:\d+\)"),
-    "killed": ("failed", r"was killed \(SIGKILL\), probably for want of memory"),
+    "killed": ("failed", r"was killed \(SIGKILL\), probably out of memory"),
     "closed": ("failed", "(?:broke|lost) its connection to xprun"),
     "rubbish": ("failed", "(?:broke|lost) its connection to xprun"),
     "sleep": ("timeout", TOOK + IN_RULE),

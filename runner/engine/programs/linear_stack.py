@@ -79,9 +79,9 @@ class LinearStack:
             return layers
         matched = stack_loss(loss)
         if matched is None:
-            return f"the loss {type(loss).__name__} is not one of the stack's"
+            return f"the loss {type(loss).__name__} is not supported in a Linear stack"
         if not matched.fits(targets, layers[-1].outputs):
-            return "its targets have not the shape of its outputs"
+            return "its targets and outputs differ in shape"
         return cls(module, layers, matched)
 
     def begin(self, modules: list[list[nn.Module]]) -> Tensor:
@@ -237,7 +237,7 @@ def read_layers(module: nn.Module) -> list[Layer] | str:
         elif kind in ACTIVATIONS and found and pending is None:
             pending = kind
         elif not (kind is nn.Flatten and not found and (part.start_dim, part.end_dim) == (1, -1)):
-            return f"it is no chain of Linear layers and activations ({kind.__name__})"
+            return f"it is not a chain of Linear layers and activations ({kind.__name__})"
     if not found or pending is not None:
         return "it does not end in a Linear layer"
     if len(dict(module.named_parameters())) != sum(1 + (layer.bias is not None) for layer in found):

@@ -37,7 +37,9 @@ class MaskedDropout(nn.Module):
         if not self.training:
             return x
         if not self.shape and not x.is_contiguous():
-            raise CannotBatchError("a dropout layer gets a transposed tensor, for which a lone run draws otherwise")
+            raise CannotBatchError(
+                "a dropout layer gets a transposed tensor, for which a single run draws other numbers"
+            )
         self.uses += 1
         self.shape = (*x.shape[: x.dim() - self.trailing], *(1 for _ in range(self.trailing)))
         return x * self.mask

@@ -77,7 +77,7 @@ def test_a_message_names_the_spec_and_how_to_go_on(xprun: Xprun, write: Write, l
     assert xprun(path, "--device", "cuda:99").stderr.startswith(f"{path}: device: there is no device 'cuda:99'")
     assert xprun("plan", path, "--device", "cuda:99").stderr.startswith(f"{path}: device: there is no device 'cuda:99'")
     assert xprun(path, "--only", "x").stderr == (
-        f"{path}: there is no run 'x' in this spec as it is now; see 'run' in results.csv\n"
+        f"{path}: there is no run 'x' in this spec; run ids are in the column 'run' of results.csv\n"
     )
     Path("taken").write_text("a file, no folder", encoding="utf-8")
     full = xprun(path, "-o", "taken", "--set", "run.seeds=2")

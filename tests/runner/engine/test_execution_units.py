@@ -72,7 +72,7 @@ def test_optimizers_that_are_no_rules_are_trained_alone_beside_the_others(plan: 
     chosen = ways(select_strategy(cohort.work, cohort.runs))
     for run in cohort.runs:
         name = run.choices["optimizer"].name
-        alone = (None, f"{name} is a class of its own, not an update rule")
+        alone = (None, f"{name} is an optimizer class, not an update rule")
         assert chosen[run.id] == alone if name != "SGD" else chosen[run.id][0] == "linear-stack"
     outcomes = check(cohort)
     assert {outcomes[run.id].together for run in cohort.runs if run.choices["optimizer"].name == "SGD"} == {12}
@@ -99,7 +99,7 @@ def test_runs_that_are_faster_alone_are_trained_alone(plan: MakePlan, monkeypatc
     cohort = Cohort(plan, run={"epochs": 2, "seeds": 4})
     [piece] = select_strategy(cohort.work, cohort.runs)
     assert piece.program is None
-    assert piece.reason.startswith("alone 0 us a step, together ")
+    assert piece.reason.startswith("0 us per step alone, ")
     assert {outcome.together for outcome in check(cohort).values()} == {1}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 from support.training import Train
 from torch import nn
 from xprun.plugins.datasets.digits import digits
+from xprun.plugins.datasets.line import line
 from xprun.plugins.datasets.thermometer import thermometer
+from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import optimizer
 
 DIGITS = """
@@ -87,6 +90,46 @@ def test_a_torch_optimizer_trains_as_it_does_by_hand(name: str, train: Train) ->
 
 def toml(value: Any) -> str:
     return str(list(value) if isinstance(value, tuple) else value).lower()
+
+
+AVERAGED = """
+data = { name = "line", samples = 30, noise = 0.1, valid = 0.2, batch_size = "full" }
+model = { name = "linear", w = 1.0, b = 0.5 }
+loss = { name = "MSELoss" }
+optimizer = { name = "averaged", lr = 0.2 }
+run = { steps = 40, evaluate_every = 8, dtype = "float64", save = "best" }
+"""
+
+
+def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train) -> None:
+    """By hand as in the paper: the gradient is taken at y, and what counts is x."""
+    open_registry((Path(__file__).parents[2] / "support" / "averaged.py",))
+    table, order = line(samples=30, noise=0.1), torch.randperm(30, generator=torch.Generator().manual_seed(0))
+    train_rows, valid_rows = order[6:].sort().values, order[:6].sort().values
+    x = z = torch.tensor([1.0, 0.5], dtype=torch.float64)
+    losses, measured, averages = [], [], []
+
+    def loss_at(at: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return (table.inputs[rows].double() * at[0] + at[1] - table.targets[rows].double()).square().mean()
+
+    for k in range(1, 41):
+        y = (0.1 * z + 0.9 * x).requires_grad_()
+        losses.append(loss_at(y, train_rows))
+        z = z - 0.2 * torch.autograd.grad(losses[-1], y)[0]
+        x = x + (z - x) / k
+        if k % 8 == 0:
+            measured.append(loss_at(x, valid_rows).item())
+            averages.append(x)
+
+    [outcome] = train(AVERAGED)
+    exact = {"rel": 1e-12, "abs": 1e-12}
+    assert outcome.history["loss"].values == pytest.approx([loss.item() for loss in losses], **exact)
+    assert outcome.history["valid.loss"].values == pytest.approx(measured, **exact)
+    assert [outcome.parameters["w"], outcome.parameters["b"]] == pytest.approx(x.tolist(), **exact)
+    best = averages[measured.index(min(measured))]
+    assert [outcome.state["w"].item(), outcome.state["b"].item()] == pytest.approx(best.tolist(), **exact)
+    places, curve = outcome.pictures["fit"]
+    assert curve == pytest.approx([(place * x[0] + x[1]).item() for place in places], **exact)
 
 
 def test_a_muon_rule_takes_matrices_only_and_says_so(train: Train) -> None:

@@ -203,7 +203,7 @@ def test_a_rule_may_be_stacked_and_a_class_may_not(plan: MakePlan) -> None:
     assert obstacles == {
         "SGD": "",
         "scratch.gd": "",
-        "LBFGS": "LBFGS is a class of its own, not an update rule",
-        "Adafactor": "Adafactor is a class of its own, not an update rule",
-        "Muon": "Muon is a class of its own, not an update rule",
+        "LBFGS": "LBFGS is an optimizer class, not an update rule",
+        "Adafactor": "Adafactor is an optimizer class, not an update rule",
+        "Muon": "Muon is an optimizer class, not an update rule",
     }

@@ -13,6 +13,7 @@ import pytest
 import torch
 from support.training import MakePlan
 from torch import Tensor
+from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.engine import compiled_steps as compiled
 from xprun.runner.engine import stop_rules as stopping
@@ -80,6 +81,10 @@ ALONE = {
         "OPTIMIZER": '{ name = "Adafactor", lr = 0.01 }',
         "SCHEDULER": '[scheduler]\nname = "CosineAnnealingWarmRestarts"\nT_0 = 2\nper = "epoch"',  # back to the first
     },
+    "other parameters in training than in evaluation": {
+        "OPTIMIZER": '{ name = "averaged", lr = 0.3 }',
+        "RUN": 'save = "best"',
+    },
     "random layers": {"MODEL": DROPOUT},
     "running statistics": {"MODEL": NORM},
     "the best evaluation": {"RUN": 'save = "best"', "OPTIMIZER": '{ name = "SGD", lr = 9.0 }'},
@@ -137,6 +142,7 @@ def _rule(_registry_as_installed: None, one_thread: None) -> None:
     from xprun.plugins.registry import optimizer
 
     optimizer("test.by_norm")(by_norm)
+    open_registry((Path(__file__).parents[2] / "support" / "averaged.py",))
 
 
 # --- to train, to be cut off, and to compare
@@ -242,7 +248,7 @@ def test_a_lone_run_goes_on(what: str, plan: MakePlan, tmp_path: Path, scissors:
     [outcome] = check(plan, text_of(ALONE[what]), alone, tmp_path, scissors)
     ends = {"patience": "stopped", "a loss that is watched": "stopped", "divergence": "diverged"}
     assert outcome.status == ends.get(what, "done")
-    assert bool(outcome.state) == (what in ("the best evaluation", "the last step"))
+    assert bool(outcome.state) == ("save" in ALONE[what].get("RUN", ""))
     if what == "the best evaluation":
         assert outcome.history["valid.accuracy"].values.argmax() < 4
 
@@ -365,7 +371,7 @@ def test_a_state_that_does_not_fit_is_told_and_not_used(
     [path] = tmp_path.glob("resume/*")
     path.write_bytes(path.read_bytes()[:-10])
     assert bits(way(work, runs, tmp_path)) == bits(expected)
-    assert "cannot be gone on from, the runs start again: SnapshotError: is damaged" in capsys.readouterr().err
+    assert "cannot be resumed; its runs start again: SnapshotError: is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", [text_of({}), STREAM, text_of(ALONE["rows changed at random"])])

@@ -67,8 +67,8 @@ def test_a_row_that_was_changed_is_set_aside_and_the_others_are_kept(tmp_path: P
         database.execute("UPDATE runs SET outcome = replace(outcome, '1.25', '9.25') WHERE run = 'b'")
     database.close()
     store = Store(tmp_path)
-    assert store.recovery_note.startswith(f"{tmp_path / 'store.sqlite'} was damaged: 2 of its runs are whole and kept")
-    assert store.recovery_note.endswith("the damaged file is now store.sqlite.damaged-1")
+    assert store.recovery_note.startswith(f"{tmp_path / 'store.sqlite'} was damaged: 2 intact runs are kept")
+    assert store.recovery_note.endswith("the damaged file was renamed to store.sqlite.damaged-1")
     assert store.outcomes("abc").keys() == {"a", "c"}
     assert store.load("b") is None
     store.close()
@@ -114,7 +114,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path)
         database.execute("PRAGMA user_version = 3")
     database.close()
     before = (tmp_path / "store.sqlite").read_bytes()
-    with pytest.raises(OutputError, match=r"is of version 3, which a newer xprun has written; this one knows 2"):
+    with pytest.raises(OutputError, match=r"was written by a newer xprun \(version 3; this one reads up to 2\)"):
         Store(tmp_path)
     assert (tmp_path / "store.sqlite").read_bytes() == before
 

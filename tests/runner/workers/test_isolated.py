@@ -75,7 +75,7 @@ def test_a_value_that_cannot_be_sent_is_an_error() -> None:
 
 def test_the_death_of_the_worker_is_an_error_and_the_next_call_finds_another() -> None:
     worker = run_isolated(os.getpid)
-    with pytest.raises(WorkerError, match=r"ended itself with exit code 3"):
+    with pytest.raises(WorkerError, match=r"exited with code 3"):
         run_isolated(os._exit, 3)
     with pytest.raises(WorkerError, match=r"was ended by SIGABRT \(Aborted\)"):
         run_isolated(os.abort)

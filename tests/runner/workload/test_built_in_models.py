@@ -94,7 +94,7 @@ def test_a_multilayer_perceptron_is_a_regression_for_real_targets(train: Train, 
     ("model", "images", "message"),
     [
         ("lenet", {"size": 10}, "lenet takes images of at least 12 x 12 pixels, but these are 10 x 10"),
-        ("resnet18", {}, r"resnet18 takes images of 3 channels, but these have 1; .*\"Grayscale\""),
+        ("resnet18", {}, r"resnet18 takes images with 3 channels, but these have 1; .*\"Grayscale\""),
     ],
 )
 def test_images_that_a_model_cannot_take_are_refused(
@@ -217,7 +217,7 @@ def test_a_linear_model_can_be_frozen_in_part(train: Train, line_spec: str) -> N
 @pytest.mark.parametrize(
     ("freeze", "message"),
     [
-        (["features.*"], r"freeze names no parameter of the model: 'features.\*'; it has 0.weight, 0.bias, 1.weight"),
+        (["features.*"], r"freeze matches no parameter of the model: 'features.\*'; it has 0.weight, 0.bias, 1.weight"),
         (["*"], r"freeze = \['\*'\] leaves no parameter of the model to train"),
     ],
 )

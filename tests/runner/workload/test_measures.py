@@ -110,7 +110,7 @@ def test_a_label_names_the_columns(write: Callable[[str], Path]) -> None:
         ('[{ name = "topk", n = 3 }]', "run.metrics[0].n: topk has no such setting"),
         ('[{ name = "topk", k = 0 }]', "run.metrics[0].k: must be greater than 0, not 0"),
         ('[{ name = "topk", goal = "min" }]', "run.metrics[0].goal: topk has no such setting"),
-        ('["accuracy", "accuracy"]', "run.metrics: two metrics are called 'accuracy'"),
+        ('["accuracy", "accuracy"]', "run.metrics: two metrics are named 'accuracy'"),
     ],
 )
 def test_a_wrong_metric_is_told_where_it_stands(metrics: str, message: str, write: Callable[[str], Path]) -> None:
@@ -140,7 +140,7 @@ def test_a_metric_that_asks_for_something_unknown_says_what_there_is(train: Trai
     def mine(p: Tensor, t: Tensor, weights: Tensor) -> Tensor:
         return p.mean()
 
-    with pytest.raises(TypeError, match="then any of parameters, truth, boundary; not 'weights'"):
+    with pytest.raises(TypeError, match="and any of parameters, truth, boundary; not 'weights'"):
         train(line_spec, "run.metrics=['mine']")
 
 

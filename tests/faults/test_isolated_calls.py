@@ -82,7 +82,7 @@ def test_a_survey_that_hangs_ends_with_the_time_limit(
         "True": "timeout",
         "False": "done",
     }
-    assert "note: how long it takes could not be measured: it took longer than run.timeout" in capsys.readouterr().err
+    assert "note: could not estimate the training time: it took longer than run.timeout" in capsys.readouterr().err
 
 
 def test_a_model_that_hangs_while_it_is_shown_is_a_note(go: Go, tmp_path: Path) -> None:
