@@ -42,7 +42,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 
 types: .venv/installed-dev
-	$(BIN)/mypy -p xprun.specs -p xprun.plugins -p xprun.runner -p xprun.reports
+	$(BIN)/mypy -p xprun
 
 check: lint types test third-party
 

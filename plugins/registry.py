@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from xprun.errors import Error
 from xprun.plugins.fingerprints import of_earlier_text
 from xprun.plugins.kinds import KINDS
 from xprun.plugins.signature import Setting, read_settings
@@ -28,8 +29,11 @@ class Decorator(Protocol):
     ) -> Callable[[Function], Function]: ...
 
 
-class PluginError(Exception):
+class PluginError(Error):
     """A plugin is broken: it cannot be imported, or two of them claim one name."""
+
+    exit_code = 3
+    context = "{spec}: "
 
 
 class NameTakenError(PluginError):
@@ -37,15 +41,17 @@ class NameTakenError(PluginError):
 
     def __init__(self, first: Component, second: Component) -> None:
         self.kind, self.name = second.kind, second.name
-        origins = f"  {first.origin}\n  {second.origin}"
-        super().__init__(f"two plugins register the {self.kind} {self.name!r}:\n{origins}")
+        origins = f"{first.origin} and {second.origin}"
+        super().__init__(f"two plugins register the {self.kind} {self.name!r}: {origins}")
 
 
-class UnknownComponentError(LookupError):
+class UnknownComponentError(Error, LookupError):
     """No component of that kind has that name; `known` lists those that exist, `broken` the plugins that might.
 
     `why` is the reason where a name that people may expect was left out on purpose.
     """
+
+    exit_code = 2
 
     def __init__(self, kind: str, name: str, known: list[str], broken: list[str], why: str = "") -> None:
         super().__init__(f"there is no {kind} named {name!r}")

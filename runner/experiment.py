@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from xprun.errors import Error
 from xprun.plugins.discovery import as_executed
 from xprun.plugins.registry import PluginFile, Registry
 from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
@@ -84,8 +85,11 @@ class Report:
         return [verdict for verdict in self.verdicts if verdict.holds is False]
 
 
-class UnknownRunError(LookupError):
+class UnknownRunError(Error, LookupError):
     """A spec stands for no run of this id."""
+
+    exit_code = 2
+    context = "{spec}: "
 
 
 def run_experiment(

@@ -47,16 +47,26 @@ FLOORS = {
         ".",
         "live",
     ],
+    "api": ["errors.py", "results.py", "."],
 }
-# Which packages each one may import, and what heavy ones it must not.
-PACKAGES = {"specs": set(), "plugins": set(), "runner": {"specs", "plugins"}, "reports": set()}
+# Which packages each one may import, and what heavy ones it must not. `api` is the root package, above the others.
+PACKAGES = {
+    "specs": set(),
+    "plugins": set(),
+    "runner": {"specs", "plugins"},
+    "reports": set(),
+    "api": {"specs", "plugins", "runner", "reports"},
+}
+GROUND = ROOT / "api" / "errors.py"  # the base of all errors, which every package may import
 HEAVY = {
     "specs": {"torch", "pandas", "seaborn"},
     "plugins": {"pandas", "seaborn"},
     "runner": {"seaborn"},
     "reports": {"torch"},
+    "api": {"torch", "seaborn"},
 }
-ALLOWED = {("runner/cli", "reports")}
+# The command line reports on what it ran; `xprun.runner.run` is where programs have found `xprun.run` since ever.
+ALLOWED = {("runner/cli/", "reports"), ("runner/__init__.py", "api")}
 
 
 def modules(folder: str) -> list[Path]:
@@ -75,8 +85,9 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def _path(module: str) -> Path | None:
-    """Return the file or folder of a module of xprun."""
-    path = ROOT.joinpath(*module.split(".")[1:])
+    """Return the file or folder of a module of xprun; what is in no other package is in the root package, `api`."""
+    parts = module.split(".")[1:]
+    path = ROOT.joinpath(*parts) if parts and parts[0] in PACKAGES else ROOT.joinpath("api", *parts)
     if path.with_suffix(".py").is_file():
         return path.with_suffix(".py")
     return path if path.is_dir() else None
@@ -97,8 +108,8 @@ def upward(file: Path, found: Iterable[str]) -> Iterator[str]:
     package = file.relative_to(ROOT).parts[0]
     own, place = floor_of(file)
     for name in found:
-        target = _path(name) if f"{name}.".startswith(f"xprun.{package}.") else None
-        if target is not None:
+        target = _path(name) if name.partition(".")[0] == "xprun" else None
+        if target is not None and target.is_relative_to(ROOT / package):
             floor, other = floor_of(target)
             if floor > own or (floor == own and other != place):
                 yield f"{file.relative_to(ROOT)} imports {name}"
@@ -109,12 +120,17 @@ def across(file: Path, found: Iterable[str]) -> Iterator[str]:
     relative = file.relative_to(ROOT)
     package = relative.parts[0]
     for name in found:
-        first, second = [*name.split("."), ""][:2]
-        banned = first in HEAVY[package]
-        if first == "xprun" and second in PACKAGES and second not in {package, *PACKAGES[package]}:
-            banned = (relative.parent.as_posix(), second) not in ALLOWED
+        banned = name.partition(".")[0] in HEAVY[package]
+        target = _path(name) if name.partition(".")[0] == "xprun" else None
+        if target is not None and target != GROUND:
+            other = target.relative_to(ROOT).parts[0]
+            banned = other not in {package, *PACKAGES[package]} and not _allowed(relative, other)
         if banned:
             yield f"{relative} imports {name}"
+
+
+def _allowed(file: Path, package: str) -> bool:
+    return any(file.as_posix().startswith(place) and package == allowed for place, allowed in ALLOWED)
 
 
 @pytest.mark.parametrize("package", FLOORS)
@@ -138,6 +154,8 @@ def test_no_folder_imports_from_a_floor_above(package: str) -> None:
         ("reports/stats/planted.py", "xprun.reports.page.report_page"),
         ("specs/language/planted.py", "xprun.specs"),
         ("plugins/datasets/planted.py", "xprun.plugins.models.classics"),
+        ("api/errors.py", "xprun.results"),
+        ("api/results.py", "xprun.running"),
     ],
 )
 def test_an_import_upward_or_across_would_be_found(file: str, name: str) -> None:
@@ -152,10 +170,20 @@ def test_an_import_upward_or_across_would_be_found(file: str, name: str) -> None
         ("reports/stats/planted.py", "xprun.runner.experiment"),
         ("runner/engine/planted.py", "xprun.reports"),
         ("reports/planted.py", "torch.nn"),
+        ("runner/planted.py", "xprun.results"),
+        ("runner/cli/planted.py", "xprun.running"),
+        ("specs/language/planted.py", "xprun"),  # as in `from xprun import Error`
+        ("reports/page/planted.py", "xprun.runner"),
+        ("api/planted.py", "torch"),
     ],
 )
 def test_an_import_of_another_package_would_be_found(file: str, name: str) -> None:
     assert list(across(ROOT / file, [name]))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_may_import_the_base_of_errors(package: str) -> None:
+    assert list(across(ROOT / package / "planted.py", ["xprun.errors"])) == []
 
 
 def test_every_folder_has_its_floor() -> None:

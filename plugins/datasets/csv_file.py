@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from xprun.errors import Error
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data
 from xprun.plugins.types import SpecFile
 
 
-class CsvError(ValueError):
+class CsvError(Error, ValueError):
     """A file is no table of numbers as the spec describes it."""
 
 

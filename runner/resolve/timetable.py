@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from xprun.errors import Error
 from xprun.plugins.registry import Registry
 from xprun.runner.resolve.build import build
 from xprun.specs import Run
 
 
-class ScheduleError(ValueError):
+class ScheduleError(Error, ValueError):
     """A scheduler cannot do what the spec asks of it in this run."""
 
 

@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xprun.errors import Error
 
-class OutputError(Exception):
+
+class OutputError(Error):
     """The output folder cannot be used: the disk is full or broken, or what is there is not xprun's to change."""
+
+    exit_code = 3
+    remedy = "; what was saved is kept. To go on: {again}"
 
 
 @contextmanager

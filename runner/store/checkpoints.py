@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.errors import Error
 from xprun.runner.resolve.spec_files import ResolvedSpecFile
 from xprun.runner.results.atomic_files import OutputError, replace_file, replace_text, writing
 from xprun.runner.results.outcome import Outcome
@@ -22,8 +23,10 @@ from xprun.specs import Alternative, Choice, Run, RunSettings
 FOLDER = "checkpoints"
 
 
-class CheckpointError(Exception):
+class CheckpointError(Error):
     """A checkpoint is missing, is none, or belongs to another model."""
+
+    exit_code = 2
 
 
 def save_checkpoints(folder: Path, runs: Iterable[Run], outcomes: list[Outcome]) -> None:

@@ -12,13 +12,16 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from xprun.errors import Error
 from xprun.runner.results.atomic_files import refuse_links, replace_text, writing
 
 HOLDER = ".holder.json"
 
 
-class InUseError(Exception):
+class InUseError(Error):
     """Another process writes the folder."""
+
+    exit_code = 4
 
 
 @contextmanager

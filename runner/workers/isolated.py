@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from xprun.errors import Error
 from xprun.runner.workers.exits import ForkServerExit, StartFailure, WorkerExit
 from xprun.runner.workers.messages import Failure, Result
 from xprun.runner.workers.pool import SUPERVISES, get_pool
@@ -12,8 +13,11 @@ from xprun.runner.workers.pool import SUPERVISES, get_pool
 T = TypeVar("T")
 
 
-class WorkerError(Exception):
+class WorkerError(Error):
     """What was to be done in a worker was not: the worker died, or raised what is unknown here."""
+
+    exit_code = 3
+    context = "{spec}: "
 
 
 def run_isolated(function: Callable[..., T], *arguments: Any, limit: float | None = None) -> T:

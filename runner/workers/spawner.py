@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
+from xprun.errors import Error
 from xprun.runner.workers.fork_server import LONGEST_COMMAND
 
 CAN_FORK = sys.platform.startswith("linux")  # elsewhere a fork may hang in a system's own libraries
@@ -18,8 +19,11 @@ GRACE = 1.0  # seconds in which the server has to end
 PROGRAM = "from xprun.runner.workers.{module} import {function}; {function}({arguments})"
 
 
-class WorkerStartError(Exception):
+class WorkerStartError(Error):
     """No workers can be started."""
+
+    exit_code = 3
+    remedy = ". To go on without workers: {again} -j 0"
 
 
 class ForkServerExitError(WorkerStartError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.errors import Error
 from xprun.plugins.registry import Registry
 from xprun.runner.workload.workload import Workload, make_workload
 from xprun.specs import Diagnostic, Run, Spec, expand
@@ -16,7 +17,7 @@ CURE = 'correct it, or write gradient = "autograd"'
 TOLERANCE = 1e-6  # relative and absolute, in double precision
 
 
-class GradientError(ValueError):
+class GradientError(Error, ValueError):
     """A model's own gradient is missing, incomplete or wrong."""
 
 

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.cli.main.main.main.main import _write_pages
+from xprun.runner.cli.main.main.main.main import write_pages
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.atomic_files import OutputError
@@ -116,7 +116,7 @@ def work(job: dict[str, Any]) -> int:
         options = Options(Path(job["folder"]), workers=job["workers"], rerun=job.get("rerun"))
         report = run_experiment(spec, REGISTRY, options, Log(job["log"]))
         if job.get("pages"):
-            _write_pages(report, ("html", "md"), REGISTRY)
+            write_pages(report, ("html", "md"), REGISTRY)
     except InUseError as error:
         print(error)
         return 4

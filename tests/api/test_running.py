@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tomli
+from xprun import run, try_optimizer
 from xprun.plugins import optimizer
-from xprun.runner import run, try_optimizer
 from xprun.specs import SpecError
 
 Write = Callable[[str], Path]
@@ -30,17 +30,18 @@ def spec(line_spec: str) -> dict[str, Any]:
 
 
 def test_a_file_gives_the_tables_on_disk(write: Write, line_spec: str) -> None:
-    results = run(write(line_spec), set={"run.seeds": 2, "optimizer.lr": [0.1, 0.2]}, quiet=True)
+    results = run(write(line_spec), settings={"run.seeds": 2, "optimizer.lr": [0.1, 0.2]}, quiet=True)
     assert results.folder == Path("runs/spec")
     assert results.statuses == {"done": 4}
-    pd.testing.assert_frame_equal(results.runs, pd.read_csv("runs/spec/results.csv", dtype={"run": str}))
+    table = pd.read_csv("runs/spec/results.csv", dtype={"run": str}, keep_default_na=False)
+    pd.testing.assert_frame_equal(results.runs, table)
     assert set(results.history["run"]) == set(results.runs["run"])
     assert results.runs["optimizer.lr"].tolist() == [0.1, 0.1, 0.2, 0.2]
 
 
 def test_a_dictionary_is_the_same_runs_as_its_file(write: Write, line_spec: str, spec: dict[str, Any]) -> None:
     spec["optimizer"]["lr"] = {"grid": np.array([0.1, 0.2])}
-    of_file = run(write(line_spec), set=["optimizer.lr=[0.1, 0.2]"], output="file", quiet=True)
+    of_file = run(write(line_spec), settings=["optimizer.lr=[0.1, 0.2]"], output="file", quiet=True)
     of_dictionary = run(spec, output="dictionary", quiet=True)
     assert of_dictionary.runs["run"].tolist() == of_file.runs["run"].tolist()
     assert tomli.loads(Path("dictionary/spec.toml").read_text(encoding="utf-8"))["optimizer"]["lr"] == {
@@ -92,6 +93,18 @@ def test_a_notebook_shows_the_ranking_with_what_failed_last(spec: dict[str, Any]
     assert 'href="runs/dictionary/report.html"' in results._repr_html_()
 
 
-def test_the_import_is_light() -> None:
-    program = "import sys; from xprun.runner import run; assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+@pytest.mark.parametrize("home", ["xprun", "xprun.runner"])
+def test_the_import_is_light(home: str) -> None:
+    program = f"import sys; from {home} import run; assert not {{'torch', 'pandas', 'numpy'}} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_word_that_settings_had_first_still_works(spec: dict[str, Any]) -> None:
+    with pytest.warns(DeprecationWarning, match=r"run\(set=...\) is now run\(settings=...\)") as warned:
+        results = run(spec, set={"run.seeds": 2}, quiet=True)
+    assert len(results.runs) == 2
+    assert warned[0].filename == __file__
+    with pytest.raises(TypeError, match="settings= and set="):
+        run(spec, settings={"run.seeds": 2}, set={"run.seeds": 3})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sets'"):
+        run(spec, sets={"run.seeds": 2})

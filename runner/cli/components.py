@@ -1,15 +1,53 @@
-"""What there is to name in a spec, as text: the rows of `xprun ls`, and a component in detail."""
+"""`ls` and `describe`: the components that a spec may name, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
+from xprun.runner.cli.completion import complete_components, complete_kinds
+from xprun.runner.cli.loading import open_registry
+from xprun.runner.cli.options import plugin_options
+from xprun.runner.cli.terminal import say
 
 if TYPE_CHECKING:
     from xprun.plugins.registry import Component, Plugin, Registry
+
+
+@click.command()
+@click.argument("kind", required=False, shell_complete=complete_kinds)
+@plugin_options
+def ls(kind: str | None, plugins: tuple[Path, ...]) -> None:
+    """List the components, all or of one KIND.
+
+    Each with where it comes from: xprun, torch, a distribution, or a file of yours.
+    """
+    from xprun.plugins.kinds import KINDS
+    from xprun.specs.language.wording import did_you_mean
+
+    if kind is not None and kind not in KINDS:
+        raise click.UsageError(
+            f"there is no kind {kind!r}{did_you_mean(kind, KINDS)}\nthe kinds are {', '.join(KINDS)}"
+        )
+    for row in component_rows(open_registry(plugins), kind):
+        say(row)
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_components)
+@plugin_options
+def describe(name: str, plugins: tuple[Path, ...]) -> None:
+    """Show a component's settings and source."""
+    from xprun.specs.language.wording import did_you_mean
+
+    registry = open_registry(plugins)
+    found = registry.find_any(name)
+    if not found:
+        names = [component.name for component in registry.components()]
+        raise click.UsageError(f"there is no component {name!r}{did_you_mean(name, names)}")
+    say("\n\n".join(describe_component(component) for component in found))
 
 
 def component_rows(registry: Registry, kind: str | None) -> Iterator[str]:
@@ -46,28 +84,3 @@ def describe_component(component: Component) -> str:
         default = "required" if setting.required else f"default {setting.default!r}"
         lines.append(f"    {setting.name:<{width}}  {type_name(setting.annotation)}; {default}")
     return "\n".join(lines)
-
-
-def complete_kinds(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the kinds of components that the shell may complete to."""
-    from xprun.plugins.kinds import KINDS
-
-    return [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
-
-
-def complete_components(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the names of components, and of plugins that are not imported for it."""
-    from xprun.plugins.discovery import open_registry
-
-    registry = open_registry()
-    names = {component.name for component in registry.components()} | {plugin.name for plugin in registry.plugins}
-    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
-
-
-def complete_shipped(
-    context: click.Context, parameter: click.Parameter | None, incomplete: str
-) -> list[CompletionItem]:
-    """Return the names of shipped specs that the shell may complete to."""
-    from xprun.specs.language.library import shipped_specs
-
-    return [CompletionItem(name) for name in shipped_specs() if name.startswith(incomplete)]
