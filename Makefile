@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test browser fuzz faults specs gallery third-party lint types check bench clean
+.PHONY: demo test browser fuzz faults specs gallery third-party lint types check docs bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -30,6 +30,10 @@ browser: .venv/installed-test ## Drive a chromium, which must be there, over the
 gallery: .venv/installed ## Run the shipped specs, make docs/gallery.md of their reports, and take the picture of the README
 	$(BIN)/python docs/make_gallery.py
 
+docs: .venv/bin/python ## Build the site of the docs into build/site; a link that leads nowhere is an error
+	$(INSTALL) mkdocs-material
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 faults: .venv/installed-test ## Kill, damage, fill the disk, collide: the long form of the fault tests, an hour or two
 	XPRUN_FAULTS=long $(BIN)/python -m pytest tests/faults -s
 
@@ -38,7 +42,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 
 types: .venv/installed-dev
-	$(BIN)/mypy -p xprun.specs -p xprun.plugins -p xprun.runner -p xprun.reports
+	$(BIN)/mypy -p xprun
 
 check: lint types test third-party
 

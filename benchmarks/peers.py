@@ -13,7 +13,7 @@ Each tool is set up as an experienced user would, with everything off that this 
   Ray Tune call this same loop.
 - xprun: the whole job in a fresh folder: spec read, plan, choice of an engine, store, tables with every loss.
 - Hydra: `@hydra.main` with `-m` and the basic launcher, in process; logging and the `.hydra` folders are off.
-- Optuna: `GridSampler`, analysis in memory, logging off.
+- Optuna: `GridSampler`, study in memory, logging off.
 - Lightning: a `Trainer` a run with `barebones=True`, which turns loggers, checkpoints, bar and summary off. It is given
   the batch 500 times in one epoch; a `DataLoader` with one full batch an epoch, the more usual way, has a line too.
 - Ray Tune: `grid_search` on two CPUs, so two worker processes share the runs, unlike all others; result files and the
@@ -167,9 +167,9 @@ def optuna(rates: list[float]) -> Losses:
         lr, seed = trial.suggest_float("lr", min(rates), max(rates)), trial.suggest_int("seed", min(SEEDS), max(SEEDS))
         return train(lr, seed)[-1]
 
-    analysis = optuna.create_study(sampler=optuna.samplers.GridSampler({"lr": rates, "seed": SEEDS}))
-    analysis.optimize(objective, n_trials=len(rates) * len(SEEDS))
-    return {(trial.params["lr"], trial.params["seed"]): trial.value for trial in analysis.trials}
+    study = optuna.create_study(sampler=optuna.samplers.GridSampler({"lr": rates, "seed": SEEDS}))
+    study.optimize(objective, n_trials=len(rates) * len(SEEDS))
+    return {(trial.params["lr"], trial.params["seed"]): trial.value for trial in study.trials}
 
 
 def lightning(rates: list[float], make_data: Callable[[], Iterable[Any]], epochs: int) -> Losses:

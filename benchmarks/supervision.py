@@ -20,7 +20,7 @@ from xprun.plugins.registry import Registry
 from xprun.runner.engine.execution_units import time_alone
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.status.progress import Silent
-from xprun.runner.workers.crew import crew
+from xprun.runner.workers.pool import get_pool
 from xprun.runner.workload.workload import make_workload
 from xprun.specs import Spec
 
@@ -50,7 +50,7 @@ def seconds(spec: Spec, registry: Registry, workers: int) -> float:
 def supervised_seconds(spec: Spec, registry: Registry) -> float:
     """Return the wall time with a worker that has to be made first, from the import of torch on."""
     found = seconds(spec, registry, 1)
-    crew().close()
+    get_pool().close()
     return found
 
 

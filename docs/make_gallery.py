@@ -22,9 +22,9 @@ WIDTH = 640  # pixels of a plot
 SHOWN = ("optimizers", DOCS / "report.png")  # whose report the README shows
 HEAD = """# Gallery
 
-The shipped specs, each with what came out of it and its whole report, as `xprun` wrote it in Markdown; beside it in the
-output folder is the same as a page, `report.html`. Each spec [claims](expectations.md) figures, published ones where
-there are any, and `make specs` checks them all. `make gallery` makes this page, the reports and their pictures.
+The shipped specs, each with its report as `xprun` wrote it in Markdown; the output folder also has it as an HTML page,
+`report.html`. Each spec [claims](expectations.md) results, published ones where there are any, and `make specs` checks
+them all. `make gallery` generates this page, the reports and their pictures.
 """
 
 

@@ -62,7 +62,7 @@ def _find_one_by_one() -> tuple[list[EntryPoint], list[str]]:
             found[distribution.name] = [_point(p.name, p.module, p.attr, distribution) for p in points]
         except Exception as error:
             found[distribution.name] = []
-            reason = f"{reason or _one_line(error)}; its plugins are left out"
+            reason = f"{reason or _one_line(error)}; its plugins are skipped"
         if reason:
             complaints.append(f"the distribution {folder.stem} has a broken entry_points.txt: {reason}")
     return sorted((point for points in found.values() for point in points), key=_order), complaints

@@ -5,9 +5,14 @@ from __future__ import annotations
 # The hash of a source file as it is now: that of the text under which its runs have their ids.
 # `tests/plugins/test_fingerprints.py` says which line to write where a text has changed and no number can have.
 EQUIVALENT = {
-    "8d63bc0b03693f84": "b8168267a4f02df1",  # datasets/csv_file.py
-    "0617dec1013e4774": "f87b827c077c174c",  # optimizers/torch_optim.py
-    "1f9521e25ad00edd": "db37ac6c0570b823",  # schedulers/torch_schedulers.py
+    "1c374d0ebe8d1507": "897f9c8cfd48b99a",  # metrics/regression.py
+    "879560ad2eb1262f": "4594e58d8b6f89b5",  # metrics/classification.py
+    "a041a8a5c21b9df7": "d6387148b202a58e",  # plots/scatter.py
+    "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
+    "09442aeb226d8104": "d9846fe7d0fe9a90",  # optimizers/textbook.py
+    "6c9eecdcffdb0b41": "b8168267a4f02df1",  # datasets/csv_file.py
+    "0f67adf91a3b3912": "f87b827c077c174c",  # optimizers/torch_optim.py
+    "455ec13abc0bda6c": "db37ac6c0570b823",  # schedulers/torch_schedulers.py
 }
 
 

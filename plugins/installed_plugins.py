@@ -82,7 +82,7 @@ def _kind_of(thing: Any) -> str:
         known = {("w", "g"): "optimizer", ("x", "y"): "model", ("tensor",): "init", (): "data"}
         if first in known:
             return known[first]
-    raise TypeError(f'{thing!r} does not tell what kind of component it is; decorate it, as with @loss("name")')
+    raise TypeError(f'{thing!r} does not say what kind of component it is; decorate it, for example with @loss("name")')
 
 
 def describe_error(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from xprun.errors import Error
 from xprun.plugins.fingerprints import of_earlier_text
 from xprun.plugins.kinds import KINDS
 from xprun.plugins.signature import Setting, read_settings
@@ -28,8 +29,11 @@ class Decorator(Protocol):
     ) -> Callable[[Function], Function]: ...
 
 
-class PluginError(Exception):
+class PluginError(Error):
     """A plugin is broken: it cannot be imported, or two of them claim one name."""
+
+    exit_code = 3
+    context = "{spec}: "
 
 
 class NameTakenError(PluginError):
@@ -37,15 +41,17 @@ class NameTakenError(PluginError):
 
     def __init__(self, first: Component, second: Component) -> None:
         self.kind, self.name = second.kind, second.name
-        origins = f"  {first.origin}\n  {second.origin}"
-        super().__init__(f"two plugins register the {self.kind} {self.name!r}:\n{origins}")
+        origins = f"{first.origin} and {second.origin}"
+        super().__init__(f"two plugins register the {self.kind} {self.name!r}: {origins}")
 
 
-class UnknownComponentError(LookupError):
+class UnknownComponentError(Error, LookupError):
     """No component of that kind has that name; `known` lists those that exist, `broken` the plugins that might.
 
     `why` is the reason where a name that people may expect was left out on purpose.
     """
+
+    exit_code = 2
 
     def __init__(self, kind: str, name: str, known: list[str], broken: list[str], why: str = "") -> None:
         super().__init__(f"there is no {kind} named {name!r}")
@@ -178,7 +184,7 @@ class Registry:
         self.import_plugins()
         broken = [plugin for plugin in self.broken() if plugin.may_be(name)]
         if broken and not self._has(name, kinds):
-            raise PluginError(f"{name!r} is not there, because a plugin is broken: {_of_broken(broken[0])}")
+            raise PluginError(f"{name!r} is missing because a plugin is broken: {_of_broken(broken[0])}")
 
     def _import_namesakes(self, name: str, kinds: tuple[str, ...]) -> bool:
         for plugin in self.plugins:
@@ -212,7 +218,9 @@ class Registry:
             if not isinstance(name, str):
                 raise TypeError(f'write @{kind}("name"): the name under which specs find this component')
             if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
-                raise ValueError(f"{name[:LONGEST_NAME]!r} is no name: write a line of 1 to {LONGEST_NAME} characters")
+                raise ValueError(
+                    f"{name[:LONGEST_NAME]!r} is not a valid name: write one line of 1 to {LONGEST_NAME} characters"
+                )
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)
@@ -278,7 +286,7 @@ def fingerprint_of(function: Callable[..., Any], file: str, release: str) -> str
     try:
         return _fingerprint(inspect.getsource(function).encode())
     except OSError:
-        raise PluginError(f"{function.__qualname__} has no source that could be read; write it into a file") from None
+        raise PluginError(f"{function.__qualname__} has no readable source; write it to a file") from None
 
 
 def fingerprint_of_file(file: str, release: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,15 +133,15 @@ def positional_names(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def type_name(annotation: Any) -> str:
-    """Return an annotation as a reader of a TOML file would put it: `number > 0`, `list of whole numbers`."""
+    """Return an annotation as a reader of a TOML file would put it: `number > 0`, `0 <= x < 1`, `list of integers`."""
     if get_origin(annotation) is Annotated:
         base, *marks = get_args(annotation)
         kinds = [f"{mark.kind} component" for mark in marks if isinstance(mark, OfKind)]
         kinds += ["file beside the spec" for mark in marks if isinstance(mark, SpecRelativePath)]
-        return kinds[0] if kinds else type_name(base) + "".join(_bound(mark) for mark in marks)
+        return kinds[0] if kinds else _bounded(type_name(base), marks)
     if get_origin(annotation) in (list, tuple):
         items = [type_name(a) for a in get_args(annotation) if a is not Ellipsis]
-        return f"list of {items[0]}" if len(set(items)) == 1 else f"[{', '.join(items)}]"
+        return f"list of {_plural(items[0])}" if len(set(items)) == 1 else f"[{', '.join(items)}]"
     if get_origin(annotation) is dict:
         return f"table of {type_name(get_args(annotation)[1])}"
     if get_origin(annotation) is not None:
@@ -148,18 +149,33 @@ def type_name(annotation: Any) -> str:
         return " or ".join(m for m in members if m != "nothing")
     words = {
         float: "number",
-        int: "whole number",
-        bool: "true/false",
-        str: "text",
+        int: "integer",
+        bool: "boolean",
+        str: "string",
         type(None): "nothing",
         Any: "any",
     }
     return words.get(annotation, str(annotation))
 
 
-def _bound(mark: Any) -> str:
-    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    return "".join(f" {sign} {getattr(mark, key)}" for key, sign in signs.items() if hasattr(mark, key))
+def _bounded(name: str, marks: list[Any]) -> str:
+    """Return a type with its bounds: `number > 0`, and `0 <= x < 1` where it is bounded on both sides."""
+    low = [(sign, getattr(m, key)) for m in marks for key, sign in (("gt", "<"), ("ge", "<=")) if hasattr(m, key)]
+    high = [(sign, getattr(m, key)) for m in marks for key, sign in (("lt", "<"), ("le", "<=")) if hasattr(m, key)]
+    if low and high:
+        between = f"{low[0][1]} {low[0][0]} x {high[0][0]} {high[0][1]}"
+        return between if name == "number" else f"{name}, {between}"
+    bounds = [f" {sign.replace('<', '>')} {bound}" for sign, bound in low] + [
+        f" {sign} {bound}" for sign, bound in high
+    ]
+    return name + "".join(bounds)
+
+
+def _plural(name: str) -> str:
+    """Return a type's name as it stands after "list of": `numbers > 0`, `numbers, 0 <= x < 1`."""
+    if re.match(r"[-\d]", name):
+        return f"numbers, {name}"
+    return re.sub(r"^(number|integer|string|boolean|table|list|\w+ component)\b", r"\1s", name)
 
 
 def _annotation(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:

@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xprun.runner.notebook_api import Results
     from xprun.runner.optimizer_check.optimizer_trial import Trial
+    from xprun.running import run
 
 __all__ = ["run", "try_optimizer"]
-
-
-def run(
-    spec: str | Path | Mapping[str, Any],
-    *,
-    output: str | Path | None = None,
-    set: Mapping[str, Any] | Iterable[str] = (),
-    device: str | None = None,
-    plugins: Iterable[str | Path] = (),
-    jobs: int = 0,
-    max_runs: int | None = None,
-    quiet: bool = False,
-) -> Results:
-    """Train the runs of a spec that the output folder lacks, and return the tables of all of them.
-
-    `spec` is a file, the name of a shipped spec, or a dictionary that says what a file would say. `set` changes
-    settings, as in `{"optimizer.lr": [0.1, 0.01]}`; a list sweeps. `plugins` are files of components; those that this
-    program has registered are known anyway. With `jobs` runs are trained in so many supervised processes, as on the
-    command line, which know files of components only.
-
-    Raises SpecError, whose text shows every mistake with its place, and PluginError. A run that fails is a row with
-    that status and raises nothing.
-    """
-    from xprun.runner.notebook_api import run
-
-    return run(
-        spec,
-        output=output,
-        settings=set,
-        device=device,
-        plugins=plugins,
-        jobs=jobs,
-        max_runs=max_runs,
-        quiet=quiet,
-    )
 
 
 def try_optimizer(
@@ -56,3 +21,12 @@ def try_optimizer(
     from xprun.runner.optimizer_check.optimizer_trial import try_optimizer
 
     return try_optimizer(open_registry(tuple(map(Path, plugins))), name, settings, against)
+
+
+def __getattr__(name: str) -> Any:
+    """Hand on `run`, which was here before the root package had it."""
+    if name == "run":
+        from xprun.running import run
+
+        return run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from xprun.errors import Error
 from xprun.plugins.discovery import as_executed
 from xprun.plugins.registry import PluginFile, Registry
 from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
@@ -40,8 +41,8 @@ from xprun.runner.visuals.fitted_curves import data_of, data_sets, write_fits
 from xprun.runner.visuals.loss_surfaces import losses_over, windows, write_surfaces
 from xprun.runner.visuals.model_summaries import distinct_models, summaries, title_of
 from xprun.runner.visuals.sample_images import best_runs, pixels_of, wanted_rows, write_samples
-from xprun.runner.workers.crew import SUPERVISES, crew, release
-from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workers.isolated import WorkerError, run_isolated
+from xprun.runner.workers.pool import SUPERVISES, get_pool, release_pool
 from xprun.runner.workload.devices import kind_of, pick
 from xprun.specs import Diagnostic, Run, Spec, SpecError
 
@@ -82,8 +83,11 @@ class Report:
         return [verdict for verdict in self.verdicts if verdict.holds is False]
 
 
-class UnknownRunError(LookupError):
+class UnknownRunError(Error, LookupError):
     """A spec stands for no run of this id."""
+
+    exit_code = 2
+    context = "{spec}: "
 
 
 def run_experiment(
@@ -102,7 +106,9 @@ def run_experiment(
     device = pick(options.device or spec.head.device)
     plan = make_plan(spec, kind_of(device))
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
-        raise UnknownRunError(f"there is no run {unknown!r} in this spec as it is now; see 'run' in results.csv")
+        raise UnknownRunError(
+            f"there is no run {unknown!r} in this spec; run ids are in the column 'run' of results.csv"
+        )
     _refuse_limit_without_workers(plan, options)
     with hold(options.folder):
         with writing(options.folder):
@@ -112,15 +118,13 @@ def run_experiment(
                 with interruptible() if interrupts is None else nullcontext(interrupts) as heard:
                     return _carry_out(_Job(plan, store, options, device, registry, progress, heard))
             finally:
-                release()
+                release_pool()
 
 
 def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
     if options.workers == 0 and any(run.settings.timeout for run in plan.runs):
-        help_text = "leave out -j 0, or in Python pass jobs=1"
-        problem = Diagnostic(
-            ("run", "timeout"), "needs a worker process that can be ended, and -j 0 asks for none", help_text
-        )
+        help_text = "leave out -j 0, or pass jobs=1 in Python"
+        problem = Diagnostic(("run", "timeout"), "needs a worker process, but -j 0 runs without one", help_text)
         raise SpecError(plan.spec.document, [problem])
 
 
@@ -146,23 +150,23 @@ class _Job:
         """Seconds that the run with the longest limit may take; asked once, not for each run that is observed."""
         return max((run.settings.timeout for run in self.plan.runs if run.settings.timeout), default=None)
 
-    def aside(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Return what a function returns that runs code of components, called where that can do no harm.
+    def run_isolated(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what a function returns that runs code of components; in a worker process it can do no harm.
 
         It may take as long as a run may, and an interrupt ends it.
         """
         with self.interrupts.raised():
             if self.options.workers == 0:
                 return function(*arguments)
-            return supervised(function, *arguments, limit=self.longest)
+            return run_isolated(function, *arguments, limit=self.longest)
 
-    def each_aside(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
-        """Return what a function makes of each item, called aside, or why there is nothing."""
+    def map_isolated(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
+        """Return what a function makes of each item, each called in a worker, or why there is nothing."""
         context = Context(self.device, self.plugins)
         made: list[T | str] = []
         for item in items:
             try:
-                made += self.aside(function, [item], context)
+                made += self.run_isolated(function, [item], context)
             except WorkerError as error:
                 made.append(str(error))
         return made
@@ -171,8 +175,8 @@ class _Job:
 def _carry_out(job: _Job) -> Report:
     plan, store, options = job.plan, job.store, job.options
     report = Report(options.folder, len(plan.runs))
-    if store.amiss:
-        say(f"note: {store.amiss}")
+    if store.recovery_note:
+        say(f"note: {store.recovery_note}")
     outcomes = store.outcomes(run.id for run in plan.runs)
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
@@ -181,7 +185,7 @@ def _carry_out(job: _Job) -> Report:
     except InterruptError as interrupt:
         report.interrupted, trained = interrupt.number, 1
     finally:
-        crew().dismiss()  # what comes now is not done where components have trained
+        get_pool().stop_workers()  # what comes now is not done where components have trained
         job.progress.finish()
     if trained:
         outcomes = store.outcomes(run.id for run in plan.runs)
@@ -205,16 +209,16 @@ def _write(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     _write_background(job, anew=anew)
     if report.interrupted is None:
         try:
-            _write_made_aside(job, report, pairs, anew=anew)
+            _write_made_by_components(job, report, pairs, anew=anew)
         except InterruptError as interrupt:
             report.interrupted = interrupt.number
 
 
-def _write_made_aside(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
+def _write_made_by_components(job: _Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
     """Write that for which code of components is run; an interrupt may end it."""
     folder = job.options.folder
     for run, outcome in pairs:  # those of earlier calls, too
-        observe(job.plan, run, outcome, folder, job.plugins, job.aside, again=False)
+        observe(job.plan, run, outcome, folder, job.plugins, job.run_isolated, again=False)
     if anew or not (folder / "models.txt").is_file():
         _write_models(job)
     for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
@@ -248,7 +252,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
     if not cohorts:
         return 0
     context = Context(
-        job.device, job.plugins, options.debug, pictures=plan.keeps_visuals, folder=options.folder.absolute()
+        job.device, job.plugins, options.debug, visuals=plan.keeps_visuals, folder=options.folder.absolute()
     )
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
@@ -259,7 +263,7 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         for outcome in outcomes:
             with writing(options.folder):
-                observe(plan, runs[outcome.run], outcome, options.folder, job.plugins, job.aside, again=True)
+                observe(plan, runs[outcome.run], outcome, options.folder, job.plugins, job.run_isolated, again=True)
             job.progress.ended(runs[outcome.run], outcome)
     return sum(len(cohort.runs) for cohort in cohorts)
 
@@ -292,9 +296,9 @@ def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:
     if cores == 1 or context.device != "cpu" or sum(len(cohort.runs) for cohort in cohorts) < 2:
         return 1
     try:
-        seconds = job.aside(seconds_of, cohorts[:SURVEYED], context)
+        seconds = job.run_isolated(seconds_of, cohorts[:SURVEYED], context)
     except WorkerError as error:
-        say(f"note: how long it takes could not be measured: {error}")
+        say(f"note: could not estimate the training time: {error}")
         return cores
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1
@@ -311,7 +315,7 @@ def _write_background(job: _Job, *, anew: bool) -> None:
     replace_text(folder / "spec.toml", plan.spec.document.as_run())
     replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     if anew or not (folder / "environment.json").exists():
-        facts = torch_facts(job.device) if job.options.workers == 0 else supervised(torch_facts, job.device)
+        facts = torch_facts(job.device) if job.options.workers == 0 else run_isolated(torch_facts, job.device)
         environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
         replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
 
@@ -319,7 +323,7 @@ def _write_background(job: _Job, *, anew: bool) -> None:
 def _write_models(job: _Job) -> None:
     """Write what the models look like; building them again costs little beside a run."""
     runs, left_out = distinct_models(job.plan.runs)
-    described = zip(runs, job.each_aside(summaries, runs), strict=True)
+    described = zip(runs, job.map_isolated(summaries, runs), strict=True)
     shown = [f"{title_of(run)}\n{summary}\n" for run, summary in described]
     more = [f"and {left_out} more models\n"] if left_out else []
     replace_text(job.options.folder / "models.txt", "\n".join(shown + more))
@@ -328,17 +332,17 @@ def _write_models(job: _Job) -> None:
 def _write_surfaces(job: _Job, pairs: Pairs) -> list[Path]:
     """Write the loss around the paths of runs with one or two parameters."""
     found = windows(pairs)
-    return write_surfaces(job.options.folder, found, job.each_aside(losses_over, found))
+    return write_surfaces(job.options.folder, found, job.map_isolated(losses_over, found))
 
 
 def _write_fits(job: _Job, pairs: Pairs) -> list[Path]:
     """Write the curves that runs have fitted, and the data beside them."""
     found = data_sets(pairs)
-    return write_fits(job.options.folder, pairs, found, job.each_aside(data_of, found))
+    return write_fits(job.options.folder, pairs, found, job.map_isolated(data_of, found))
 
 
 def _write_samples(job: _Job, pairs: Pairs) -> list[Path]:
     """Write images with what the best runs took them for."""
     best = best_runs(job.plan, pairs)
     wanted = wanted_rows(best)
-    return write_samples(job.options.folder, best, wanted, job.each_aside(pixels_of, wanted))
+    return write_samples(job.options.folder, best, wanted, job.map_isolated(pixels_of, wanted))

@@ -14,9 +14,9 @@ from xprun.runner.planning.plan import make_plan
 from xprun.runner.planning.run_identity import why_to_run
 from xprun.runner.results.atomic_files import writing
 from xprun.runner.status.progress import duplicates, headline
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
-from xprun.runner.workers.supervised import WorkerError, supervised
+from xprun.runner.workers.isolated import WorkerError, run_isolated
 from xprun.runner.workload.devices import kind_of, pick
 from xprun.specs import Spec
 from xprun.specs.language.wording import plural
@@ -93,7 +93,7 @@ def summarize_plan(
     kind = kind_of(device)
     plan = make_plan(spec, kind)
     with writing(folder):
-        stored, damaged = read_whole(folder / "store.sqlite")
+        stored, damaged = read_store(folder / "store.sqlite")
     left = plan.cohorts(leave_out={run for run, record in stored.items() if record.cacheable})
     missing = [run for cohort in left for run in cohort.runs]
     cohorts = [_ahead_of(cohort, Context(device, plugins), jobs) for cohort in left]
@@ -116,7 +116,7 @@ def summarize_plan(
 
 
 def _unfinished(folder: Path, to_run: set[str]) -> list[Unfinished]:
-    """Return where unfinished trainings of these runs go on; of lanes, the one that is least far."""
+    """Return where unfinished trainings of these runs go on; of shards, the one that is least far."""
     found: dict[str, Unfinished] = {}
     with writing(folder):
         for _, place, _ in read_places(folder):
@@ -132,11 +132,11 @@ def as_text(ahead: PlanSummary) -> str:
     todo = f"{ahead.cached:,} cached, {ahead.to_run:,} to run on {ahead.device}"
     lines = [f"{ahead.name}: {ahead.headline}; {todo}"]
     if ahead.damaged:
-        lines.append("the store is damaged; what is whole in it counts as cached, and a run will keep that")
+        lines.append("the store is damaged; intact runs count as cached, and the next run keeps them")
     if ahead.why:
         lines.append(f"to run: {', '.join(ahead.why)}")
     lines += [
-        f"{part.runs:,} {plural('run', part.runs)} cut off: going on from step {part.step:,} of {part.steps:,}"
+        f"{part.runs:,} {plural('run', part.runs)} interrupted: resuming at step {part.step:,} of {part.steps:,}"
         for part in ahead.unfinished
     ]
     if ahead.duplicates:
@@ -144,11 +144,13 @@ def as_text(ahead: PlanSummary) -> str:
     for number, cohort in enumerate(ahead.cohorts, 1):
         lines += _cohort_lines(number, cohort)
     if ahead.timeout is not None:
-        limit = f"what takes longer than run.timeout = {ahead.timeout:g} s is ended"
-        lines.append(f"{limit}; runs that were together are then tried alone, with as much time each")
+        limit = f"anything that takes longer than run.timeout = {ahead.timeout:g} s is stopped"
+        lines.append(f"{limit}; runs that trained together are then retried one by one, with the same limit each")
     if ahead.cohorts:
-        memory = f"about {_megabytes(ahead.memory)} of tensors, those of the forward pass apart"
-        lines.append(f"about {ahead.seconds:.1f} s of training in one process, evaluations and start apart; {memory}")
+        memory = f"about {_megabytes(ahead.memory)} of tensors, not counting activations"
+        lines.append(
+            f"about {ahead.seconds:.1f} s of training in one process, not counting evaluation and start-up; {memory}"
+        )
     return "\n".join(lines)
 
 
@@ -157,7 +159,7 @@ def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortSummary:
     if jobs == 0:
         return _cohort(cohort, context)
     try:
-        return supervised(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
+        return run_isolated(_cohort, cohort, context, limit=cohort.runs[0].settings.timeout)
     except WorkerError as error:
         return CohortSummary(len(cohort.runs), error=str(error))
 
@@ -168,15 +170,15 @@ def _cohort(cohort: Cohort, context: Context) -> CohortSummary:
         outlook = estimate(cohort, context)
     except Exception as error:  # the plan is still worth telling
         return CohortSummary(runs, error=f"{type(error).__name__}: {error}")
-    return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.pieces))
+    return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.units))
 
 
-def _ways(pieces: list[ExecutionUnit]) -> list[Way]:
+def _ways(units: list[ExecutionUnit]) -> list[Way]:
     told: dict[tuple[str | None, str], list[ExecutionUnit]] = {}
-    for piece in pieces:
-        told.setdefault((piece.program, piece.reason), []).append(piece)
+    for unit in units:
+        told.setdefault((unit.program, unit.reason), []).append(unit)
     return [
-        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].lanes, reason)
+        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].shards, reason)
         for (program, reason), same in told.items()
     ]
 

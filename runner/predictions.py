@@ -28,10 +28,10 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
         module = work.make_model(run.seed)
     except Exception as error:  # of a component, or of what a file says about one
         why = f"{type(error).__name__}: {words_of(error)}"
-        raise CheckpointError(f"run {run.id} cannot be built again: {why[:200]}") from error
+        raise CheckpointError(f"run {run.id} cannot be rebuilt: {why[:200]}") from error
     table = work.train if split == "train" else work.valid or (None if split else work.train)
     if table is None:
-        raise CheckpointError(f"run {run.id} holds no rows out; ask for --data train")
+        raise CheckpointError(f"run {run.id} has no held-out rows; use --data train")
     load_state(module, path)
     module.eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What every worker needs: imported once by the process from which they are forked (`workers/server.py`)."""
+"""What every worker needs: imported once by the process from which they are forked (`workers/fork_server.py`)."""
 
 from xprun.plugins.discovery import open_registry
 from xprun.runner.execution import cohort_execution, cost_estimate

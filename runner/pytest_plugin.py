@@ -1,16 +1,19 @@
 """`pytest specs`: a spec is a file of tests, whose items are its check, its runs and its expectations.
 
-Every pytest on a machine with xprun loads this, so nothing is imported until a spec is found.
+Every pytest on a machine with xprun loads this, so nothing is imported until a spec is found. Specs are collected where
+somebody asks for it: other programs have settings with the same headings.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import tempfile
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +27,68 @@ HEADING = re.compile(rf"^[ \t]*\[{{1,2}}[ \t]*({'|'.join(SECTIONS)})[ \t]*\]", r
 EXTENDS = re.compile(r"^[ \t]*extends[ \t]*=", re.MULTILINE)
 
 
+LISTED = pytest.StashKey[set[Path]]()
+LEFT_OUT = pytest.StashKey[dict[str, None]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("xprun").addoption("--xprun", action="store_true", help="Collect every TOML file that is a spec.")
+    parser.addini("xprun_specs", "Specs to collect: globs, relative to the root directory.", type="args")
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SpecFile | None:
-    """Collect a TOML file that is a spec by its content, or that the user names."""
+    """Collect a TOML file that the user names, or that is a spec by its content where such are asked for."""
     if file_path.suffix != ".toml":
         return None
-    wanted = parent.session.isinitpath(file_path) or looks_like_a_spec(file_path)
-    return SpecFile.from_parent(parent, path=file_path) if wanted else None
+    named = parent.session.isinitpath(file_path)
+    return SpecFile.from_parent(parent, path=file_path) if named or is_wanted(file_path, parent) else None
+
+
+def is_wanted(file: Path, parent: pytest.Collector) -> bool:
+    """Whether a file is a spec that options ask for; others are remembered where the user names a folder of theirs."""
+    if not looks_like_a_spec(file):
+        return False
+    config, session = parent.config, parent.session
+    if config.getoption("--xprun") or file in listed(config):
+        return True
+    if config.args_source is config.ArgsSource.ARGS and any(map(session.isinitpath, file.parents)):
+        left_out(config)[os.path.relpath(file)] = None
+    return False
+
+
+def listed(config: pytest.Config) -> set[Path]:
+    """The files that the option `xprun_specs` of the project selects, looked for once."""
+    if LISTED not in config.stash:
+        root = config.rootpath
+        found = [glob(each, root_dir=root, recursive=True) for each in config.getini("xprun_specs")]  # noqa: PTH207
+        config.stash[LISTED] = {root / name for names in found for name in names}
+    return config.stash[LISTED]
+
+
+def left_out(config: pytest.Config) -> dict[str, None]:
+    """The specs, in the order in which they were seen, that nobody asks for in folders that the user names."""
+    return config.stash.setdefault(LEFT_OUT, {})
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let a worker of pytest-xdist tell what it left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["xprun"] = list(left_out(session.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("xprun", ())
+    left_out(node.config).update(dict.fromkeys(told))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say in one line which files were probably meant to be collected, and how they are."""
+    files = list(left_out(config))
+    if files:
+        more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+        how = 'pytest --xprun collects specs, and so does xprun_specs = ["specs/*.toml"] among the options of pytest'
+        terminalreporter.write_line(f"xprun: not collected: {', '.join(files[:3])}{more}; {how}", yellow=True)
 
 
 def looks_like_a_spec(file: Path) -> bool:

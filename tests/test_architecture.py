@@ -47,14 +47,22 @@ FLOORS = {
         ".",
         "live",
     ],
+    "api": ["errors.py", "results.py", "."],
 }
-# Which packages each one may import, and what heavy ones it must not.
-PACKAGES = {"specs": set(), "plugins": set(), "runner": {"specs", "plugins"}, "reports": set()}
+# Which packages each one may import, and what heavy ones it must not. `api` is the root package, above the others.
+PACKAGES = {
+    "specs": set(),
+    "plugins": set(),
+    "runner": {"specs", "plugins"},
+    "reports": set(),
+    "api": {"specs", "plugins", "runner", "reports"},
+}
+GROUND = ROOT / "api" / "errors.py"  # the base of all errors, which every package may import
 # What a place may know beyond that: the command line makes reports; reports share the schema of what they read, and two
-# small tools that know neither.
+# small tools that know neither; `xprun.runner.run` is where programs have found `xprun.run` since ever.
 ALLOWED = {
     "runner/cli": ("xprun.reports",),
-    "runner/notebook_api.py": ("xprun.reports",),
+    "runner/__init__.py": ("xprun",),
     "reports": (
         "xprun.runner.results.results_schema",
         "xprun.runner.results.paired_test",
@@ -66,6 +74,7 @@ HEAVY = {
     "plugins": {"pandas", "seaborn"},
     "runner": {"seaborn"},
     "reports": {"torch"},
+    "api": {"torch", "seaborn"},
 }
 
 
@@ -85,8 +94,9 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def _path(module: str) -> Path | None:
-    """Return the file or folder of a module of xprun."""
-    path = ROOT.joinpath(*module.split(".")[1:])
+    """Return the file or folder of a module of xprun; what is in no other package is in the root package, `api`."""
+    parts = module.split(".")[1:]
+    path = ROOT.joinpath(*parts) if parts and parts[0] in PACKAGES else ROOT.joinpath("api", *parts)
     if path.with_suffix(".py").is_file():
         return path.with_suffix(".py")
     return path if path.is_dir() else None
@@ -107,8 +117,8 @@ def upward(file: Path, found: Iterable[str]) -> Iterator[str]:
     package = file.relative_to(ROOT).parts[0]
     own, place = floor_of(file)
     for name in found:
-        target = _path(name) if f"{name}.".startswith(f"xprun.{package}.") else None
-        if target is not None:
+        target = _path(name) if name.partition(".")[0] == "xprun" else None
+        if target is not None and target.is_relative_to(ROOT / package):
             floor, other = floor_of(target)
             if floor > own or (floor == own and other != place):
                 yield f"{file.relative_to(ROOT)} imports {name}"
@@ -119,10 +129,11 @@ def across(file: Path, found: Iterable[str]) -> Iterator[str]:
     relative = file.relative_to(ROOT)
     package = relative.parts[0]
     for name in found:
-        first, second = [*name.split("."), ""][:2]
-        banned = first in HEAVY[package]
-        if first == "xprun" and second in PACKAGES and second not in {package, *PACKAGES[package]}:
-            banned = not _is_allowed(relative.as_posix(), name)
+        banned = name.partition(".")[0] in HEAVY[package]
+        target = _path(name) if name.partition(".")[0] == "xprun" else None
+        if target is not None and target != GROUND:
+            other = target.relative_to(ROOT).parts[0]
+            banned = other not in {package, *PACKAGES[package]} and not _is_allowed(relative.as_posix(), name)
         if banned:
             yield f"{relative} imports {name}"
 
@@ -153,6 +164,8 @@ def test_no_folder_imports_from_a_floor_above(package: str) -> None:
         ("reports/stats/planted.py", "xprun.reports.page.report_page"),
         ("specs/language/planted.py", "xprun.specs"),
         ("plugins/datasets/planted.py", "xprun.plugins.models.classics"),
+        ("api/errors.py", "xprun.results"),
+        ("api/results.py", "xprun.running"),
     ],
 )
 def test_an_import_upward_or_across_would_be_found(file: str, name: str) -> None:
@@ -169,10 +182,20 @@ def test_an_import_upward_or_across_would_be_found(file: str, name: str) -> None
         ("runner/outputs/planted.py", "xprun.reports"),
         ("runner/engine/planted.py", "xprun.reports"),
         ("reports/planted.py", "torch.nn"),
+        ("runner/planted.py", "xprun.results"),
+        ("runner/cli/planted.py", "xprun.running"),
+        ("specs/language/planted.py", "xprun"),  # as in `from xprun import Error`
+        ("reports/page/planted.py", "xprun.runner"),
+        ("api/planted.py", "torch"),
     ],
 )
 def test_an_import_of_another_package_would_be_found(file: str, name: str) -> None:
     assert list(across(ROOT / file, [name]))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_may_import_the_base_of_errors(package: str) -> None:
+    assert list(across(ROOT / package / "planted.py", ["xprun.errors"])) == []
 
 
 def test_every_folder_has_its_floor() -> None:

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from xprun.errors import Error
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data
 from xprun.plugins.types import SpecFile
 
 
-class CsvError(ValueError):
+class CsvError(Error, ValueError):
     """A file is no table of numbers as the spec describes it."""
 
 
@@ -45,7 +46,7 @@ def csv(
     leave_out: list[str] = [],  # noqa: B006 - read, never changed
     delimiter: str = ",",
 ) -> Table:
-    """The rows of a CSV file beside the spec, whose first line names the columns.
+    """The rows of a CSV file in the spec's folder; its first line names the columns.
 
     inputs [N, columns]: those listed in `columns`, or all but the target and those in `leave_out`. The column `target`
     is what to predict: a number, targets [N, 1]; or with `classes = true` a class, targets [N], numbered from 0 in
@@ -91,7 +92,7 @@ class Sheet:
         for i, cell in enumerate(cells, 1):
             if not _is_number(cell):
                 found = f"{cell!r} is not a number" if cell else "the cell is empty"
-                help_text = f"put a number there, or leave the column out: data.leave_out = [{column!r}]"
+                help_text = f"put a number there, or exclude the column: data.leave_out = [{column!r}]"
                 raise CsvError(f"{self.file}: row {i}, column {column!r}: {found}; {help_text}")
         return [float(cell) for cell in cells]
 
@@ -124,9 +125,9 @@ def _read(path: Path, delimiter: str) -> Sheet:
     header = _names(header)
     twice = [name for name in header if header.count(name) > 1]
     if not header:
-        raise CsvError(f"{path.name} is empty; its first line names the columns")
+        raise CsvError(f"{path.name} is empty; its first line must name the columns")
     if twice:
-        raise CsvError(f"{path.name}: two columns are called {twice[0]!r}")
+        raise CsvError(f"{path.name}: two columns are named {twice[0]!r}")
     for i, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise CsvError(f"{path.name}: row {i} has {len(row)} cells, and the header names {len(header)} columns")
@@ -145,10 +146,10 @@ def _inputs(sheet: Sheet, target: str, columns: list[str] | None, leave_out: Seq
         sheet.cells(name)
     chosen = sheet.header if columns is None else columns
     if columns is not None and target in columns:
-        raise CsvError(f"the target {target!r} is one of data.columns, so it would be predicted from itself")
+        raise CsvError(f"the target {target!r} is one of data.columns, so it would predict itself")
     inputs = [name for name in chosen if name != target and name not in leave_out]
     if not inputs:
-        raise CsvError(f"{sheet.file}: no column is left to predict {target!r} from")
+        raise CsvError(f"{sheet.file}: no columns are left to predict {target!r} from")
     return inputs
 
 

@@ -124,7 +124,7 @@ def _read(name: str, images: Any, transforms: Sequence[Image]) -> tuple[Tensor, 
         rows = _each(pixels.float().div_(255), transforms)
     targets = torch.as_tensor(labels)
     if targets.dim() != 1 or targets.is_floating_point():
-        raise ValueError(f"the targets of {name} are no classes: {labels[0]!r}")
+        raise ValueError(f"the targets of {name} are not classes: {labels[0]!r}")
     return rows, targets.long()
 
 
@@ -159,12 +159,12 @@ def _decoded(name: str, images: Any, transforms: Sequence[Image]) -> tuple[Tenso
             rows = torch.empty(len(images), *row.shape)
         elif row.shape != rows.shape[1:]:
             shapes = f"{list(rows.shape[1:])} and {list(row.shape)}"
-            help_text = "bring them to one size by transforms: a Resize to [height, width], RGB or Grayscale"
+            help_text = "make them one size with transforms: a Resize to [height, width], RGB or Grayscale"
             raise ValueError(f"the images of {name} differ in shape, {shapes}; {help_text}")
         rows[i] = row
         labels.append(label)
     if not torch.equal(before, torch.get_rng_state()):
-        raise ValueError("a transform draws random numbers for some images only; put it after one that always does")
+        raise ValueError("a transform is random for some images only; put it after one that is always random")
     return rows, labels
 
 
@@ -198,7 +198,7 @@ def _see_that_it_fits(name: str, count: int, row: Tensor) -> None:
     has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
     if needed > has:
         sizes = f"{count:,} images of {list(row.shape)} take {needed / 1e9:.0f} GB, this machine has {has / 1e9:.0f} GB"
-        raise ValueError(f"{name} does not fit the memory: {sizes}; make them smaller by a Resize")
+        raise ValueError(f"{name} does not fit in memory: {sizes}; make the images smaller with a Resize")
 
 
 def _same_classes(train: Any, apart: Any) -> None:
@@ -206,11 +206,11 @@ def _same_classes(train: Any, apart: Any) -> None:
     here, there = getattr(train, "classes", []), getattr(apart, "classes", [])
     if list(here) != list(there):
         odd = ", ".join(map(repr, sorted(set(here) ^ set(there))[:5]))
-        raise ValueError(f"the training and the held-out part have different classes: only one of them has {odd}")
+        raise ValueError(f"the training and held-out parts have different classes: only one of them has {odd}")
 
 
 def _same_shape(what: str, row: Tensor, expected: Tensor) -> None:
     if row.shape != expected.shape:
-        shapes = f"{list(row.shape)}, and those that are measured {list(expected.shape)}"
-        help_text = "measured images get all transforms but the random ones: bring both to one size"
+        shapes = f"{list(row.shape)}, and the evaluation images {list(expected.shape)}"
+        help_text = "evaluation images get all transforms except the random ones: make both one size"
         raise ValueError(f"{what} have the shape {shapes}; {help_text}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xprun.errors import Error
 
-class MissingFilesError(Exception):
+
+class MissingFilesError(Error):
     """Files are absent; a run that failed for it is tried again when it is asked for again."""

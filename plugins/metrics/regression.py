@@ -36,5 +36,5 @@ def _error(name: str, prediction: Tensor, target: Tensor) -> Tensor:
     """Return the error of each output; raise ValueError where a target would be compared with another's output."""
     if prediction.shape != target.shape:
         shapes = f"not outputs {[*prediction.shape]} and targets {[*target.shape]}"
-        raise ValueError(f"{name} takes outputs and targets of one shape, {shapes}: it is for regressions")
+        raise ValueError(f"{name} takes outputs and targets of one shape, {shapes}: it is for regression")
     return prediction - target

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def count_outputs(y: Tensor) -> int:
-    """Return the outputs that targets want: one a class for whole numbers [N], one a column for others [N, k]."""
+    """Return the outputs that targets want: one per class for integers [N], one a column for others [N, k]."""
     if y.is_floating_point():
         return y.shape[1] if y.dim() > 1 else 1
     return int(y.max()) + 1
@@ -20,5 +20,7 @@ def want_images(model: str, x: Tensor, channels: int | None = None) -> None:
     if x.dim() != 4:
         raise ValueError(f"{model} takes images [channels, height, width], but a row of these data is {[*x.shape[1:]]}")
     if channels is not None and x.shape[1] != channels:
-        help_text = ' data.transforms = [{ name = "Grayscale", num_output_channels = 3 }] makes three of one'
-        raise ValueError(f"{model} takes images of {channels} channels, but these have {x.shape[1]};{help_text}")
+        help_text = (
+            ' data.transforms = [{ name = "Grayscale", num_output_channels = 3 }] repeats one channel three times'
+        )
+        raise ValueError(f"{model} takes images with {channels} channels, but these have {x.shape[1]};{help_text}")

@@ -23,7 +23,7 @@ def gd(w: Tensor, g: Tensor, *, lr: Positive = 0.01) -> Tensor:
 
 @optimizer("scratch.minibatch_sgd")
 def minibatch_sgd(w: Tensor, g: Tensor, n: int, *, lr: Positive = 0.01) -> Tensor:
-    """Gradient descent for a loss that is summed over a batch of n rows, such as `squared`: it divides by n.
+    """Gradient descent for a loss summed over a batch of n rows, such as `squared`: it divides by n.
 
     Source: Zhang, Lipton, Li and Smola, Dive into Deep Learning, section 3.4.
     """

@@ -94,7 +94,7 @@ def adamw(
     amsgrad: bool = False,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Adam with a weight decay that stays out of the averages, as `torch.optim.AdamW`.
+    """Adam with decoupled weight decay, as `torch.optim.AdamW`.
 
     Loshchilov and Hutter, "Decoupled weight decay regularization" (2019).
     """
@@ -121,7 +121,7 @@ def adamax(
     weight_decay: NonNegative = 0.0,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Adam with a decaying maximum of the gradients' sizes below the line, as `torch.optim.Adamax`.
+    """Adam scaled by a decaying maximum of the gradients instead of their squares, as `torch.optim.Adamax`.
 
     Kingma and Ba, "Adam: a method for stochastic optimization" (2015), section 7.1.
     """
@@ -148,7 +148,7 @@ def nadam(
     decoupled_weight_decay: bool = False,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Adam that looks one step of momentum ahead, as `torch.optim.NAdam`.
+    """Adam with Nesterov momentum, as `torch.optim.NAdam`.
 
     The paper divides by 1 - mu_1 * ... * mu_t; the state q is that divisor, which starts at zero.
     Dozat, "Incorporating Nesterov momentum into Adam" (2016).
@@ -184,7 +184,7 @@ def radam(
     decoupled_weight_decay: bool = False,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Adam that divides by the squares' average only once that can be trusted, as `torch.optim.RAdam`.
+    """Adam with a rectified step size while few gradients have been seen, as `torch.optim.RAdam`.
 
     rho is the number of gradients that the average amounts to, r makes up for the variance that a small one has.
     Liu et al., "On the variance of the adaptive learning rate and beyond" (2020).

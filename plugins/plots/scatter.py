@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @plot("scatter")
 def scatter(runs: Any, palette: dict[str, str], *, x: str, y: str, log: bool = False) -> tuple[Figure, str]:
-    """Each run that has both values: two columns of the results against each other."""
+    """One point per run: two columns of the results against each other."""
     from matplotlib.figure import Figure
 
     lacking = [name for name in (x, y) if name not in runs]

@@ -10,7 +10,7 @@ from xprun.plugins.types import Fraction, NonNegativeInt
 
 @scheduler("constant")
 def constant(lr: float, t: int, T: int) -> float:
-    """The learning rate as it is: what other schedulers are compared with."""
+    """A constant learning rate, to compare other schedulers with."""
     return lr
 
 
@@ -22,7 +22,7 @@ def warmup_cosine(lr: float, t: int, T: int, *, warmup: NonNegativeInt, final: F
     (2017).
     """
     if warmup >= T:
-        raise ValueError(f"warmup = {warmup} takes the whole run, which has {T}")
+        raise ValueError(f"warmup = {warmup} takes up the whole run, which has {T}")
     if t < warmup:
         return lr * (t + 1) / warmup
     return lr * (final + (1 - final) * (1 + math.cos(math.pi * (t - warmup) / (T - warmup))) / 2)

@@ -16,19 +16,19 @@ from xprun.plugins.types import Fraction, NonNegative, NonNegativeInt, Positive,
 
 
 def step_lr(lr: float, t: int, T: int, *, step_size: PositiveInt, gamma: NonNegative = 0.1) -> float:
-    """The rate times gamma after every `step_size`, as `torch.optim.lr_scheduler.StepLR`."""
+    """The learning rate times gamma after every `step_size`, as `torch.optim.lr_scheduler.StepLR`."""
     return lr * gamma ** (t // step_size)
 
 
 def multi_step_lr(
     lr: float, t: int, T: int, *, milestones: Annotated[list[PositiveInt], MinLen(1)], gamma: NonNegative = 0.1
 ) -> float:
-    """The rate times gamma at each milestone, as `torch.optim.lr_scheduler.MultiStepLR`."""
+    """The learning rate times gamma at each milestone, as `torch.optim.lr_scheduler.MultiStepLR`."""
     return lr * gamma ** sum(milestone <= t for milestone in milestones)
 
 
 def constant_lr(lr: float, t: int, T: int, *, factor: Fraction = 1 / 3, total_iters: NonNegativeInt = 5) -> float:
-    """The rate times a factor until `total_iters`, as `torch.optim.lr_scheduler.ConstantLR`."""
+    """The learning rate times a factor until `total_iters`, as `torch.optim.lr_scheduler.ConstantLR`."""
     return lr * factor if t < total_iters else lr
 
 
@@ -46,12 +46,12 @@ def linear_lr(
 
 
 def exponential_lr(lr: float, t: int, T: int, *, gamma: NonNegative) -> float:
-    """The rate times gamma each time, as `torch.optim.lr_scheduler.ExponentialLR`."""
+    """The learning rate times gamma at every epoch or step, as `torch.optim.lr_scheduler.ExponentialLR`."""
     return lr * gamma**t
 
 
 def polynomial_lr(lr: float, t: int, T: int, *, total_iters: PositiveInt = 5, power: float = 1.0) -> float:
-    """A power of what is left until `total_iters`, then 0, as `torch.optim.lr_scheduler.PolynomialLR`."""
+    """Polynomial decay to 0 at `total_iters`, as `torch.optim.lr_scheduler.PolynomialLR`."""
     factor: float = max(1 - t / total_iters, 0.0) ** power
     return lr * factor
 
@@ -122,7 +122,7 @@ def one_cycle_lr(
     final_div_factor: Positive = 1e4,
     three_phase: bool = False,
 ) -> float | tuple[float, float]:
-    """Up to `max_lr` and down to almost nothing, as `torch.optim.lr_scheduler.OneCycleLR`.
+    """One cycle up to `max_lr` and down almost to 0, as `torch.optim.lr_scheduler.OneCycleLR`.
 
     `total_steps` left out is the whole run. It starts at max_lr / div_factor; the optimizer's own rate is not used.
     The momentum, or the first of the betas, goes the other way. Smith and Topin, "Super-convergence" (2018).
@@ -163,7 +163,7 @@ def chained_scheduler(lr: float, t: int, T: int, *, schedulers: Annotated[list[S
     for schedule in schedulers:
         factor = _rate(schedule, 1.0, t, T)
         if not math.isclose(_rate(schedule, 2.0, t, T), 2 * factor, abs_tol=1e-15):
-            raise ValueError("it multiplies factors of the learning rate, and one of its schedulers is no such factor")
+            raise ValueError("it multiplies factors of the learning rate, and one of its schedulers is not a factor")
         product *= factor
     return lr * product
 
@@ -198,11 +198,11 @@ FUNCTIONAL_SCHEDULERS: dict[str, Callable[..., Any]] = {
     "StepLR": step_lr,
 }
 
-FUNCTION = "it takes a Python function, which a spec cannot hold; write one as a plugin with @scheduler"
+FUNCTION = "it needs a Python function, which a spec cannot contain; write it as a plugin with @scheduler"
 
 # The classes of torch that are no functions of the time alone, and what they want.
 UNSUPPORTED_SCHEDULERS = {
     "LambdaLR": FUNCTION,
     "MultiplicativeLR": FUNCTION,
-    "ReduceLROnPlateau": "it looks at the results of a run; the schedulers of a spec depend on the time alone",
+    "ReduceLROnPlateau": "it depends on the results of a run; schedulers here depend on time only",
 }

@@ -49,7 +49,7 @@ def _pretrained(build: Any, name: str, weights: str, settings: dict[str, Any]) -
 
 
 def replace_head(module: nn.Module, outputs: int) -> None:
-    """Put a fresh last layer with so many outputs in the place of a classifier's Linear or 1 x 1 convolution."""
+    """Replace a classifier's last Linear layer or 1 x 1 convolution by a fresh one with a number of outputs."""
     from torch import nn
 
     heads = [(path, part) for path, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]

@@ -1,4 +1,4 @@
-"""Layers of torch.nn whose input size may be left out: torch's lazy twin finds it at the first rows it sees."""
+"""Layers of torch.nn whose input size may be left out: torch's lazy class finds it at the first rows it sees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def input_size(cls: Callable[..., Any], twin: Callable[..., Any] | None) -> str | None:
-    """Return the setting that a class needs and its lazy twin finds (`in_features`), or None where none does.
+    """Return the setting that a class needs and its lazy class finds (`in_features`), or None where none does.
 
     A lazy InstanceNorm without parameters never finds its size, and warns of it at each step.
     """
@@ -21,7 +21,7 @@ def input_size(cls: Callable[..., Any], twin: Callable[..., Any] | None) -> str 
 
 
 def layer_maker(name: str) -> Callable[..., Any]:
-    """Return what makes a layer from its settings: the class, or its lazy twin where the input size is left out."""
+    """Return what makes a layer from its settings: the class, or its lazy class where the input size is left out."""
     from torch import nn
 
     cls: Callable[..., Any] = getattr(nn, name)

@@ -155,13 +155,18 @@ def read_runs(path: Path, schema: ResultsSchema) -> pd.DataFrame:
         raise ReportError(f"{path}: no runs yet, so there is nothing to report")
     if runs[RUN].duplicated().any():
         raise ReportError(f"{path}: column {RUN!r}: {runs[RUN][runs[RUN].duplicated()].iloc[0]!r} is there twice")
-    runs = runs.assign(**{str(name): runs[name].map(_as_meant) for name in runs.select_dtypes(["object", "str"])})
+    runs = runs.assign(**{name: runs[name].map(_as_meant) for name in text_columns(runs)})
     return runs if STAGE in runs else runs.assign(**{STAGE: SEARCH})
 
 
 def _has_one_type(column: results_schema.Column) -> bool:
     """Whether a column is read as its type says; settings that some alternatives lack are as pandas reads them."""
     return column.type in PANDAS and (column.role != "setting" or column.type == "text")
+
+
+def text_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that may hold texts, whatever type pandas, which is older or newer than 3, has for them."""
+    return [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
 
 
 def _as_meant(value: Any) -> Any:

@@ -16,7 +16,9 @@ def grounds_of(tables: Tables, sections: tuple[str, ...]) -> pd.Series:
     columns = [name for name, (section, _, setting) in parts.items() if section in sections and setting != IGNORED]
     facts = [runs[name].replace(known.get(name, {})) for name in columns]
     others = [runs["run.dtype"]] if "run.dtype" in runs else []
-    return pd.Series([str(row) for row in zip(*facts, *others, strict=True)], index=runs["run"])
+    told = [*facts, *others]  # none in tables that were made by hand: nothing tells their runs apart then
+    rows = zip(*told, strict=True) if told else [()] * len(runs)
+    return pd.Series([str(row) for row in rows], index=runs["run"])
 
 
 def _components(resolved: dict[str, Any], section: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ def scale_settings(axes: Axes, values: pd.Series) -> None:
 
 
 def spans_decades(values: pd.Series, decades: float) -> bool:
-    """Whether values, none of them negative, spread over more than so many decades."""
+    """Whether values, none of them negative, span more than a number of decades."""
     positive = values[values > 0]
     return bool(len(positive) and (values.dropna() >= 0).all() and positive.max() > positive.min() * 10**decades)
 

@@ -19,7 +19,7 @@ class Fit:
     """Data of one feature with what was fitted to them.
 
     `data`, `truth`: `x`, `y`, the latter empty where it is not known. `curves`: one row an alternative and x, with the
-    `y` of the run that stands for it, and `low` and `high` over the seeds that ended well.
+    `y` of the run that stands for it, and `low` and `high` over the seeds that finished.
     """
 
     data: pd.DataFrame

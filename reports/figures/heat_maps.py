@@ -18,7 +18,7 @@ SIZE = (5.6, 3.4)
 def heat_tables(summary: pd.DataFrame, keys: list[str], alternatives: list[str]) -> dict[str, pd.DataFrame]:
     """By alternative, the means [values of the first key, values of the second], the other settings at their best.
 
-    The first so many `alternatives` that have at least two values of both. NaN where a run did not end well, and where
+    The first `alternatives` that have at least two values of both. NaN where a run failed or diverged, and where
     nothing was tried.
     """
     tables: dict[str, pd.DataFrame] = {}

@@ -18,7 +18,7 @@ def dots_figure(
 ) -> Figure:
     """One row an alternative, as in `ranking`: a dot for each run in `judged`, the mean, and its 95% interval.
 
-    A run that did not end well is a cross at the worst edge, which is the left one where `worst_low`.
+    A run that failed or diverged is a cross at the worst edge, which is the left one where `worst_low`.
     """
     names = [name for name in ranking["alternative"] if name in strokes]
     figure = Figure(figsize=(WIDTH, 0.9 + ROW * len(names)), layout="constrained")

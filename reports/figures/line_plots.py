@@ -32,7 +32,7 @@ def curve_figure(
 
     `level`: a target to draw dotted, or None; `floor`: what is known in closed form, dashed unless it is far away.
 
-    The lines whose runs all ended well set the scale, if there are any: one that explodes must not flatten the rest.
+    Lines without failed or diverged runs set the scale, if there are any: one that explodes must not flatten the rest.
     """
     strokes = present(strokes, lines)
     figure, axes = canvas(strokes, title, "step")
@@ -191,6 +191,6 @@ def _crosses(axes: Axes, bad: pd.DataFrame, strokes: dict[str, Stroke], worst_lo
 
 
 def _setting_scale(lines: pd.DataFrame) -> pd.DataFrame:
-    """The lines whose runs all ended well; all of them where there are none."""
+    """The lines without failed or diverged runs; all of them where there are none."""
     calm = lines[~lines["bad"]]
     return lines if calm.empty else calm

@@ -131,7 +131,7 @@ def _whole(steps: pd.DataFrame, row: pd.DataFrame, surface: Surface) -> pd.DataF
     """A path with its end: `taken`, the steps taken, and where it then lies along the axes. `row`: that of its run."""
     names = surface.names
     path = steps[names].reset_index().rename(columns={STEP: "taken"})
-    end = row[[STEPS, *names]].rename(columns={STEPS: "taken"}).dropna()
+    end = row.reindex(columns=[STEPS, *names]).rename(columns={STEPS: "taken"}).dropna()
     whole = pd.concat([path.assign(taken=path["taken"] - 1), end], ignore_index=True)
     places = surface.place(whole[names].to_numpy(dtype="float64"))
     return pd.DataFrame({"taken": whole["taken"], **dict(zip("xy", places.T, strict=False))})

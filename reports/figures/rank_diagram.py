@@ -1,4 +1,4 @@
-"""The critical-difference diagram: mean ranks on a line, and bars over those that are not distinguishable."""
+"""The critical-difference diagram: mean ranks on a line, and bars over those that do not differ significantly."""
 
 import numpy as np
 import pandas as pd

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from xprun.errors import Error
+
 HOST, PORT = "127.0.0.1", 8421
 PAUSE = 3.0  # seconds between two pages, at least
 SHARE = 9  # and so many times the computing time of a page: making them takes a tenth of one core at most
@@ -39,8 +41,10 @@ HEADERS = {
 }
 
 
-class LiveError(Exception):
+class LiveError(Error):
     """The page cannot be served at an address."""
+
+    exit_code = 2
 
 
 class LiveReport:

@@ -34,6 +34,6 @@ def _inside(folder: Path, name: str) -> Path:
     """The path of a file in `folder`, in a folder that is there. `ReportError` where a link would lead it elsewhere."""
     path = folder / name
     if not path.parent.resolve().is_relative_to(folder.resolve()):
-        raise ReportError(f"{path.parent} is a link that leads out of the folder; remove it")
+        raise ReportError(f"{path.parent} is a link to a place outside the folder; remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -44,7 +44,7 @@ def texts(head: str, values: Iterable[Any]) -> Column:
 
 
 def numbers(head: str, values: pd.Series, digits: int = 4) -> Column:
-    """A column of measured numbers, with as many decimals as its largest needs for so many digits."""
+    """A column of measured numbers, with as many decimals as its largest needs for a number of digits."""
     show = decimals(values, digits)
     return Column(head, [show(value) for value in values], number=True)
 

@@ -38,7 +38,7 @@ def tables_of(analysis: Analysis) -> dict[str, Any]:
     """What a plot is given, by the names of its positional parameters.
 
     `runs`: the columns of `results.csv`, and `alternative`, `value` (the final metric compared, NaN where it is not
-    finite) and `bad` (did not end well). `history`: as in `history.csv`. `settings`: one row a setting, with `mean`,
+    finite) and `bad` (failed or diverged). `history`: as in `history.csv`. `settings`: one row a setting, with `mean`,
     `sd`, `mean_low` and `mean_high`. `ranking`: one row an alternative at its best setting. `palette`: the colour of
     each alternative that plots show. `compare`: `metric`, `goal`, `target`, `baseline`, `by`.
     """

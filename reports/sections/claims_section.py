@@ -14,7 +14,7 @@ def claims_section(analysis: Analysis) -> Section:
     claims = analysis.tables.claims
     if claims.empty:
         return Section("claims", "Claims", [])
-    table: Part = Grid(claims_listing(claims), "What the spec claims, and the figures found", prose=True)
+    table: Part = Grid(claims_listing(claims), "Claims of the spec, and what the runs gave", prose=True)
     if (claims[VERDICT] == HOLDS).all():
         table = Folded(counted(len(claims), "claim"), [table])
     return Section("claims", "Claims", [Text(claims_sentence(claims)), table])
@@ -25,7 +25,7 @@ def claims_sentence(claims: pd.DataFrame) -> str:
     counts = claims[VERDICT].value_counts()
     held, unjudged = counts.get(HOLDS, 0), counts.get(NOT_JUDGED, 0)
     if held == len(claims):
-        return "What the spec claims holds." if held == 1 else f"All {held} claims of the spec hold."
+        return "The claim of the spec holds." if held == 1 else f"All {held} claims of the spec hold."
     failed = len(claims) - held - unjudged
     lost = f"; {failed} {'does' if failed == 1 else 'do'} not" if failed else ""
     left = f"; {unjudged} cannot be judged, because a run failed" if unjudged else ""

@@ -33,8 +33,8 @@ def _plot(number: int, name: str, counts: np.ndarray, split: str, more: str) -> 
         name=f"confusion-{number}",
         title=title,
         caption=(
-            f"How many {rows} rows of each actual class were taken for which, at the best setting of {name}, all seeds "
-            f"together; the darker, the larger a share of its row, and orange where wrong. "
+            f"How many {rows} rows of each actual class (row) were predicted as each class (column), at the best "
+            f"setting of {name}, all seeds together. Darker: a larger share of the row; orange: wrong. "
             f"{f'Most frequent mistakes: {mistakes}.' if mistakes else 'There is no mistake.'}{more}"
         ),
         alt=f"Most frequent mistakes: {mistakes}" if mistakes else "No mistakes",

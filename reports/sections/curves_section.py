@@ -47,9 +47,9 @@ def _caption(metric: str, level: float | None, floor: float | None) -> str:
     target = f" Dotted: the target, {value_text(level)}." if level is not None else ""
     least = f" Dashed: least squares in closed form, {value_text(floor)}." if floor is not None else ""
     return (
-        f"The {what} over the steps, each alternative at its best setting: the mean over its seeds, "
-        f"and a band from the lowest to the highest. Long curves are averaged within at most {BINS} bins; a curve ends "
-        f"where the first of its runs ends, and may leave the plot where its runs did not end well.{target}{least}"
+        f"The {what} over the steps, each alternative at its best setting: the mean over its seeds, with a band from "
+        f"the lowest to the highest. Long curves are averaged within at most {BINS} bins; a curve ends where its first "
+        f"run ends, and may leave the plot where runs failed or diverged.{target}{least}"
     )
 
 

@@ -27,8 +27,8 @@ def _plot(number: int, fit: Fit, analysis: Analysis, more: str) -> Plot:
         title="fitted curves",
         caption=(
             f"What each alternative predicts after training, at its best setting, {analysis.whose(names)}; the band is "
-            "from the lowest to the highest over the seeds that ended well. "
-            f"Dots: {counted(len(fit.data), 'training row')}, x as the model is given it."
+            "from the lowest to the highest over the seeds that finished. "
+            f"Dots: {counted(len(fit.data), 'training row')}, x as the model sees it."
             f"{truth}{more}{analysis.omitted}"
         ),
         alt=_ends(fit.curves, names),

@@ -49,13 +49,13 @@ def _where(scene: Scene, analysis: Analysis) -> str:
 def _caption(scene: Scene, analysis: Analysis) -> str:
     ground = "The curve is the loss" if len(scene.surface.names) == 1 else "Contours: the loss"
     if scene.surface.is_plane:
-        ground = f"The plane in which the paths spread most; they do not lie in it, but are seen from above. {ground}"
+        ground = f"Paths projected onto the plane in which they spread most. {ground}"
     plus = "; + is least squares in closed form" if scene.best else ""
     cross = "\N{MULTIPLICATION SIGN}"
     lost = f" {cross} marks where a path leaves the picture for good." if scene.lost else ""
     return (
-        f"{ground} on all training rows{plus}. Each alternative at its best setting, from the ring to its mark, "
-        f"{analysis.whose(list(scene.paths))}.{lost} Early steps are shown one by one, later ones ever more seldom."
+        f"{ground} on all training rows{plus}. Each alternative at its best setting, starting at the ring, "
+        f"{analysis.whose(list(scene.paths))}.{lost} Early steps are shown one by one, later ones less often."
     )
 
 

@@ -43,7 +43,10 @@ def problem_section(analysis: Analysis, label: str, sections: Iterable[Section])
 
 def _ranking(analysis: Analysis, overall: Overall) -> Section:
     metric = analysis.comparison.metric
-    caption = f"Each alternative over {len(analysis.problems)} problems, on each at its best setting, by final {metric}"
+    caption = (
+        f"Each alternative (a labelled {' and '.join(analysis.comparison.by)}) over {len(analysis.problems)} problems, "
+        f"at its best setting on each, by final {metric}"
+    )
     more = len(analysis.problems) - DETAILED
     parts: list[Part] = [Grid(overall_listing(analysis, overall), caption)]
     parts.append(
@@ -51,13 +54,15 @@ def _ranking(analysis: Analysis, overall: Overall) -> Section:
     )
     parts.append(Folded("Mean and median of the scores", [Grid(averages_listing(overall), "Scores over all problems")]))
     if more > 0:
-        parts.append(Text(f"Plots are drawn for the first {DETAILED} problems; the other {more} are in the tables."))
+        parts.append(
+            Text(f"Plots are drawn for the first {DETAILED} problems only; the other {more} are in the tables.")
+        )
     return Section("ranking", "Ranking", parts)
 
 
 def _baseline(analysis: Analysis, overall: Overall) -> Section:
     listing = overall_baseline_listing(analysis, overall)
-    caption = "Each alternative and the baseline, problem by problem, both at their best settings"
+    caption = "Difference from the baseline, problem by problem, each at its best setting"
     title = f"Against {analysis.comparison.baseline}"
     return Section("baseline", title, [Grid(listing, caption)] if listing.rows else [])
 
@@ -74,12 +79,12 @@ def _is_tested(overall: Overall) -> bool:
 
 def _ranks(analysis: Analysis, overall: Overall) -> Plot:
     means = overall.ranks.mean()
-    found = f"Friedman's test gives p = {overall.p:.2g}"
+    found = f"Friedman's test: p = {overall.p:.2g}"
     told = (
-        f"{found}. Bars join alternatives whose mean ranks lie within Nemenyi's critical difference of "
-        f"{overall.difference:.2f}: they are not distinguishable."
+        f"Bars join alternatives whose mean ranks do not differ significantly ({found}; Nemenyi's critical difference: "
+        f"{overall.difference:.2f})."
         if np.isfinite(overall.difference)
-        else f"{found}: the problems do not distinguish the alternatives, so the bar joins all."
+        else f"One bar joins all: the alternatives do not differ significantly ({found})."
     )
     mean = f"The mean rank of each alternative over {len(overall.ranks)} problems; 1 is best."
     return Plot(
@@ -94,19 +99,24 @@ def _ranks(analysis: Analysis, overall: Overall) -> Plot:
 def _profile(analysis: Analysis, overall: Overall) -> Plot:
     """Dolan and More's profile of what may be compared as a ratio; else how runs lie behind the best score."""
     costs, what = _costs(analysis, overall)
+    timed = analysis.comparison.target is not None
     table = score_profile(overall.scores) if costs is None else performance_profile(costs)
     if costs is None:
         title, xlabel = "performance profile of the scores", "score behind the best"
-        meaning = "The share of the runs, each problem counting alike, whose score is at most so far behind the best."
+        meaning = "Share of runs, all problems weighted equally, whose score is within a distance of the best."
     else:
-        title, xlabel = f"performance profile by {what}", "times the least"
-        meaning = f"The share of the problems on which the {what} is at most so many times the least of all."
+        title, xlabel = f"performance profile by {what}", "slowdown vs. fastest" if timed else "factor of the best"
+        meaning = (
+            "Share of problems solved within a factor of the fastest alternative's steps to the target."
+            if timed
+            else f"Share of problems on which the {what} is within a factor of the best."
+        )
     firsts = table[table["x"] <= (0 if costs is None else 1)].groupby("alternative")["share"].max()
     names = [name for name in analysis.order if name in analysis.style]
     return Plot(
         name="profile",
         title=title,
-        caption=f"{meaning} Higher is better; what does not end well is never there.{analysis.omitted}",
+        caption=f"{meaning} Higher is better; failed and diverged runs never count.{analysis.omitted}",
         alt="At the best: " + listed([f"{name} {value_text(round(firsts[name] * 100, 1))}%" for name in names], SHOWN),
         figures={"": share_figure(table, analysis.style, title, xlabel, decades=costs is not None)},
         alternatives=table["alternative"],
@@ -121,7 +131,7 @@ def _costs(analysis: Analysis, overall: Overall) -> tuple[pd.DataFrame | None, s
         return pd.DataFrame.from_dict(steps, orient="index").reindex(columns=list(overall.ranks)), "steps to the target"
     means = {label: part.ranking.set_index("alternative")["mean"] for label, part in analysis.problems.items()}
     table = pd.DataFrame.from_dict(means, orient="index").reindex(columns=list(overall.ranks))
-    if comparison.ascending and (table.stack() > 0).all():
+    if comparison.ascending and not (table <= 0).any(axis=None):  # NaN, where an alternative failed, is not
         return table, f"final {comparison.metric}"
     return None, ""
 

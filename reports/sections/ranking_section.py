@@ -9,6 +9,7 @@ from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import floor_sentence
+from xprun.reports.text.findings import bad_runs
 from xprun.reports.text.report_tables import ranking_listing, settings_listing, spans
 
 
@@ -16,7 +17,10 @@ def ranking_section(analysis: Analysis) -> Section:
     """The ranking, what is known in closed form, and every setting."""
     comparison, judged, ranking = analysis.comparison, analysis.judged, analysis.ranking
     better = "lower" if comparison.ascending else "higher"
-    caption = f"Each alternative at its best setting, by final {comparison.metric} ({better} is better)"
+    caption = (
+        f"Each alternative (a labelled {' and '.join(comparison.by)}) at its best setting, "
+        f"by final {comparison.metric} ({better} is better)"
+    )
     places = spans(judged, ranking)
     table = ranking_listing(judged, ranking, comparison)
     parts: list[Part] = [Grid(table, caption, places if any(places) else [])]
@@ -34,13 +38,15 @@ def _dots(analysis: Analysis) -> Plot:
     facts = analysis.ranking.set_index("alternative")
     cross = "\N{MULTIPLICATION SIGN}"
     bad = (
-        f" {cross} at the edge: runs that did not end well, so there is no mean." if analysis.best["bad"].any() else ""
+        f" {cross} at the edge: runs that failed or diverged, so there is no mean."
+        if analysis.best["bad"].any()
+        else ""
     )
     return Plot(
         name="final",
         title=title,
         caption=(
-            f"The {title} of every seed, each alternative at its best setting: the line is the mean, the bar its 95% "
+            f"The {title} of every seed, each alternative at its best setting. Line: the mean; bar: its 95% "
             f"interval.{bad}{analysis.omitted}"
         ),
         alt=listed([f"{name} {_told(facts.loc[name])}" for name in analysis.shown], SHOWN),
@@ -54,5 +60,5 @@ def _dots(analysis: Analysis) -> Plot:
 
 def _told(facts: Any) -> str:
     if facts["bad"]:
-        return f"{facts['bad']} of {facts['runs']} did not end well"
+        return bad_runs(facts)
     return plus_minus(facts["mean"], facts["sd"])

@@ -1,4 +1,4 @@
-"""All runs, those that did not end well first."""
+"""All runs, failed and diverged ones first."""
 
 from xprun.reports.sections.blocks import Folded, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
@@ -17,6 +17,6 @@ def runs_section(analysis: Analysis) -> Section:
     every: list[Part] = [Grid(runs, "Every run, in the order of results.csv", command=again, statuses=STATUSES)]
     if again:
         every.insert(0, Text(f"To run one again: {again}"))
-    ill = Grid(troubled, f"Runs that did not end well: {troubled.total} of {runs.total}", prose=True)
-    first = ill if troubled.rows else Text("All runs ended well.")
+    ill = Grid(troubled, f"Failed or diverged: {troubled.total} of {runs.total} runs", prose=True)
+    first = ill if troubled.rows else Text("No run failed or diverged.")
     return Section("runs", "Runs", [first, Folded(f"Every run ({runs.total})", every)])

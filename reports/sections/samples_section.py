@@ -30,7 +30,7 @@ def _plot(number: int, name: str, run: str, found: list[Sample], more: str) -> P
         title=title,
         caption=(
             f"Predicted classes and their probabilities, by the best run of {name} ({run}): the first images, then the "
-            f"mistakes of which it is surest, in frames ({wrong} of {len(found)} here are wrong).{more}"
+            f"most confident mistakes, framed ({wrong} of {len(found)} here are wrong).{more}"
         ),
         alt=listed(told, TOLD),
         figures={"": sample_figure(found, title)},

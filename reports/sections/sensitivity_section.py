@@ -18,7 +18,7 @@ SENSITIVITIES = 6
 
 
 def sensitivity_section(analysis: Analysis) -> Section:
-    """A plot for each numeric setting that was swept, the room around the best, and what tuning is worth."""
+    """A plot for each numeric setting that was swept, the range of good values, and what tuning is worth."""
     comparison, summary = analysis.comparison, analysis.summary
     keys = axes(analysis)
     if not keys:
@@ -30,9 +30,9 @@ def sensitivity_section(analysis: Analysis) -> Section:
         *([_tuning(analysis)] if budgets.rows else []),
     ]
     parts: list[Part] = [Gallery([draw(plot, analysis) for plot in plots])]
-    parts += [Grid(width_listing(summary, key, comparison), f"Room around the best {key}") for key in keys]
+    parts += [Grid(width_listing(summary, key, comparison), f"Range of good values: {key}") for key in keys]
     if budgets.rows:
-        parts.append(Grid(budgets, f"{_best_of(analysis)}, drawn at random"))
+        parts.append(Grid(budgets, _best_of(analysis)))
     return Section("sensitivity", "Sensitivity", parts)
 
 
@@ -49,7 +49,7 @@ def _plot(key: str, analysis: Analysis) -> Plot:
     points = points[points["alternative"].isin(list(analysis.style))]
     title = f"final {comparison.metric} against {key}"
     others = ", the other settings at their best" if len(comparison.keys) > 1 else ""
-    caption = f"The {title}{others}: the mean over seeds, and a band from the lowest to the highest."
+    caption = f"The {title}{others}: the mean over seeds, with a band from the lowest to the highest."
     return Plot(
         name=f"sensitivity-{key}",
         title=title,
@@ -74,11 +74,11 @@ def _crossed(points: pd.DataFrame) -> str:
     bad = points[points["bad"] > 0]
     where = [f"{row.alternative} at {value_text(row.x)} ({row.bad} of {row.runs})" for row in bad.itertuples()]
     cross = "\N{MULTIPLICATION SIGN}"
-    return f" {cross} marks values with runs that did not end well: {listed(where, 8)}." if where else ""
+    return f" {cross} marks values with runs that failed or diverged: {listed(where, 8)}." if where else ""
 
 
 def _best_of(analysis: Analysis) -> str:
-    return f"Expected final {analysis.comparison.metric} of the best of so many settings"
+    return f"Expected best {analysis.comparison.metric} after trying k random settings"
 
 
 def _tuning(analysis: Analysis) -> Plot:
@@ -90,11 +90,11 @@ def _tuning(analysis: Analysis) -> Plot:
         name="tuning",
         title=f"expected final {analysis.comparison.metric} against settings tried",
         caption=(
-            f"{_best_of(analysis)}, drawn at random without replacement: what tuning an alternative is worth, and how "
-            "many settings it takes. A line begins where so many settings cannot all be ones that did not end well."
+            f"{_best_of(analysis)}, drawn without replacement: what tuning is worth, and how many settings it takes. A "
+            "line starts at the first k for which at least one setting without failed or diverged runs is certain."
             + analysis.omitted
         ),
-        alt="Best of all: " + listed(ends, SHOWN),
+        alt="After all settings: " + listed(ends, SHOWN),
         figures={"": tuning_figure(expected, analysis.style, f"expected final {analysis.comparison.metric}")},
         alternatives=expected["alternative"],
     )
@@ -111,8 +111,8 @@ def _heat(keys: list[str], analysis: Analysis) -> list[Plot]:
         name: table.min(axis=None) if comparison.ascending else table.max(axis=None) for name, table in tables.items()
     }
     caption = (
-        f"The {title}: the mean over seeds, the brighter the better. Empty where a run did not end well, and where "
-        f"nothing was tried. The first {len(tables)} alternatives that have several values of both."
+        f"The {title}: the mean over seeds; brighter is better. Empty where a run failed or diverged, or nothing was "
+        f"tried. Shown for {listed(list(tables))}."
     )
     alt = "Best: " + listed([f"{name} {value_text(value)}" for name, value in best.items()])
     figure = heat_figure(tables, f"final {comparison.metric}", ascending=comparison.ascending)

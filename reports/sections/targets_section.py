@@ -29,8 +29,8 @@ def _plot(analysis: Analysis) -> Plot:
         name="target",
         title=title,
         caption=(
-            f"The share of the {title} by a step, each alternative at its best setting. A run that does not reach it, "
-            f"or that does not end well, counts among all runs and never among those.{analysis.omitted}"
+            f"The share of {title} by a given step, each alternative at its best setting. A run that fails, diverges "
+            f"or never reaches the target counts as not reached.{analysis.omitted}"
         ),
         alt="Median steps: " + listed([f"{name} {value_text(medians[name])}" for name in analysis.shown], SHOWN),
         figures={"": share_figure(table, analysis.style, title, "step")},

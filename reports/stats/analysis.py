@@ -57,7 +57,7 @@ class Analysis:
         """For each alternative that plots show, a run at its best setting to show alone: of one seed, where they can.
 
         It is the seed whose runs lie closest to the medians of their alternatives, in ranks, so that all start at the
-        same place; without a seed that all have, each has its median run. Runs that did not end well rank last.
+        same place; without a seed that all have, each has its median run. Failed and diverged runs rank last.
         """
         ranks = (
             comparable(self.best, self.comparison)
@@ -86,7 +86,7 @@ class Analysis:
     @property
     def omitted(self) -> str:
         """A sentence for captions where there are more alternatives than plots show; empty otherwise."""
-        return f" Only the best {SHOWN} of {len(self.order)} are drawn." if len(self.order) > SHOWN else ""
+        return f" Only the best {SHOWN} of {len(self.order)} alternatives are drawn." if len(self.order) > SHOWN else ""
 
 
 def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysis:

@@ -58,7 +58,7 @@ def averages(judged: pd.DataFrame) -> pd.DataFrame:
     """By setting: `median` and `iqm` of the values, and the intervals of the mean, `mean_low` to `mean_high`, and
     of the inter-quartile mean, `iqm_low` to `iqm_high`.
 
-    All NaN for a setting with a bad run: those that ended well would flatter it.
+    All NaN for a setting with a bad run: the others alone would flatter it.
     """
     table = pd.DataFrame(index=pd.Index(judged["setting"].unique(), name="setting"), dtype="float64")
     table[["median", "iqm", "mean_low", "mean_high", "iqm_low", "iqm_high"]] = np.nan

@@ -5,8 +5,8 @@ from xprun.reports.presentation.formatting import value_text
 from xprun.runner.results.results_schema import reference
 
 BOUNDS = {
-    "train.loss": ", the least that such a model can have",
-    "loss": " on average over the batches, the least that such a model can have",
+    "train.loss": ", the minimum for this model",
+    "loss": " on average over the batches, the minimum for this model",
 }
 
 

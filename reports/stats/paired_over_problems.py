@@ -14,8 +14,9 @@ def against_baseline_over(scores: pd.DataFrame, ranks: pd.DataFrame, baseline: s
     """By alternative other than the baseline: how it does against the baseline over all problems.
 
     `better`, `level` and `worse` (problems, by rank), `improvement` (see `mean_improvement`) with its interval `low` to
-    `high`, `p` (Wilcoxon's signed-rank test, 1945, of the differences in mean score: Demsar, 2006, section 3.1.3; NaN
-    below five problems), `corrected` (Holm) and `finding`. Empty where there is no such baseline.
+    `high`, `ahead` (what is tested speaks for the alternative), `p` (Wilcoxon's signed-rank test, 1945, of the
+    differences in mean score: Demsar, 2006, section 3.1.3; NaN below five problems), `corrected` (Holm) and `finding`.
+    Empty where there is no such baseline.
 
     `scores`: see `problems.scores`; `ranks`: see `problems.rank_table`.
     """
@@ -25,7 +26,7 @@ def against_baseline_over(scores: pd.DataFrame, ranks: pd.DataFrame, baseline: s
     table = pd.DataFrame([_compare(scores, ranks, name, baseline) for name in others], index=others)
     if len(table):
         table["corrected"] = holm(table["p"].to_numpy(dtype="float64"))
-        table["finding"] = [_finding(*row) for row in zip(table["corrected"], table["improvement"], strict=True)]
+        table["finding"] = [_finding(*row) for row in zip(table["corrected"], table["ahead"], strict=True)]
     return table
 
 
@@ -65,6 +66,7 @@ def _compare(scores: pd.DataFrame, ranks: pd.DataFrame, name: str, baseline: str
         "improvement": improvement,
         "low": low,
         "high": high,
+        "ahead": bool(signed_ranks(differences).sum() > 0),
         "p": wilcoxon(differences) if len(differences) >= TESTABLE_PROBLEMS else np.nan,
     }
 
@@ -74,9 +76,9 @@ def _by_problem(scores: pd.DataFrame, name: str) -> list[np.ndarray]:
     return [group.to_numpy() for _, group in groups]
 
 
-def _finding(corrected: float, improvement: float) -> str:
+def _finding(corrected: float, ahead: bool) -> str:
     if corrected != corrected:
         return "too few problems"
     if corrected >= LEVEL:
-        return "not distinguishable"
-    return "better" if improvement > 0.5 else "worse"
+        return "inconclusive"
+    return "better" if ahead else "worse"

@@ -7,11 +7,12 @@ import pandas as pd
 from xprun.reports.data.compared import Comparison
 from xprun.reports.stats.averages import bootstrap
 from xprun.reports.stats.ranking import comparable
-from xprun.runner.results.paired_test import differences_of, paired_test
+from xprun.runner.results.paired_test import differences_of, paired_test, tested_values
 from xprun.runner.results.results_schema import SEED
 
 TESTABLE = 5  # pairs; with fewer, no outcome at all is as rare as 1 in 16
 LEVEL = 0.05
+SEEDS_NEEDED = 6  # pairs of which a two-sided test of a single pair can be significant: 2 / 2^6 < LEVEL
 
 
 def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -19,9 +20,9 @@ def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
 
     `alternative`, `n` (seeds in common), `bad` (of them with a bad run on either side), `difference` (mean of
     alternative less baseline), `low` and `high` (its 95% bootstrap interval), `effect` (see `effect_size`),
-    `improvement` (see `probability_of_improvement`), `p` (see `paired_test`; NaN below five pairs), `corrected` (Holm)
-    and `finding` ("better", "worse" or "not distinguishable"; "too few seeds" where none was tested).
-    Empty where there is no such baseline.
+    `improvement` (see `probability_of_improvement`), `ahead` (what is tested speaks for the alternative), `p` (see
+    `paired_test`; NaN below five pairs), `corrected` (Holm) and `finding` ("better", "worse" or "inconclusive";
+    "too few seeds" where none was tested). Empty where there is no such baseline.
     """
     base = ranking.index[ranking["alternative"] == comparison.baseline]
     if base.empty:
@@ -31,7 +32,7 @@ def against_baseline(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
     table = pd.DataFrame(rows, index=others)
     if rows:
         table["corrected"] = holm(table["p"].to_numpy(dtype="float64"))
-        facts = zip(table["n"], table["corrected"], table["improvement"], strict=True)
+        facts = zip(table["n"], table["corrected"], table["ahead"], strict=True)
         table["finding"] = [_finding(*fact) for fact in facts]
     return table
 
@@ -88,13 +89,14 @@ def _compare(judged: pd.DataFrame, first: Any, base: Any, comparison: Comparison
         "high": high,
         "effect": effect_size(differences),
         "improvement": probability_of_improvement(*values.T, ascending=comparison.ascending) if n else np.nan,
+        "ahead": bool(tested_values(differences).sum() * (-1 if comparison.ascending else 1) > 0),
         "p": paired_test(differences) if n >= TESTABLE else np.nan,
     }
 
 
-def _finding(n: int, corrected: float, improvement: float) -> str:
+def _finding(n: int, corrected: float, ahead: bool) -> str:
     if n < TESTABLE:
         return "too few seeds"
     if corrected >= LEVEL:
-        return "not distinguishable"
-    return "better" if improvement > 0.5 else "worse"
+        return "inconclusive"
+    return "better" if ahead else "worse"

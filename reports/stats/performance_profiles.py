@@ -6,7 +6,7 @@ from xprun.reports.stats.distributions import shares
 
 
 def performance_profile(costs: pd.DataFrame) -> pd.DataFrame:
-    """The share of the problems on which the cost of an alternative is at most x times the least: see `shares`.
+    """The share of the problems on which the cost of an alternative is at most x times the lowest: see `shares`.
 
     `costs` [problems, alternatives], all positive; infinite, or NaN, where an alternative fails. A problem on which all
     fail counts against all. Dolan and More, Benchmarking optimization software with performance profiles (2002).

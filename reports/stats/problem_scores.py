@@ -1,6 +1,6 @@
 """Several problems, such as data sets: how the alternatives stand on each, and on all of them together.
 
-A problem is what the sections that are not compared make of it. Seeds are no problems: they repeat one.
+A problem is one combination of the sections that are not compared. Seeds are repeats of a problem.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def problem_of(runs: pd.DataFrame, comparison: Comparison) -> pd.Series:
 def rank_table(rankings: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Ranks [problems, alternatives] from 1, from the ranking of each problem; equals share the mean of their ranks.
 
-    An alternative without a setting that ended well, or without a run, shares the last ranks. Alternatives are sorted
+    An alternative without a run, or with bad runs at every setting, shares the last ranks. Alternatives are sorted
     by mean rank; equals stay in the order in which they appear.
     """
     names = list(dict.fromkeys(name for ranking in rankings.values() for name in ranking["alternative"]))
@@ -39,7 +39,7 @@ def scores(judged: dict[str, pd.DataFrame], names: list[str], comparison: Compar
 
     `judged`: the runs of each problem, of every alternative at its best setting. The scale between is that of the
     metric, or its logarithm where the values of a problem, all positive, spread over more than two decades. A run that
-    did not end well has 0; an alternative without a run has one run of 0.
+    failed or diverged has 0; an alternative without a run has one run of 0.
     """
     parts = [_scores(runs, comparison).assign(problem=problem) for problem, runs in judged.items()]
     table = pd.concat(parts, ignore_index=True)[["problem", "alternative", "bad", "score"]]

@@ -17,7 +17,7 @@ def judge(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     """`runs` with four more columns.
 
     `alternative`: its label. `setting`: a number that runs share when only their seed differs. `value`: the final
-    metric compared, NaN where it is not finite. `bad`: the run did not end well, or has no value.
+    metric compared, NaN where it is not finite. `bad`: the run failed, diverged or timed out, or has no value.
     """
     value = runs[final(comparison.metric)].astype("float64")
     value = value.where(np.isfinite(value))

@@ -10,7 +10,7 @@ from xprun.runner.results.results_schema import METRIC, RUN, SECONDS, STEP, STEP
 def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
     """For each row of `judged`: the first step whose metric reaches the target.
 
-    Infinite where no step does, or where the run did not end well.
+    Infinite where no step does, or where the run failed or diverged.
     """
     rows = history[history[METRIC] == comparison.metric]
     ahead = rows[VALUE].le(comparison.target) if comparison.ascending else rows[VALUE].ge(comparison.target)
@@ -22,7 +22,7 @@ def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Com
 def time_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     """By setting: `reached` (runs that do), and medians over all its runs of `steps` and `seconds` to the target.
 
-    A run that does not reach it, or that does not end well, takes infinitely long. `seconds` are the share of a run's
+    A run that fails, diverges or does not reach it takes infinitely long. `seconds` are the share of a run's
     wall time that its steps have in all its steps; NaN where runs were trained together, since their time is shared.
     """
     steps = steps_to_target(history, judged, comparison)

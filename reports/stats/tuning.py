@@ -11,11 +11,11 @@ BUDGETS = 30
 
 
 def good_widths(summary: pd.DataFrame, key: str, comparison: Comparison) -> pd.DataFrame:
-    """One row an alternative that has `key`: how much room its best value of it has.
+    """One row an alternative that has `key`: how wide the range of good values is.
 
-    `tried` (values), `best` (value; NaN where none ended well), `within` (values around it, without a gap, whose mean
+    `tried` (values), `best` (value; NaN where all are bad), `within` (values around it, without a gap, whose mean
     is within 5% of the best mean's size), `low` and `high` (their ends), `bad_low` and `bad_high` (the ends of the
-    region in which runs did not end well; NaN without one). Each value counts with the best of the other settings.
+    region in which runs failed or diverged; NaN without one). Each value counts with the best of the other settings.
     """
     points = sensitivity(summary, key)
     groups = dict(iter(points.groupby("alternative", sort=False)))
@@ -27,7 +27,7 @@ def expected_best(summary: pd.DataFrame, comparison: Comparison) -> pd.DataFrame
     """The mean value of the best of k settings drawn at random: `alternative`, `tried` (k), `expected`.
 
     Without replacement, so unbiased (Tang et al., Showing your work doesn't always work, 2020; Dodge et al., 2019, draw
-    with replacement). NaN for a k at which all drawn settings may be ones that did not end well.
+    with replacement). NaN for a k at which all drawn settings may have failed or diverged runs.
     """
     rows = [
         {"alternative": name, "tried": k, "expected": _expected(values, k)}

@@ -1,4 +1,4 @@
-"""The tables behind a verdict, as text: against the baseline, time to the target, room around the best setting."""
+"""The tables behind a verdict, as text: against the baseline, time to target, range of good values."""
 
 import pandas as pd
 from xprun.reports.data.compared import Comparison
@@ -6,6 +6,7 @@ from xprun.reports.presentation.formatting import (
     NONE,
     Column,
     Listing,
+    counted,
     exact,
     intervals,
     listing,
@@ -32,11 +33,11 @@ def baseline_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Co
         numbers("difference", table["difference"]),
         intervals("95% interval", table["low"], table["high"]),
         numbers("effect size", table["effect"], digits=3),
-        Column("chance to be better", percent(table["improvement"]), number=True),
+        Column("probability of improvement", percent(table["improvement"]), number=True),
         exact("seeds", table["n"]),
         Column("p", p_texts(table["p"]), number=True),
         Column("p, Holm", p_texts(table["corrected"]), number=True),
-        texts("finding", map(finding_text, table["finding"], table["n"])),
+        texts("finding", map(finding_text, _unless_identical(table), [counted(n, "seed") for n in table["n"]])),
     ]
     return listing(columns)
 
@@ -52,7 +53,7 @@ def target_listing(
     reached = [f"{n} of {runs}" for n, runs in zip(table["reached"], ranking["runs"], strict=True)]
     columns = [
         texts("alternative", ranking["alternative"]),
-        Column("runs that reach it", reached, number=True),
+        Column("runs that reach the target", reached, number=True),
         exact("median steps", table[STEPS]),
         *([numbers("median seconds", table[SECONDS], digits=3)] if table[SECONDS].notna().any() else []),
     ]
@@ -68,7 +69,7 @@ def width_listing(summary: pd.DataFrame, key: str, comparison: Comparison) -> Li
         exact(f"best {name}", table["best"]),
         texts("within 5% of the best", _ranges(table["low"], table["high"])),
         Column("values", [f"{a} of {b}" for a, b in zip(table["within"], table["tried"], strict=True)], number=True),
-        texts("not ended well", _ranges(table["bad_low"], table["bad_high"])),
+        texts("failed or diverged at", _ranges(table["bad_low"], table["bad_high"])),
     ]
     return listing(columns)
 
@@ -83,9 +84,9 @@ def budget_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
     return listing([texts("alternative", names), *(numbers(f"best of {k}", table[k].loc[names]) for k in table)])
 
 
-def finding_text(finding: str, n: int) -> str:
-    """A finding that is none says over how many seeds."""
-    return finding if finding in ("better", "worse") else f"not distinguishable with n = {n} seeds"
+def finding_text(finding: str, n: str) -> str:
+    """Return a finding in words; one that is open says over how many seeds or problems, such as "5 seeds"."""
+    return finding if finding in ("better", "worse", "identical") else f"inconclusive ({n})"
 
 
 def p_texts(values: pd.Series) -> list[str]:
@@ -96,6 +97,12 @@ def p_texts(values: pd.Series) -> list[str]:
 def percent(share: pd.Series) -> list[str]:
     """Shares as whole percentages; a dash for none."""
     return [NONE if value != value else f"{value:.0%}" for value in share]
+
+
+def _unless_identical(table: pd.DataFrame) -> pd.Series:
+    """Return the findings, "identical" where both have the same value at every seed."""
+    same = (table[["difference", "low", "high"]] == 0).all(axis=1) & (table["finding"] == "inconclusive")
+    return table["finding"].mask(same, "identical")
 
 
 def _ranges(low: pd.Series, high: pd.Series) -> list[str]:

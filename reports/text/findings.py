@@ -13,38 +13,44 @@ from xprun.reports.presentation.formatting import (
     value_text,
 )
 from xprun.reports.stats.averages import bootstrap
-from xprun.reports.stats.paired_over_seeds import LEVEL, TESTABLE, paired_values
+from xprun.reports.stats.paired_over_seeds import LEVEL, SEEDS_NEEDED, TESTABLE, paired_values
 from xprun.reports.stats.ranking import at_edge
 from xprun.runner.results.paired_test import differences_of, sign_flip_test
-from xprun.runner.results.results_schema import STATUS, STATUSES, TRAIN, VALID
+from xprun.runner.results.results_schema import ENDED_WELL, STATUS, STATUSES, TRAIN, VALID
 
 
 def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
-    """One or two sentences about the best alternative and the next, with the spread and the number of seeds."""
+    """Return a sentence about the best alternative and the next, the conclusion first."""
     names = _names(ranking, comparison)
     best = ranking.iloc[0]
     if best["bad"]:
-        return _none_ended_well(best, names[0], comparison)
-    what = f"{names[0]} reached the best mean {comparison.metric}: {_result(best)}{_over(best)}"
-    return f"{what}{_next(judged, ranking, names, comparison)}"
+        return _none_ended_everywhere(best, names[0], comparison)
+    if len(ranking) == 1:
+        return f"{names[0]} reached a mean {_with_metric(best, comparison)}; there is no other alternative to compare."
+    return _compared(judged, ranking, names, comparison)
+
+
+def none_ended_well(comparison: Comparison) -> str:
+    """The verdict where there is nothing to compare."""
+    return f"All runs failed or diverged, so there is no {comparison.metric} to compare."
 
 
 def counts(runs: pd.DataFrame) -> dict[str, int]:
-    """How many runs have each status, in a fixed order; other words that the table holds come last."""
+    """Return how many runs have each status, in a fixed order; statuses that are not known come last."""
     found = runs[STATUS].value_counts(sort=False)
     order = [*STATUSES, *sorted(set(found.index) - set(STATUSES))]
     return {status: int(found[status]) for status in order if status in found}
 
 
 def unfinished(runs: pd.DataFrame, planned: int) -> list[str]:
-    """A sentence where runs of the plan are not in the table; none otherwise."""
+    """Return a sentence where planned runs are missing from the table; none otherwise."""
     if len(runs) >= planned:
         return []
-    return [f"Not finished: {len(runs)} of {planned} planned runs are in the table."]
+    return [f"Not finished: only {len(runs)} of {planned} planned runs are in the table."]
 
 
 def cautions(summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> list[str]:
-    """What a careful reader would object, one sentence each; empty where nothing does."""
+    """Return what speaks against the verdict, a sentence each."""
     found = [
         _selection(comparison),
         _few_seeds(ranking),
@@ -55,12 +61,12 @@ def cautions(summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Compariso
     return [caution for caution in found if caution]
 
 
-def _none_ended_well(best: pd.Series, name: str, comparison: Comparison) -> str:
+def _none_ended_everywhere(best: pd.Series, name: str, comparison: Comparison) -> str:
     if best["bad"] == best["runs"]:
-        return f"Every setting has only runs that did not end well, so there is no {comparison.metric} to compare."
+        return none_ended_well(comparison)
     return (
-        f"No setting ended well in all its seeds, so there is no best {comparison.metric}. "
-        f"The nearest is {name}: {best['bad']} of {counted(best['runs'], 'run')} did not end well."
+        f"Every setting has failed or diverged runs, so there is no best {comparison.metric}. "
+        f"The closest is {name}: {best['bad']} of {counted(best['runs'], 'run')} failed or diverged."
     )
 
 
@@ -75,57 +81,52 @@ def _result(row: pd.Series) -> str:
 
 
 def _over(row: pd.Series) -> str:
-    return f" (sd over {row['n']} seeds)" if row["n"] > 1 else " (n = 1, so the spread is unknown)"
+    return f"sd over {row['n']} seeds" if row["n"] > 1 else "one seed, so the spread is unknown"
 
 
-def _next(judged: pd.DataFrame, ranking: pd.DataFrame, names: list[str], comparison: Comparison) -> str:
-    if len(ranking) == 1:
-        return "; there is no other alternative to compare it with."
+def _with_metric(row: pd.Series, comparison: Comparison) -> str:
+    return f"{comparison.metric} of {_result(row)} ({_over(row)})"
+
+
+def _compared(judged: pd.DataFrame, ranking: pd.DataFrame, names: list[str], comparison: Comparison) -> str:
     best, second = ranking.iloc[0], ranking.iloc[1]
+    what = f"{names[0]} has the best mean {comparison.metric}, {_result(best)} ({_over(best)})"
     if second["bad"]:
-        return "; no other alternative has a setting whose runs all ended well."
-    how = "level with" if best["rank"] == second["rank"] else "ahead of"
-    return f", {how} {names[1]} with {_result(second)}; {_sureness(judged, best, second, comparison)}"
+        return f"{what}; every other alternative has failed or diverged runs at all its settings."
+    significant, sureness = _sureness(judged, best, second, comparison)
+    tied = ranking[ranking["rank"] == best["rank"]]
+    if len(tied) > 1:
+        means = listed([_result(row) for _, row in tied.iterrows()])
+        return f"{listed(names[: len(tied)])} tie: mean {comparison.metric} {means} ({_over(best)}); {sureness}."
+    lead = "" if significant else "No clear winner: "
+    return f"{lead}{what}, ahead of {names[1]} with {_result(second)}; {sureness}."
 
 
-def _sureness(judged: pd.DataFrame, best: pd.Series, second: pd.Series, comparison: Comparison) -> str:
-    n = min(best["n"], second["n"])
-    if n == 1:
-        return "one seed each cannot tell them apart."
-    overlap = best["low"] <= second["high"] and second["low"] <= best["high"]
+def _sureness(judged: pd.DataFrame, best: pd.Series, second: pd.Series, comparison: Comparison) -> tuple[bool, str]:
+    """Return whether the first two can be told apart, and the words for it."""
     differences = differences_of(*paired_values(judged, best.name, second.name, comparison).T)
-    if len(differences) < TESTABLE:
-        return _by_range(overlap, n)
-    ranges = "the ranges overlap" if overlap else "the ranges do not overlap"
-    tested = _tested(sign_flip_test(differences), len(differences))
-    return f"{_by_how_much(differences)}{ranges}; {tested}."
+    n = len(differences)
+    if n < TESTABLE:
+        return False, _too_few(min(best["n"], second["n"]))
+    p, size = sign_flip_test(differences), _by_how_much(differences)
+    test = f" (sign-flip test over {n} shared seeds: p = {p:.2g})"
+    if n < SEEDS_NEEDED:
+        return False, f"{size}, but {_too_few(n, test)}" if size else _too_few(n, test)
+    return p < LEVEL, f"{size or 'a difference of 0'}, which is {'' if p < LEVEL else 'not '}significant{test}"
 
 
 def _by_how_much(differences: np.ndarray) -> str:
-    """The size of the mean difference, and its interval; nothing where they are all equal."""
+    """Return the size of the mean difference and its interval; nothing where the means are equal."""
     size, (low, high) = abs(differences.mean()), bootstrap(differences[None])[0] * np.sign(differences.mean())
     if not size:
         return ""
     show = decimals(pd.Series([size, low, high]), 2)
-    return f"they differ by {show(size)} (95% interval {show(min(low, high))} to {show(max(low, high))}), "
+    return f"the difference is {show(size)} (95% interval {show(min(low, high))} to {show(max(low, high))})"
 
 
-def _tested(p: float, n: int) -> str:
-    return f"a sign-flip test over {n} shared seeds gives p = {p:.2g}, {_told(p, n)}"
-
-
-def _told(p: float, n: int) -> str:
-    if p < LEVEL:
-        return "so the seeds tell them apart"
-    if p <= 2 ** (1 - n):
-        return f"the least that {n} seeds can give, so it takes more to tell them apart"
-    return "so the seeds do not distinguish them"
-
-
-def _by_range(overlap: bool, n: int) -> str:
-    if overlap:
-        return f"the ranges overlap, so n = {n} seeds do not distinguish them."
-    return f"the ranges do not overlap, but n = {n} seeds are too few for a test."
+def _too_few(n: int, test: str = "") -> str:
+    seeds = "one seed each" if n == 1 else f"{n} seeds"
+    return f"{seeds} cannot separate them{test}; run at least {SEEDS_NEEDED} (--set run.seeds={SEEDS_NEEDED})"
 
 
 def _selection(comparison: Comparison) -> str:
@@ -135,8 +136,8 @@ def _selection(comparison: Comparison) -> str:
     if not held_out or (compared and compared.split not in (None, TRAIN)):
         return ""
     return (
-        f"Settings are chosen, and ranked, by {comparison.metric} on the rows of the training, although rows were held "
-        f"out: compare by {listed(held_out)} to see what carries over to others."
+        f"Settings are chosen and ranked by {comparison.metric} on the training rows, although rows were held out: "
+        f"set compare.metric to {listed(held_out)} to see what generalises."
     )
 
 
@@ -144,7 +145,7 @@ def _few_seeds(ranking: pd.DataFrame) -> str:
     n = int(ranking["runs"].min())
     if n >= TESTABLE:
         return ""
-    return f"Few seeds: with n = {n} no significance test is made; small differences mean little."
+    return f"Few seeds: {n} per setting, so there is no significance test; small differences mean little."
 
 
 def _edges(summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
@@ -155,7 +156,7 @@ def _edges(summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison)
         for key in numeric
         for row in at_edge(summary, ranking, key).itertuples()
     ]
-    return f"Best at the edge of its sweep, so a better value may lie beyond: {listed(found)}." if found else ""
+    return f"Best value at the edge of the sweep, so a better one may lie beyond it: {listed(found)}." if found else ""
 
 
 def _budgets(ranking: pd.DataFrame) -> str:
@@ -165,14 +166,23 @@ def _budgets(ranking: pd.DataFrame) -> str:
     return (
         f"Unequal tuning budgets: from {counted(tried.min(), 'setting')} ({tried.idxmin()}) "
         f"to {tried.max()} ({tried.idxmax()}); "
-        "more settings tried means more chances for a lucky best."
+        "more settings mean more chances of a lucky best."
     )
 
 
 def _troubled(ranking: pd.DataFrame) -> str:
     bad = ranking[ranking["bad"] > 0]
     names = listed([f"{row.alternative} ({row.bad} of {row.runs})" for row in bad.itertuples()])
-    return f"Ranked last, because even the best setting has runs that did not end well: {names}." if names else ""
+    return f"Ranked last, because runs failed or diverged even at the best setting: {names}." if names else ""
+
+
+def bad_runs(row: pd.Series) -> str:
+    """Return what became of the bad runs of a setting: `1 of 5 diverged`, `2 diverged, 1 failed of 5`."""
+    ended = [f"{row[status]} {status}" for status in STATUSES if status not in ENDED_WELL and row[status]]
+    without = row["bad"] - sum(row[status] for status in STATUSES if status not in ENDED_WELL)
+    parts = ended + ([f"{without} without a value"] if without else [])
+    count, _, how = parts[0].partition(" ")
+    return f"{count} of {row['runs']} {how}" if len(parts) == 1 else f"{', '.join(parts)} of {row['runs']}"
 
 
 def is_number(values: pd.Series) -> bool:

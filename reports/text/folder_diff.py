@@ -10,6 +10,7 @@ from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formatting import (
     Column,
     Listing,
+    counted,
     exact,
     intervals,
     listed,
@@ -31,7 +32,7 @@ REGRESSIONS = ("worse", "broken")
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How much worse is no regression: in units of the metric, or as a share of the first folder's mean."""
+    """How much worse still counts as no regression: in units of the metric, or as a share of the first mean."""
 
     size: float
     relative: bool = False
@@ -46,7 +47,7 @@ def read_tolerance(text: str) -> Tolerance:
     number = text.strip()
     size = float(number.removesuffix("%"))
     if not 0 <= size < np.inf:
-        raise ValueError(f"{text}: a tolerance is a finite number, 0 or more")
+        raise ValueError(f"{text}: a tolerance must be a finite number, 0 or more")
     return Tolerance(size / 100, relative=True) if number.endswith("%") else Tolerance(size)
 
 
@@ -54,9 +55,9 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
     """One row an alternative of the first folder, and problem where there are several, at its best setting there.
 
     `alternative`, `setting` (as text), `first` and `second` (means), `n` (seeds that both have), `change` (mean of
-    second less first) with its 95% bootstrap interval `low` to `high`, `broken` (seeds that ended well in the first and
+    second less first) with its 95% bootstrap interval `low` to `high`, `broken` (seeds that finished in the first and
     not in the second), `p` (see `worse_test`; NaN below five seeds), and `finding`: "worse" beyond the tolerance,
-    "broken", "missing" from the second, "better" (for sure, whatever the tolerance), "not distinguishable", or
+    "broken", "missing" from the second, "better" (significantly, whatever the tolerance), "inconclusive", or
     "too few seeds".
 
     Metric, goal and what is compared are those of the first folder. `ReportError` where the second lacks the metric.
@@ -77,7 +78,7 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
     table.insert(0, "alternative", ranking["alternative"])
     table.insert(1, "setting", setting_texts(ranking, comparison.keys))
     if not table["n"].any():
-        raise ReportError("the second folder has no run with a setting and seed of the first; nothing can be compared")
+        raise ReportError("the two folders share no setting and seed, so there is nothing to compare")
     table["p"] = worse_test(list(excess.values()))
     better = worse_test([-_excess(values, Tolerance(0.0), comparison) for values in pairs.values()]) < LEVEL
     facts = zip(table["n"], table["broken"], table["p"], better, strict=True)
@@ -127,9 +128,17 @@ def difference_listing(table: pd.DataFrame) -> Listing:
         intervals("95% interval", table["low"], table["high"]),
         exact("seeds", table["n"]),
         Column("p worse", p_texts(table["p"]), number=True),
-        texts("finding", [_words(*row) for row in zip(table["finding"], table["n"], table["broken"], strict=True)]),
+        texts(
+            "finding", [_words(*row) for row in zip(_unless_identical(table), table["n"], table["broken"], strict=True)]
+        ),
     ]
     return listing(columns)
+
+
+def _unless_identical(table: pd.DataFrame) -> pd.Series:
+    """Return the findings, "identical" where no seed changed."""
+    unchanged = (table[["change", "low", "high"]] == 0).all(axis=1) & (table["finding"] == "inconclusive")
+    return table["finding"].mask(unchanged, "identical")
 
 
 def _judge_both(first: Tables, second: Tables, comparison: Comparison) -> pd.DataFrame:
@@ -137,7 +146,7 @@ def _judge_both(first: Tables, second: Tables, comparison: Comparison) -> pd.Dat
     for where, runs in (("first", first.runs), ("second", second.runs)):
         lacking = [name for name in [*comparison.by, *comparison.keys] if name not in runs]
         if lacking:
-            raise ReportError(f"the {where} folder has no column {listed(lacking)}, which tells the settings apart")
+            raise ReportError(f"the {where} folder has no column {listed(lacking)}, which distinguishes the settings")
     both = pd.concat([first.runs.assign(side=0), second.runs.assign(side=1)], ignore_index=True)
     return judge(both, comparison)
 
@@ -186,12 +195,14 @@ def _finding(n: int, broken: int, p: float, better: bool) -> str:
         return "broken"
     if n < TESTABLE:
         return "too few seeds"
-    return "worse" if p < LEVEL else "better" if better else "not distinguishable"
+    return "worse" if p < LEVEL else "better" if better else "inconclusive"
 
 
 def _words(finding: str, n: int, broken: int) -> str:
     if finding == "missing":
-        return "missing from the second"
+        return "missing from the second folder"
+    if finding == "identical":
+        return "identical"
     if finding == "broken":
-        return f"{broken} of {n} no longer end well"
-    return "worse beyond tolerance" if finding == "worse" else finding_text(finding, n)
+        return f"{broken} of {n} now fail or diverge"
+    return "worse beyond tolerance" if finding == "worse" else finding_text(finding, counted(n, "seed"))

@@ -16,11 +16,11 @@ from xprun.reports.presentation.formatting import (
 )
 from xprun.reports.stats.analysis import Analysis, at_best
 from xprun.reports.stats.paired_over_problems import against_baseline_over, wilcoxon
-from xprun.reports.stats.paired_over_seeds import LEVEL
+from xprun.reports.stats.paired_over_seeds import LEVEL, SEEDS_NEEDED
 from xprun.reports.stats.problem_scores import averages_over, rank_table, scores
 from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS, critical_difference, friedman
-from xprun.reports.text.comparison_tables import p_texts, percent
-from xprun.reports.text.findings import cautions
+from xprun.reports.text.comparison_tables import finding_text, p_texts, percent
+from xprun.reports.text.findings import bad_runs, cautions, none_ended_well
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,21 @@ def take_together(analysis: Analysis) -> Overall:
 
 
 def verdict_over(analysis: Analysis, overall: Overall) -> str:
-    """One or two sentences about the alternative with the best mean rank and the next."""
+    """Return a sentence about the alternative with the best mean rank and the next, the conclusion first."""
     means, n = overall.ranks.mean(), len(overall.ranks)
     names = overall.names
+    if overall.scores["bad"].all():
+        return none_ended_well(analysis.comparison)
     over = f"{n} of {n + len(analysis.absent)} planned problems" if analysis.absent else f"{n} problems"
     what = f"{names[0]} has the best mean rank over {over}, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
     if len(names) == 1:
-        return f"{what}; there is no other alternative to compare it with."
-    how = "level with" if means.iloc[0] == means.iloc[1] else "ahead of"
-    return f"{what}, {how} {names[1]} with {means.iloc[1]:.2f}; {_sureness(overall)}"
+        return f"{what}; there is no other alternative to compare."
+    significant, sureness = _sureness(overall)
+    tied = [name for name in names if means[name] == means.iloc[0]]
+    if len(tied) > 1:
+        return f"{_tie(overall.ranks, tied)}; {sureness}."
+    lead = "" if significant else "No clear winner: "
+    return f"{lead}{what}, ahead of {names[1]} with {means.iloc[1]:.2f}; {sureness}."
 
 
 def cautions_over(analysis: Analysis) -> list[str]:
@@ -105,7 +111,7 @@ def overall_listing(analysis: Analysis, overall: Overall) -> Listing:
         Column("best on", [_of(overall.ranks, name) for name in names], number=True),
         numbers("score (IQM)", table["iqm"], digits=3),
         intervals("95% interval", table["iqm_low"], table["iqm_high"], digits=3),
-        Column("not ended well", [f"{bad} of {runs}" for bad, runs in totals.to_numpy()], number=True),
+        Column("failed or diverged", [f"{bad} of {runs}" for bad, runs in totals.to_numpy()], number=True),
     ]
     return listing(columns)
 
@@ -125,8 +131,7 @@ def standings_listing(analysis: Analysis, overall: Overall) -> Listing:
     columns = [texts("problem", analysis.problems)]
     for name in overall.names:
         rows = [part.ranking[part.ranking["alternative"] == name] for part in analysis.problems.values()]
-        ranks = overall.ranks[name]
-        columns.append(Column(name, [_standing(*pair) for pair in zip(rows, ranks, strict=True)], number=True))
+        columns.append(Column(name, [_standing(row) for row in rows], number=True))
     return listing(columns)
 
 
@@ -138,12 +143,12 @@ def overall_baseline_listing(analysis: Analysis, overall: Overall) -> Listing:
     duels = zip(table["better"], table["level"], table["worse"], strict=True)
     columns = [
         texts("alternative", table.index),
-        Column("better, level, worse on", [f"{a}, {b}, {c}" for a, b, c in duels], number=True),
-        Column("chance to be better", percent(table["improvement"]), number=True),
+        Column("wins, ties, losses", [f"{a}, {b}, {c}" for a, b, c in duels], number=True),
+        Column("probability of improvement", percent(table["improvement"]), number=True),
         Column("95% interval", _percents(table["low"], table["high"]), number=True),
         Column("p", p_texts(table["p"]), number=True),
         Column("p, Holm", p_texts(table["corrected"]), number=True),
-        texts("finding", [_finding(finding, len(overall.ranks)) for finding in table["finding"]]),
+        texts("finding", [finding_text(f, counted(len(overall.ranks), "problem")) for f in table["finding"]]),
     ]
     return listing(columns)
 
@@ -159,20 +164,33 @@ def _test(ranks: pd.DataFrame, scores: pd.DataFrame) -> float:
     return wilcoxon((means.iloc[:, 0] - means.iloc[:, 1]).to_numpy())
 
 
-def _sureness(overall: Overall) -> str:
+def _sureness(overall: Overall) -> tuple[bool, str]:
+    """Return whether the first two can be told apart, and the words for it."""
     n, k = overall.ranks.shape
-    if n < TESTABLE_PROBLEMS:
-        return f"n = {counted(n, 'problem')} are too few for a test."
+    needed = TESTABLE_PROBLEMS if k > 2 else SEEDS_NEEDED  # of pairs, whatever they are pairs of
+    if n < needed:
+        return False, f"{counted(n, 'problem')} cannot separate them; at least {needed} are needed"
     if k == 2:
-        told = "tells them apart" if overall.p < LEVEL else f"does not tell them apart with n = {n} problems"
-        return f"Wilcoxon's test gives p = {overall.p:.2g}, which {told}."
-    test = f"Friedman's test gives p = {overall.p:.2g}"
+        significant = overall.p < LEVEL
+        return significant, f"the difference is {_not(significant)}significant (Wilcoxon's test: p = {overall.p:.2g})"
+    test = f"Friedman's test: p = {overall.p:.2g}"
     if not overall.p < LEVEL:
-        return f"{test}, so n = {n} problems do not distinguish the alternatives."
+        return False, f"the alternatives do not differ significantly over {n} problems ({test})"
     gap = overall.ranks.mean().iloc[1] - overall.ranks.mean().iloc[0]
-    told = "more" if gap > overall.difference else "less"
-    so = "so they are told apart" if gap > overall.difference else "so these two are not distinguishable"
-    return f"{test}, and they differ by {told} than Nemenyi's critical difference of {overall.difference:.2f}, {so}."
+    significant = bool(gap > overall.difference)
+    nemenyi = f"Nemenyi's critical difference: {overall.difference:.2f}"
+    return significant, f"the difference in rank, {gap:.2f}, is {_not(significant)}significant ({test}; {nemenyi})"
+
+
+def _not(significant: bool) -> str:
+    return "" if significant else "not "
+
+
+def _tie(ranks: pd.DataFrame, tied: list[str]) -> str:
+    """Return `SGD and Adam tie: each is best on 1 of 2 problems (mean rank 1.50)`."""
+    wins = {_of(ranks, name) for name in tied}
+    each = f": each is best on {wins.pop()} problems" if len(wins) == 1 else f" over {len(ranks)} problems"
+    return f"{listed(tied)} tie{each} (mean rank {ranks[tied[0]].mean():.2f})"
 
 
 def _won(ranks: pd.DataFrame, name: str) -> str:
@@ -183,12 +201,13 @@ def _of(ranks: pd.DataFrame, name: str) -> str:
     return f"{int((ranks[name] == ranks.min(axis=1)).sum())} of {len(ranks)}"
 
 
-def _standing(row: pd.DataFrame, rank: float) -> str:
+def _standing(row: pd.DataFrame) -> str:
+    """Return `0.972 ± 0.004 (1)`: mean and sd, and the rank; equals share the better rank, as in a ranking."""
     if row.empty:
         return "not run"
     facts = row.iloc[0]
-    what = f"{facts['bad']} of {facts['runs']} bad" if facts["bad"] else plus_minus(facts["mean"], facts["sd"])
-    return f"{what} ({rank:g})"
+    what = bad_runs(facts) if facts["bad"] else plus_minus(facts["mean"], facts["sd"])
+    return f"{what} ({facts['rank']:g})"
 
 
 def _absent(analysis: Analysis) -> list[str]:
@@ -196,7 +215,7 @@ def _absent(analysis: Analysis) -> list[str]:
         name: sum(name in set(p.ranking["alternative"]) for p in analysis.problems.values()) for name in analysis.order
     }
     lacking = [f"{name} ({n} of {len(analysis.problems)})" for name, n in have.items() if n < len(analysis.problems)]
-    return [f"Not run on every problem, and last where it is absent: {listed(lacking)}."] if lacking else []
+    return [f"Not run on every problem, and ranked last where missing: {listed(lacking)}."] if lacking else []
 
 
 def _marked(names: list[str], baseline: str | None) -> list[str]:
@@ -206,7 +225,3 @@ def _marked(names: list[str], baseline: str | None) -> list[str]:
 def _percents(low: pd.Series, high: pd.Series) -> list[str]:
     pairs = zip(percent(low), percent(high), strict=True)
     return [a if a == b else f"{a} to {b}" for a, b in pairs]
-
-
-def _finding(finding: str, n: int) -> str:
-    return finding if finding in ("better", "worse") else f"not distinguishable with n = {counted(n, 'problem')}"

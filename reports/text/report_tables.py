@@ -57,7 +57,7 @@ def ranking_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Com
         *_averages(ranking),
         *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
-        Column("not ended well", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
+        Column("failed or diverged", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
         numbers("seconds, amortised" if shared else "seconds", ranking[SECONDS], digits=3),
     ]
     return listing(columns)
@@ -117,7 +117,7 @@ def parameter_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: C
 
 
 def troubled_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
-    """The runs that did not end well, in the order of the table."""
+    """Return the failed and diverged runs, in the order of the table."""
     runs = judged[judged["bad"]]
     columns = [
         texts("run", runs[RUN]),

@@ -1,4 +1,4 @@
-"""Something to start from: a commented spec, the schema by which editors complete it, a distribution of plugins."""
+"""Something to start from: a commented spec, the schema by which editors complete it, a plugin package."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xprun.errors import Error
 from xprun.specs.language.library import shipped_specs
 from xprun.specs.language.wording import did_you_mean
 
@@ -55,8 +56,10 @@ target = 0.95              # how soon is it reached?
 """
 
 
-class StarterError(Exception):
+class StarterError(Error):
     """Nothing was started: something is in the way, or a name makes no sense."""
+
+    exit_code = 2
 
 
 def start_spec(file: Path, source: str | None, registry: Registry) -> list[Path]:

@@ -33,10 +33,10 @@ class StopRules:
         found: Reasons = {}
         limit, below = self.stop.max_seconds, self.stop.loss_below
         if limit is not None and not last and time.perf_counter() - self.started >= limit:
-            found |= dict.fromkeys(_cells(open_), f"{limit:g} s have passed at step {step}")
+            found |= dict.fromkeys(_cells(open_), f"{limit:g} s passed at step {step}")
         if below is not None:
             for s, i in _cells(open_ & (losses < below)):
-                found[s, i] = f"the loss {losses[s, i]:.6g} of step {step} is below {below:g}"
+                found[s, i] = f"the loss {losses[s, i]:.6g} at step {step} is below {below:g}"
         return found
 
     def after_evaluation(
@@ -48,7 +48,7 @@ class StopRules:
             values = measured[column]
             reached = values >= aim if self._goal(column) == "max" else values <= aim
             for s, i in _cells(open_ & reached):
-                found[s, i] = f"{column} {values[s, i]:.6g} after step {step} has reached {aim:g}"
+                found[s, i] = f"{column} {values[s, i]:.6g} after step {step} reached {aim:g}"
         return found
 
     def state(self) -> State:
@@ -72,7 +72,7 @@ class StopRules:
         self.best[:, columns] = np.where(better, values, best)
         self.waited[:, columns] = np.where(better, 0, self.waited[:, columns] + 1)
         return {
-            (s, i): f"{patience.metric} has not become better than {best[s, i]:.6g} in {patience.evaluations} "
+            (s, i): f"{patience.metric} has not improved on {best[s, i]:.6g} in {patience.evaluations} "
             f"evaluations up to step {step}"
             for s, i in _cells(open_ & (self.waited[:, columns] >= patience.evaluations))
         }

@@ -108,10 +108,21 @@ def _is_elementwise(rule: Rule) -> bool:
     return bool(watch.pointwise)
 
 
+# Why byte codes, and not a recording of the calls alone, with `torch.Tag.pointwise` of what is called. A recording
+# sees one path: t and settings are plain numbers, so that nobody hears of `if t > 10: w = w / w.norm()`. With tensors
+# in their place, make_fx imports torch._dynamo (1.6 s) and breaks at `math.sqrt(1 - beta**t)`. Nor do tags tell it by
+# name: `equal` and an overload of `max` have it, and look at all elements; `subtract`, `divide` and `zeros_like` have
+# it not. Nor the source text: a file may have been edited since it was imported.
+# A code that is not listed, as one of a later Python, makes a rule one that is applied to each parameter by itself.
+_CODES = """
+    BINARY_OP BUILD_TUPLE CACHE CALL CALL_FUNCTION_EX CALL_KW COMPARE_OP COPY EXTENDED_ARG IS_OP KW_NAMES LOAD_CONST
+    LOAD_SMALL_INT NOP NOT_TAKEN PRECALL PUSH_NULL RESUME SWAP TO_BOOL UNPACK_SEQUENCE
+"""
+CODES = frozenset(_CODES.split())
+FAMILIES_OF_CODES = ("JUMP_", "LOAD_FAST", "POP_", "RETURN_", "STORE_FAST", "UNARY_")
 # What a pointwise rule may ask of a tensor beside POINTWISE, and what it may call beside functions that are pointwise.
 HARMLESS = {"to", "double", "float64", "dtype", "device", "type"}
 PLAIN = (bool, int, float, isinstance, abs, torch, math)
-NOT_POINTWISE = {"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "GET_ITER", "FOR_ITER", "MAKE_FUNCTION"}
 
 
 def _names_only_pointwise(function: Callable[..., Any], seen: frozenset[Any] = frozenset()) -> bool:
@@ -135,5 +146,5 @@ def _is_pointwise(instruction: dis.Instruction, names: dict[str, Any], seen: fro
         return plain or of_torch or (inspect.isfunction(value) and _names_only_pointwise(value, seen))
     if kind in ("LOAD_ATTR", "LOAD_METHOD"):
         return name in POINTWISE | HARMLESS
-    matrix_or_item = kind.startswith("BINARY_OP") and instruction.argrepr.startswith(("@", "["))
-    return kind not in NOT_POINTWISE and not matrix_or_item
+    matrix_or_item = kind == "BINARY_OP" and instruction.argrepr.startswith(("@", "["))
+    return (kind in CODES or kind.startswith(FAMILIES_OF_CODES)) and not matrix_or_item

@@ -11,14 +11,15 @@ from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.layout import Layout
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome, Status
-from xprun.runner.workers.crew import Crew, Worker, crew
-from xprun.runner.workers.deaths import LONGEST, Death, Ending, FalseStart, ServerGone
-from xprun.runner.workers.hiring import HiringError
-from xprun.runner.workers.worker import End, Failure, Item, Said, Training
+from xprun.runner.workers.exits import LONGEST, Exit, ForkServerExit, StartFailure, WorkerExit
+from xprun.runner.workers.handle import Worker
+from xprun.runner.workers.messages import Failure, Item, Message, Result, RunsStarted
+from xprun.runner.workers.pool import WorkerPool, get_pool
+from xprun.runner.workers.spawner import WorkerStartError
 from xprun.specs import Run
 
 Execute = Callable[[Cohort], Iterable[list[Outcome]]]
-NOTHING = "nothing came of it"
+NO_OUTCOME = "it produced no result"
 
 
 @launcher("inline")
@@ -36,129 +37,138 @@ def processes(cohorts: list[Cohort], execute: Execute, workers: int) -> Iterator
     that only the one that did it is `failed`, or `timeout` after `run.timeout` seconds.
     """
     parts = [part for cohort in cohorts for part in (cohort.split(2 * workers) if workers > 1 else [cohort])]
-    shift = _Shift(crew(), execute, workers, deque(_Task(part.runs, part.layout) for part in parts))
+    tasks = deque(_Task(part.runs, part.layout) for part in parts)
+    dispatcher = _Dispatcher(get_pool(), execute, workers, tasks)
     try:
-        yield from shift.outcomes()
+        yield from dispatcher.outcomes()
     finally:
-        shift.end()
+        dispatcher.stop()
 
 
 @dataclass(eq=False)
 class _Task:
-    """Runs that a worker is given at once. `fresh`: it must be one that has done nothing before."""
+    """Runs that are given to a worker at once. `fresh`: it must be one that has done nothing before."""
 
-    left: list[Run]  # those that have not ended
+    pending: list[Run]  # those that have not ended
     layout: Layout | None = None  # in which they go on
     fresh: bool = False
     training: list[str] = field(default_factory=list)  # the runs that are trained at the moment
     prepared: bool = False  # whether the data, model and loss that they share are there
-    first: bool = True  # whether none of its runs has ended in the worker
-    failed: bool = False  # whether one has, by a fault
-    killed: bool = False  # whether its runs have seen their worker killed before
+    untouched: bool = True  # whether none of its runs has ended in the worker
+    errored: bool = False  # whether one has, by a fault
+    killed_before: bool = False  # whether somebody has killed a worker of its runs before
 
     def suspects(self) -> list[Run]:
         """Return the runs that may have ended the worker: those in training, or all while that is prepared."""
         named = set(self.training)
-        return [run for run in self.left if run.id in named] or self.left
+        return [run for run in self.pending if run.id in named] or self.pending
 
 
 @dataclass
-class _Shift:
-    """The work of a launcher: tasks to be done, and who does which."""
+class _Dispatcher:
+    """Gives tasks to workers, at most `size` at once, and finds the run that has ended one."""
 
-    crew: Crew
+    pool: WorkerPool
     execute: Execute
     size: int
-    todo: deque[_Task]
-    busy: dict[Worker, _Task] = field(default_factory=dict)
+    queue: deque[_Task]
+    running: dict[Worker, _Task] = field(default_factory=dict)
 
     def outcomes(self) -> Iterator[list[Outcome]]:
         """Yield the outcomes of all runs, as they come."""
-        while self.todo or self.busy:
-            self._hand_out()
-            if not any(worker.heard for worker in self.busy):
-                self.crew.hear()
-            for worker in list(self.busy):
-                while worker in self.busy and worker.heard:
-                    yield from self._take(worker, worker.heard.popleft())
+        while self.queue or self.running:
+            self._submit()
+            if not any(worker.messages for worker in self.running):
+                self.pool.poll()
+            for worker in list(self.running):
+                while worker in self.running and worker.messages:
+                    yield from self._handle(worker, worker.messages.popleft())
 
-    def end(self) -> None:
-        """Let nobody work any more, whatever has ended the shift."""
-        for worker in self.busy:
-            self.crew.drop(worker)
+    def stop(self) -> None:
+        """Kill the workers that are still running, whatever the reason."""
+        for worker in self.running:
+            self.pool.discard(worker)
 
-    def _hand_out(self) -> None:
-        while self.todo and len(self.busy) < self.size:
+    def _submit(self) -> None:
+        """Give tasks to workers, as long as there are both."""
+        while self.queue and len(self.running) < self.size:
             try:
-                worker = self.crew.take(fresh=self.todo[0].fresh)
-            except HiringError:
-                if not self.busy:
+                worker = self.pool.acquire(fresh=self.queue[0].fresh)
+            except WorkerStartError:
+                if not self.running:
                     raise
-                self.size = len(self.busy)  # so many there can be
+                self.size = len(self.running)  # so many there can be
                 return
-            task = self.busy[worker] = self.todo.popleft()
-            limit = task.left[0].settings.timeout
-            self.crew.give(worker, self.execute, Cohort(task.left, task.layout), limit=limit)
+            task = self.running[worker] = self.queue.popleft()
+            limit = task.pending[0].settings.timeout
+            self.pool.submit(worker, self.execute, Cohort(task.pending, task.layout), limit=limit)
 
-    def _take(self, worker: Worker, said: Said | Ending) -> Iterator[list[Outcome]]:
-        """Yield the outcomes in what a worker says, or those that follow from its death."""
-        task = self.busy[worker]
-        match said:
-            case Training(runs):
+    def _handle(self, worker: Worker, message: Message | Exit) -> Iterator[list[Outcome]]:
+        """Yield the outcomes in a message of a worker, or those that follow from its end."""
+        task = self.running[worker]
+        match message:
+            case RunsStarted(runs):
                 task.prepared, task.training = True, runs
             case Item(outcomes):
-                asked = {run.id for run in task.left}
-                ended = {outcome.run: outcome for outcome in outcomes if outcome.run in asked}
-                task.left, task.first = [run for run in task.left if run.id not in ended], False
-                task.failed |= any(outcome.errored for outcome in ended.values())
-                if ended:
-                    yield list(ended.values())
+                yield from self._take_outcomes(task, outcomes)
             case Failure(error=OutputError() as error):  # no fault of a run: nothing can be saved
                 raise error
-            case End() | Failure():
-                del self.busy[worker]
-                if isinstance(said, End) and not task.left and not task.failed:
-                    self.crew.put_back(worker)
+            case Result() | Failure():
+                del self.running[worker]
+                if isinstance(message, Result) and not task.pending and not task.errored:
+                    self.pool.release(worker)
                 else:
-                    self.crew.drop(worker)  # who knows what was left behind in it
-                if task.left:
-                    yield from self._broken(task, said.words if isinstance(said, Failure) else NOTHING, worker)
-            case ServerGone() | FalseStart():
-                del self.busy[worker]
-                if isinstance(said, FalseStart):  # so many cannot be had at the moment
-                    self.size = max(1, len(self.busy))
-                self.todo.extendleft([_Task(task.left, task.layout)] if task.left else [])
-            case Death():
-                del self.busy[worker]
-                if task.left:
-                    yield from self._broken(task, said.reason, worker, overdue=said.overdue, killed=said.is_kill)
+                    self.pool.discard(worker)  # who knows what was left behind in it
+                reason = message.words if isinstance(message, Failure) else NO_OUTCOME
+                yield from self._fail_or_retry(task, worker, reason)
+            case ForkServerExit() | StartFailure():
+                del self.running[worker]
+                if isinstance(message, StartFailure):  # so many cannot be had at the moment
+                    self.size = max(1, len(self.running))
+                self.queue.extendleft([_Task(task.pending, task.layout)] if task.pending else [])
+            case WorkerExit():
+                del self.running[worker]
+                yield from self._fail_or_retry(
+                    task, worker, message.reason, timed_out=message.timed_out, killed=message.killed_by_others
+                )
 
-    def _broken(
-        self, task: _Task, reason: str, worker: Worker, *, overdue: bool = False, killed: bool = False
+    def _take_outcomes(self, task: _Task, outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
+        """Yield the outcomes of runs that were asked for, each once."""
+        pending = {run.id for run in task.pending}
+        ended = {outcome.run: outcome for outcome in outcomes if outcome.run in pending}
+        task.pending, task.untouched = [run for run in task.pending if run.id not in ended], False
+        task.errored |= any(outcome.errored for outcome in ended.values())
+        if ended:
+            yield list(ended.values())
+
+    def _fail_or_retry(
+        self, task: _Task, worker: Worker, reason: str, *, timed_out: bool = False, killed: bool = False
     ) -> Iterator[list[Outcome]]:
-        """Yield the outcomes of runs that have come to no end, as far as they are clear; the others are tried again.
+        """Yield the outcomes of pending runs as far as it is clear which one is guilty; the others are tried again.
 
         What ends a worker may be a consequence of what was done in it before, so that only a fresh one tells.
         What took too long is not tried again when it is clear which run did: that would take as long once more.
         Whoever has `killed` a worker, a user or a system without memory, need not have meant its runs: a second time
         tells.
         """
+        if not task.pending:
+            return
         suspects = task.suspects()
         named = {run.id for run in suspects}
-        rest = [run for run in task.left if run.id not in named]
-        is_fresh = worker.tasks == 1 and task.first and not worker.was_overdue
-        clear = overdue or (is_fresh and killed <= task.killed)
-        again = [[run] for run in suspects] if task.prepared else [suspects]
-        if clear and not task.prepared:
-            yield _outcomes(suspects, overdue, f"{reason}; its data, model and loss were being made")
-        elif clear and len(suspects) == 1:
-            yield _outcomes(suspects, overdue, reason)
+        others = [run for run in task.pending if run.id not in named]
+        was_fresh = worker.task_count == 1 and task.untouched and not worker.ever_timed_out
+        is_clear = timed_out or (was_fresh and killed <= task.killed_before)
+        if is_clear and not task.prepared:
+            yield _outcomes(suspects, timed_out, f"{reason}, while building its data, model and loss")
+        elif is_clear and len(suspects) == 1:
+            yield _outcomes(suspects, timed_out, reason)
         else:
-            self.todo.extend(_Task(runs, fresh=len(again) == 1, killed=killed) for runs in again)
-        if rest:
-            self.todo.appendleft(_Task(rest))
+            again = [[run] for run in suspects] if task.prepared else [suspects]
+            self.queue.extend(_Task(runs, fresh=len(again) == 1, killed_before=killed) for runs in again)
+        if others:
+            self.queue.appendleft(_Task(others))
 
 
-def _outcomes(runs: list[Run], overdue: bool, reason: str) -> list[Outcome]:
-    status: Status = "timeout" if overdue else "failed"
+def _outcomes(runs: list[Run], timed_out: bool, reason: str) -> list[Outcome]:
+    status: Status = "timeout" if timed_out else "failed"
     return [Outcome(run.id, status, reason[:LONGEST]) for run in runs]

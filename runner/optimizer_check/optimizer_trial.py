@@ -63,7 +63,7 @@ def try_optimizer(registry: Registry, name: str, settings: Settings | None = Non
     except TypeError as error:
         return Trial(name, [Check("is an update rule", [str(error)])])
     trial = Trial(f"{name}: {STEPS} steps over fixed gradients, {_shown(walker.settings)}")
-    trial.checks.append(Check("takes a step, and returns what its signature says", _wrong_step(walker)))
+    trial.checks.append(Check("takes a step and returns what its signature says", _wrong_step(walker)))
     if not trial.problems:
         trial.checks.extend(_checks(walker))
         if against:
@@ -85,19 +85,19 @@ def read_given(component: Component, sets: tuple[str, ...]) -> Settings:
         try:
             given[setting.name] = setting.read(tomli.loads(f"value = {value}")["value"])
         except tomli.TOMLDecodeError:
-            raise ValueError(f"--set {text}: {value!r} is no value; a text stands in quotes") from None
+            raise ValueError(f"--set {text}: {value!r} is not a TOML value; a string needs quotes") from None
         except ValidationError as error:
             raise ValueError(f"--set {text}: {value_problems(error, (), value)[0].message}") from None
     return given
 
 
 def _checks(walker: Walker) -> Iterator[Check]:
-    yield Check("leaves its inputs as they are", _changed_inputs(walker))
+    yield Check("does not change its inputs", _changed_inputs(walker))
     yield Check("stays finite with ordinary, zero, tiny and large gradients", _not_finite(walker))
     if not walker.asks_for_losses:
         yield Check("uses every setting", _unused(walker))
     if walker.rule:
-        yield Check("does the same together with other runs as alone", _together(walker))
+        yield Check("gives the same result in a batch of runs as alone", _together(walker))
 
 
 def _wrong_step(walker: Walker) -> list[str]:
@@ -128,7 +128,7 @@ def _wrong_results(walker: Walker, rule: Rule, dtype: torch.dtype) -> Iterator[s
 
 def _misfit(name: str, tensor: Any, w: Tensor) -> Iterator[str]:
     if not isinstance(tensor, Tensor):
-        yield f"the new {name} is no tensor but of the type {type(tensor).__name__}"
+        yield f"the new {name} is not a tensor but a {type(tensor).__name__}"
     elif tensor.shape != w.shape:
         yield f"the new {name} has the shape {list(tensor.shape)} where the parameter has {list(w.shape)}"
     elif tensor.dtype != w.dtype:
@@ -173,7 +173,7 @@ def _unused(walker: Walker) -> list[str]:
     values = {name: _other_values(s, walker.settings[name]) for name, s in known.items() if name not in CARRIED_OUT}
     changed = {**walker.settings, **{name: others[0] for name, others in values.items() if others}}
     return [
-        f"{name} changes nothing: with {', '.join(map(str, others))} the steps are those with {walker.settings[name]}"
+        f"{name} has no effect: {', '.join(map(str, others))} gives the same steps as {walker.settings[name]}"
         for name, others in values.items()
         if others and not any(_matters(walker, base, name, others) for base in (walker.settings, changed))
     ]
@@ -199,16 +199,22 @@ def _together(walker: Walker) -> list[str]:
         together = walker.paths_together(fixed_gradients(), columns)
     except Exception as error:
         why = describe_error(error).partition("\n")[0][:200]
-        return [f"it cannot be stacked, so that its runs train one by one: {why}", "write torch.where(...) for an if"]
+        return [f"it cannot be batched, so its runs train one by one: {why}", "write torch.where(...) for an if"]
     for settings, path in zip(columns, together, strict=True):
         if found := _first_difference(path, walker.path(fixed_gradients(), settings)):
-            return [f"together it differs from step {found[0]} on, there by {found[1]:.3g}, with {_shown(settings)}"]
+            return [
+                f"in a batch it differs from step {found[0]} on, by {found[1]:.3g} at first, with {_shown(settings)}"
+            ]
     return []
 
 
 def _agreement(walker: Walker, reference: Walker) -> Check:
     found = _first_difference(walker.path(fixed_gradients()), reference.path(fixed_gradients()))
-    wrong = [f"it departs from {reference.name} at step {found[0]}, by {found[1]:.3g} in a parameter"] if found else []
+    wrong = (
+        [f"it differs from {reference.name} from step {found[0]} on, by {found[1]:.3g} in a parameter at first"]
+        if found
+        else []
+    )
     return Check(f"agrees with {reference.name}, {_shown(reference.settings)}", wrong)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ class Verdict:
 
     @property
     def line(self) -> str:
-        """The verdict as a compiler would put it."""
-        found = self.found if self.holds is None else f"found {self.found}"
+        """The verdict in the form of a compiler's message."""
+        found = f"found {self.found}" if re.match(r"-?\d", self.found) else self.found
         return printable(f"{self.place}: {self.word}: {self.claim}; {found}")
 
 
@@ -69,10 +70,10 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
     groups = [selected(plan, where) for where in (expectation.where, expectation.beats) if where is not None]
     for runs, which in zip(groups, ("where", "beats"), strict=False):
         if not runs:
-            return False, f"`{which}` selects no run"
+            return False, f"no run matches `{which}`"
         lacking = sum(run.id not in outcomes for run in runs)
         if lacking:
-            return False, f"{lacking} of {len(runs)} runs have not been trained"
+            return False, f"not trained: {lacking} of {len(runs)} runs"
     broken = [outcomes[run.id] for runs in groups for run in runs if outcomes[run.id].errored]
     if broken and not expectation.status:
         return None, f"{len(broken)} of {sum(map(len, groups))} runs failed: {broken[0].reason}"
@@ -115,7 +116,7 @@ def _judge_pairs(
     for runs, which in ((ours, "where"), (theirs, "beats")):
         seed, n = Counter(run.seed for run in runs).most_common(1)[0]
         if n > 1:
-            return False, f"`{which}` selects {n} runs of seed {seed}, but a pair takes one"
+            return False, f"`{which}` matches {n} runs with seed {seed}; a pair needs one"
     sign = -1 if _goal(expectation, plan) == "min" else 1
     first, second = (
         {run.seed: _score(sign * _value(expectation, plan, outcomes[run.id])) for run in runs}
@@ -124,11 +125,11 @@ def _judge_pairs(
     pairs = np.array([(first[seed], second[seed]) for seed in first if seed in second]).reshape(-1, 2)
     ahead = differences_of(*pairs.T)
     if not len(ahead) or np.isnan(ahead).any():
-        return False, "no seeds in common" if not len(
+        return False, "no shared seeds" if not len(
             ahead
         ) else f"no value in {np.isnan(ahead).sum()} of {len(ahead)} pairs"
     confidence = 1 - paired_test(ahead, "greater")
-    found = f"ahead by {_number(float(ahead.mean()))} on average over {len(ahead)} seeds, confidence {confidence:.3g}"
+    found = f"better by {_number(float(ahead.mean()))} on average over {len(ahead)} seeds, confidence {confidence:.3g}"
     return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence)
 
 
@@ -141,7 +142,7 @@ def _too_few(pairs: int, confidence: float) -> str:
     if 1 - 0.5**pairs >= confidence:
         return ""
     needed = math.ceil(-math.log2(1 - confidence))
-    return f"; {confidence:g} takes at least {needed} seeds"
+    return f"; confidence {confidence:g} needs at least {needed} seeds"
 
 
 def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
@@ -164,7 +165,7 @@ def _why(expectation: Expectation, outcome: Outcome) -> str:
     if outcome.status != DONE:
         return f"the run {outcome.status} after {outcome.steps} steps"
     if expectation.step:
-        return "nothing was recorded at that step (run.record_every, run.evaluate_every)"
+        return "nothing was recorded at that step (see run.record_every, run.evaluate_every)"
     return f"the run has no {expectation.value}"
 
 

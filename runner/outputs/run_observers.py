@@ -20,10 +20,10 @@ from xprun.runner.resolve.build import build
 from xprun.runner.results.atomic_files import folder_name, replace_folder
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.run_columns import columns_of_run
-from xprun.runner.workers.supervised import WorkerError
+from xprun.runner.workers.isolated import WorkerError
 from xprun.specs import Run
 
-Aside = Callable[..., Any]
+RunIsolated = Callable[..., Any]
 OPTIONAL = ("columns",)  # told to observers that have a parameter of that name
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
 
@@ -34,19 +34,19 @@ def observe(
     outcome: Outcome,
     folder: Path,
     plugins: tuple[Path | PluginFile, ...],
-    aside: Aside,
+    run_isolated: RunIsolated,
     *,
     again: bool,
 ) -> None:
     """Let the observers write a run, those that have not written it before or (`again`) all.
 
-    `aside` calls a function where components can do no harm; one that ends the process there is told on stderr.
+    `run_isolated` calls a function where components can do no harm; one that ends the process there is told on stderr.
     """
     for name in run.settings.observers:
         target = folder / folder_name(name) / f"{folder_name(_label(plan, run))}-{run.id}"
         if again or not target.exists():
             try:
-                aside(write_observed, name, plugins, target, _told(plan, run, outcome))
+                run_isolated(write_observed, name, plugins, target, _told(plan, run, outcome))
             except Exception as error:  # whatever an observer raises, the runs are there, and the others' files
                 if isinstance(error, OSError) and error.errno in DISK:
                     raise

@@ -33,7 +33,7 @@ def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str])
 
     def reason(run: Run) -> str:
         if run.id in stored:
-            return " that lacked something on this machine"
+            return " that lacked files on this machine"
         origin = _origin(run, device_kind)
         if twin := same_but_sources.get(_without_sources(origin)):
             changed = [part[NAME] for key, part in origin.items() if isinstance(part, list) and part != twin[key]]

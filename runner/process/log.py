@@ -17,4 +17,4 @@ def words_of(error: BaseException) -> str:
     try:
         return " ".join(str(error).split())
     except Exception as another:
-        return f"(its message cannot be had: {type(another).__name__})"
+        return f"(its message is not available: {type(another).__name__})"

@@ -91,7 +91,7 @@ def named_parameters(module: torch.nn.Module, key: str, setting: str) -> list[to
     parameters = dict(module.named_parameters())
     chosen = [p for name, p in parameters.items() if fnmatchcase(name, key) or name.rpartition(".")[2] == key]
     if not chosen:
-        raise ValueError(f"{setting} names no parameter of the model: {key!r}; it has {_some(list(parameters))}")
+        raise ValueError(f"{setting} matches no parameter of the model: {key!r}; it has {_some(list(parameters))}")
     return chosen
 
 

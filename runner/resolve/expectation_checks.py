@@ -41,7 +41,7 @@ def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Di
     metric = value.removeprefix(FINAL).removeprefix(BEST)
     if expectation.status or value.startswith((PARAMETER, REFERENCE)):
         if expectation.beats is not None:
-            yield Diagnostic(path, f"{value} has no better side, so nothing beats anything")
+            yield Diagnostic(path, f"{value} is neither better high nor better low, so nothing can beat anything")
     elif expectation.step or value.startswith((FINAL, BEST)):
         wanted = value if expectation.step else metric
         if wanted not in metrics:

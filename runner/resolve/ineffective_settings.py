@@ -27,14 +27,16 @@ def _split_problems(data: Alternative) -> Iterator[Diagnostic]:
 def _search_problems(spec: Spec) -> Iterator[Diagnostic]:
     drawn = any(axis.is_random for variant in spec.variants() for a in variant.alternatives for axis in a.axes)
     if "search_seed" in _written(spec, "run") and not drawn:
-        yield _idle(("run", "search_seed"), "nothing is drawn", "random sweeps are uniform, loguniform and choice")
+        yield _idle(
+            ("run", "search_seed"), "there is no random sweep", "random sweeps are uniform, loguniform and choice"
+        )
 
 
 def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     written = _written(spec, "run")
     if "evaluate_every" in written and columns == ["loss"]:
         yield _idle(
-            ("run", "evaluate_every"), "nothing is evaluated", "ask for metrics, or hold rows out with data.valid"
+            ("run", "evaluate_every"), "nothing is evaluated", "list run.metrics, or hold rows out with data.valid"
         )
     for key, length in (("record_every", "steps"), ("evaluate_every", "epochs"), ("checkpoint_every", "epochs")):
         longest = max((n for n in _values(spec.run, length) if n), default=None)

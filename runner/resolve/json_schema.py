@@ -31,7 +31,7 @@ OVER: Schema = {
     "type": "object",
     "minProperties": 1,
     "not": {"anyOf": NAMED, **FURTHER},
-    "description": "Laid over the same table of the spec that this one extends.",
+    "description": "Merged over the same table of the spec that this one extends.",
     **FURTHER,
 }
 DOTTED: Schema = {
@@ -41,14 +41,14 @@ DOTTED: Schema = {
     "propertyNames": {"pattern": rf"^({'|'.join((*COMPONENT_SECTIONS, 'run'))})\b"},
 }
 OTHERS: dict[str, Schema] = {
-    "extends": {"type": "string", "minLength": 1, "description": "The spec over which this one is laid."},
+    "extends": {"type": "string", "minLength": 1, "description": "The spec that this one extends and overrides."},
     "exclude": {
         "anyOf": [DOTTED, {"type": "array", "minItems": 1, "items": DOTTED}],
         "description": 'Combinations to leave out, by dotted keys: { "optimizer.lr" = 1.0 }.',
     },
     "ablate": {**DOTTED, "description": 'Settings to change one at a time: "optimizer.momentum" = 0.0.'},
 }
-COLUMNS: Schema = {"type": "object", "description": "Result columns and the values that they have.", **FURTHER}
+COLUMNS: Schema = {"type": "object", "description": "Result columns and their values.", **FURTHER}
 LENGTH: Schema = {"oneOf": [{"required": ["epochs"], **FURTHER}, {"required": ["steps"], **FURTHER}], **FURTHER}
 LABELLED = (*COMPONENT_SECTIONS, "metric", "plot")
 NOT_SWEPT = ("seeds", "search_seed")

@@ -112,8 +112,8 @@ def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
     if count > max_runs:
         axes = [((*a.path, *axis.path), len(axis.values)) for a in spec.alternatives for axis in a.axes]
         largest = max([*axes, (("run", "seeds"), 1)], key=lambda axis: axis[1])[0]
-        help_text = f"make the sweeps smaller, or allow it: --max-runs {count}"
-        yield Diagnostic(largest, f"the spec stands for {count:,} runs, more than {max_runs:,}", help_text)
+        help_text = f"use smaller sweeps, or raise the limit: --max-runs {count}"
+        yield Diagnostic(largest, f"the spec expands to {count:,} runs, more than the limit of {max_runs:,}", help_text)
 
 
 class _Checker:
@@ -176,7 +176,7 @@ class _Checker:
             article = "an" if noun[0] in "aeiou" else "a"
             instead = f": {error.why}" if error.why else did_you_mean(name, error.known)
             message = f"there is no {noun} named {quoted(name)}{instead}"
-            broken = "".join(f"\nbroken, and perhaps what is missing: {plugin}" for plugin in error.broken)
+            broken = "".join(f"\nbroken plugin, perhaps the missing one: {plugin}" for plugin in error.broken)
             help_text = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
             self.problems.append(Diagnostic(place or (*path, "name"), message, help_text))
             return None
@@ -234,10 +234,10 @@ class _Checker:
             if value and all(isinstance(item, dict) for item in value.values()):
                 return {key: self.nested(kind, item, (*path, key)) for key, item in value.items()}
             if value:
-                self.problems.append(Diagnostic(path, f"does not name its {kind}", 'write { name = "..." }'))
+                self.problems.append(Diagnostic(path, f"names no {kind}", 'write { name = "..." }'))
             return value
         if not isinstance(value["name"], str):
-            self.problems.append(Diagnostic((*path, "name"), f"must be a text in quotes, not {show(value['name'])}"))
+            self.problems.append(Diagnostic((*path, "name"), f"must be a string, not {show(value['name'])}"))
             return value
         component = self.find(kind, value["name"], path)
         if component is None:
@@ -284,10 +284,8 @@ class _Checker:
         ]
         twice = [label for label, n in Counter(metric["label"] for metric in resolved).items() if n > 1]
         if twice:
-            help_text = 'tell them apart: { name = "...", label = "..." }'
-            self.problems.append(
-                Diagnostic(("run", "metrics"), f"two metrics are called {quoted(twice[0])}", help_text)
-            )
+            help_text = 'give each a label: { name = "...", label = "..." }'
+            self.problems.append(Diagnostic(("run", "metrics"), f"two metrics are named {quoted(twice[0])}", help_text))
         return replace(run, settings={**run.settings, "metrics": resolved}, fingerprint=self.digest())
 
     def metric(self, metric: Metric, path: Path, *, as_name: bool) -> dict[str, Any]:
@@ -311,8 +309,8 @@ class _Checker:
             return plot
         wanted = [name for name in positional_names(component.signature) if name not in PLOT_RECEIVES]
         for name in wanted:
-            message = f"{plot.name} asks for {quoted(name)}, which no plot is given{did_you_mean(name, PLOT_RECEIVES)}"
-            self.problems.append(Diagnostic(path, message, f"they are given {', '.join(PLOT_RECEIVES)}"))
+            message = f"{plot.name} has an unknown parameter {quoted(name)}{did_you_mean(name, PLOT_RECEIVES)}"
+            self.problems.append(Diagnostic(path, message, f"plots are given {', '.join(PLOT_RECEIVES)}"))
         settings = self.table(component.settings, plot.settings, path, component.name)
         return Plot.model_validate({"name": plot.name, "label": plot.label, **settings})
 
@@ -332,7 +330,7 @@ class _Checker:
     def ablation(self, ablation: Ablation, bases: dict[Path, Alternative]) -> Ablation:
         if ablation.section == "run" and ablation.setting[0] in NOT_IDENTITY:
             self.problems.append(
-                Diagnostic(ablation.path, f"{ablation.setting[0]} changes no result of a run", at="key")
+                Diagnostic(ablation.path, f"{ablation.setting[0]} does not affect any result", at="key")
             )
             return ablation
         changed, refused = [], []
@@ -348,8 +346,8 @@ class _Checker:
         if refused and not changed:
             self.problems += refused
         elif ablation.alternatives and not changed and not self.problems:
-            what = f"{dotted((ablation.section, *ablation.setting))} is {show(ablation.value)} already"
-            self.problems.append(Diagnostic(ablation.path, f"changes nothing: {what}"))
+            what = f"{dotted((ablation.section, *ablation.setting))} is already {show(ablation.value)}"
+            self.problems.append(Diagnostic(ablation.path, f"has no effect: {what}"))
         return replace(ablation, alternatives=tuple(changed))
 
     def changed(self, alternative: Alternative) -> Alternative:
@@ -402,7 +400,7 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     columns = columns_of(spec)
     metric, baseline = spec.compare.metric, spec.compare.baseline
     if metric is not None and metric not in columns:
-        why = "the runs of this spec have no such result"
+        why = "the runs of this spec have no such metric"
         yield Diagnostic(
             ("compare", "metric"), f"{why}{did_you_mean(metric, columns)}", f"they have {', '.join(columns)}"
         )
@@ -425,12 +423,14 @@ def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
         if registry.find("data", alternative.name).returns == "Stream":
             why = f"{alternative.name} draws fresh rows at every step"
             if spec.run.settings.get("steps") is None:
-                yield Diagnostic(("run", "epochs"), f"{why}, so no epoch of it ends", "write steps = 1000", at="key")
+                yield Diagnostic(("run", "epochs"), f"{why}, so it has no epochs", "write steps = 1000", at="key")
             if alternative.settings["batch_size"] == "full":
                 yield Diagnostic((*alternative.path, "batch_size"), f"{why}: there is no full batch", "write a number")
             for key in ("valid", "standardise"):
                 if alternative.settings[key]:
-                    yield Diagnostic((*alternative.path, key), f"{why}: it has no rows to do that with", "leave it out")
+                    yield Diagnostic(
+                        (*alternative.path, key), f"{why}: there are no fixed rows to do that with", "leave it out"
+                    )
 
 
 def _own_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:

@@ -10,7 +10,7 @@ from xprun.specs import Diagnostic, RunSettings, Spec
 from xprun.specs.language.expansion import choices_of
 from xprun.specs.language.wording import did_you_mean
 
-HOW = "data.valid = 0.2 holds rows out, run.metrics names metrics"
+HOW = "set data.valid = 0.2 to hold rows out, or list metrics in run.metrics"
 
 
 def stop_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
@@ -32,7 +32,9 @@ def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     for choice in choices_of(spec.run):
         save, wanted = choice.settings.get("save"), spec.compare.metric
         if save == "best" and (not known or (wanted and wanted not in known)):
-            message = f"the best is told by {wanted or 'a result'} at evaluations, and the runs do not have it"
+            message = (
+                f"the best checkpoint is chosen by {wanted or 'a metric'} at evaluations, which the runs do not have"
+            )
             yield Diagnostic(("run", "save"), message, HOW)
         if isinstance(save, dict):
             yield from unknown_result(("run", "save", "metric"), save["metric"], known)
@@ -51,8 +53,8 @@ def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
         except ImportError as error:
             yield Diagnostic(path, str(error))
         except Exception as error:  # whatever a plugin raises
-            message = f"the observer {name} cannot be made: {type(error).__name__}: {error}"
-            yield Diagnostic(path, message, "an observer takes nothing and returns the function that writes a run")
+            message = f"the observer {name} cannot be created: {type(error).__name__}: {error}"
+            yield Diagnostic(path, message, "an observer takes no arguments and returns the function that writes a run")
 
 
 def evaluated(spec: Spec, columns: list[str]) -> list[str]:
@@ -63,6 +65,6 @@ def evaluated(spec: Spec, columns: list[str]) -> list[str]:
 
 def unknown_result(path: tuple[str | int, ...], column: str, known: list[str]) -> Iterator[Diagnostic]:
     if column not in known:
-        message = f"the runs have no result {column!r} at their evaluations{did_you_mean(column, known)}"
+        message = f"the runs have no metric {column!r} at their evaluations{did_you_mean(column, known)}"
         have = f"they have {', '.join(known)}" if known else "they have none"
         yield Diagnostic(path, message, f"{have}; {HOW}")

@@ -9,7 +9,7 @@ from xprun.runner.resolve.timetable import ScheduleError, is_idle, ticks_of, val
 from xprun.specs import Alternative, Choice, Diagnostic, Spec
 from xprun.specs.language.expansion import choices_of
 
-CURE = "make it act within the run, or leave [scheduler] out"
+CURE = "change its settings so that it acts within the run, or remove [scheduler]"
 
 
 def scheduler_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
@@ -19,7 +19,7 @@ def scheduler_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
         return
     for optimizer in spec.sections["optimizer"]:
         if "lr" not in optimizer.settings:
-            message = f"{optimizer.name} has no setting 'lr', which a scheduler could change"
+            message = f"{optimizer.name} has no setting 'lr' for a scheduler to change"
             yield Diagnostic((*optimizer.path, "name"), message)
             return
     for alternative in schedulers:
@@ -47,6 +47,6 @@ def _choice_problems(spec: Spec, registry: Registry, alternative: Alternative, c
         if ticks and is_idle(registry, choice.name, lr, momentum, settings):
             written = "".join(f" with {path[-1]} = {value}" for path, value in choice.swept.items())
             yield Diagnostic(
-                path, f"{choice.name}{written} leaves the learning rate as it is in all {ticks} {per}s", CURE
+                path, f"{choice.name}{written} leaves the learning rate unchanged in all {ticks} {per}s", CURE
             )
             return

@@ -21,7 +21,7 @@ class ResolvedSpecFile(str):
     def found(self) -> Path:
         """Return the path; raise FileChangedError where the content is no longer that of which the run has its id."""
         if self.digest and digest(self.path) != self.digest:
-            raise FileChangedError(f"{self} was changed while the grid ran; run it again")
+            raise FileChangedError(f"{self} changed while the grid was running; run it again")
         return self.path
 
 
@@ -45,13 +45,15 @@ def find_spec_file(name: str, spec: str) -> ResolvedSpecFile:
         inside = found.is_relative_to(folder) and ".." not in Path(name).parts and not Path(name).is_absolute()
         is_file = inside and found.is_file()
     except (OSError, ValueError) as error:  # too long a name, a null byte, a loop of links
-        raise SpecFileError(f"cannot be a file: {error}", "write the name of a file beside the spec") from None
+        raise SpecFileError(f"cannot be a file: {error}", "write the name of a file in the spec's folder") from None
     if not inside:
-        raise SpecFileError("is outside the spec's folder", "put the file beside the spec, and write its name alone")
+        raise SpecFileError(
+            "is outside the spec's folder", "put the file in the spec's folder, and write just its name"
+        )
     if not is_file:
         beside = sorted(p.name for p in folder.iterdir() if p.is_file())
-        files = f"files beside it: {', '.join(beside[:20])}"
-        raise SpecFileError(f"there is no file {name!r} beside the spec{did_you_mean(name, beside)}", files)
+        files = f"files in its folder: {', '.join(beside[:20])}"
+        raise SpecFileError(f"there is no file {name!r} in the spec's folder{did_you_mean(name, beside)}", files)
     file = ResolvedSpecFile(name)
     file.path = found
     return file
@@ -63,4 +65,4 @@ def digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
-        raise SpecFileError(f"cannot be read: {error.strerror}", "see to the permissions of the file") from None
+        raise SpecFileError(f"cannot be read: {error.strerror}", "check the file's permissions") from None

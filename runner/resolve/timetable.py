@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from xprun.errors import Error
 from xprun.plugins.registry import Registry
 from xprun.runner.resolve.build import build
 from xprun.specs import Run
 
 
-class ScheduleError(ValueError):
+class ScheduleError(Error, ValueError):
     """A scheduler cannot do what the spec asks of it in this run."""
 
 
@@ -59,7 +60,7 @@ def timetable_of(registry: Registry, run: Run, steps: int, steps_per_epoch: int)
     optimizer = run.choices["optimizer"].settings
     lr, momentum = values_of(registry, choice.name, choice.settings, optimizer["lr"], ticks)
     if ticks_of(run.settings.model_dump(), per) is None and is_idle(registry, choice.name, lr, momentum, optimizer):
-        raise ScheduleError(f"{choice.name} leaves the learning rate as it is in all {ticks} {per}s of the run")
+        raise ScheduleError(f"{choice.name} leaves the learning rate unchanged in all {ticks} {per}s of the run")
     return Timetable(interval, lr, momentum)
 
 

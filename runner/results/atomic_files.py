@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xprun.errors import Error
 
-class OutputError(Exception):
+
+class OutputError(Error):
     """The output folder cannot be used: the disk is full or broken, or what is there is not xprun's to change."""
+
+    exit_code = 3
+    remedy = "; what was saved is kept. To go on: {again}"
 
 
 @contextmanager
@@ -32,7 +37,7 @@ def refuse_links(folder: Path) -> None:
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 raise OutputError(
-                    f"{path} is a link that leads out of the output folder; remove it, or name another folder: -o DIR"
+                    f"{path} is a link that points outside the output folder; remove it, or use another folder: -o DIR"
                 )
 
 

@@ -26,7 +26,12 @@ def paired_test(differences: Numbers, side: Side = "two-sided") -> float:
 
     Where one is infinite (a run that ended badly), their signed ranks are flipped instead: Wilcoxon's test.
     """
-    return sign_flip_test(differences if np.isfinite(differences).all() else signed_ranks(differences), side)
+    return sign_flip_test(tested_values(differences), side)
+
+
+def tested_values(differences: Numbers) -> Numbers:
+    """Return what `paired_test` sums under random signs: the sign of their own sum is the direction of a finding."""
+    return differences if np.isfinite(differences).all() else signed_ranks(differences)
 
 
 def sign_flip_test(differences: Numbers, side: Side = "two-sided") -> float:

@@ -43,9 +43,9 @@ def look(folder: Path, process: int | None = None) -> Told:
     """
     told = _read(folder / PROGRESS)
     if process is not None and told.get("process") != process:
-        return {"name": folder.name, "state": "running", "done": None, "ended": 0, "text": "about to start"}
+        return {"name": folder.name, "state": "running", "done": None, "ended": 0, "text": "starting"}
     if not told:
-        return {"name": folder.name, "state": "over", "done": 1.0, "ended": 0, "text": f"nothing writes {folder} now"}
+        return {"name": folder.name, "state": "over", "done": 1.0, "ended": 0, "text": f"nothing is writing {folder}"}
     ended, to_run = sum(told["statuses"].values()), told["to_run"]
     writes = (folder / HOLDER).exists() and _lives(told["process"])  # until the tables are whole
     state = "running" if writes else "over" if told["over"] and ended == to_run else "interrupted"
@@ -106,7 +106,7 @@ def recover(folder: Path) -> None:
 def _count(told: Told) -> str:
     to_run, statuses = told["to_run"], told["statuses"]
     ill = [f"{n:,} {status}" for status, n in statuses.items() if status not in ENDED_WELL]
-    before = [f"{told['cached']:,} from before"] if told["cached"] else []
+    before = [f"{told['cached']:,} cached"] if told["cached"] else []
     return ", ".join([f"{sum(statuses.values()):,} of {to_run:,} {plural('run', to_run)} ended", *ill, *before])
 
 
@@ -115,9 +115,9 @@ def _outlook(folder: Path, told: Told, state: str) -> str:
     if state == "over":
         return f"the report is {folder / 'report.html'}"
     if state == "interrupted":
-        return "the work was interrupted, and what has ended is kept"
+        return "interrupted; finished runs are kept"
     if told["over"]:
-        return "the tables are being written"
+        return "writing the tables"
     ended, passed = sum(told["statuses"].values()), time.time() - told["started"]
     return (
         f"about {_duration(passed * (told['to_run'] - ended) / ended)} left" if ended else f"{_duration(passed)} so far"

@@ -81,7 +81,7 @@ class Narrator:
         where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
         say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}")
         if unfinished := sum(len(cohort.runs) for cohort in cohorts if cohort.layout):
-            say(f"{unfinished:,} of them from where they were cut off")
+            say(f"{unfinished:,} of them resume where they were interrupted")
         if plan.duplicates:
             say(duplicates(plan.duplicates))
         if self._live and to_run:
@@ -116,7 +116,7 @@ class Narrator:
 
 def duplicates(number: int) -> str:
     """Return what is said of runs that equal others of the spec."""
-    return f"{number:,} {plural('run', number)} of the spec equal others and are run once"
+    return f"{number:,} {plural('run', number)} of the spec are duplicates and run once"
 
 
 def headline(plan: Plan) -> str:

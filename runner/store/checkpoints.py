@@ -12,18 +12,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.errors import Error
 from xprun.runner.resolve.spec_files import ResolvedSpecFile
 from xprun.runner.results.atomic_files import OutputError, replace_bytes, replace_text, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.records import to_outcome
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.specs import Alternative, Choice, Run, RunSettings
 
 FOLDER = "checkpoints"
 
 
-class CheckpointError(Exception):
+class CheckpointError(Error):
     """A checkpoint is missing, is none, or belongs to another model."""
+
+    exit_code = 2
 
 
 def save_checkpoints(folder: Path, runs: Iterable[Run], outcomes: list[Outcome]) -> None:
@@ -54,9 +57,9 @@ def load_state(module: nn.Module, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file that is none raises whatever the format's reader raises
         reason = " ".join(str(error).split()).partition(". ")[0]
-        raise CheckpointError(f"{path.name} is no file of parameters: {reason[:150]}") from None
+        raise CheckpointError(f"{path.name} is not a checkpoint file: {reason[:150]}") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise CheckpointError(f"{path.name} holds no state_dict, a table from names to tensors")
+        raise CheckpointError(f"{path.name} has no state_dict (names to tensors)")
     own = module.state_dict()
     problems = [f"it lacks {name}" for name in own if name not in state]
     problems += [f"the model has no {name}" for name in state if name not in own]
@@ -79,7 +82,7 @@ def check_whole(path: Path) -> None:
     expected = _saved(path.parents[1]).get(path.stem) if path.parent.name == FOLDER else None
     if expected and expected != _digest_of_files(path):
         raise CheckpointError(
-            f"{path} is missing or damaged: it is not what was saved with its run. To train that again: "
+            f"{path} is missing or damaged: it does not match what was saved with its run. To train that run again: "
             f"xprun SPEC -o {path.parents[1]} --only {path.stem} --rerun all"
         )
 
@@ -96,7 +99,7 @@ def _hashes(store: Path, stamp: tuple[tuple[int, int], ...]) -> dict[str, str]:
     """Read the hashes; the stamp is another one whenever the store has changed."""
     try:
         with writing(store.parent):
-            records, _ = read_whole(store)
+            records, _ = read_store(store)
     except OutputError as error:
         raise CheckpointError(str(error)) from None
     return {run: outcome.checkpoint for run, record in records.items() if (outcome := to_outcome(record)).checkpoint}
@@ -138,7 +141,7 @@ def read_run(folder: Path, name: str) -> tuple[Run, Path]:
     try:
         return _run(json.loads(beside.read_text(encoding="utf-8"))), path
     except Exception as error:  # anything may stand there
-        raise CheckpointError(f"{beside.name} describes no run: {type(error).__name__}") from error
+        raise CheckpointError(f"{beside.name} does not describe a run: {type(error).__name__}") from error
 
 
 def _description(run: Run) -> dict[str, Any]:

@@ -12,13 +12,16 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from xprun.errors import Error
 from xprun.runner.results.atomic_files import refuse_links, replace_text, writing
 
 HOLDER = ".holder.json"
 
 
-class InUseError(Exception):
+class InUseError(Error):
     """Another process writes the folder."""
+
+    exit_code = 4
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def hold(folder: Path) -> Iterator[None]:
             lock.acquire()
         except Timeout:
             who = _holder(folder)
-            raise InUseError(f"{folder} is in use by {who}; wait for it, or name another folder: -o DIR") from None
+            raise InUseError(f"{folder} is in use by {who}; wait for it, or choose another folder: -o DIR") from None
         (folder / HOLDER).unlink(missing_ok=True)  # of one that was killed
         replace_text(folder / HOLDER, json.dumps(_myself()) + "\n")
     try:

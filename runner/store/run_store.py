@@ -10,14 +10,14 @@ from xprun.runner.results.atomic_files import writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.database import connect, read_records, write_records
 from xprun.runner.store.records import to_outcome, to_record
-from xprun.runner.store.rescue import make_sound
+from xprun.runner.store.recovery import migrate_or_recover
 
 
 class Store:
     """The outcomes of an output folder, by run id; one process at a time has it.
 
     What comes out of it is what was put in: every record has a checksum that is verified when it is read, and one that
-    does not hold is no record. `amiss` says in one line what was found damaged, or nothing. Every method raises
+    does not hold is no record. `recovery_note` says in one line what was found damaged, or nothing. Every method raises
     OutputError when the disk does not do its part; what was saved before is kept then.
     """
 
@@ -25,7 +25,7 @@ class Store:
         self._folder, path = folder, folder / "store.sqlite"
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self.amiss = make_sound(path)
+            self.recovery_note = migrate_or_recover(path)
             self._database = connect(path, to_write=True)
 
     def save(self, outcomes: list[Outcome], origins: Mapping[str, str] | None = None) -> None:

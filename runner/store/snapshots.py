@@ -28,10 +28,10 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a training is: `step` of `steps`, of one lane of a layout. `made_by` are versions that must not change."""
+    """Where a training is: `step` of `steps`, of one shard of a layout. `made_by` are versions that must not change."""
 
     layout: Layout
-    lane: int
+    shard: int
     step: int
     steps: int
     made_by: str
@@ -43,13 +43,13 @@ class Snapshot:
     `every` is the number of epochs between two of them; None: none is taken.
     """
 
-    def __init__(self, folder: Path, layout: Layout, lane: int = 0, every: int | None = None) -> None:
-        self.layout, self.lane, self.every = layout, lane, every
-        self._folder, self.path = folder, folder / FOLDER / f"{layout.key}-{lane}{ENDING}"
+    def __init__(self, folder: Path, layout: Layout, shard: int = 0, every: int | None = None) -> None:
+        self.layout, self.shard, self.every = layout, shard, every
+        self._folder, self.path = folder, folder / FOLDER / f"{layout.key}-{shard}{ENDING}"
 
     def write(self, state: State, step: int, steps: int) -> None:
         """Put a state in the place of the last one, durably; raise OutputError when the disk does not do its part."""
-        place = json.dumps(asdict(Place(self.layout, self.lane, step, steps, made_by())))
+        place = json.dumps(asdict(Place(self.layout, self.shard, step, steps, made_by())))
         content = place.encode() + b"\n" + _to_bytes(state)
         digest = hashlib.sha256(content).hexdigest().encode()
         with writing(self._folder):
@@ -114,7 +114,7 @@ def take_stock(folder: Path, to_run: set[str], ended: set[str], planned: set[str
         for path, place, trouble in read_places(folder):
             runs = set(place.layout.every_run) if place else set[str]()
             if place is None:
-                notes.append(f"{FOLDER}/{path.name} {trouble}; its runs start again from their beginning")
+                notes.append(f"{FOLDER}/{path.name} {trouble}; its runs start again from the beginning")
                 path.unlink()
             elif runs & ended:
                 path.unlink()
@@ -123,8 +123,8 @@ def take_stock(folder: Path, to_run: set[str], ended: set[str], planned: set[str
             else:
                 kept += not runs <= planned
     if kept and to_run:
-        what = "state of other runs that were cut off is" if kept == 1 else "states of other runs that were cut off are"
-        notes.append(f"{kept} {what} kept in {folder / FOLDER}; delete them if those are not to go on")
+        what = "state of other interrupted runs is" if kept == 1 else "states of other interrupted runs are"
+        notes.append(f"{kept} {what} kept in {folder / FOLDER}; delete them if those runs should not resume")
     return _apart(found.values()), notes
 
 

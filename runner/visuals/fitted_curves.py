@@ -34,7 +34,7 @@ def data_sets(pairs: Pairs) -> list[Run]:
     """Return the first run on each data set to which runs have fitted a curve."""
     firsts: dict[str, Run] = {}
     for run, outcome in pairs:
-        if "fit" in outcome.pictures:
+        if "fit" in outcome.visuals:
             firsts.setdefault(components_key(run, SHARED["data"]), run)
     return list(firsts.values())
 
@@ -73,7 +73,7 @@ def write_fits(folder: Path, pairs: Pairs, runs: list[Run], found: list[Data | s
         parts.append((run.id, DATA_ROWS, data.rows))
         if data.truth is not None:
             parts.append((run.id, TRUE_CURVE, data.truth))
-    parts += [(run.id, FITTED_CURVE, np.array(o.pictures["fit"]).T) for run, o in pairs if "fit" in o.pictures]
+    parts += [(run.id, FITTED_CURVE, np.array(o.visuals["fit"]).T) for run, o in pairs if "fit" in o.visuals]
     if not parts:
         path.unlink(missing_ok=True)
         return []

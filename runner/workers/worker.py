@@ -1,4 +1,4 @@
-"""What a worker process does: it carries out what comes through its channel until its parent is gone."""
+"""The main loop of a worker process: it carries out what comes through its channel until its parent is gone."""
 
 from __future__ import annotations
 
@@ -15,106 +15,43 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from xprun.runner.process.log import words_of
-from xprun.runner.workers import child
-from xprun.runner.workers.deaths import LOST
-from xprun.runner.workers.frames import pack, receive
+from xprun.runner.workers import parent_link
+from xprun.runner.workers.exits import LOST_CONNECTION
+from xprun.runner.workers.messages import (
+    Failure,
+    Item,
+    ParentState,
+    Result,
+    RunsStarted,
+    Task,
+    TaskStarted,
+    encode,
+    receive,
+)
 
-SHOW_STACK = signal.SIGUSR1 if hasattr(signal, "SIGUSR1") else None  # the signal that asks where it is
-NOT_OURS = ("SIGINT", "SIGTERM", "SIGHUP")  # they are the parent's to handle
-PLAIN = {str, bytes, int, float, bool, type(None)}  # of which a message can be made without code of a component
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where the parent stands when it gives a task."""
-
-    folder: str
-    environment: dict[str, str]
-    path: list[str]
-    arguments: list[str]
-
-    @classmethod
-    def here(cls) -> Setting:
-        try:
-            folder = os.getcwd()  # noqa: PTH109 - as it is
-        except FileNotFoundError:  # it has been removed
-            folder = os.sep
-        return cls(folder, dict(os.environ), list(sys.path), list(sys.argv))
+DUMP_STACK = signal.SIGUSR1 if hasattr(signal, "SIGUSR1") else None  # the signal that asks a worker where it is
+HANDLED_BY_PARENT = ("SIGINT", "SIGTERM", "SIGHUP")
+PLAIN = {str, bytes, int, float, bool, type(None)}  # of which an error can be made without code of a component
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a worker is to do, and where it stands then. `call` is the pickle of a function and its arguments."""
-
-    setting: Setting
-    call: bytes
-
-    @classmethod
-    def of(cls, function: Any, arguments: tuple[Any, ...]) -> Task:
-        return cls(Setting.here(), pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL))
-
-
-@dataclass(frozen=True)
-class Started:
-    """The task has been taken up."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """These runs are trained from now on."""
-
-    runs: list[str]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One of the values that a generator yields."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class End:
-    """The task has ended; `value` is what its function returned."""
-
-    value: Any = None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The function of a task has raised, or what it gave cannot be sent.
-
-    `error` is what was raised, if xprun or Python itself defines it and it holds plain values only, else None: the
-    parent runs no code of components.
-    """
-
-    words: str
-    trace: str
-    error: BaseException | None
-
-
-Said = Started | Training | Item | End | Failure
-
-
-def work(descriptors: list[int], boss: int) -> NoReturn:
-    """Be a worker with these descriptors for its channel, stdout, stderr and stack, whose parent has that id."""
+def run_worker(descriptors: list[int], parent_pid: int) -> NoReturn:
+    """Be a worker with these descriptors for its channel, stdout, stderr and stack."""
     try:
-        channel = _Channel(_settle_in(descriptors, boss))
-        child.listen(lambda runs: channel.send(pack(Training(runs))))
-        while True:
-            _do(channel, receive(channel.socket))
-    except EOFError:  # the parent wants no more of us
-        os._exit(0)
+        channel = _Channel(_set_up(descriptors, parent_pid))
+        parent_link.report_with(lambda runs: channel.send(encode(RunsStarted(runs))))
+        for task in receive(channel.socket):
+            _run(channel, task)
+        os._exit(0)  # the parent wants no more of us
     finally:  # whatever else it is, the parent cannot be told
-        os._exit(LOST)
+        os._exit(LOST_CONNECTION)
 
 
-def _settle_in(descriptors: list[int], boss: int) -> socket.socket:
-    """Set this process up: a session of its own, no signals but the parent's, and where its streams go."""
-    child.die_with(boss)
+def _set_up(descriptors: list[int], parent_pid: int) -> socket.socket:
+    """Give this process a session of its own, no signals but the parent's, and its streams; return the channel."""
+    parent_link.die_with(parent_pid)
     if os.getsid(0) != os.getpid():
         os.setsid()  # what it starts can be ended with it, and a Ctrl-C of the terminal does not reach it
-    leave_to_parent()
+    leave_signals_to_parent()
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     channel, out, err, stack = descriptors
@@ -123,17 +60,17 @@ def _settle_in(descriptors: list[int], boss: int) -> socket.socket:
         os.dup2(source, target)
         os.close(source)
     faulthandler.enable(stack)
-    if SHOW_STACK is not None:
-        faulthandler.register(SHOW_STACK, stack)
+    if DUMP_STACK is not None:
+        faulthandler.register(DUMP_STACK, stack)
     return socket.socket(fileno=channel)
 
 
-def leave_to_parent() -> None:
+def leave_signals_to_parent() -> None:
     """Let the signals do nothing that are the parent's to handle.
 
     They are not ignored: what a component starts would ignore them, too, and could not be ended by it.
     """
-    for name in NOT_OURS:
+    for name in HANDLED_BY_PARENT:
         signal.signal(getattr(signal, name), lambda number, frame: None)
 
 
@@ -147,8 +84,8 @@ def _flush() -> None:
             stream.flush()
 
 
-def _take_over(setting: Setting) -> None:
-    """Stand where the parent does, whatever the task before has left behind."""
+def _take_over(state: ParentState) -> None:
+    """Restore the state of the parent, whatever the task before has left behind."""
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the descriptor
     sys.stdout = sys.__stdout__ = _text(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _text(2)  # type: ignore[misc]
@@ -156,12 +93,12 @@ def _take_over(setting: Setting) -> None:
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)
         torch.set_grad_enabled(True)
-    leave_to_parent()
+    leave_signals_to_parent()
     os.environ.clear()
-    os.environ.update(setting.environment)
-    sys.path[:], sys.argv[:] = setting.path, setting.arguments
+    os.environ.update(state.environment)
+    sys.path[:], sys.argv[:] = state.path, state.arguments
     with contextlib.suppress(OSError):  # the folder is gone
-        os.chdir(setting.folder)
+        os.chdir(state.folder)
 
 
 @dataclass(frozen=True)
@@ -173,24 +110,24 @@ class _Channel:
 
     def send(self, message: bytes) -> None:
         if os.getpid() != self.owner:
-            os._exit(LOST)
+            os._exit(LOST_CONNECTION)
         self.socket.sendall(message)
 
 
-def _do(channel: _Channel, task: Task) -> None:
-    """Do one task and send what comes of it."""
-    _take_over(task.setting)
+def _run(channel: _Channel, task: Task) -> None:
+    """Carry out one task and send what comes of it."""
+    _take_over(task.state)
     try:
-        channel.send(pack(Started()))
+        channel.send(encode(TaskStarted()))
         function, arguments = pickle.loads(task.call)
         value = function(*arguments)
         if isinstance(value, Iterator):
             for item in value:
-                channel.send(pack(Item(item)))  # at once, so that it is saved whatever becomes of this process
+                channel.send(encode(Item(item)))  # at once, so that it is saved whatever becomes of this process
             value = None
-        message = pack(End(value))
+        message = encode(Result(value))
     except OSError as error:
-        if _is_gone(channel.socket):
+        if _is_closed(channel.socket):
             raise
         message = _failure(error)
     except BaseException as error:  # a component may raise anything, SystemExit too
@@ -199,7 +136,7 @@ def _do(channel: _Channel, task: Task) -> None:
     channel.send(message)
 
 
-def _is_gone(channel: socket.socket) -> bool:
+def _is_closed(channel: socket.socket) -> bool:
     """Whether the channel has been closed: by the parent's end, or by a component here."""
     try:
         channel.getpeername()
@@ -211,10 +148,10 @@ def _is_gone(channel: socket.socket) -> bool:
 def _failure(error: BaseException) -> bytes:
     words = f"{type(error).__name__}: {words_of(error)}"
     trace = "".join(traceback.format_exception(error))
-    return pack(Failure(words, trace, error if _can_be_made_again(error) else None))
+    return encode(Failure(words, trace, error if _is_plain(error) else None))
 
 
-def _can_be_made_again(error: BaseException) -> bool:
+def _is_plain(error: BaseException) -> bool:
     """Whether the parent can make such an error without code of a component."""
     if type(error).__module__.partition(".")[0] not in ("builtins", "xprun"):
         return False

@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xprun.errors import Error
+
 DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")  # in /dev, what GPUs are reached through on Linux
 
 
-class DeviceError(Exception):
+class DeviceError(Error):
     """The device that was asked for is not on this machine."""
+
+    exit_code = 2
+    context = "{spec}: device: "
 
 
 def pick(wanted: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.errors import Error
 from xprun.plugins.registry import Registry
 from xprun.runner.workload.workload import Workload, make_workload
 from xprun.specs import Diagnostic, Run, Spec, expand
@@ -16,7 +17,7 @@ CURE = 'correct it, or write gradient = "autograd"'
 TOLERANCE = 1e-6  # relative and absolute, in double precision
 
 
-class GradientError(ValueError):
+class GradientError(Error, ValueError):
     """A model's own gradient is missing, incomplete or wrong."""
 
 
@@ -46,7 +47,7 @@ def gradient_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
             except GradientError as error:
                 yield Diagnostic(("run", "gradient"), str(error), CURE)
             except Exception as error:  # whatever a component raises on its first rows
-                message = f"the gradient by hand cannot be checked: {type(error).__name__}: {error}"
+                message = f"the manual gradient cannot be checked: {type(error).__name__}: {error}"
                 yield Diagnostic(("run", "gradient"), message, CURE)
 
 
@@ -61,7 +62,7 @@ def _compare(registry: Registry, run: Run) -> None:
         if not torch.allclose(own, right, TOLERANCE, TOLERANCE):
             off = (own - right).abs().max()
             loss = run.choices["loss"].label
-            message = f"the gradient that {run.choices['model'].name} brings is not that of {loss}: {name} is"
+            message = f"the manual gradient of {run.choices['model'].name} is not that of {loss}: {name} is"
             raise GradientError(f"{message} off by {off:.3g} from autograd's")
 
 
@@ -69,14 +70,14 @@ def _own_gradients(module: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
     """Return the gradients that a model brings, in the order of its parameters."""
     formula: Any = getattr(module, "gradient", None)
     if formula is None:
-        raise GradientError(f"the model {type(module).__name__} brings no gradient of its own")
+        raise GradientError(f"the model {type(module).__name__} has no manual gradient")
     with torch.no_grad():
         found = formula(x, y)
     for name, parameter in module.named_parameters():
         if name not in found or found[name].shape != parameter.shape:
             has = f"of shape {list(found[name].shape)}" if name in found else "missing"
             shape = list(parameter.shape)
-            raise GradientError(f"the gradient of {name} {shape} that {type(module).__name__} brings is {has}")
+            raise GradientError(f"the gradient of {name} {shape} that {type(module).__name__} returns is {has}")
     return [found[name] for name, _ in module.named_parameters()]
 
 

@@ -45,7 +45,7 @@ def make_measure(registry: Registry, metric: Metric, loss: Any, data: Table) -> 
     names = positional_names(registry.find("metric", metric.name).load())[2:]
     unknown = [name for name in names if name not in KNOWN]
     if unknown:
-        raise TypeError(f"a metric takes a prediction, a target, then any of {', '.join(KNOWN)}; not {unknown[0]!r}")
+        raise TypeError(f"a metric takes a prediction, a target, and any of {', '.join(KNOWN)}; not {unknown[0]!r}")
     if "truth" in names and not data.truth:
         raise ValueError(f"{metric.name} compares with true parameters, which these data do not have")
     like = data.inputs

@@ -53,7 +53,7 @@ def check_outputs(loss: Any, outputs: Tensor, targets: Tensor) -> None:
     """Raise ValueError where a loss that compares one by one gets outputs of another shape than the targets'."""
     if compares_one_by_one(loss) and outputs.shape != targets.shape:
         shapes = f"a row has outputs {[*outputs.shape[1:]]} and targets {[*targets.shape[1:]]}"
-        help_text = "the last layer needs as many outputs, or for classes the loss CrossEntropyLoss"
+        help_text = "give the last layer as many outputs, or for classes use CrossEntropyLoss"
         raise ValueError(f"{_name(loss)} compares outputs with targets one by one, but {shapes}: {help_text}")
 
 
@@ -71,7 +71,7 @@ def _want(loss: Any, targets: Tensor, low: float, high: float) -> None:
     if least < low or most > high:
         raise ValueError(
             f"{_name(loss)} takes targets from {low:g} to {high:g}, but these go from {least:g} to {most:g}; "
-            "for several classes there is CrossEntropyLoss"
+            "for several classes use CrossEntropyLoss"
         )
 
 

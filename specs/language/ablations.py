@@ -53,21 +53,19 @@ def _ablation(
         problems.append(Diagnostic(path, 'must name a setting, such as "optimizer.lr"', help_text, "key"))
         return
     if section in OPTIONAL_SECTIONS and section not in data:
-        problems.append(
-            Diagnostic(path, f"the spec has no [{section}] to be changed", f"write [{section}] first", "key")
-        )
+        problems.append(Diagnostic(path, f"the spec has no [{section}]", f"write [{section}] first", "key"))
         return
     tables = [(at, table) for at, table in tables_of(data, str(section)) if isinstance(table, dict)]
     chosen = tables if which is None else [(at, table) for at, table in tables if at[1:] == (which,)]
     changed = [(at, _changed(table, tuple(setting), value)) for at, table in chosen]
     alternatives: list[Alternative] = []
-    aside = Diagnostics(problems.document)
+    scratch = Diagnostics(problems.document)
     for at, table in changed:
         if table is not None:
-            alternatives += _read(str(section), at, table, aside, seed)
-            problems += (moved for problem in aside for moved in _moved(problem, (*at, *setting), path))
+            alternatives += _read(str(section), at, table, scratch, seed)
+            problems += (moved for problem in scratch for moved in _moved(problem, (*at, *setting), path))
     if tables and not any(table is not None for _, table in changed):
-        problems.append(Diagnostic(path, f"there is no such setting in [{section}] to be changed", at="key"))
+        problems.append(Diagnostic(path, f"[{section}] has no such setting", at="key"))
     yield Ablation(path, str(section), tuple(setting), value, tuple(alternatives))
 
 

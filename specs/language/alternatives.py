@@ -100,10 +100,10 @@ def read_alternative(
     name = table.get("name", "layers" if section == "model" and "layers" in table else None)
     label = table.get("label", "")
     if not isinstance(name, str):
-        wrong = "is missing" if name is None else f"must be a text in quotes, not {show(name)}"
+        wrong = "is missing" if name is None else f"must be a string, not {show(name)}"
         problems.append(Diagnostic((*path, "name"), wrong, f'name the component: [{section}] name = "..."'))
     if not isinstance(label, str) or (label == "" and "label" in table):
-        problems.append(Diagnostic((*path, "label"), f"must be a text in quotes, not {show(label)}"))
+        problems.append(Diagnostic((*path, "label"), f"must be a string, not {show(label)}"))
     settings = {key: value for key, value in table.items() if key not in COMMON_KEYS}
     written = tuple(settings)
     settings, axes = split_axes(settings, path, problems, seed)

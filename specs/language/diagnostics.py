@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from xprun.errors import Error
 from xprun.specs.language.dotted_paths import Path as Path  # part of a Diagnostic
 from xprun.specs.language.dotted_paths import dotted
 
@@ -53,8 +54,10 @@ class Diagnostics(list[Diagnostic]):
         return self
 
 
-class SpecError(Exception):
+class SpecError(Error):
     """A spec cannot be used; `problems` says everything that is wrong with it, in the order of the file."""
+
+    exit_code = 2
 
     def __init__(self, document: Document, problems: list[Diagnostic]) -> None:
         self.document = document
@@ -69,7 +72,7 @@ class SpecError(Exception):
 
     def render(self) -> str:
         """Return all problems as text, in the order of their places."""
-        more = [f"and perhaps more: only the first {MAX_DIAGNOSTICS} are shown"] * (
+        more = [f"there may be more: only the first {MAX_DIAGNOSTICS} are shown"] * (
             len(self.problems) >= MAX_DIAGNOSTICS
         )
         return "\n".join([*(render(self.document, problem) for problem in self.problems), *more])

@@ -75,7 +75,7 @@ class Document:
         """Return where the value at a path comes from when it is a reference, or nothing."""
         for length in range(len(path), 0, -1):
             if reference := self.references.get(path[:length]):
-                return f"{reference.text} stands for what is said at {self.place(reference.target).name}"
+                return f"{reference.text} is set at {self.place(reference.target).name}"
         return ""
 
     def as_run(self) -> str:
@@ -169,7 +169,7 @@ def _neighbours(path: Path) -> str:
     shipped = list(shipped_specs())
     near = nearest(path.name, [*found, *shipped])
     meant = f"did you mean {near}?\n" if near else ""
-    beside = f"specs beside it: {listed(path.name, found)}\n" if found else ""
+    beside = f"specs in that folder: {listed(path.name, found)}\n" if found else ""
     return f"{meant}{beside}specs that come with xprun: {listed(path.name, shipped)}"
 
 
@@ -194,13 +194,11 @@ def _refuse_foreign_values(document: Document) -> None:
     for path, value in _leaves(document.data, ()):
         texts = "".join(part for part in (*path, value) if isinstance(part, str))
         if control := CONTROL.search(texts):
-            problems.append(
-                Diagnostic(path, f"has the control character {printable(control[0])}, which nobody could read")
-            )
+            problems.append(Diagnostic(path, f"contains the control character {printable(control[0])}"))
         elif isinstance(value, datetime.date | datetime.time):
-            problems.append(Diagnostic(path, "is a date or a time, which no setting takes", "a text stands in quotes"))
+            problems.append(Diagnostic(path, "is a date or a time; no setting takes one", "strings need quotes"))
         elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
-            problems.append(Diagnostic(path, "is a whole number of more than 64 bits"))
+            problems.append(Diagnostic(path, "is an integer of more than 64 bits"))
     if problems:
         raise SpecError(document, problems)
 

@@ -153,28 +153,28 @@ def _problems(table: ExpectTable, path: Path) -> Iterator[Diagnostic]:
     written = table.model_fields_set
     forms = [form for form in FORMS if form in written]
     if not forms:
-        yield Diagnostic(path, "claims nothing", f"write one of {', '.join(FORMS)}", "key")
+        yield Diagnostic(path, "makes no claim", f"write one of {', '.join(FORMS)}", "key")
     elif useless := sorted(written - FORMS[forms[0]]):
         for key in useless:
-            yield Diagnostic((*path, key), f"has no effect beside {forms[0]}", at="key")
+            yield Diagnostic((*path, key), f"has no effect together with {forms[0]}", at="key")
     elif "value" in FORMS[forms[0]] and not table.value:
         help_text = 'name a result column or a metric: value = "final.loss"'
-        yield Diagnostic(path, "does not say which value is meant", help_text, "key")
+        yield Diagnostic(path, "does not say which value it is about", help_text, "key")
     else:
         yield from _value_problems(table, path)
 
 
 def _value_problems(table: ExpectTable, path: Path) -> Iterator[Diagnostic]:
     if _is_column(table.value) and "at" in table.model_fields_set:
-        wrong = f"has no effect on {table.value}, which is one number a run"
+        wrong = f"has no effect on {table.value}, which is one number per run"
         yield Diagnostic((*path, "at"), wrong, "a metric such as loss has a value at each step", "key")
     if table.min > table.max:
-        yield Diagnostic((*path, "min"), f"lies above max, which is {table.max:g}")
+        yield Diagnostic((*path, "min"), f"is above max, which is {table.max:g}")
     lengths = {len(x) if isinstance(x, list) else None for x in (table.at, table.equals)}
     if len(lengths) > 1:
-        help_text = "a table of published values has as many steps as values: at = [10, 20], equals = [0.5, 0.25]"
+        help_text = "give as many steps as values: at = [10, 20], equals = [0.5, 0.25]"
         yield Diagnostic(
-            (*path, "at" if isinstance(table.at, list) else "equals"), "at and equals do not match", help_text
+            (*path, "at" if isinstance(table.at, list) else "equals"), "at and equals differ in length", help_text
         )
 
 

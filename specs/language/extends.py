@@ -91,9 +91,11 @@ def _base_of(source: Source, root: Path) -> Path:
         inside = path.resolve().is_relative_to(root)
         is_file = inside and path.is_file()
     except (OSError, ValueError, RuntimeError):
-        raise ExtendsError(source, "is no name that a file can have") from None
+        raise ExtendsError(source, "is not a valid file name") from None
     if not inside:
-        raise ExtendsError(source, "leads out of the folder of the spec", "a base lies in the same folder or below it")
+        raise ExtendsError(
+            source, "points outside the folder of the spec", "a base spec must be in the same folder or below it"
+        )
     if not is_file:
         raise ExtendsError(source, f"there is no file {show(text)}", "the path is relative to this file")
     return path

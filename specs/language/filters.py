@@ -89,7 +89,7 @@ def read_key(key: str, path: Path, problems: Diagnostics) -> Path | None:
     """Return the path that a dotted key such as `optimizer.lr` names, or None after adding what is wrong with it."""
     found = parse_dotted(key)
     if found is None:
-        problems.append(Diagnostic(path, "is no dotted key", 'write for example "optimizer.lr" = 1.0', "key"))
+        problems.append(Diagnostic(path, "is not a dotted key", 'write for example "optimizer.lr" = 1.0', "key"))
     elif found[0] not in SECTIONS:
         message = f"there is no section {quoted(found[0])}{did_you_mean(str(found[0]), SECTIONS)}"
         problems.append(Diagnostic(path, message, f"a key starts with {', '.join(SECTIONS)}", "key"))
@@ -102,7 +102,7 @@ def _condition(key: str, path: Path, value: Any, problems: Diagnostics) -> Itera
     if found is None:
         return
     if len(found) == 1 and not all(isinstance(one, str) for one in alternatives_of(value)):
-        problems.append(Diagnostic(path, f"must be the name or the label of an alternative, not {show(value)}"))
+        problems.append(Diagnostic(path, f"must be the name or label of an alternative, not {show(value)}"))
     elif found == ("run",):
         problems.append(Diagnostic(path, 'must name a setting of [run], such as "run.epochs"', at="key"))
     else:
@@ -146,4 +146,4 @@ def exclusion_problems(
         Diagnostic(e.path, "matches no combination of the grid, so it excludes nothing", at="key") for e in unused
     )
     if not left:
-        yield Diagnostic(exclusions[0].path, "the exclusions leave no run", at="key")
+        yield Diagnostic(exclusions[0].path, "the exclusions leave no runs", at="key")

@@ -27,8 +27,8 @@ def together_problems(alternatives: Sequence[Alternative], document: Document) -
         yield from _length_problems(pairs, document)
         if not pairs and not any(axis.is_random for _, axis in tagged):
             others = [other for other in by_tag if other not in (tag, DRAWN_TOGETHER)]
-            message = f"nothing else moves with {quoted(tag)}{did_you_mean(tag, others)}"
-            help_text = "sweeps with the same tag take their values in step; a lone one needs no tag"
+            message = f"no other sweep has the tag {quoted(tag)}{did_you_mean(tag, others)}"
+            help_text = "sweeps with the same tag move together; a single sweep needs no tag"
             yield from (Diagnostic((*_path(one), "with"), message, help_text) for one in tagged)
 
 
@@ -43,13 +43,13 @@ def _length_problems(pairs: Sequence[tuple[Tagged, Tagged]], document: Document)
 
 
 def _reason(axis: Axis) -> str:
-    return "random sweeps are drawn together" if axis.tag == DRAWN_TOGETHER else f"both move with {quoted(axis.tag)}"
+    return "random sweeps are drawn together" if axis.tag == DRAWN_TOGETHER else f"both have the tag {quoted(axis.tag)}"
 
 
 def _cure(axis: Axis) -> str:
     if axis.tag == DRAWN_TOGETHER:
-        return 'take the same number of samples, or set one apart by a tag of its own: with = "other"'
-    return "sweeps that move together take their values in step, so they need equally many"
+        return 'draw the same number of samples, or give one sweep its own tag: with = "other"'
+    return "sweeps that move together need equally many values"
 
 
 def _path(tagged: Tagged) -> Path:

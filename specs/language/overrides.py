@@ -79,7 +79,7 @@ def read_override(text: str) -> Override:
     if not equals or path is None or not _is_unicode(text):
         raise OverrideError("is not of the form section.setting=value", "for example --set optimizer.lr=0.1")
     if path[0] == "extends":
-        raise OverrideError("what a spec extends stands in its file")
+        raise OverrideError("extends can only be set in the file")
     value = _toml_value(value_text.strip())
     return Override(text, path, Values(value) if isinstance(value, list) and len(path) > 1 else value)
 

@@ -99,7 +99,7 @@ def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
     missing = [section for section in REQUIRED_SECTIONS if section not in data]
     if missing:
         tables = " ".join(f"[{section}]" for section in missing)
-        yield Diagnostic((), f"the spec lacks {tables}", f"a spec says {', '.join(REQUIRED_SECTIONS)}")
+        yield Diagnostic((), f"the spec is missing {tables}", f"a spec needs {', '.join(REQUIRED_SECTIONS)}")
 
 
 def _model(model: type[Model], data: Any, path: Path, problems: Diagnostics) -> Model | None:
@@ -151,7 +151,7 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
     problems += (p for p in found if not any(p.path[: len(sweep)] == sweep for sweep in wrong_sweeps))
     chosen = [key for key in ("epochs", "steps") if table.get(key) is not None]
     if len(chosen) != 1 and len(problems) == before and "run" in data:
-        wrong = "says both epochs and steps" if chosen else "does not say how long a run is"
+        wrong = "sets both epochs and steps" if chosen else "sets neither epochs nor steps"
         problems.append(Diagnostic(("run",), wrong, "write epochs = 20 or steps = 1000", at="key"))
     for key in ("seeds", "search_seed", "metrics"):
         if any(axis.key == key for axis in run.axes):

@@ -73,7 +73,7 @@ class _Resolver:
             return self.target(whole[1], chain)
         result = _REFERENCE.sub(lambda m: "${" if m[1] is None else _text(self.target(m[1], chain)), text)
         if len(result) > MAX_TEXT:
-            raise _UnresolvedError(f"becomes a text of more than {MAX_TEXT:,} characters")
+            raise _UnresolvedError(f"expands to more than {MAX_TEXT:,} characters")
         return result
 
     def target(self, name: str, chain: tuple[Path, ...]) -> Any:
@@ -84,7 +84,7 @@ class _Resolver:
             circle = [*chain[chain.index(path) :], path]
             raise _UnresolvedError(f"refers to itself: {' -> '.join(map(dotted, circle))}")
         if len(chain) > MAX_CHAIN:
-            raise _UnresolvedError(f"leads through more than {MAX_CHAIN} references")
+            raise _UnresolvedError(f"goes through more than {MAX_CHAIN} references")
         if path not in self.known:
             self.known[path] = self.plain(name, self.find(name, path), (*chain, path))
         return self.known[path]
@@ -107,7 +107,9 @@ class _Resolver:
         if isinstance(value, Scalar):
             return value
         what = "a sweep" if is_sweep(value) else "a table" if isinstance(value, dict) else show(value)
-        raise _UnresolvedError(f"{_written(name)} is {what}; a reference stands for a text, a number or a list of them")
+        raise _UnresolvedError(
+            f"{_written(name)} is {what}; a reference must lead to a string, a number or a list of these"
+        )
 
 
 def _not_there(name: str, path: Path, length: int, around: Any) -> tuple[str, str]:
@@ -134,7 +136,7 @@ def _first(text: str) -> Reference | None:
 
 def _refuse_unclosed(text: str) -> None:
     if "${" in _REFERENCE.sub("", text):
-        raise _UnresolvedError("has a ${ without its }", "a plain ${ is written $${")
+        raise _UnresolvedError("has a ${ without a closing }", "write $${ for a literal ${")
 
 
 def _text(value: Any) -> str:

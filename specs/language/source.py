@@ -59,7 +59,7 @@ class Source:
 def decode(content: bytes) -> str:
     """Return the text of a file, its line ends as `\\n`. Raises TextError when it is too large or not UTF-8."""
     if len(content) > MAX_BYTES:
-        raise TextError(f"is larger than {MAX_BYTES:,} bytes, too large for a spec")
+        raise TextError(f"is larger than the limit of {MAX_BYTES:,} bytes")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -88,7 +88,7 @@ def parse(text: str) -> dict[str, Any]:
 def _cure(text: str, position: int) -> str:
     """Return what is probably meant where TOML cannot go on: a text that lacks its quotes."""
     word = re.compile(r"= *([A-Za-z_][\w.-]*) *$", re.MULTILINE).search(text, text.rfind("\n", 0, position) + 1)
-    return f'a text stands in quotes: "{word[1]}"' if word and word.start(1) == position else ""
+    return f'a string needs quotes: "{word[1]}"' if word and word.start(1) == position else ""
 
 
 _TOKENS = re.compile(
@@ -113,7 +113,7 @@ def _refuse_depth(text: str) -> None:
             parts = 0
             depth = max(0, depth + (sign in "[{") - (sign in "]}"))
         if depth > MAX_DEPTH or parts >= MAX_PARTS:
-            what = "brackets are nested" if depth > MAX_DEPTH else "a key is dotted"
+            what = "brackets are nested" if depth > MAX_DEPTH else "a dotted key is nested"
             line = text.count("\n", 0, token.start()) + 1
             column = token.start() - text.rfind("\n", 0, token.start())
-            raise TextError(f"{what} more than {MAX_PARTS} deep, too deep for a spec", line, column)
+            raise TextError(f"{what} more than {MAX_PARTS} levels deep", line, column)

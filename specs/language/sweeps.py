@@ -42,7 +42,7 @@ def read_sweep(table: dict[str, Any], path: Path, seed: int = 0) -> tuple[Sequen
 def _problems_of(word: str, table: dict[str, Any], path: Path) -> Iterator[Diagnostic]:
     here, values = (*path, word), table[word]
     if not isinstance(table.get("with", ""), str) or table.get("with") == "":
-        yield Diagnostic((*path, "with"), f"must be a text in quotes, not {show(table['with'])}")
+        yield Diagnostic((*path, "with"), f"must be a string, not {show(table['with'])}")
     if not isinstance(values, list) or not values:
         what = "has no values" if values == [] else f"must be a list, not {show(values)}"
         yield Diagnostic(here, f"this {word} {what}", f"write at least one value: {{ {word} = [0.1, 0.01] }}")
@@ -62,12 +62,12 @@ def _number_problems(word: str, values: list[Any], here: Path) -> Iterator[Diagn
     elif len(values) != 2:
         yield Diagnostic(here, "must be [first, last]")
     elif word.startswith("log") and min(values) < 1 / LARGEST:
-        yield Diagnostic(here, f"must lie above 0, not {show(values)}", "the ends are values, not exponents")
+        yield Diagnostic(here, f"must be above 0, not {show(values)}", "the ends are values, not exponents")
 
 
 def _range_problems(values: list[Any], here: Path) -> Iterator[Diagnostic]:
     if len(values) > 3 or (len(values) == 3 and values[2] == 0):
-        yield Diagnostic(here, "must be [start, stop, step], the step not 0")
+        yield Diagnostic(here, "must be [start, stop, step] with a step other than 0")
     elif (count := _range_length(values)) == 0:
         yield Diagnostic(here, f"{show(values)} has no values")
     elif count > MAX_VALUES:
@@ -81,7 +81,7 @@ def _count_problems(word: str, table: dict[str, Any], path: Path) -> Iterator[Di
         written = f"{{ {word} = {show(table[word])}, {key} = 5 }}"
         yield Diagnostic(path, f"needs the number of {'values' if key == 'num' else 'samples'}: {written}")
     elif isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        yield Diagnostic((*path, key), f"must be a whole number above 0, not {show(count)}")
+        yield Diagnostic((*path, key), f"must be an integer above 0, not {show(count)}")
     elif count > MAX_VALUES:
         yield Diagnostic((*path, key), f"must be at most {MAX_VALUES:,}, not {show(count)}")
 

@@ -44,10 +44,10 @@ NEAREST_LISTED = 6
 
 TYPES = {
     "float_type": "must be a number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
+    "int_type": "must be an integer",
+    "int_from_float": "must be an integer",
     "bool_type": "must be true or false",
-    "string_type": "must be a text in quotes",
+    "string_type": "must be a string",
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "dict_type": "must be a table",

@@ -24,19 +24,20 @@ from typing import Any, NoReturn
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.cli.main import _write_pages
+from xprun.runner.cli.main.main.main.main import write_pages
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.progress import Silent
 from xprun.runner.store.folder_lock import InUseError
-from xprun.runner.workers import hiring, server, worker
-from xprun.runner.workers.crew import PRELOADED, crew
+from xprun.runner.workers import fork_server, worker
+from xprun.runner.workers.pool import WorkerPool, get_pool, set_pool
+from xprun.runner.workers.spawner import PRELOADED, ForkSpawner
 from xprun.specs import Run, read_document, read_spec
 
 PAGES = (
-    "xprun.reports.page.writing",
+    "xprun.reports.page.report_page.report_page.report_page.writing",
     "xprun.runner.outputs.result_tables",
 )  # what pages and tables import, in time for all jobs
 SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None
@@ -63,15 +64,15 @@ class Forked:
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 
-    def wait(self, timeout: float = 10.0) -> None:
-        end = time.monotonic() + timeout
+    def wait(self, timeout: float | None = None) -> None:
+        end = time.monotonic() + (timeout or 10.0)
         while os.waitpid(self._pid, os.WNOHANG) == (0, 0):
             if time.monotonic() > end:
-                raise subprocess.TimeoutExpired("server", timeout)
+                raise subprocess.TimeoutExpired("server", timeout or 10.0)
             time.sleep(0.005)
 
 
-def fork_server(module: str, function: str, arguments: str, descriptors: list[int]) -> Forked:
+def start_forked(module: str, function: str, arguments: str, descriptors: list[int]) -> Forked:
     """Fork what workers are forked from; it inherits no files, as if it had been started."""
     pid = os.fork()
     if pid:
@@ -81,15 +82,15 @@ def fork_server(module: str, function: str, arguments: str, descriptors: list[in
     (kept,) = descriptors
     os.closerange(3, kept)
     os.closerange(kept + 1, 1000)
-    return server.main(*ast.literal_eval(f"({arguments})"))
+    return fork_server.main(*ast.literal_eval(f"({arguments})"))
 
 
-def be_struck(descriptors: list[int], boss: int) -> NoReturn:
+def be_struck(descriptors: list[int], parent_pid: int) -> NoReturn:
     """Be a worker; the first one is struck by what its job has for a worker."""
     fault = JOB.get("worker_fault")
     if fault and _is_first(Path(JOB["output"]).with_suffix(".struck")):
         _set_fault(**fault, calls=0, talk=1)
-    worker.work(descriptors, boss)
+    worker.run_worker(descriptors, parent_pid)
 
 
 def _is_first(mark: Path) -> bool:
@@ -101,8 +102,7 @@ def _is_first(mark: Path) -> bool:
 
 
 JOB: dict[str, Any] = {}  # that of this process
-hiring._start = fork_server  # type: ignore[assignment]
-server.work = be_struck
+fork_server.run_worker = be_struck
 
 
 def work(job: dict[str, Any]) -> int:
@@ -110,12 +110,13 @@ def work(job: dict[str, Any]) -> int:
     JOB.update(job)
     try:
         spec = resolve(read_spec(read_document(Path(job["spec"]), job["sets"])), REGISTRY)
-        crew().prepare()
+        set_pool(WorkerPool(lambda: ForkSpawner(start=start_forked)))
+        get_pool().prepare()
         _arm(job.get("fault"))
         options = Options(Path(job["folder"]), workers=job["workers"], rerun=job.get("rerun"))
         report = run_experiment(spec, REGISTRY, options, Log(job["log"]))
         if job.get("pages"):
-            _write_pages(report, ("html", "md"), REGISTRY)
+            write_pages(report, ("html", "md"), REGISTRY)
     except InUseError as error:
         print(error)
         return 4
@@ -129,7 +130,7 @@ def work(job: dict[str, Any]) -> int:
         calls = _io_calls()
         _arm(None)
         Path(job["output"]).with_suffix(".calls").write_text(str(calls), encoding="utf-8")
-        crew().close()
+        get_pool().close()
         sys.stdout.flush()
         sys.stderr.flush()
     return 0

@@ -17,12 +17,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from xprun.reports.page.report_page import writing as write  # noqa: F401
-from xprun.runner.cli.main import main
-from xprun.runner.workers import hiring, server, worker
-from xprun.runner.workers.crew import close_at_exit, crew
+from xprun.reports.page.report_page.report_page.report_page.report_page import writing as write  # noqa: F401
+from xprun.runner.cli.main.main.main.main import main
+from xprun.runner.workers import fork_server
+from xprun.runner.workers.pool import WorkerPool, close_at_exit, get_pool, set_pool
+from xprun.runner.workers.spawner import ForkSpawner
 
-STARTED = {"server": server, "worker": worker}
 PATIENCE = 2.0  # seconds after the end of a command in which everything that it started must have ended
 
 
@@ -33,12 +33,12 @@ class Forked:
         self.pid = os.fork()
         if self.pid == 0:
             os.setsid()
-            eval(f"function({arguments})", {"function": getattr(STARTED[module], function)})
+            eval(f"function({arguments})", {"function": getattr(fork_server, function)})
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
-    def wait(self, timeout: float = 0.0) -> None:
+    def wait(self, timeout: float | None = None) -> None:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
@@ -48,7 +48,7 @@ def start(job: dict[str, Any]) -> int:
     pid = os.fork()
     if pid:
         return pid
-    hiring._start = Forked  # type: ignore[assignment]
+    set_pool(WorkerPool(lambda: ForkSpawner(start=Forked)))
     output = os.open(job["output"], os.O_WRONLY)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -64,7 +64,7 @@ def start(job: dict[str, Any]) -> int:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        close_at_exit(crew())
+        close_at_exit(get_pool())
         os._exit(code)
 
 

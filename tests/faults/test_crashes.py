@@ -19,8 +19,8 @@ from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.progress import Silent
-from xprun.runner.workers.crew import crew
-from xprun.runner.workers.supervised import supervised
+from xprun.runner.workers.isolated import run_isolated
+from xprun.runner.workers.pool import get_pool
 from xprun.specs import Run, read_document, read_spec
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
@@ -46,10 +46,10 @@ IN_RULE = r"faulty.py:\d+ in faulty"
 REASONS = {  # what is told of each fault
     "segfault": ("failed", rf"ended by SIGSEGV \(Segmentation fault\), at .* < {IN_RULE}"),
     "abort": ("failed", rf"ended by SIGABRT \(Aborted\), at {IN_RULE}"),
-    "exit": ("failed", "ended itself with exit code 0"),
+    "exit": ("failed", "exited with code 0"),
     "sys.exit": ("failed", r"SystemExit: I give up \(faulty.py:\d+\)"),
     "memory": ("failed", r"MemoryError:  \(faulty.py:\d+\)"),
-    "killed": ("failed", r"was killed \(SIGKILL\), probably for want of memory"),
+    "killed": ("failed", r"was killed \(SIGKILL\), probably out of memory"),
     "closed": ("failed", "(?:broke|lost) its connection to xprun"),
     "rubbish": ("failed", "(?:broke|lost) its connection to xprun"),
     "sleep": ("timeout", TOOK + IN_RULE),
@@ -128,14 +128,14 @@ def test_a_hang_ends_after_the_time_limit_and_within_two_seconds(
 
 
 def test_the_death_of_what_workers_are_forked_from_costs_no_run(results: Callable[..., Results]) -> None:
-    crew().prepare()
-    server: Any = crew()._hirer
-    supervised(os.getpid)  # it is ready
-    kill = threading.Timer(0.3, server._process.kill)
+    get_pool().prepare()
+    spawner: Any = get_pool().spawner
+    run_isolated(os.getpid)  # it is ready
+    kill = threading.Timer(0.3, spawner.server.kill)
     table, listener = results("run.engine='alone'", "run.seeds=2", "run.steps=4000", at_start=kill.start)
     assert table["status"].tolist() == ["done"] * 2
     assert set(listener.ends.values()) == {1}
-    assert server is not crew()._hirer
+    assert spawner is not get_pool().spawner
 
 
 def test_what_workers_print_arrives_in_whole_lines(

@@ -106,7 +106,7 @@ def test_a_damaged_store_gives_no_wrong_number_and_takes_what_is_missing(
         store.save([one for run, one in OUTCOMES.items() if run not in found])
         store.close()
         again = Store(folder)
-        assert not again.amiss, (done, again.amiss)
+        assert not again.recovery_note, (done, again.recovery_note)
         assert {run: content(one) for run, one in again.outcomes(EXPECTED).items()} == EXPECTED, done
         again.close()
         kept += len(found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.fault_checks import calls_of, check_end, spread
 from support.fault_runs import Experiment, rounds
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 
 
 @pytest.mark.parametrize(("number", "lasting"), [(errno.ENOSPC, True), (errno.EIO, False)])
@@ -21,7 +21,7 @@ def test_a_disk_that_fails_at_any_call_costs_one_line_and_no_result(
         experiment = Experiment(uninterrupted.driver, uninterrupted.spec, tmp_path / f"out{i}")
         ending = experiment.run(fault={"at": call, "until": 10**9 if lasting else call, "errno": number})
         assert (ending.code, ending.output.count("\n")) in ((3, 1), (0, 0)), (call, ending.output)
-        stored, damaged = read_whole(experiment.folder / "store.sqlite")
+        stored, damaged = read_store(experiment.folder / "store.sqlite")
         assert not damaged
         assert stored.keys() >= set(experiment.reported())
         if ending.code == 0:  # what failed was only to tidy up

@@ -21,12 +21,12 @@ from click.testing import CliRunner, Result
 from support.stored_outcomes import content, outcome
 from xprun.reports import ReportError, write_report
 from xprun.reports.data.results_folder import read_tables
-from xprun.runner.cli.main import main
+from xprun.runner.cli.main.main.main.main import main
 from xprun.runner.store.database import TABLES
 from xprun.runner.store.export_cache import export
 from xprun.runner.store.folder_lock import InUseError, hold
 from xprun.runner.store.records import Record
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 from xprun.runner.store.run_store import Store
 
 Write = Callable[..., Path]
@@ -209,7 +209,7 @@ def test_control_characters_are_refused_with_their_place(xprun: Callable[..., Re
         sets = ["--set", f'title="{escaped}"'] if place == "--set" else []
         result = xprun("check", "spec.toml", "--plugin", "mine.py", *sets)
         assert result.exit_code == 2
-        assert "has the control character \\" in result.stderr
+        assert "contains the control character \\" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["", " a", "a\n", "\x1b[31m", "\u202e", "x" * 10_000])
@@ -268,7 +268,7 @@ def test_a_link_out_of_the_output_folder_is_refused(
         before = {path: path.read_bytes() for path in Path("outside").rglob("*") if path.is_file()}
         result = xprun(spec, "-o", "out", "-j", "0")
         assert result.exit_code == 3
-        assert f"out/{name} is a link that leads out of the output folder" in result.stderr
+        assert f"out/{name} is a link that points outside the output folder" in result.stderr
         assert {path: path.read_bytes() for path in Path("outside").rglob("*") if path.is_file()} == before
 
 
@@ -279,7 +279,7 @@ def test_a_report_follows_no_link_out_of_its_folder(xprun: Callable[..., Result]
     Path("out/plots").symlink_to(Path("outside").absolute())
     result = xprun("report", "out")
     assert result.exit_code == 2
-    assert "out/plots is a link that leads out of the folder" in result.stderr
+    assert "out/plots is a link to a place outside the folder" in result.stderr
     assert not list(Path("outside").iterdir())
 
 
@@ -492,10 +492,10 @@ def test_a_crafted_store_gives_no_wrong_number_and_ends_soon(tmp_path: Path, cra
     database = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
     CRAFTED[crafted](database)
     database.close()
-    records, damaged = read_whole(tmp_path / "store.sqlite")
+    records, damaged = read_store(tmp_path / "store.sqlite")
     assert damaged
     store = Store(tmp_path)
-    assert " was damaged: " in store.amiss
+    assert " was damaged: " in store.recovery_note
     found = store.outcomes(outcomes)
     assert found.keys() == records.keys()
     assert all(content(one) == content(outcomes[run]) for run, one in found.items())

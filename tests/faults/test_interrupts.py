@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from support.fault_runs import rounds
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 GRID = """
@@ -104,7 +104,7 @@ def test_the_first_interrupt_ends_the_work_in_good_order(xprun: Command, tmp_pat
 
 def check_order(ending: Ending, out: Path) -> None:
     """See that what was reported is stored, and the tables hold it."""
-    stored, damaged = read_whole(out / "store.sqlite")
+    stored, damaged = read_store(out / "store.sqlite")
     assert not damaged
     reported = [line.split()[0] for line in ending.output.splitlines() if " done" in line]
     assert set(reported) <= set(stored)
@@ -126,7 +126,7 @@ def test_the_second_interrupt_ends_it_at_once_and_leaves_no_half_file(xprun: Com
         assert not ending.left
         if (out / "results.csv").exists():
             assert len(pd.read_csv(out / "results.csv")) > 0
-        assert not read_whole(out / "store.sqlite")[1]
+        assert not read_store(out / "store.sqlite")[1]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support.fault_checks import calls_of, check_end, spread
 from support.fault_runs import RUNS, Ending, Experiment, rounds, without_seconds
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_command_killed_at_any_kind_of_system_call_goes_on(uninterrupted: Expe
     print(f"the command was killed {kills} times at system calls")
 
 
-COMMAND = "from xprun.runner.cli.main import main; main()"
+COMMAND = "from xprun.runner.cli.main.main.main.main import main; main()"
 
 
 def test_a_reader_never_sees_half_a_file(uninterrupted: Experiment, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ class Reader(threading.Thread):
 
     def is_whole(self, path: Path) -> bool:
         if path.suffix == ".sqlite":
-            records, damaged = read_whole(path)
+            records, damaged = read_store(path)
             return len(records) == RUNS and not damaged
         if path.suffix in LINES:
             return lines_of(path) == self.lines[path]

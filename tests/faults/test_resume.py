@@ -139,7 +139,7 @@ def test_a_damaged_state_costs_time_and_nothing_else(undisturbed: Experiment, fr
             path.write_bytes(damaged(path.read_bytes(), chance))
         ending = experiment.run()
         assert ending.code == 0, ending.output
-        assert "is damaged; its runs start again from their beginning" in ending.output
+        assert "is damaged; its runs start again from the beginning" in ending.output
         check_end(experiment, undisturbed)
 
 

@@ -84,7 +84,7 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_fails_only_who_asks_for_i
     other = xprun("check", "spec.toml", "--set", "optimizer.name=god.rule")
     assert other.returncode == 2
     assert "did you mean 'good.rule'?" in other.stderr
-    assert "broken, and perhaps what is missing: bad of bad 1.5" in other.stderr
+    assert "broken plugin, perhaps the missing one: bad of bad 1.5" in other.stderr
 
 
 def test_a_plugin_that_ends_the_process_is_only_broken(xprun: Xprun, install: Install) -> None:
@@ -116,7 +116,7 @@ def test_another_release_is_another_identity(xprun: Xprun, install: Install, tmp
 
 def test_something_of_no_known_kind_is_told_to_be_decorated(xprun: Xprun, install: Install) -> None:
     install("odd", "odd = odd_code:odd", "def odd(prediction, target):\n    return 0\n")
-    assert 'decorate it, as with @loss("name")' in xprun("ls", "loss").stdout
+    assert 'decorate it, for example with @loss("name")' in xprun("ls", "loss").stdout
 
 
 @pytest.mark.parametrize("kind", ["key", "section", "percent", "header", "letters"])

@@ -42,7 +42,7 @@ def test_the_same_name_twice_is_an_error_with_both_origins() -> None:
         def adam(w: float, g: float) -> float:
             return w
 
-    assert "scratch.py" in str(caught.value)
+    assert "textbook.py" in str(caught.value)
     assert __file__ in str(caught.value)
 
 
@@ -55,8 +55,8 @@ def test_a_missing_annotation_is_inferred_from_the_default() -> None:
     assert settings["anything"].read([1, "a"]) == [1, "a"]
     assert {name: type_name(s.annotation) for name, s in settings.items()} == {
         "lr": "number",
-        "nesterov": "true/false",
-        "n": "whole number",
+        "nesterov": "boolean",
+        "n": "integer",
         "anything": "any",
     }
 
@@ -122,7 +122,7 @@ def test_the_settings_of_a_class_are_what_its_constructor_takes_beside_the_param
     settings = read_settings(Classic)
     assert {name: type_name(s.annotation) for name, s in settings.items()} == {
         "lr": "number",
-        "betas": "list of number",
+        "betas": "list of numbers",
         "decay": "number",
         "places": "any",
     }

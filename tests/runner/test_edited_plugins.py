@@ -91,7 +91,7 @@ def test_runs_on_data_that_were_changed_meanwhile_fail_and_are_tried_again_by_th
 ) -> None:
     report = train("out", points=POINTS.replace("7", "70"))
     assert report.statuses == {"done": 1, "failed": 1}
-    assert report.reasons == ["FileChangedError: points.csv was changed while the grid ran; run it again"]
+    assert report.reasons == ["FileChangedError: points.csv changed while the grid was running; run it again"]
     assert train("out").statuses == {"done": 2}  # the file is as it was
 
 
@@ -106,5 +106,5 @@ def test_an_observer_that_breaks_costs_no_run_and_no_table(
 
 
 def test_an_observer_that_cannot_be_made_is_an_error_of_the_spec(train: Train) -> None:
-    with pytest.raises(SpecError, match="the observer wrong cannot be made: TypeError"):
+    with pytest.raises(SpecError, match="the observer wrong cannot be created: TypeError"):
         train("out", 'run.observers=["wrong"]')

@@ -49,9 +49,20 @@ def specs(pytester: pytest.Pytester, grid_spec: str) -> Path:
     (folder / "project").mkdir()
     (folder / "project" / "pyproject.toml").write_text('[project]\nname = "x"\n[tool.xprun]\n', encoding="utf-8")
     (folder / "other.toml").write_text("[data]\n[run]\n[model]\n", encoding="utf-8")
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\nxprun_specs = ["specs/*.toml"]\n')
     return folder
 
 
+@pytest.fixture
+def strangers(pytester: pytest.Pytester) -> None:
+    """A project that knows nothing of xprun: its settings have the headings of a spec, and its warnings are errors."""
+    (pytester.mkdir("conf") / "config.toml").write_text(STRANGE, encoding="utf-8")
+    (pytester.path / "config.toml").write_text(STRANGE, encoding="utf-8")
+    (pytester.mkdir("tests") / "test_one.py").write_text("def test_one(): pass", encoding="utf-8")
+    pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = --strict-config --import-mode=importlib\n")
+
+
+STRANGE = '[data]\npath = "x.csv"\n[model]\ndepth = 3\n[loss]\n[optimizer]\nlr = 0.1\n[run]\nname = "first"\n'
 IDS = [
     "specs/grid.toml::check",
     "specs/grid.toml::run[descent optimizer.lr=0.1 seed=0]",
@@ -62,6 +73,54 @@ IDS = [
     "specs/grid.toml::expect[optimizer.lr=0.1: loss at step 5 = 100 (abs 100)]",
     "specs/grid.toml::expect[optimizer.lr=1e+30: status = diverged]",
 ]
+
+
+def said(result: pytest.RunResult) -> list[str]:
+    """The lines that are about what was not collected."""
+    return [line for line in result.outlines if line.startswith("xprun:")]
+
+
+@pytest.mark.usefixtures("strangers")
+@pytest.mark.parametrize("arguments", [[], ["tests"], ["tests/test_one.py"], ["-n", "1"]], ids=" ".join)
+def test_the_files_of_strangers_are_left_alone(pytester: pytest.Pytester, arguments: list[str]) -> None:
+    result = pytester.runpytest_inprocess("-q", *arguments)
+    result.assert_outcomes(passed=1)
+    assert said(result) == []
+    assert result.ret == 0
+
+
+@pytest.mark.usefixtures("strangers")
+@pytest.mark.parametrize("xdist", [[], ["-n", "1"]], ids=["one process", "xdist"])
+def test_who_names_a_folder_is_told_in_a_line_how_to_collect_what_is_in_it(
+    pytester: pytest.Pytester, xdist: list[str]
+) -> None:
+    result = pytester.runpytest_inprocess("tests", "conf", *xdist)
+    result.assert_outcomes(passed=1)
+    [line] = said(result)
+    assert line.startswith("xprun: not collected: conf/config.toml; pytest --xprun collects")
+    assert 'xprun_specs = ["specs/*.toml"]' in line
+    assert result.ret == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "count"), [("--xprun", 2), ("specs/grid.toml", 1), ("-oxprun_specs=*/*.toml", 1), ("-otestpaths=.", 0)]
+)
+def test_specs_are_collected_by_a_flag_by_name_or_by_an_option(
+    pytester: pytest.Pytester, line_spec: str, option: str, count: int
+) -> None:
+    for folder in ("specs", "deep/down"):
+        (pytester.path / folder).mkdir(parents=True)
+        (pytester.path / folder / "grid.toml").write_text(line_spec, encoding="utf-8")
+    lines = pytester.runpytest_inprocess("--collect-only", "-q", option).outlines
+    assert sum(line.endswith("::check") for line in lines) == count
+
+
+def test_an_option_selects_below_the_root_and_no_file_that_is_no_spec(pytester: pytest.Pytester, specs: Path) -> None:
+    inner = pytester.mkdir("inner") / "specs"
+    inner.mkdir()
+    (inner / "grid.toml").write_text((specs / "grid.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    result = pytester.runpytest_inprocess("--collect-only", "-q")
+    assert [line for line in result.outlines if "::" in line] == IDS
 
 
 def test_the_tests_of_a_spec_are_its_check_its_runs_and_its_claims(pytester: pytest.Pytester, specs: Path) -> None:
@@ -194,4 +253,4 @@ def test_a_file_that_is_named_is_collected_whatever_is_in_it(pytester: pytest.Py
 
 def test_a_spec_that_extends_another_needs_not_have_all_sections(pytester: pytest.Pytester) -> None:
     pytester.makefile(".toml", short='extends = "base.toml"\n[run]\nsteps = 3\n')
-    assert "short.toml::check" in pytester.runpytest_inprocess("--collect-only", "-q").outlines
+    assert "short.toml::check" in pytester.runpytest_inprocess("--xprun", "--collect-only", "-q").outlines

@@ -260,7 +260,7 @@ def test_a_damaged_store_is_told_in_one_line_and_what_is_lost_is_trained_again(
     (lab.out / "store.sqlite").write_bytes(content)
     lines = lab.plan()
     assert "5 cached, 1 to run" in lines[0]
-    assert "the store is damaged; what is whole in it counts as cached, and a run will keep that" in lines
+    assert "the store is damaged; intact runs count as cached, and the next run keeps them" in lines
     assert not (lab.out / "store.sqlite.damaged-1").exists()
     assert len(lab.train()) == 1
     assert lab.report.statuses == {"done": 6}
@@ -292,7 +292,7 @@ def test_a_newer_store_gives_exit_code_3_and_one_line(lab: Lab, command: list[st
     arguments = [str(lab.folder / "two.toml"), "--plugin", str(lab.folder / "mine.py"), "-o", str(lab.out)]
     result = CliRunner().invoke(main, [*command, *arguments])
     assert result.exit_code == 3
-    assert "is of version 9, which a newer xprun has written" in result.stderr
+    assert "was written by a newer xprun (version 9;" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

@@ -19,7 +19,8 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-SOURCES = ("specs", "plugins", "runner", "reports", "pyproject.toml", "README.md", "LICENSE")
+PACKAGES = ("api", "specs", "plugins", "runner", "reports")
+SOURCES = (*PACKAGES, "pyproject.toml", "setup.py", "README.md", "LICENSE")
 BROKEN = sorted(path.stem for path in (HERE / "broken").iterdir())
 
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -77,6 +78,21 @@ def _install(environment: Path, source: Path) -> None:
 def test_the_environment_has_its_own_xprun(call: Call, folder: Path) -> None:
     where = call("python", "-c", "import xprun.runner; print(xprun.runner.__file__)").stdout
     assert where.startswith(str(folder / "environment"))
+
+
+def test_the_root_package_is_the_installed_one_even_beside_a_clone(call: Call, folder: Path) -> None:
+    (folder / "source").rename(folder / "xprun")  # a clone, called as git calls it
+    program = "from xprun import run, open_results, Error, __version__ as v; import xprun; print(v, xprun.__file__)"
+    version, where = call("python", "-c", program).stdout.split()
+    assert where.startswith(str(folder / "environment"))
+    assert call("python", "-m", "xprun", "--version").stdout == f"xprun, version {version}\n"
+
+
+def test_everything_that_is_no_code_is_installed_too(folder: Path) -> None:
+    [installed] = (folder / "environment").glob("lib/python*/site-packages/xprun")
+    tracked = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in tracked.stdout.splitlines():
+        assert (installed / name.removeprefix("api/")).is_file(), name
 
 
 def test_a_spec_uses_the_components_of_another_distribution_by_name(call: Call, folder: Path) -> None:

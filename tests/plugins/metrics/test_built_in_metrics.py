@@ -31,11 +31,11 @@ def test_one_output_predicts_the_second_class_above_the_boundary(boundary: float
 
 
 def test_measures_of_classes_refuse_other_targets() -> None:
-    with pytest.raises(ValueError, match="the targets are no classes"):
+    with pytest.raises(ValueError, match="the targets are not classes"):
         accuracy(torch.rand(4, 1), torch.tensor([[0.3], [2.0], [1.0], [0.0]]), 0.5)
-    with pytest.raises(ValueError, match="tells no classes apart"):
+    with pytest.raises(ValueError, match="cannot separate classes"):
         accuracy(torch.rand(4, 1), torch.tensor([0, 1, 1, 0]), None)
-    with pytest.raises(ValueError, match=r"topk\(k=5\) takes at least 5 scores"):
+    with pytest.raises(ValueError, match=r"topk\(k=5\) needs at least 5 scores"):
         topk(torch.rand(4, 3), torch.tensor([0, 1, 2, 0]))
 
 

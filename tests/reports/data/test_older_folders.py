@@ -52,9 +52,7 @@ def test_the_report_of_a_folder_is_that_of_the_same_folder_now(name: str, tmp_pa
     for folder in (older, newer):
         write_report(folder)
         page = (folder / "report.md").read_text(encoding="utf-8")
-        page = re.split(r"\n## (?:Models|Spec)\n", page.partition("\n")[2])[
-            0
-        ]
+        page = re.split(r"\n## (?:Models|Spec)\n", page.partition("\n")[2])[0]
         pages.append(re.sub(r"(?m)^To run one again: .*\n\n?", "", page))
     assert pages[0] == pages[1]
     assert verdict(older) == verdict(newer)

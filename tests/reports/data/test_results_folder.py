@@ -1,13 +1,14 @@
 """Tables come back as they were written, and what is missing is named."""
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from support.folders import Case
 from xprun.reports import ReportError
-from xprun.reports.data.results_folder import read_tables
+from xprun.reports.data.results_folder import read_tables, text_columns
 
 Make = Callable[..., Path]
 
@@ -23,6 +24,13 @@ def test_texts_that_were_kept_from_being_formulas_are_as_they_were(make_folder: 
     names = {"'=1+1": "=1+1", "''=1": "'=1", "'-x": "-x", "'plain'": "'plain'"}
     tables = read_tables(make_folder([Case(written, 0.1, [0.9]) for written in names]))
     assert list(tables.runs["optimizer"]) == list(names.values())
+
+
+def test_columns_of_texts_are_known_by_any_pandas() -> None:
+    table = pd.read_csv(StringIO("text,number,flag\na,1.5,True\n"), dtype={"text": "str"})
+    table["old text"] = pd.Series(["a"], dtype=object)
+    table["either"] = pd.Series([1], dtype=object)
+    assert text_columns(table) == ["text", "old text", "either"]
 
 
 def test_a_diverged_run_has_no_final_value(make_folder: Make) -> None:

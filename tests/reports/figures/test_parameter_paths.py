@@ -55,6 +55,14 @@ def test_a_path_goes_from_the_start_to_the_end(make_folder: Make) -> None:
     assert scene.surface.loss[15, 12] == pytest.approx(2 + 1 + 0)  # at w = 2 and b = 1
 
 
+def test_paths_of_runs_of_which_none_ended_well_have_no_end(make_folder: Make) -> None:
+    folder = add_paths(make_folder([Case("SGD", 0.1, [None]), Case("Adam", 0.1, [None])]), {0: (14.0, 0.0)})
+    assert not [name for name in read_tables(folder).runs if name.startswith("param.")]
+    [scene] = scenes(studied(folder))
+    assert scene.paths["SGD"][["taken", "x"]].to_numpy().tolist() == [[0, 0], [1, 2], [2, 4], [3, 5]]
+    assert scene.lost == {"SGD"}
+
+
 def test_a_path_that_leaves_for_good_ends_at_the_edge(make_folder: Make) -> None:
     folder = make_folder([Case("SGD", 0.1, [0.9]), Case("Adam", 0.1, [None])])
     [scene] = scenes(studied(add_paths(folder, {0: (3.0, 1.0), 1: (70.0, 7.0)})))

@@ -235,7 +235,7 @@ CLAIMS = [
 @pytest.mark.parametrize(
     ("rows", "sentence", "first"),
     [
-        (CLAIMS[:1], "What the spec claims holds.", "holds | SGD: final.loss &lt;= 1 | 0.25"),
+        (CLAIMS[:1], "The claim of the spec holds.", "holds | SGD: final.loss &lt;= 1 | 0.25"),
         (CLAIMS[:1] * 2, "All 2 claims of the spec hold.", "holds | SGD"),
         (CLAIMS[:2], "1 of 2 claims of the spec holds; 1 does not.", r"does not hold | =SGD \| &lt;b&gt;: final.loss"),
         (CLAIMS[::2], "of 2 claims of the spec holds; 1 cannot be judged, because a run failed.", "not judged | Adam"),
@@ -294,7 +294,7 @@ def test_the_target_is_a_column_and_a_line(make_folder: Make) -> None:
 
 def test_a_comparison_with_few_seeds_says_so(make_folder: Make) -> None:
     _, markdown = written(make_folder(SMALL, baseline="SGD"))
-    assert "not distinguishable with n = 2 seeds" in markdown
+    assert "inconclusive (2 seeds)" in markdown
 
 
 def test_seconds_of_runs_trained_together_are_amortised(make_folder: Make) -> None:
@@ -307,7 +307,7 @@ def test_seconds_of_runs_trained_together_are_amortised(make_folder: Make) -> No
 def test_the_verdict_needs_no_history(make_folder: Make) -> None:
     folder = make_folder(SMALL)
     (folder / "history.csv").unlink()
-    assert verdict(folder).startswith("SGD at lr=0.1 reached the best mean valid.accuracy: 0.850 ± 0.071")
+    assert verdict(folder).startswith("No clear winner: SGD at lr=0.1 has the best mean valid.accuracy, 0.850 ± 0.071")
 
 
 def test_importing_reports_is_cheap() -> None:

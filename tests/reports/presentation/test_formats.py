@@ -30,7 +30,10 @@ def test_a_table_for_a_paper(make_folder: Make) -> None:
     folder = make_folder(SMALL)
     write_report(folder, ("latex",))
     lines = (folder / "tables" / "ranking.tex").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "% Each alternative at its best setting, by final valid.accuracy (higher is better)"
+    assert (
+        lines[0]
+        == "% Each alternative (a labelled optimizer) at its best setting, by final valid.accuracy (higher is better)"
+    )
     assert lines[1] == r"\begin{tabular}{rlrrrrlrr}"
     assert lines[2:5:2] == [r"\toprule", r"\midrule"]
     assert lines[5].startswith(r"1 & SGD & 0.8500 & 0.8000 to 0.9000 & 0.071 & 2 & lr=0.1 & 1 of 4 &")

@@ -59,11 +59,30 @@ def test_a_smaller_loss_is_better(analysis: Callable[..., Analysis]) -> None:
     assert table["improvement"].tolist() == [0]
 
 
+@pytest.mark.parametrize(("goal", "finding", "chance"), [("max", "better", 0.405), ("min", "worse", 0.595)])
+def test_a_finding_has_the_direction_of_what_was_tested(
+    analysis: Callable[..., Analysis], goal: str, finding: str, chance: float
+) -> None:
+    """Where a few seeds fail badly, the mean is better though most runs are slightly worse."""
+    steady = Case("Adam", 0.1, [0.899] * 14 + [0.9] * 6)
+    row = compared(analysis, Case("SGD", 0.1, [0.9] * 14 + [0.8] * 6), steady, goal=goal).iloc[0]
+    assert row["difference"] == pytest.approx(0.0293)
+    assert row["p"] == pytest.approx(2 / 64, abs=0.005)
+    assert row["improvement"] == pytest.approx(chance)
+    assert row["finding"] == finding
+
+
+def test_ranks_give_the_direction_where_runs_are_bad(analysis: Callable[..., Analysis]) -> None:
+    assert compared(analysis, Case("SGD", 0.1, BASE), Case("Adam", 1.0, [None] * 6))["finding"].tolist() == ["worse"]
+    bad = compared(analysis, Case("SGD", 0.1, [None] * 6), Case("Adam", 1.0, BASE), name="other")
+    assert bad["finding"].tolist() == ["better"]
+
+
 def test_several_comparisons_are_corrected(analysis: Callable[..., Analysis]) -> None:
     better = [v + 0.1 for v in BASE]
     table = compared(analysis, Case("SGD", 0.1, BASE), Case("A", 0.1, better), Case("B", 0.1, better))
     assert table["corrected"].tolist() == [4 / 64, 4 / 64]
-    assert table["finding"].tolist() == ["not distinguishable"] * 2
+    assert table["finding"].tolist() == ["inconclusive"] * 2
 
 
 @pytest.mark.parametrize("n", [1, 4])
@@ -90,7 +109,7 @@ def test_a_bad_run_is_worse_than_any(analysis: Callable[..., Analysis]) -> None:
 def test_everything_diverged(analysis: Callable[..., Analysis]) -> None:
     table = compared(analysis, Case("SGD", 0.1, [None] * 5), Case("Adam", 0.1, [None] * 5))
     assert table[["improvement", "p"]].to_numpy().tolist() == [[0.5, 1.0]]
-    assert table["finding"].tolist() == ["not distinguishable"]
+    assert table["finding"].tolist() == ["inconclusive"]
 
 
 def test_a_single_alternative_has_no_one_to_compare_with(analysis: Callable[..., Analysis]) -> None:

@@ -143,6 +143,14 @@ def test_against_the_baseline_over_problems(make_folder: Make) -> None:
     assert against_baseline_over(overall.scores, overall.ranks, "D").empty
 
 
+def test_a_finding_over_problems_has_the_direction_of_what_was_tested(make_folder: Make) -> None:
+    analysis = studied(make_folder, *[on(f"p{i}", A=[0.95] * 3, B=[1.0, 1.0, 0.0]) for i in range(6)], baseline="B")
+    overall = take_together(analysis)
+    row = against_baseline_over(overall.scores, overall.ranks, "B").loc["A"]
+    assert row[["better", "improvement", "p"]].tolist() == [6, pytest.approx(1 / 3), 2 / 64]
+    assert row["finding"] == "better"
+
+
 def test_few_problems_are_not_tested(make_folder: Make) -> None:
     analysis = studied(make_folder, *[on(f"p{i}", A=[0.9] * 9, B=[0.8] * 9) for i in range(4)])
     overall = take_together(analysis)
@@ -177,6 +185,16 @@ def test_a_profile_where_nobody_solves_anything() -> None:
     assert (table["share"] == 0).all()
 
 
+def test_what_fails_on_a_problem_leaves_the_profile_one_of_ratios(make_folder: Make) -> None:
+    values: dict[str, list[Values]] = {"A": [[0.2], [0.3]], "B": [[0.3], [None]], "C": [[None], [None]]}
+    cases = [on(f"p{i}", **{name: runs[i] for name, runs in values.items()}) for i in range(2)]
+    folder = make_folder([case for group in cases for case in group], goal="min")
+    write_report(folder)
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    assert "the final valid.accuracy is at most so many times the least of all" in markdown
+    assert "At the best: A 100%, B 0% and C 0%" in markdown
+
+
 def test_problems_count_alike_in_a_score_profile() -> None:
     rows = [("one", "A", False, 1.0), *[("two", "A", False, 0.5)] * 3, ("two", "A", True, 0.0)]
     table = score_profile(pd.DataFrame(rows, columns=["problem", "alternative", "bad", "score"]))
@@ -186,14 +204,22 @@ def test_problems_count_alike_in_a_score_profile() -> None:
 def test_the_verdict_over_problems(make_folder: Make) -> None:
     said = verdict(make_folder([c for i in range(6) for c in on(f"p{i}", A=[0.9], B=[0.8], C=[0.7])], name="clear"))
     assert said == (
-        "A has the best mean rank over 6 problems, 1.00 (best on 6 of 6), ahead of B with 2.00; Friedman's test gives "
-        "p = 0.0025, and they differ by less than Nemenyi's critical difference of 1.35, so these two are not "
-        "distinguishable."
+        "No clear winner: A has the best mean rank over 6 problems, 1.00 (best on 6 of 6), ahead of B with 2.00; the "
+        "difference in rank, 1.00, is not significant (Friedman's test: p = 0.0025; Nemenyi's critical difference: "
+        "1.35)."
     )
     few = verdict(make_folder([c for i in range(2) for c in on(f"p{i}", A=[0.9], B=[0.8])], name="few"))
-    assert few.endswith("ahead of B with 2.00; n = 2 problems are too few for a test.")
+    assert few.endswith("ahead of B with 2.00; 2 problems cannot separate them; at least 6 are needed.")
     two = verdict(make_folder([c for i in range(6) for c in on(f"p{i}", A=[0.9], B=[0.8])], name="two"))
-    assert two.endswith("Wilcoxon's test gives p = 0.031, which tells them apart.")
+    assert two.startswith("A has the best mean rank")
+    assert two.endswith("the difference is significant (Wilcoxon's test: p = 0.031).")
+    tie = verdict(make_folder([*on("p0", A=[0.9], B=[0.8]), *on("p1", A=[0.8], B=[0.9])], name="tie"))
+    assert tie.startswith("A and B tie: each is best on 1 of 2 problems (mean rank 1.50); 2 problems cannot separate")
+
+
+def test_where_nothing_ended_well_nothing_is_best(make_folder: Make) -> None:
+    folder = make_folder([case for i in range(6) for case in on(f"p{i}", A=[None], B=[None])])
+    assert verdict(folder).startswith("All runs failed or diverged")
 
 
 def test_the_page_of_several_problems(make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,9 +232,9 @@ def test_the_page_of_several_problems(make_folder: Make, monkeypatch: pytest.Mon
     assert "plots/3-curve-loss.png" not in names
     markdown = (folder / "report.md").read_text(encoding="utf-8")
     assert "| A | 1.00 | 5 of 5 |" in markdown
-    assert "| set 1 | 0.850 ± 0.071 (1) | 0.550 ± 0.071 (2) | not run | 1 of 2 bad (3.5) |" in markdown
-    assert "Not run on every problem, and last where it is absent: D (1 of 5)." in markdown
-    assert "Plots are drawn for the first 2 problems; the other 3 are in the tables." in markdown
+    assert "| set 1 | 0.850 ± 0.071 (1) | 0.550 ± 0.071 (2) | not run | 1 of 2 diverged (3) |" in markdown
+    assert "Not run on every problem, and ranked last where missing: D (1 of 5)." in markdown
+    assert "Plots are drawn for the first 2 problems only; the other 3 are in the tables." in markdown
     assert "## set 1" in markdown
     assert "## set 4" not in markdown
-    assert "not distinguishable with n = 5 problems" in markdown
+    assert "inconclusive (5 problems)" in markdown

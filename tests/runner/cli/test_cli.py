@@ -57,7 +57,7 @@ def test_one_run_is_run_again_in_a_folder_of_its_own(
     assert (Path("all/report.html").read_text(encoding="utf-8")).count("--only RUN -o runs/RUN") == 2
     wrong = xprun(path, "--only", "nothing", "-o", "again")
     assert wrong.exit_code == 2
-    assert "there is no run 'nothing' in this spec as it is now" in wrong.stderr
+    assert "there is no run 'nothing' in this spec" in wrong.stderr
 
 
 def test_a_label_is_no_formula_in_csv_and_itself_in_the_report(
@@ -69,6 +69,24 @@ def test_a_label_is_no_formula_in_csv_and_itself_in_the_report(
     assert f",'{label}," in table
     assert f",{label}" not in table
     assert f"{label}</td>".replace("'", "&#39;") in Path("out/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("problems", [1, 2])
+def test_a_grid_in_which_no_run_ends_well_has_a_page_that_says_so(
+    xprun: Callable[..., Result], write: Write, line_spec: str, problems: int
+) -> None:
+    other = '[[data]]\nname = "thermometer"\nbatch_size = "full"\n'
+    text = other * (problems - 1) + line_spec.replace("[data]", "[[data]]").replace("0.1", "{ grid = [1e29, 1e30] }")
+    formats = ("--format", "html,md,latex,pdf")
+    result = xprun(write(text), "-o", "out", "--set", "run.seeds=2", *formats)
+    assert result.exit_code == 0, result.output
+    told = "All runs failed or diverged, so there is no loss to compare."
+    assert told in result.stdout
+    for name in ("report.html", "report.md"):
+        assert told in Path("out", name).read_text(encoding="utf-8")
+    assert "2 of 2 failed or diverged](plots/" in Path("out/report.md").read_text(encoding="utf-8")
+    assert xprun("report", "out", *formats).exit_code == 0
+    assert xprun("diff", "out", "out").exit_code == 0
 
 
 def test_diff_tells_a_regression_by_its_exit_code(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
@@ -135,7 +153,7 @@ def test_check_as_json_gives_errors_as_objects(xprun: Callable[..., Result], wri
 def test_plan_tells_duplicates_time_memory_and_why(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
     spec = write(line_spec.replace("lr = 0.1", "lr = { grid = [0.1, 0.2, 0.2] }"))
     text = xprun("plan", spec).stdout
-    assert "1 run of the spec equal others and are run once" in text
+    assert "1 run of the spec are duplicates and run once" in text
     assert "s of training in one process" in text
     assert "MB of tensors" in text
     (ahead,) = json.loads(xprun("plan", "--json", spec, "--set", "run.engine=alone").stdout)
@@ -152,6 +170,59 @@ def test_a_wrong_command_gives_exit_code_2(xprun: Callable[..., Result], argumen
     result = xprun(*arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "told"),
+    [
+        ("--plugin own.py", "plan", "1 run"),
+        ("--plugin=own.py", "plan", "1 run"),
+        ("-j 2", "plan", "1 run"),
+        ("-j2 -o out --set run.steps=3", "plan", "1 run"),
+        ("--set optimizer.lr=[1,2,3]", "check", "ok, 3 runs"),
+        ("--json --max-runs 5", "check", '"runs": 1'),
+        ("-q", "run", ""),
+    ],
+)
+def test_options_may_stand_before_a_command(
+    xprun: Callable[..., Result], write: Write, line_spec: str, before: str, command: str, told: str
+) -> None:
+    Path("own.py").write_text("", encoding="utf-8")
+    result = xprun(*before.split(), command, write(line_spec))
+    assert result.exit_code == 0, result.output
+    assert told in result.stdout
+    assert Path("runs").exists() == (command == "run")
+    after = xprun(command, write(line_spec), *before.split())
+    assert (after.exit_code, told in after.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("before", ["-q", "-o out", "-qv", "-j 2 --rerun=all"])
+def test_an_option_that_a_command_does_not_know_is_refused_before_it(
+    xprun: Callable[..., Result], write: Write, line_spec: str, before: str
+) -> None:
+    result = xprun(*before.split(), "check", write(line_spec))
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+    assert not Path("runs").exists()
+
+
+def test_a_file_with_the_name_of_a_command_is_a_spec_after_options(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    assert xprun("-q", "--", "plan").stderr.startswith("plan: cannot be read")
+    write(line_spec, "plan")
+    assert xprun("-q", "-o", "out", "plan").exit_code == 0
+    assert Path("out/results.csv").exists()
+
+
+def test_a_missing_spec_is_told_before_another_is_trained(
+    xprun: Callable[..., Result], write: Write, line_spec: str
+) -> None:
+    for words in (["missing.toml"], ["plan"], ["missing.toml", "line"]):
+        result = xprun(write(line_spec), *words)
+        assert result.exit_code == 2
+        assert f"{words[0]}: cannot be read: no such file or directory" in result.stderr
+    assert not Path("runs").exists()
 
 
 def test_a_broken_plugin_gives_exit_code_3(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
@@ -171,8 +242,8 @@ def test_ls_and_describe_show_where_things_come_from(xprun: Callable[..., Result
     assert "scratch.adam" in listed
     assert "torch.optim" in listed
     described = xprun("describe", "scratch.adam").stdout
-    assert "scratch.py:" in described
-    assert "keep   number >= 0 <= 1; default 0.8" in described
+    assert "textbook.py:" in described
+    assert "keep   0 <= x <= 1; default 0.8" in described
     assert "did you mean 'scratch.adam'" in xprun("describe", "scratch.adm").stderr
 
 
@@ -198,7 +269,7 @@ def test_a_time_limit_takes_a_worker_and_is_not_part_of_a_run(
 ) -> None:
     refused = xprun(write(line_spec), "-j", "0", "--timeout", "9")
     assert refused.exit_code == 2
-    assert "run.timeout: needs a worker process that can be ended" in refused.stderr
+    assert "run.timeout: needs a worker process, but -j 0 runs without one" in refused.stderr
     assert xprun(write(line_spec), "-j", "0").exit_code == 0
     again = xprun(write(line_spec), "-j", "1", "--timeout", "9")
     assert again.exit_code == 0

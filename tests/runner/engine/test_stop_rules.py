@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from support.training import MakePlan, agree, all_together, each_alone
 from xprun.runner.cli.main import main
 from xprun.runner.engine import stop_rules as stopping
-from xprun.runner.engine.batched_loop import Training
+from xprun.runner.engine.loop import Training
 from xprun.runner.results.outcome import Outcome
 
 SPEC = """
@@ -63,7 +63,7 @@ def test_a_metric_is_reached_at_the_first_evaluation_that_is_as_good(plan: MakeP
     for outcome in stopped:
         *before, last = curve(outcome, "valid.accuracy")
         assert last >= 0.85 > max(before, default=0.0)
-        assert outcome.reason == f"valid.accuracy {last:.6g} after step {outcome.steps} has reached 0.85"
+        assert outcome.reason == f"valid.accuracy {last:.6g} after step {outcome.steps} reached 0.85"
         assert outcome.history["loss"].steps[-1] == outcome.steps == outcome.history["valid.loss"].steps[-1]
 
 
@@ -76,7 +76,7 @@ def test_patience_counts_evaluations_without_a_new_best(plan: MakePlan) -> None:
         best = int(values[:-2].argmax())
         assert best == len(values) - 3  # the best one, and the two that it was waited for
         assert values[best] >= values[-2:].max()
-        assert outcome.reason.startswith(f"valid.accuracy has not become better than {values[best]:.6g} in 2 evaluat")
+        assert outcome.reason.startswith(f"valid.accuracy has not improved on {values[best]:.6g} in 2 evaluat")
 
 
 def test_who_goes_on_is_not_touched_by_a_bit(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_time_is_up_at_a_look_at_the_clock(
     runs = [run for run in plan(spec("{ max_seconds = 3 }")).runs if run.choices["optimizer"].name == "Adam"]
     for outcome in way(runs).values():
         assert (outcome.status, outcome.steps) == ("stopped", 18)  # looks: 6, 12 and 18, where epochs end
-        assert outcome.reason == "3 s have passed at step 18"
+        assert outcome.reason == "3 s passed at step 18"
         assert outcome.history["valid.accuracy"].steps[-1] == 18
 
 
@@ -124,10 +124,10 @@ def test_a_run_in_time_is_done(plan: MakePlan) -> None:
         ("{ max_seconds = 0 }", "run.stop.max_seconds: must be greater than 0, not 0"),
         (
             '{ metric_reached = { "valid.acuracy" = 1 } }',
-            "no result 'valid.acuracy' at their evaluations; did you mean",
+            "no metric 'valid.acuracy' at their evaluations; did you mean",
         ),
-        ('{ metric_reached = { "loss" = 1 } }', "the runs have no result 'loss' at their evaluations"),
-        ('{ patience = { evaluations = 3, metric = "valid.mae" } }', "no result 'valid.mae' at their evaluations"),
+        ('{ metric_reached = { "loss" = 1 } }', "the runs have no metric 'loss' at their evaluations"),
+        ('{ patience = { evaluations = 3, metric = "valid.mae" } }', "no metric 'valid.mae' at their evaluations"),
     ],
 )
 def test_a_rule_that_watches_nothing_is_an_error_with_its_place(
@@ -143,5 +143,5 @@ def test_early_stopping_needs_rows_that_are_held_out(write: Callable[[str], Path
     assert CliRunner().invoke(main, ["check", str(path)]).exit_code == 0
     for share in ("0.0", "[0.2, 0.0]"):
         message = CliRunner().invoke(main, ["check", str(path), "--set", f"data.valid={share}"]).stderr
-        assert "run.stop.patience: the runs have no result 'valid.loss' at their evaluations" in message
-        assert "data.valid = 0.2 holds rows out" in message
+        assert "run.stop.patience: the runs have no metric 'valid.loss' at their evaluations" in message
+        assert "set data.valid = 0.2 to hold rows out" in message

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from support.training import SCHEDULE_FREE
 from torch import Tensor
 from xprun.plugins import optimizer
+from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.main import main
 from xprun.runner.optimizer_check.optimizer_trial import try_optimizer
@@ -78,9 +80,9 @@ def raising(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
         (forgetful, "it returns 1 values; its signature asks for 2: w, v"),
         (reducing, "the new v has the shape [] where the parameter has [3, 4]"),
         (narrowing, "the new v is float32 where the parameter is float64"),
-        (unused, "momentum changes nothing: "),
-        (branching, "it cannot be stacked, so that its runs train one by one: "),
-        (peeking, "together it differs from step 1 on, there by "),
+        (unused, "momentum has no effect: "),
+        (branching, "it cannot be batched, so its runs train one by one: "),
+        (peeking, "in a batch it differs from step 1 on, by "),
         (raising, "it raises RuntimeError: shape '[7]' is invalid"),
         (lambda x: x, "an update rule takes w and g first"),
     ],
@@ -113,7 +115,7 @@ def test_a_rule_is_compared_with_a_reference_of_the_same_settings() -> None:
     assert same.problems == []
     assert "agrees with reference, lr=0.1 momentum=0.0" in same.render()
     found = problems(good, against="reference")
-    assert found[0].startswith("it departs from reference at step 2, by 0.")
+    assert found[0].startswith("it differs from reference from step 2 on, by 0.")
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def test_the_command_tells_and_its_exit_code_too(xprun: Xprun) -> None:
     assert different.exit_code == 1
     assert "mine: 20 steps over fixed gradients, lr=0.5 keep=0.2" in different.output
     assert (
-        "  WRONG  agrees with scratch.gd, lr=0.5\n         it departs from scratch.gd at step 1, by "
+        "  WRONG  agrees with scratch.gd, lr=0.5\n         it differs from scratch.gd from step 1 on, by "
         in different.output
     )
 
@@ -157,3 +159,8 @@ def test_what_cannot_be_tried_is_told_with_exit_code_2(xprun: Xprun, arguments: 
     result = xprun(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_class_with_modes_is_tried_in_that_of_training() -> None:
+    open_registry((SCHEDULE_FREE,))
+    assert try_optimizer(REGISTRY, "averaged").problems == []

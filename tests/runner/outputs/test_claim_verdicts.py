@@ -92,8 +92,8 @@ def test_a_claim_is_about_the_runs_that_it_selects(judge: Judge) -> None:
 def test_a_claim_that_selects_no_run_fails(judge: Judge) -> None:
     verdict = judge('where = { optimizer.lr = 0.5 }\nvalue = "loss"\nmax = 10', [0.1])
     assert not verdict.holds
-    assert verdict.found == "`where` selects no run"
-    assert judge('where = { seed = 0 }\nvalue = "loss"\nbeats = { seed = 7 }', [0.1]).found == "`beats` selects no run"
+    assert verdict.found == "no run matches `where`"
+    assert judge('where = { seed = 0 }\nvalue = "loss"\nbeats = { seed = 7 }', [0.1]).found == "no run matches `beats`"
 
 
 def test_statuses(judge: Judge) -> None:
@@ -109,10 +109,10 @@ BEATS = 'where = { optimizer.lr = 0.1 }\nvalue = "loss"\nbeats = { optimizer.lr 
 def test_five_seeds_ahead_are_enough_for_95_percent_and_four_are_not(judge: Judge) -> None:
     verdict = judge(BEATS, [0.1] * 5, [0.2, 0.3, 0.4, 0.5, 0.6])
     assert verdict.holds
-    assert verdict.found == "ahead by 0.3 on average over 5 seeds, confidence 0.969"
+    assert verdict.found == "better by 0.3 on average over 5 seeds, confidence 0.969"
     few = judge(BEATS, [0.1] * 4, [0.2] * 4)
     assert not few.holds
-    assert few.found.endswith("over 4 seeds, confidence 0.938; 0.95 takes at least 5 seeds")
+    assert few.found.endswith("over 4 seeds, confidence 0.938; 0.95 needs at least 5 seeds")
     assert judge(f"{BEATS}\nconfidence = 0.9", [0.1] * 4, [0.2] * 4).holds
 
 
@@ -141,7 +141,7 @@ def test_a_diverged_run_wins_nothing_and_loses_nothing(judge: Judge) -> None:
 
 def test_a_pair_takes_one_run_of_a_seed(judge: Judge) -> None:
     verdict = judge('value = "loss"\nbeats = { optimizer.lr = 1.0 }', [0.1] * 5, [0.2] * 5)
-    assert verdict.found == "`where` selects 2 runs of seed 0, but a pair takes one"
+    assert verdict.found == "`where` matches 2 runs with seed 0; a pair needs one"
 
 
 def test_a_claim_about_a_run_that_failed_cannot_be_judged(plan: MakePlan, line_spec: str) -> None:
@@ -155,4 +155,4 @@ def test_a_claim_about_a_run_that_failed_cannot_be_judged(plan: MakePlan, line_s
 def test_a_run_that_is_not_there_is_no_evidence(plan: MakePlan, line_spec: str) -> None:
     made = plan(f'{line_spec}\n[[expect]]\nvalue = "loss"\nmax = 1e9')
     verdict = evaluate(made.spec.expectations[0], made, {})
-    assert (verdict.holds, verdict.found) == (False, "1 of 1 runs have not been trained")
+    assert (verdict.holds, verdict.found) == (False, "not trained: 1 of 1 runs")

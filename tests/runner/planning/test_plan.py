@@ -63,12 +63,14 @@ def test_plan_tells_what_is_ahead(line_spec: str, write: Callable[[str], Path], 
     told = CliRunner().invoke(main, ["plan", *arguments]).stdout
     assert "0 cached, 4 to run on cpu" in told
     assert "2 runs together (linear-stack): a chain of Linear layers" in told or "2 runs alone: alone" in told
-    assert "what takes longer" not in told
-    assert "2 runs alone: LBFGS is a class of its own, not an update rule" in told
+    assert "takes longer" not in told
+    assert "2 runs alone: LBFGS is an optimizer class, not an update rule" in told
     assert not (tmp_path / "out").exists()
     assert CliRunner().invoke(main, arguments).exit_code == 0
     limited = CliRunner().invoke(main, ["plan", *arguments, "--set", "run.timeout=60", "--set", "run.steps=6"]).stdout
-    assert "what takes longer than run.timeout = 60 s is ended; runs that were together are then tried" in limited
+    assert (
+        "anything that takes longer than run.timeout = 60 s is stopped; runs that trained together are then" in limited
+    )
     assert "4 cached, 0 to run" in CliRunner().invoke(main, ["plan", *arguments]).stdout
 
 
@@ -88,7 +90,7 @@ def test_the_runs_of_a_worker_that_dies_are_failed_and_the_others_go_on(
     assert result.exit_code == 1
     table = pd.read_csv(tmp_path / "out" / "results.csv").set_index("optimizer.die")
     assert table["status"].to_dict() == {False: "done", True: "failed"}
-    assert table["reason"][True] == "its process ended itself with exit code 7"
+    assert table["reason"][True] == "its process exited with code 7"
 
 
 def several(line_spec: str) -> str:

@@ -55,13 +55,13 @@ def test_a_changed_file_gives_another_run_and_a_moved_spec_does_not(plan: MakePl
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("number.txt", "there is no file 'number.txt' beside the spec; did you mean 'numbers.txt'?"),
+        ("number.txt", "there is no file 'number.txt' in the spec's folder; did you mean 'numbers.txt'?"),
         ("/etc/hostname", "is outside the spec's folder"),
         ("../numbers.txt", "is outside the spec's folder"),
         ("x/../numbers.txt", "is outside the spec's folder"),
         ("link.txt", "is outside the spec's folder"),
-        ("folder", "there is no file 'folder' beside the spec"),
-        ("a\\u0000b", "has the control character"),
+        ("folder", "there is no file 'folder' in the spec's folder"),
+        ("a\\u0000b", "contains the control character"),
     ],
 )
 def test_any_other_file_is_an_error(plan: MakePlan, text: str, tmp_path: Path, name: str, message: str) -> None:

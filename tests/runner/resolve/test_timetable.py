@@ -149,7 +149,7 @@ def test_a_rule_that_sees_whole_parameters_is_scheduled_in_a_stack_too(plan: Mak
 
 
 def test_schedules_are_laid_out_block_after_block(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xprun.runner.engine import batched_schedule as pace
+    from xprun.runner.engine import settings_schedule as pace
 
     monkeypatch.setattr(pace, "BLOCK", 4)
     runs = plan(MANY).runs
@@ -179,18 +179,18 @@ def check(write: Callable[[str], Path], text: str) -> str:
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ('name = "StepLR"\nstep_size = 5\nper = "step"', "StepLR leaves the learning rate as it is in all 5 steps"),
+        ('name = "StepLR"\nstep_size = 5\nper = "step"', "StepLR leaves the learning rate unchanged in all 5 steps"),
         (
             'name = "MultiStepLR"\nmilestones = { grid = [[2], [7, 9]] }\nper = "step"',
-            "MultiStepLR with milestones = [7, 9] leaves the learning rate as it is in all 5 steps",
+            "MultiStepLR with milestones = [7, 9] leaves the learning rate unchanged in all 5 steps",
         ),
-        ('name = "ExponentialLR"\ngamma = 1.0\nper = "step"', "leaves the learning rate as it is"),
-        ('name = "warmup_cosine"\nwarmup = 9\nper = "step"', "warmup = 9 takes the whole run, which has 5"),
+        ('name = "ExponentialLR"\ngamma = 1.0\nper = "step"', "leaves the learning rate unchanged"),
+        ('name = "warmup_cosine"\nwarmup = 9\nper = "step"', "warmup = 9 takes up the whole run, which has 5"),
         ('name = "OneCycleLR"\nmax_lr = 0.1\nper = "step"', "OneCycleLR cycles the momentum, and scratch.gd has none"),
         ('name = "StepLR"\nstep_size = 2', "StepLR needs the setting 'per'"),
         ('name = "StepLR"\nstep_size = 2\nper = "batch"', "must be 'epoch' or 'step', not \"batch\""),
-        ('name = "LambdaLR"\nper = "step"', "'LambdaLR': it takes a Python function, which a spec"),
-        ('name = "ReduceLROnPlateau"\nper = "epoch"', "'ReduceLROnPlateau': it looks at the results"),
+        ('name = "LambdaLR"\nper = "step"', "'LambdaLR': it needs a Python function, which a spec"),
+        ('name = "ReduceLROnPlateau"\nper = "epoch"', "'ReduceLROnPlateau': it depends on the results"),
         ('name = "StepRL"\nper = "step"', "there is no scheduler named 'StepRL'; did you mean 'StepLR'?"),
         (
             'name = "SequentialLR"\nschedulers = [{ name = "LinearLR" }]\nmilestones = [3]\nper = "step"',
@@ -218,7 +218,7 @@ def test_an_optimizer_without_a_learning_rate_cannot_be_scheduled(write: Callabl
 
     text = line_spec.replace('"scratch.gd"\nlr = 0.1', '"fixed"')
     message = check(write, f'{text}\n[scheduler]\nname = "StepLR"\nstep_size = 2\nper = "step"\n')
-    assert "fixed has no setting 'lr', which a scheduler could change" in message
+    assert "fixed has no setting 'lr' for a scheduler to change" in message
 
 
 def test_one_that_turns_out_to_do_nothing_fails_and_its_neighbours_go_on(plan: MakePlan) -> None:
@@ -231,7 +231,7 @@ def test_one_that_turns_out_to_do_nothing_fails_and_its_neighbours_go_on(plan: M
         idle = run.choices["scheduler"].settings["step_size"] == 18
         assert found[run.id].status == ("failed" if idle else "done")
         if idle:
-            assert "StepLR leaves the learning rate as it is in all 18 steps of the run" in found[run.id].reason
+            assert "StepLR leaves the learning rate unchanged in all 18 steps of the run" in found[run.id].reason
 
 
 def test_runs_differ_by_their_scheduler(plan: MakePlan) -> None:

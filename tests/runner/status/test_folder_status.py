@@ -57,12 +57,12 @@ def grid(tmp_path: Path, write: Write, line_spec: str, monkeypatch: pytest.Monke
 
 def test_a_grid_tells_how_far_it_is(grid: Watcher) -> None:
     texts = [told["text"].partition(";")[0] for told in grid.told]
-    assert texts[0] == f"nothing writes {grid.folder} now"
+    assert texts[0] == f"nothing is writing {grid.folder}"
     assert texts[1:3] == ["1 of 4 runs ended", "2 of 4 runs ended"]
     assert texts[4] == "4 of 4 runs ended, 2 diverged"
     assert grid.told[1]["text"].endswith("left")
     assert [told["state"] for told in grid.told[1:]] == ["running"] * 5
-    assert grid.told[-1]["text"].endswith("the tables are being written")
+    assert grid.told[-1]["text"].endswith("writing the tables")
     over = look(grid.folder)
     assert (over["state"], over["done"]) == ("over", 1.0)
     assert over["text"].endswith(f"the report is {grid.folder / 'report.html'}")
@@ -101,7 +101,7 @@ def test_a_grid_that_was_killed_is_interrupted_and_shows_what_it_has_saved(grid:
 
 def test_what_another_process_left_is_no_progress(grid: Watcher) -> None:
     told = look(grid.folder, process=1)
-    assert (told["state"], told["ended"], told["text"]) == ("running", 0, "about to start")
+    assert (told["state"], told["ended"], told["text"]) == ("running", 0, "starting")
 
 
 def test_a_full_disk_does_not_disturb_who_trains(tmp_path: Path) -> None:

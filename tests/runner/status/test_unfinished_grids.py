@@ -15,8 +15,8 @@ from support.training import MakePlan
 from torch import Tensor
 from xprun.plugins.registry import REGISTRY, optimizer
 from xprun.runner.cli.main import main
-from xprun.runner.engine.batched_loop import Training
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
+from xprun.runner.engine.loop import Training
 from xprun.runner.execution import cohort_execution as execute
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.plan_summary import as_text, summarize_plan
@@ -133,9 +133,9 @@ def test_a_layout_without_the_setting_goes_on_and_is_saved_no_more(lab: Lab) -> 
 
 def test_plan_tells_where_runs_go_on(lab: Lab) -> None:
     lab.run(TOGETHER, cut=53)
-    assert "6 runs cut off: going on from step 50 of 100" in lab.plan()
+    assert "6 runs interrupted: resuming at step 50 of 100" in lab.plan()
     lab.run(TOGETHER)
-    assert "cut off" not in lab.plan()
+    assert "interrupted" not in lab.plan()
 
 
 def test_the_command_tells_how_many_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_the_command_tells_how_many_runs_go_on(lab: Lab, monkeypatch: pytest.Mon
     command = [str(lab.folder / "spec.toml"), "-o", str(lab.folder / "out"), "-j", "0"]
     lines = CliRunner().invoke(main, command).stderr.splitlines()
     assert lines[0].endswith("0 cached, 6 to run in 1 cohort on cpu")
-    assert lines[1] == "6 of them from where they were cut off"
+    assert lines[1] == "6 of them resume where they were interrupted"
     assert CliRunner().invoke(main, command).stderr.splitlines()[0].endswith("6 cached, 0 to run")
 
 
@@ -155,11 +155,11 @@ def test_a_damaged_state_is_told_and_its_runs_start_again(lab: Lab, capsys: pyte
     content = path.read_bytes()
     for wrong in (content[:-1], content[:200] + b"?" + content[201:], b""):
         path.write_bytes(wrong)
-        assert "cut off" not in lab.plan()
+        assert "interrupted" not in lab.plan()
         lab.run(TOGETHER, cut=53)
         assert lab.steps == 53
         told = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
-        assert told == [f"note: resume/{path.name} is damaged; its runs start again from their beginning"]
+        assert told == [f"note: resume/{path.name} is damaged; its runs start again from the beginning"]
 
 
 @pytest.mark.parametrize("place", [b"nonsense", b"[1]", b'{"layout": {"runs": 3}}', b'{"layout": 1}', b"\xff"])
@@ -191,7 +191,7 @@ def test_a_state_of_another_version_is_told_and_not_used(
 def test_a_state_that_the_spec_does_not_ask_for_is_kept_and_told(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     lab.run(TOGETHER, cut=53)
     lab.run(TOGETHER.replace("epochs = 20", "epochs = 2"))
-    assert "note: 1 state of other runs that were cut off is kept in " in capsys.readouterr().err
+    assert "note: 1 state of other interrupted runs is kept in " in capsys.readouterr().err
     lab.run(TOGETHER.replace("epochs = 20", "epochs = 2"))
     assert capsys.readouterr().err == ""
     lab.run(TOGETHER)
@@ -233,10 +233,10 @@ def test_a_run_that_failed_for_want_of_something_goes_on_when_it_is_tried_again(
 def test_a_run_that_was_tried_alone_goes_on_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Training.step
 
-    def breaking(training: Training, batch: Any, losses: Tensor) -> None:
-        if training.steps == 59:
+    def breaking(training: Training, batch: Any) -> Tensor:
+        if training.program.batched and training.steps == 59:
             raise RuntimeError("no")
-        step(training, batch, losses)
+        return step(training, batch)
 
     monkeypatch.setattr(Training, "step", breaking)
     lab.run(TOGETHER, cut=60 + 250)

@@ -101,9 +101,15 @@ def test_a_stopped_run_keeps_its_last_step(plan: MakePlan) -> None:
 
 def test_a_best_that_nothing_tells_is_an_error(write: Callable[[str], Path], line_spec: str) -> None:
     result = CliRunner().invoke(main, ["check", str(write(f'{line_spec}save = "best"\n'))])
-    assert "run.save: the best is told by a result at evaluations, and the runs do not have it" in result.stderr
+    assert (
+        "run.save: the best checkpoint is chosen by a metric at evaluations, which the runs do not have"
+        in result.stderr
+    )
     text = spec("best") + '[compare]\nmetric = "loss"'
-    assert "the best is told by loss at evaluations" in CliRunner().invoke(main, ["check", str(write(text))]).stderr
+    assert (
+        "the best checkpoint is chosen by loss at evaluations"
+        in CliRunner().invoke(main, ["check", str(write(text))]).stderr
+    )
 
 
 # --- files
@@ -150,7 +156,7 @@ def test_a_regression_has_numbers(plan: MakePlan, tmp_path: Path, line_spec: str
     assert len(lines) == 21
     result = predict(tmp_path / "out", made.runs[0].id, "--data", "valid")
     assert result.exit_code == 2
-    assert "holds no rows out; ask for --data train" in result.stderr
+    assert "has no held-out rows; use --data train" in result.stderr
 
 
 def test_a_run_that_is_not_there_is_told_with_those_that_are(folder: Path, tmp_path: Path) -> None:
@@ -169,7 +175,9 @@ def test_a_checkpoint_is_what_was_saved_with_its_run_or_is_refused(ending: str, 
         path.write_bytes(wrong)
         result = predict(folder, path.stem)
         assert result.exit_code == 2
-        assert f"{path.stem}.pt is missing or damaged: it is not what was saved with its run. To" in result.stderr
+        assert (
+            f"{path.stem}.pt is missing or damaged: it does not match what was saved with its run. To" in result.stderr
+        )
         assert help_text in result.stderr
         with pytest.raises(CheckpointError, match="is missing or damaged"):
             load_state(nn.Linear(2, 3), path.with_suffix(".pt"))
@@ -214,7 +222,7 @@ def test_a_file_of_another_model_is_told(tmp_path: Path) -> None:
     differences = "it lacks bias; the model has no more; weight is [3, 5], in the model [3, 2]"
     assert str(caught.value) == f"x.pt belongs to another model: {differences}"
     path.write_text("nonsense")
-    with pytest.raises(CheckpointError, match="is no file of parameters"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint file"):
         load_state(model, path)
     torch.save([1, 2], path)
     with pytest.raises(CheckpointError, match="holds no state_dict"):
@@ -228,6 +236,6 @@ class Evil:
 
 def test_no_code_in_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"weight": Evil()}, tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match="is no file of parameters"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint file"):
         load_state(nn.Linear(2, 3), tmp_path / "x.pt")
     assert capsys.readouterr().out == ""

@@ -17,7 +17,7 @@ import pytest
 from xprun.runner.results.atomic_files import OutputError, replace_file
 from xprun.runner.results.outcome import Outcome, Series
 from xprun.runner.store.folder_lock import InUseError, hold
-from xprun.runner.store.rescue import TABLES_OF_1, read_whole
+from xprun.runner.store.recovery import TABLES_OF_1, read_store
 from xprun.runner.store.run_store import Store
 
 
@@ -67,13 +67,13 @@ def test_a_row_that_was_changed_is_set_aside_and_the_others_are_kept(tmp_path: P
         database.execute("UPDATE runs SET outcome = replace(outcome, '1.25', '9.25') WHERE run = 'b'")
     database.close()
     store = Store(tmp_path)
-    assert store.amiss.startswith(f"{tmp_path / 'store.sqlite'} was damaged: 2 of its runs are whole and kept")
-    assert store.amiss.endswith("the damaged file is now store.sqlite.damaged-1")
+    assert store.recovery_note.startswith(f"{tmp_path / 'store.sqlite'} was damaged: 2 intact runs are kept")
+    assert store.recovery_note.endswith("the damaged file was renamed to store.sqlite.damaged-1")
     assert store.outcomes("abc").keys() == {"a", "c"}
     assert store.load("b") is None
     store.close()
     assert b"9.25" in (tmp_path / "store.sqlite.damaged-1").read_bytes()
-    assert Store(tmp_path).amiss == ""
+    assert Store(tmp_path).recovery_note == ""
 
 
 @pytest.mark.parametrize("part", ["steps", '"values"'])
@@ -103,7 +103,7 @@ def test_a_store_of_the_first_version_is_converted(tmp_path: Path) -> None:
         store = Store(tmp_path)
         found = store.load("a")
         assert found is not None
-        assert (found.reason, found.parameters, store.amiss) == ("why", {"w": 0.5}, "")
+        assert (found.reason, found.parameters, store.recovery_note) == ("why", {"w": 0.5}, "")
         assert np.array_equal(found.history["loss"].values, series.values, equal_nan=True)
         store.close()
 
@@ -114,7 +114,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path)
         database.execute("PRAGMA user_version = 3")
     database.close()
     before = (tmp_path / "store.sqlite").read_bytes()
-    with pytest.raises(OutputError, match=r"is of version 3, which a newer xprun has written; this one knows 2"):
+    with pytest.raises(OutputError, match=r"was written by a newer xprun \(version 3; this one reads up to 2\)"):
         Store(tmp_path)
     assert (tmp_path / "store.sqlite").read_bytes() == before
 
@@ -147,12 +147,12 @@ VERSION_1 = Path(__file__).with_name("version-1.sqlite")  # written by the xprun
 def test_a_file_of_the_first_version_is_read_and_converted(tmp_path: Path) -> None:
     shutil.copy(VERSION_1, tmp_path / "store.sqlite")
     ids = ["0123456789ab", "ba9876543210", "fedcba987654"]
-    records, damaged = read_whole(tmp_path / "store.sqlite")
+    records, damaged = read_store(tmp_path / "store.sqlite")
     assert (sorted(records), damaged) == (ids, False)
     assert (tmp_path / "store.sqlite").read_bytes() == VERSION_1.read_bytes()
     for _ in range(2):
         store = Store(tmp_path)
-        assert store.amiss == ""
+        assert store.recovery_note == ""
         done, failed, diverged = (store.outcomes(ids)[run] for run in ids)
         store.close()
         assert (done.status, done.steps, done.epochs, done.parameters) == ("done", 3, 1.5, {"w": 0.1 + 0.2})
@@ -164,10 +164,10 @@ def test_a_file_of_the_first_version_is_read_and_converted(tmp_path: Path) -> No
 READ = """
 import os, sys
 from pathlib import Path
-from xprun.runner.store.rescue import read_whole
+from xprun.runner.store.recovery import read_store
 if os.getuid() == 0:
     os.setuid(65534)
-records, damaged = read_whole(Path(sys.argv[1]) / "store.sqlite")
+records, damaged = read_store(Path(sys.argv[1]) / "store.sqlite")
 print(sorted(records), damaged)
 """
 

@@ -21,7 +21,7 @@ run = { steps = 5, seeds = 2 }
 
 def trained(folder: Path, *sets: str) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     (folder / "line.toml").write_text(LINE, encoding="utf-8")
-    found = run(folder / "line.toml", output=folder / "runs", set=sets, quiet=True)
+    found = run(folder / "line.toml", output=folder / "runs", settings=sets, quiet=True)
     path = folder / "runs" / "fits.csv"
     return found.runs, pd.read_csv(path, dtype={"run": str}) if path.is_file() else None
 

@@ -28,7 +28,7 @@ GD = 'optimizer = { name = "scratch.gd", lr = 1e-4 }'
 def trained(folder: Path, *sets: str, text: str = LINE) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The runs and the surface of a spec."""
     (folder / "line.toml").write_text(text, encoding="utf-8")
-    found = run(folder / "line.toml", output=folder / "runs", set=sets, quiet=True)
+    found = run(folder / "line.toml", output=folder / "runs", settings=sets, quiet=True)
     path = folder / "runs" / "surface.csv"
     return found.runs, pd.read_csv(path, dtype={"run": str}) if path.is_file() else None
 

@@ -67,8 +67,8 @@ def test_a_changed_plot_is_drawn_anew_and_nothing_is_trained(spec: str) -> None:
 def test_a_plot_that_asks_for_what_there_is_not_is_an_error(spec: str) -> None:
     Path(spec).write_text(Path(spec).read_text(encoding="utf-8").replace("my.values", "my.wrong"), encoding="utf-8")
     told = called("check", spec, "--plugin", "mine.py", code=2)
-    assert "my.wrong asks for 'tables', which no plot is given" in told
-    assert "they are given runs, history, settings, ranking, palette, compare" in told
+    assert "my.wrong has an unknown parameter 'tables'" in told
+    assert "plots are given runs, history, settings, ranking, palette, compare" in told
 
 
 def test_formats_are_chosen_where_a_report_is_written(spec: str) -> None:

@@ -28,7 +28,7 @@ lr = 1e30
 
 def trained(folder: Path, *sets: str) -> tuple[pd.DataFrame, Path]:
     (folder / "spec.toml").write_text(SPEC, encoding="utf-8")
-    found = run(folder / "spec.toml", output=folder / "runs", set=sets, quiet=True)
+    found = run(folder / "spec.toml", output=folder / "runs", settings=sets, quiet=True)
     return found.runs, folder / "runs"
 
 

@@ -82,7 +82,7 @@ def test_the_polynomial_is_fitted_as_published(plan: MakePlan) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("steps = 30", "epochs = 3"), "run.epochs: polynomial draws fresh rows at every step, so no epoch of it ends"),
+        (("steps = 30", "epochs = 3"), "run.epochs: polynomial draws fresh rows at every step, so it has no epochs"),
         (("batch_size = 8", 'batch_size = "full"'), "data.batch_size: polynomial draws fresh rows"),
         (("batch_size = 8", "valid = 0.1"), "data.valid: polynomial draws fresh rows"),
         (("batch_size = 8", "standardise = true"), "data.standardise: polynomial draws fresh rows"),

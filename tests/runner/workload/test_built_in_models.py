@@ -17,8 +17,7 @@ from xprun.plugins.registry import REGISTRY, data
 from xprun.plugins.torch_api.image_classifiers import classifier
 from xprun.plugins.torchvision_import import import_torchvision
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
-from xprun.runner.engine.lone_loop import train_alone
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.workload.workload import Workload, make_workload
 
 CPU = torch.device("cpu")
@@ -94,7 +93,7 @@ def test_a_multilayer_perceptron_is_a_regression_for_real_targets(train: Train, 
     ("model", "images", "message"),
     [
         ("lenet", {"size": 10}, "lenet takes images of at least 12 x 12 pixels, but these are 10 x 10"),
-        ("resnet18", {}, r"resnet18 takes images of 3 channels, but these have 1; .*\"Grayscale\""),
+        ("resnet18", {}, r"resnet18 takes images with 3 channels, but these have 1; .*\"Grayscale\""),
     ],
 )
 def test_images_that_a_model_cannot_take_are_refused(
@@ -203,7 +202,7 @@ def test_a_frozen_model_trains_together_as_alone(model: dict[str, Any], plan: Ma
     work = make_workload(REGISTRY, cohort.runs[0], CPU)
     alone = {run.id: train_alone(work, run) for run in cohort.runs}
     for grid in grids_of(work, cohort.runs):
-        for outcome in train_in_lanes(work, ExecutionUnit(grid, "traced", "", None)):
+        for outcome in train_in_shards(work, ExecutionUnit(grid, "traced", "", None)):
             expected = alone[outcome.run].history
             for metric, series in outcome.history.items():
                 assert series.values == pytest.approx(expected[metric].values, rel=1e-9), metric
@@ -217,7 +216,7 @@ def test_a_linear_model_can_be_frozen_in_part(train: Train, line_spec: str) -> N
 @pytest.mark.parametrize(
     ("freeze", "message"),
     [
-        (["features.*"], r"freeze names no parameter of the model: 'features.\*'; it has 0.weight, 0.bias, 1.weight"),
+        (["features.*"], r"freeze matches no parameter of the model: 'features.\*'; it has 0.weight, 0.bias, 1.weight"),
         (["*"], r"freeze = \['\*'\] leaves no parameter of the model to train"),
     ],
 )

@@ -116,7 +116,7 @@ def test_a_model_without_a_formula_is_an_error(write: Callable[[str], Path], lin
     layers = 'layers = [{ name = "Linear", in_features = 1, out_features = 1 }]'
     path = write(line_spec.replace('name = "linear"', layers) + 'gradient = "manual"\n')
     message = CliRunner().invoke(main, ["check", str(path)]).stderr
-    assert "the model Sequential brings no gradient of its own" in message
+    assert "the model Sequential has no manual gradient" in message
     assert 'write gradient = "autograd"' in message
 
 

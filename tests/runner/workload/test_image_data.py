@@ -351,9 +351,7 @@ def test_transforms_that_draw_nothing_are_applied_once_and_to_held_out_rows(plan
 
 def test_a_random_crop_needs_measured_rows_of_its_size(plan: MakePlan) -> None:
     text = FAKE.replace("batch_size = 8", 'transforms = [{ name = "RandomCrop", size = 4 }]')
-    with pytest.raises(
-        ValueError, match=r"augmented images have the shape \[1, 4, 4\], and those that are measured \["
-    ):
+    with pytest.raises(ValueError, match=r"augmented images have the shape \[1, 4, 4\], and the evaluation images \["):
         workload(plan, text)
     cropped = 'transforms = [{ name = "RandomCrop", size = 4 }, { name = "CenterCrop", size = 4 }]'
     assert workload(plan, FAKE.replace("batch_size = 8", cropped)).train.inputs.shape == (24, 1, 4, 4)
@@ -380,8 +378,8 @@ def test_describe_shows_settings_defaults_and_source(xprun: Xprun) -> None:
         "torchvision.datasets",
         "https://github.com/zalandoresearch/fashion-mnist",
         "root         text; default 'data'",
-        "download     true/false; default False",
-        "valid        number >= 0 <= 1 or 'test'; default 'test'",
+        "download     boolean; default False",
+        "valid        0 <= x <= 1 or 'test'; default 'test'",
         "transforms   list of transform component; default []",
     ):
         assert words in told

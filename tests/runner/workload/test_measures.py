@@ -14,9 +14,8 @@ from torch import Tensor
 from xprun.plugins.registry import REGISTRY, metric
 from xprun.runner.cli.main import main
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
-from xprun.runner.engine.lone_loop import train_alone
 from xprun.runner.engine.programs.linear_stack import LinearStack
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.resolve.resolver import columns_of, resolve
 from xprun.runner.workload.workload import make_workload
 from xprun.specs import SpecError, read_document, read_spec
@@ -68,7 +67,7 @@ def test_metrics_are_the_same_together_as_alone(text: str, metrics: str, labels:
     expected = {run.id: train_alone(work, run) for run in cohort.runs}
     for program in (LinearStack.name, "traced"):
         for grid in grids_of(work, cohort.runs):
-            for outcome in train_in_lanes(work, ExecutionUnit(grid, program, "", None)):
+            for outcome in train_in_shards(work, ExecutionUnit(grid, program, "", None)):
                 alone = expected[outcome.run]
                 assert outcome.status == alone.status == "done"
                 assert {f"train.{label}" for label in labels} < alone.history.keys() == outcome.history.keys()
@@ -110,7 +109,7 @@ def test_a_label_names_the_columns(write: Callable[[str], Path]) -> None:
         ('[{ name = "topk", n = 3 }]', "run.metrics[0].n: topk has no such setting"),
         ('[{ name = "topk", k = 0 }]', "run.metrics[0].k: must be greater than 0, not 0"),
         ('[{ name = "topk", goal = "min" }]', "run.metrics[0].goal: topk has no such setting"),
-        ('["accuracy", "accuracy"]', "run.metrics: two metrics are called 'accuracy'"),
+        ('["accuracy", "accuracy"]', "run.metrics: two metrics are named 'accuracy'"),
     ],
 )
 def test_a_wrong_metric_is_told_where_it_stands(metrics: str, message: str, write: Callable[[str], Path]) -> None:
@@ -140,7 +139,7 @@ def test_a_metric_that_asks_for_something_unknown_says_what_there_is(train: Trai
     def mine(p: Tensor, t: Tensor, weights: Tensor) -> Tensor:
         return p.mean()
 
-    with pytest.raises(TypeError, match="then any of parameters, truth, boundary; not 'weights'"):
+    with pytest.raises(TypeError, match="and any of parameters, truth, boundary; not 'weights'"):
         train(line_spec, "run.metrics=['mine']")
 
 

@@ -97,7 +97,7 @@ def test_a_file_that_is_no_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "line.toml").touch()
-    words = r"cannot be read: no such file[^\n]*\n *did you mean line.toml\?\n *specs beside it: line.toml\n"
+    words = r"cannot be read: no such file[^\n]*\n *did you mean line.toml\?\n *specs in that folder: line.toml\n"
     with pytest.raises(SpecError, match=words):
         read_document(tmp_path / "lime.toml")
 

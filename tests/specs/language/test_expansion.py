@@ -61,7 +61,7 @@ def test_adding_a_seed_keeps_the_ids_of_the_others(write: Write, line_spec: str)
 
 def test_a_bomb_is_counted_not_built(write: Write, line_spec: str) -> None:
     text = line_spec.replace("lr = 0.1", "lr = { linspace = [0.1, 1.0], num = 1_000_000_000 }")
-    with pytest.raises(SpecError, match=r"12:6: optimizer.lr: the spec stands for 1,000,000,000 runs"):
+    with pytest.raises(SpecError, match=r"12:6: optimizer.lr: the spec expands to 1,000,000,000 runs"):
         load(write(text))
 
 

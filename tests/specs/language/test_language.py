@@ -237,5 +237,5 @@ def test_a_base_is_not_read_through_a_link_that_leads_out(tmp_path: Path, line_s
     (tmp_path / "outside.toml").write_text(line_spec, encoding="utf-8")
     (tmp_path / "inside/link.toml").symlink_to(tmp_path / "outside.toml")
     (tmp_path / "inside/spec.toml").write_text('extends = "link.toml"', encoding="utf-8")
-    with pytest.raises(SpecError, match="leads out of the folder of the spec"):
+    with pytest.raises(SpecError, match="points outside the folder of the spec"):
         load(tmp_path / "inside/spec.toml")

@@ -1,0 +1,86 @@
+"""Runs a spec for a Python program or a notebook, and returns its results."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from xprun.plugins.discovery import open_registry
+from xprun.results import Results
+from xprun.runner.resolve.resolver import MAX_RUNS, resolve
+from xprun.runner.results.atomic_files import folder_name
+from xprun.runner.workload.gradient_check import check_gradients
+from xprun.specs import Diagnostic, Document, SpecError, read_document, read_spec, read_text
+from xprun.specs.language.library import find_spec
+from xprun.specs.language.writer import toml_of, toml_value
+
+Settings = Mapping[str, Any] | Iterable[str]
+
+
+def run(
+    spec: str | Path | Mapping[str, Any],
+    *,
+    output: str | Path | None = None,
+    settings: Settings = (),
+    device: str | None = None,
+    plugins: Iterable[str | Path] = (),
+    jobs: int = 0,
+    max_runs: int | None = None,
+    quiet: bool = False,
+    **earlier: Settings,
+) -> Results:
+    """Train the runs of a spec that the output folder lacks, and return the results of all of them.
+
+    `spec` is a file, the name of a shipped spec, or a dictionary that says what a file would say. `settings` changes
+    some, as in `{"optimizer.lr": [0.1, 0.01]}`; a list sweeps. `plugins` are files of components; those that this
+    program has registered are known anyway. With `jobs` runs are trained in so many supervised processes, as on the
+    command line, which know files of components only. `settings` was called `set`, which still works with a warning.
+
+    Raises SpecError, whose text shows every mistake with its place, and PluginError. A run that fails is a row with
+    that status and raises nothing.
+    """
+    document = _read(spec, _called_set(settings, earlier) if earlier else settings)
+    files = tuple(map(Path, plugins))
+    registry = open_registry(files)
+    resolved = check_gradients(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
+
+    from xprun.runner.experiment import Options, run_experiment
+    from xprun.runner.status.live_status import Publisher
+    from xprun.runner.status.progress import Narrator, Several, Silent
+    from xprun.runner.workload.devices import DeviceError
+
+    folder = Path(output) if output else Path("runs") / folder_name(resolved.name)
+    narrator = Silent() if quiet else Narrator(live=sys.stderr.isatty())
+    progress = Several(narrator, Publisher(folder))
+    try:
+        report = run_experiment(resolved, registry, Options(folder, files, device, workers=jobs), progress)
+    except DeviceError as error:
+        raise SpecError(document, [Diagnostic(("device",), str(error))]) from None
+    if report.interrupted is not None:
+        raise KeyboardInterrupt
+    return Results(folder)
+
+
+def _called_set(settings: Settings, earlier: dict[str, Settings]) -> Settings:
+    """Return the settings that were given by the name that they had first."""
+    unknown = [name for name in earlier if name != "set"]
+    if unknown:
+        raise TypeError(f"run() got an unexpected keyword argument {unknown[0]!r}")
+    if settings:
+        raise TypeError("run() got settings= and set=, which is the earlier word for it")
+    warnings.warn("run(set=...) is now run(settings=...)", DeprecationWarning, stacklevel=3)
+    return earlier["set"]
+
+
+def _read(spec: str | Path | Mapping[str, Any], settings: Settings) -> Document:
+    sets = (
+        tuple(f"{k}={toml_value(v, k)}" for k, v in settings.items())
+        if isinstance(settings, Mapping)
+        else tuple(settings)
+    )
+    if isinstance(spec, Mapping):
+        return read_text(toml_of(spec), "dictionary", sets)
+    return read_document(find_spec(Path(spec)), sets)

@@ -1,0 +1,132 @@
+"""`check` and `plan`: what can be said of a spec, or of an optimizer, before anything is trained."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from xprun.runner.cli.loading import default_folder, load_spec, open_registry
+from xprun.runner.cli.options import (
+    SpecOptions,
+    device_option,
+    jobs_option,
+    json_option,
+    output_option,
+    spec_options,
+    specs_argument,
+)
+from xprun.runner.cli.terminal import FAILED, OK, WRONG, exit_code_of, say, say_json
+
+if TYPE_CHECKING:
+    from xprun.plugins.registry import Registry
+    from xprun.runner.plan_summary import PlanSummary
+
+
+@click.command()
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...|OPTIMIZER...")
+@click.option("--against", metavar="OPTIMIZER", help="Where an optimizer departs from this one.")
+@json_option
+@spec_options
+def check(specs: tuple[Path, ...], against: str | None, as_json: bool, options: SpecOptions) -> int:
+    """Check a spec for errors without running it.
+
+    With the name of an optimizer, check that instead: it takes steps over fixed gradients. Looked for are values that
+    are not finite, inputs changed in place, results of a wrong shape or type, settings without effect, and a difference
+    between alone and batched.
+    """
+    registry = open_registry(options.plugins)
+    if as_json:
+        found = [_check_as_object(path, registry, options) for path in specs]
+        say_json(found)
+        return WRONG if any(one["errors"] for one in found) else OK
+    return max(exit_code_of(partial(_check, path, against, registry, options), spec=path) for path in specs)
+
+
+def _check_as_object(path: Path, registry: Registry, options: SpecOptions) -> dict[str, Any]:
+    """Return what a check of a spec finds: `spec`, `runs` (null where there are errors) and `errors`."""
+    from xprun.specs import SpecError, count_runs
+
+    try:
+        runs, errors = count_runs(load_spec(path, registry, options)), []
+    except SpecError as error:
+        runs, errors = None, error.as_objects()
+    return {"spec": str(path), "runs": runs, "errors": errors}
+
+
+def _check(path: Path, against: str | None, registry: Registry, options: SpecOptions) -> int:
+    """Check a spec or an optimizer, say what came out, and return the exit code."""
+    from xprun.specs import count_runs
+    from xprun.specs.language.library import find_spec
+
+    is_spec = path.suffix == ".toml" or os.path.exists(find_spec(path))  # noqa: PTH110 - see find_spec
+    if against or not is_spec:
+        code = _check_optimizer(str(path), against, registry, options)
+        if code is not None:
+            return code
+    say(f"{path}: ok, {count_runs(load_spec(path, registry, options)):,} runs")
+    return OK
+
+
+def _check_optimizer(name: str, against: str | None, registry: Registry, options: SpecOptions) -> int | None:
+    """Try an optimizer, say what came out, and return the exit code; None when there is none of that name."""
+    from xprun.plugins.registry import UnknownComponentError
+    from xprun.specs.language.wording import did_you_mean
+
+    try:
+        component = registry.find("optimizer", name)
+        if against:
+            registry.find("optimizer", against)
+        from xprun.runner.optimizer_check.optimizer_trial import read_given, try_optimizer
+
+        trial = try_optimizer(registry, name, read_given(component, options.sets), against)
+    except UnknownComponentError as error:
+        if against is None:
+            return None
+        raise click.UsageError(f"{error}{did_you_mean(error.name, error.known)}") from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    say(trial.render())
+    return FAILED if trial.problems else OK
+
+
+@click.command()
+@specs_argument
+@output_option
+@device_option
+@jobs_option
+@json_option
+@spec_options
+def plan(
+    specs: tuple[Path, ...],
+    output: Path | None,
+    device: str | None,
+    jobs: int | None,
+    as_json: bool,
+    options: SpecOptions,
+) -> int:
+    """Show what would run, and how long it takes.
+
+    Which runs are cached and which are not, and why; which are trained together; an estimate of time and memory.
+    """
+    registry = open_registry(options.plugins)
+    found: list[PlanSummary] = []
+
+    def summarize(path: Path) -> None:
+        from xprun.runner.plan_summary import as_text, summarize_plan
+
+        spec = load_spec(path, registry, options)
+        folder = output or default_folder(spec)
+        found.append(summarize_plan(spec, registry, folder, options.plugins, device, 1 if jobs is None else jobs))
+        if not as_json:
+            say(as_text(found[-1]))
+
+    for path in specs:
+        if code := exit_code_of(partial(summarize, path), spec=path):
+            return code
+    if as_json:
+        say_json([asdict(summary) for summary in found])
+    return OK

@@ -1,0 +1,171 @@
+"""The options that commands share, each set of them handed on as one typed value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from xprun.runner.cli.terminal import DEBUG
+
+Option = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class SpecOptions:
+    """How specs are read."""
+
+    sets: tuple[str, ...]
+    plugins: tuple[Path, ...]
+    max_runs: int
+
+
+@dataclass(frozen=True)
+class RunOptions(SpecOptions):
+    """How specs are run, and what is told of it."""
+
+    output: Path | None
+    device: str | None
+    jobs: int | None
+    timeout: float | None
+    rerun: Literal["failed", "all"] | None
+    only: tuple[str, ...]
+    formats: tuple[str, ...]
+    quiet: bool
+    verbose: bool
+    live: bool
+    live_at: tuple[str, int] | None
+
+
+def _with_project_plugins(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the files of `[tool.xprun] plugins`, then those that were given."""
+    if context.resilient_parsing:  # the shell asks for completions
+        return given
+    from xprun.plugins.discovery import project_plugins
+
+    return tuple(dict.fromkeys((*project_plugins(), *given)))
+
+
+def _read_formats(context: click.Context, option: click.Parameter, given: str) -> tuple[str, ...]:
+    from xprun.reports import read_formats
+
+    try:
+        return read_formats(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _read_address(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    from xprun.reports.live.live_server import read_address
+
+    try:
+        return read_address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _note_debug(context: click.Context, option: click.Parameter, given: bool) -> None:
+    context.meta[DEBUG] = given
+
+
+set_option = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a setting; a list sweeps it. Repeatable."
+)
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    callback=_with_project_plugins,
+    help="A Python file with components of your own. Repeatable.",
+)
+max_runs_option = click.option(
+    "--max-runs", type=click.IntRange(1), default=100_000, show_default=True, help="Refuse larger grids."
+)
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,  # for the errors of other options
+    expose_value=False,
+    callback=_note_debug,
+    help="Show tracebacks of errors.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME)."
+)
+device_option = click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(0),
+    envvar="XPRUN_JOBS",
+    help="Worker processes (default: as many as pay off). 0: run in this process, for a debugger.",
+)
+format_option = click.option(
+    "--format",
+    "formats",
+    default="html,md",
+    show_default=True,
+    metavar="NAMES",
+    callback=_read_formats,
+    help="How to write the report: html, md, latex (tables), pdf (plots).",
+)
+live_option = click.option("--live", is_flag=True, help="Serve the report to a browser on this machine during the run.")
+live_at_option = click.option(
+    "--live-at",
+    metavar="[HOST:]PORT",
+    callback=_read_address,
+    help="The same at another port, or to other machines: --live-at 0.0.0.0:8000.",
+)
+specs_argument = click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
+SPEC_OPTIONS = (set_option, plugin_option, max_runs_option, debug_option)
+RUN_OPTIONS = (
+    output_option,
+    device_option,
+    jobs_option,
+    click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a run may take."),
+    click.option(
+        "--rerun",
+        type=click.Choice(["failed", "all"]),
+        help="Run cached runs again: those that failed or timed out, or all.",
+    ),
+    click.option("--only", multiple=True, metavar="RUN", help="Train this run, by its id in results.csv. Repeatable."),
+    format_option,
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends."),
+    live_option,
+    live_at_option,
+)
+
+
+def plugin_options(function: Any) -> Any:
+    """Add the options of every command that lists or uses components, and reads no spec."""
+    return plugin_option(debug_option(function))
+
+
+def spec_options(function: Callable[..., int]) -> Any:
+    """Add the options of every command that reads a spec; the function takes them as `options`."""
+    return _taking(SpecOptions, SPEC_OPTIONS, function)
+
+
+def run_options(function: Callable[..., int]) -> Any:
+    """Add the options of every command that trains; the function takes them as `options`."""
+    return _taking(RunOptions, (*RUN_OPTIONS, *SPEC_OPTIONS), function)
+
+
+def _taking(kind: type[Any], options: tuple[Option, ...], function: Callable[..., int]) -> Any:
+    @wraps(function)
+    def command(**given: Any) -> int:
+        value = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+        return function(options=value, **given)
+
+    wrapped: Any = command
+    for option in reversed(options):  # so that --help shows them in this order
+        wrapped = option(wrapped)
+    return wrapped

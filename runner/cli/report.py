@@ -1,0 +1,87 @@
+"""`report`, `diff` and `predict`: what is asked of an output folder afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from xprun.runner.cli.live_page import serve
+from xprun.runner.cli.loading import open_registry
+from xprun.runner.cli.options import debug_option, format_option, live_at_option, live_option, plugin_options
+from xprun.runner.cli.terminal import FAILED, OK, say, written_line
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@format_option
+@live_option
+@live_at_option
+@plugin_options
+def report(
+    folder: Path,
+    formats: tuple[str, ...],
+    plugins: tuple[Path, ...],
+    live: bool,
+    live_at: tuple[str, int] | None,
+) -> None:
+    """Rebuild the report from an output folder.
+
+    This recovers the partial results of a killed run. With --live, serve the report until Ctrl-C instead, and renew it
+    while another xprun writes the folder.
+    """
+    if live or live_at:
+        serve(folder, live_at)
+        return
+    from xprun.reports import write_report
+    from xprun.runner.status.folder_status import recover
+    from xprun.runner.visuals.requested_plots import asked_plots
+
+    recover(folder)
+    say(written_line(folder, write_report(folder, formats, asked_plots(folder, open_registry(plugins)))))
+
+
+@click.command()
+@click.argument("first", type=click.Path(path_type=Path), metavar="FOLDER")
+@click.argument("second", type=click.Path(path_type=Path), metavar="FOLDER")
+@click.option(
+    "--tolerance", default="0", show_default=True, help="Ignore a drop of up to this much: 0.01, or 1% of the mean."
+)
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
+@debug_option
+def diff(first: Path, second: Path, tolerance: str, markdown: bool) -> int:
+    """Compare the results of two output folders.
+
+    Each alternative (what the report compares, such as an optimizer) is taken at its best setting in the first folder
+    and compared seed by seed. Exits with 1 where the second is worse by more than the tolerance, as far as five seeds
+    or more can tell, or where runs that finished before failed or diverged.
+    """
+    from xprun.reports import difference
+
+    try:
+        table, regressed = difference(first, second, tolerance, markdown=markdown)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    say(table)
+    return FAILED if regressed else OK
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("name", metavar="RUN")
+@click.option("--data", "split", type=click.Choice(["train", "valid"]), help="Which rows (default: those held out).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A CSV file to write, instead of stdout.")
+@plugin_options
+def predict(folder: Path, name: str, split: str | None, output: Path | None, plugins: tuple[Path, ...]) -> None:
+    """Write a saved run's predictions as CSV.
+
+    RUN is the id of a run that was saved in the output FOLDER, or the start of it.
+    """
+    from xprun.runner.predictions import predictions
+    from xprun.runner.results.atomic_files import replace_file
+
+    table = predictions(folder, name, split, open_registry(plugins))
+    if output is None:
+        click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+        return
+    replace_file(output, lambda path: table.to_csv(path, index=False, lineterminator="\n"))
+    say(f"wrote {output}")

@@ -1,0 +1,230 @@
+"""`run` and `test`: train what is missing of a spec, write its tables and report, and tell what came out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from xprun.errors import Error
+from xprun.runner.cli.live_page import served
+from xprun.runner.cli.loading import default_folder, load_spec, open_registry
+from xprun.runner.cli.options import RunOptions, json_option, run_options, specs_argument
+from xprun.runner.cli.terminal import (
+    BROKEN,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    complain,
+    exit_code_of,
+    is_debugging,
+    say,
+    say_json,
+    written_line,
+)
+
+if TYPE_CHECKING:
+    from xprun.plugins.registry import Registry
+    from xprun.runner.experiment import Report
+    from xprun.runner.status.progress import Progress
+    from xprun.specs import Spec
+
+    Tell = Callable[[Path, Report], None]
+
+
+class PagesError(Error):
+    """The runs are stored and in the tables, but there is no new report of them."""
+
+    exit_code = BROKEN
+
+
+@click.command()
+@specs_argument
+@run_options
+def run(specs: tuple[Path, ...], options: RunOptions) -> int:
+    """Run specs; `xprun SPEC` does the same.
+
+    Every run of the grid that the output folder lacks is trained, then the tables and the report are written.
+    """
+    return run_all(specs, options, tell_failed_expectations if options.quiet else tell_results)
+
+
+@click.command()
+@specs_argument
+@json_option
+@run_options
+def test(specs: tuple[Path, ...], as_json: bool, options: RunOptions) -> int:
+    """Run a spec and check what it claims.
+
+    What is missing is run; then each [[expect]] is told with its verdict.
+    """
+    if not as_json:
+        return run_all(specs, options, tell_failed_expectations if options.quiet else tell_verdicts)
+    found: list[dict[str, Any]] = []
+    code = run_all(specs, options, lambda path, result: found.append(_verdicts_as_object(path, result)))
+    say_json(found)
+    return code
+
+
+def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
+    """Run specs one after the other and return the exit code: that of the worst."""
+    if options.output and len(specs) > 1:
+        raise click.UsageError("-o names one folder, so it takes one spec")
+    missing = [exit_code_of(partial(_refuse_missing, path)) for path in specs] if len(specs) > 1 else []
+    if any(missing):  # said before any of the others is trained
+        return max(missing)
+    from xprun.runner.process.interrupts import ending_at_once
+
+    worst = OK
+    with ending_at_once():
+        if options.jobs != 0:
+            _make_workers_ready()
+        registry = open_registry(options.plugins)
+        for path in specs:
+            worst = max(worst, exit_code_of(partial(_run_one, path, registry, options, tell), spec=path))
+            if worst > INTERRUPTED:
+                break
+    return worst
+
+
+def _refuse_missing(path: Path) -> None:
+    """Raise SpecError for a spec that is not there."""
+    from xprun.specs import read_document
+    from xprun.specs.language.library import find_spec
+
+    if not os.path.exists(find_spec(path)):  # noqa: PTH110 - see find_spec
+        read_document(path)
+
+
+def _make_workers_ready() -> None:
+    """Let what workers are made from import torch while this process reads the spec, if there is a core to spare."""
+    if (os.cpu_count() or 1) > 1:
+        from xprun.runner.workers.pool import get_pool
+
+        get_pool().prepare()
+
+
+def _run_one(path: Path, registry: Registry, options: RunOptions, tell: Tell) -> int:
+    """Run one spec and return the exit code."""
+    if options.timeout is not None:
+        options = replace(options, sets=(*options.sets, f"run.timeout={options.timeout}"))
+    spec = load_spec(path, registry, options)
+    if options.only:
+        spec = replace(spec, expectations=())  # they are about all runs
+    folder = options.output or default_folder(spec)
+    again = _command(path, folder, options)
+    return exit_code_of(partial(_carry_out, path, spec, registry, folder, options, tell), spec=path, again=again)
+
+
+def _carry_out(path: Path, spec: Spec, registry: Registry, folder: Path, options: RunOptions, tell: Tell) -> int:
+    """Train what is missing, write tables and pages, tell what came out, and return the exit code."""
+    from xprun.runner.experiment import Options, run_experiment
+    from xprun.runner.process.interrupts import interruptible
+    from xprun.runner.results.atomic_files import writing
+
+    job = Options(
+        folder,
+        options.plugins,
+        options.device,
+        is_debugging(),
+        options.jobs,
+        frozenset(options.only) or None,
+        rerun=options.rerun,
+    )
+    live = served(folder, options.live_at) if options.live or options.live_at else nullcontext()
+    with interruptible() as interrupts, live:
+        result = run_experiment(spec, registry, job, _listeners(folder, options), interrupts)
+        with writing(folder):
+            write_pages(result, options.formats, registry)
+            code = _conclude(path, result, tell)
+    if interrupts.number is None:
+        return code
+    left = result.total - result.statuses.total()
+    complain(f"interrupted; {left} runs are missing. To go on: {_command(path, folder, options)}")
+    return INTERRUPTED + interrupts.number
+
+
+def _listeners(folder: Path, options: RunOptions) -> Progress:
+    """Return who hears of runs as they end: the terminal, other processes, and who imports the report meanwhile."""
+    from xprun.runner.status.live_status import Publisher
+    from xprun.runner.status.progress import Meanwhile, Narrator, Several, Silent
+
+    meanwhile = Meanwhile(partial(import_module, "xprun.reports.page.writing"))  # the pages are written at the end
+    narrator = Silent() if options.quiet else Narrator(live=sys.stderr.isatty(), verbose=options.verbose)
+    return Several(narrator, Publisher(folder), meanwhile)
+
+
+def _command(path: Path, folder: Path, options: RunOptions) -> str:
+    """Return the command that goes on with a spec."""
+    import shlex
+
+    device = [options.device] if options.device else []
+    given = {"--set": options.sets, "--plugin": options.plugins, "--device": device, "--only": options.only}
+    words = [word for option, values in given.items() for value in values for word in (option, value)]
+    return shlex.join(map(str, ["xprun", path, "-o", folder, *words]))
+
+
+def write_pages(result: Report, formats: tuple[str, ...], registry: Registry) -> None:
+    """Write the report where there is something to report, unless it stands as it would be written."""
+    if not result.statuses:
+        return
+    from xprun import reports
+    from xprun.runner.store.export_cache import export, hash_of_sources
+    from xprun.runner.visuals.requested_plots import asked_plots
+
+    folder, plots = result.folder, asked_plots(result.folder, registry)
+    made_of = [result.made_of, hash_of_sources(Path(reports.__file__).parent), *formats]
+    made_of += [plot.fingerprint for plot in plots]
+    try:
+        pages = export(folder, "pages", " ".join(made_of), lambda: reports.write_report(folder, formats, plots))
+    except reports.ReportError as error:
+        raise PagesError(f"there is no new report: {error}; the runs are kept") from error
+    result.written = [*result.written, *pages]
+
+
+def _conclude(path: Path, result: Report, tell: Tell) -> int:
+    """Tell what came out, and return the exit code."""
+    if result.statuses:
+        tell(path, result)
+    for reason in result.reasons[:10]:
+        complain(f"failed: {reason}")
+    wrong = result.statuses["failed"] + result.statuses["timeout"] + len(result.failed_expectations)
+    return FAILED if wrong else OK
+
+
+def tell_results(path: Path, result: Report) -> None:
+    """Print what came out best, where the tables are, and which expectations do not hold."""
+    from xprun.reports import verdict
+
+    say(verdict(result.folder))
+    say(written_line(result.folder, result.written))
+    tell_failed_expectations(path, result)
+
+
+def tell_failed_expectations(path: Path, result: Report) -> None:
+    """Print the expectations that do not hold."""
+    for verdict in result.failed_expectations:
+        complain(verdict.line)
+
+
+def tell_verdicts(path: Path, result: Report) -> None:
+    """Print every expectation with its verdict."""
+    for verdict in result.verdicts:
+        say(verdict.line)
+    held = sum(verdict.holds is True for verdict in result.verdicts)
+    say(f"{path}: {held} of {len(result.verdicts)} expectations hold")
+
+
+def _verdicts_as_object(path: Path, result: Report) -> dict[str, Any]:
+    """Return what `xprun test` finds: `spec`, `folder`, `runs` by how they ended, and `claims` with their verdicts."""
+    from xprun.runner.outputs.claim_verdicts import claims_table
+
+    claims = claims_table(result.verdicts).to_dict("records")
+    return {"spec": str(path), "folder": str(result.folder), "runs": dict(result.statuses), "claims": claims}

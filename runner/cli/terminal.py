@@ -1,0 +1,60 @@
+"""What the command line prints, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from xprun.errors import Error
+
+OK, FAILED, WRONG, BROKEN = 0, 1, 2, 3
+INTERRUPTED = 128  # plus the number of the signal
+DEBUG = "xprun.debug"  # in the context of a command: whether errors are to be raised with their tracebacks
+
+
+def exit_code_of(job: Callable[[], int | None], **known: object) -> int:
+    """Return the exit code of a job; of an error, whose message is printed.
+
+    `known`: the `spec` that an error is about, and the command that goes on `again`, for errors that want them told.
+    """
+    try:
+        return job() or OK
+    except Error as error:
+        if is_debugging():
+            raise
+        before = error.context.format(**known) if "spec" in known else ""
+        behind = error.remedy.format(**known) if "again" in known else ""
+        complain(f"{before}{error}{behind}")
+        return error.exit_code
+
+
+def is_debugging() -> bool:
+    """Return whether the command was given `--debug`."""
+    return bool(click.get_current_context().meta.get(DEBUG))
+
+
+def written_line(folder: Path, written: Iterable[Path]) -> str:
+    """Return `wrote FOLDER/FILE FILE ...`, files in folders of their own by the name of the folder."""
+    names = [path.name for path in written if path.parent == folder]
+    names += sorted({f"{path.parent.name}/" for path in written if path.suffix in (".tex", ".pdf")})
+    return f"wrote {folder}{'/' if names else ''}{'  '.join(names)}"
+
+
+def say_json(value: object) -> None:
+    """Print plain values as JSON."""
+    import json
+
+    click.echo(json.dumps(value, indent=1))
+
+
+def complain(text: str) -> None:
+    """Print a text on stderr."""
+    say(text, err=True)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text; what is in a name or in the words of an error cannot drive the terminal."""
+    from xprun.specs.language.diagnostics import printable
+
+    click.echo(printable(text, keep_tabs=True, keep_lines=True), err=err)

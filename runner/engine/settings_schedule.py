@@ -1,0 +1,60 @@
+"""What schedulers make of the settings of a family, step by step: numbers where all runs agree, or one for each run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from xprun.runner.resolve.timetable import Timetable
+
+BLOCK = 1000  # steps whose values are laid out at once
+
+
+class SettingsSchedule:
+    """The timetables of n runs; `own` [n] are the momenta of those whose timetable has none."""
+
+    def __init__(self, timetables: list[Timetable], own: list[float | None], like: Tensor) -> None:
+        self.timetables, self.own, self.like = timetables, own, like
+        self.agree = all(timetable == timetables[0] for timetable in timetables)
+        self.cycles = any(timetable.momentum for timetable in timetables)
+        self._start, self._lr, self._momentum = 0, like.new_empty(0), like.new_empty(0)
+
+    def changes_at(self, step: int) -> bool:
+        """Whether the values for this step may differ from those for the step before."""
+        return not self.agree or self.timetables[0].changes_at(step)
+
+    def at(self, step: int) -> tuple[Any, Any]:
+        """Return the learning rate, and the momentum or None, for a step counted from 1: numbers, or tensors [n]."""
+        if self.agree:
+            found = self.timetables[0].settings_at(step, {})
+            return found["lr"], found.get("momentum")
+        if not self._start < step <= self._start + len(self._lr):
+            self._fill(step - 1)
+        i = step - 1 - self._start
+        return self._lr[i], self._momentum[i] if self.cycles else None
+
+    def keep(self, columns: list[int]) -> SettingsSchedule:
+        """Return the schedule of these columns only."""
+        return SettingsSchedule([self.timetables[i] for i in columns], [self.own[i] for i in columns], self.like)
+
+    def _fill(self, start: int) -> None:
+        """Lay out the values [BLOCK, n] of the steps after `start`."""
+        self._start = start
+        self._lr = self._table([_values(t, t.lr, start) for t in self.timetables])
+        if self.cycles:
+            pairs = zip(self.timetables, self.own, strict=True)
+            self._momentum = self._table([_values(t, t.momentum or [own] * len(t.lr), start) for t, own in pairs])
+
+    def _table(self, columns: list[NDArray[np.float64]]) -> Tensor:
+        return torch.from_numpy(np.stack(columns, 1)).to(self.like.device, self.like.dtype)
+
+
+def _values(timetable: Timetable, values: list[Any], start: int) -> NDArray[np.float64]:
+    """Return a run's values [BLOCK] for the steps after `start`, the last one again where the run is over."""
+    ticks = np.minimum(np.arange(start, start + BLOCK) // timetable.interval, len(values) - 1)
+    part: NDArray[np.float64] = np.array(values[ticks[0] : ticks[-1] + 1], dtype=np.float64)
+    found: NDArray[np.float64] = part[ticks - ticks[0]]
+    return found

@@ -1,0 +1,61 @@
+"""Calls a function in a worker process: whatever becomes of that process, this one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from xprun.errors import Error
+from xprun.runner.workers.exits import ForkServerExit, StartFailure, WorkerExit
+from xprun.runner.workers.messages import Failure, Result
+from xprun.runner.workers.pool import SUPERVISES, get_pool
+
+T = TypeVar("T")
+
+
+class WorkerError(Error):
+    """What was to be done in a worker was not: the worker died, or raised what is unknown here."""
+
+    exit_code = 3
+    context = "{spec}: "
+
+
+def run_isolated(function: Callable[..., T], *arguments: Any, limit: float | None = None) -> T:
+    """Return what a function returns, called in a worker: for whatever runs code of components.
+
+    The function is one of a module, and its arguments and value can be pickled. Raises what the function raises where
+    Python or xprun defines that, and WorkerError for anything else, the death of the worker included. A worker that
+    takes more than `limit` seconds is ended. Where somebody has killed the worker, the function is called once more;
+    where workers cannot be had, on Windows, in this process.
+    """
+    if not SUPERVISES:
+        return function(*arguments)
+    answer = _call(limit, function, *arguments)
+    if isinstance(answer, WorkerExit) and answer.killed_by_others:
+        answer = _call(limit, function, *arguments)
+    if isinstance(answer, Result):
+        return answer.value  # type: ignore[no-any-return]
+    if isinstance(answer, Failure):
+        error = answer.error or WorkerError(answer.words)
+        error.add_note(f"In the worker:\n{answer.trace}")
+        raise error
+    raise WorkerError(answer.reason)
+
+
+def _call(limit: float | None, function: Callable[..., Any], *arguments: Any) -> Result | Failure | WorkerExit:
+    """Return what comes of a call in a worker that has taken it up."""
+    pool = get_pool()
+    while True:
+        worker = pool.acquire()
+        try:
+            pool.submit(worker, function, *arguments, limit=limit)
+            answer = pool.wait(worker)
+        except BaseException:  # an interrupt: nobody waits for the worker any more
+            pool.discard(worker)
+            raise
+        if isinstance(answer, Result):
+            pool.release(worker)
+        if isinstance(answer, Failure):
+            pool.discard(worker)  # who knows what was left behind in it
+        if not isinstance(answer, StartFailure | ForkServerExit):
+            return answer

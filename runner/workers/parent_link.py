@@ -1,0 +1,62 @@
+"""The ties of a worker to its parent: it reports which runs it trains, and dies when the parent does."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+POLL_INTERVAL = 0.5  # seconds between two looks for the parent where the kernel does not tell
+
+
+class _Reporter:
+    """What reports to the parent: nothing, unless this process is a worker."""
+
+    report: Callable[[list[str]], None] | None = None
+
+
+def now_training(runs: Sequence[str]) -> None:
+    """Report which runs are trained from now on: if this process ends, it was because of them.
+
+    Where a time limit is set, it counts from here.
+    """
+    if _Reporter.report is not None:
+        _Reporter.report(list(runs))
+
+
+def report_with(report: Callable[[list[str]], None]) -> None:
+    """Let `report` be called with the runs that this process begins to train."""
+    _Reporter.report = report
+
+
+def die_with(parent_pid: int) -> None:
+    """Let this process be killed when its parent, of that process id, ends in whatever way."""
+    if not _set_parent_death_signal(signal.SIGKILL):
+        threading.Thread(target=_watch, args=(parent_pid,), daemon=True).start()
+    if os.getppid() != parent_pid:  # it ended before we asked
+        os._exit(1)
+
+
+def outlive_parent() -> None:
+    """Undo `die_with` where the kernel was asked."""
+    _set_parent_death_signal(0)
+
+
+def _set_parent_death_signal(number: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    with contextlib.suppress(AttributeError, OSError):
+        return bool(ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0) == 0)
+    return False
+
+
+def _watch(parent_pid: int) -> None:
+    while os.getppid() == parent_pid:
+        time.sleep(POLL_INTERVAL)
+    os._exit(1)

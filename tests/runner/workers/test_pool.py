@@ -1,0 +1,192 @@
+"""A worker that hangs, dies, or is spoilt costs no other one, and nothing is left of any."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from xprun.runner.execution.launchers import processes
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.workers.exits import ForkServerExit, StartFailure, WorkerExit
+from xprun.runner.workers.handle import Worker
+from xprun.runner.workers.isolated import run_isolated
+from xprun.runner.workers.messages import Result
+from xprun.runner.workers.pool import WorkerPool, get_pool, release_pool, set_pool
+from xprun.runner.workers.spawner import ForkSpawner, Spawner, SubprocessSpawner, WorkerStartError
+
+pytestmark = [
+    pytest.mark.usefixtures("pool"),
+    pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
+]
+
+
+def answer_too_much(cohort: Cohort) -> Iterator[list[Outcome]]:
+    for run in [*cohort.runs, *cohort.runs]:
+        yield [Outcome(run.id, "done"), Outcome("another", "done")]
+
+
+def test_only_one_outcome_of_each_run_that_is_asked_for_is_believed() -> None:
+    runs: list[Any] = [SimpleNamespace(id=name, settings=SimpleNamespace(timeout=None)) for name in "ab"]
+    ended = [outcome.run for outcomes in processes([Cohort(runs)], answer_too_much, 1) for outcome in outcomes]
+    assert ended == ["a", "b"]
+
+
+def test_an_idle_worker_is_not_kept_beside_a_fresh_one(pool: WorkerPool) -> None:
+    run_isolated(os.getpid)
+    fresh = pool.acquire(fresh=True)
+    assert list(pool.workers.values()) == [fresh]
+    assert fresh.task_count == 0
+
+
+def test_nothing_is_left_in_a_thread_that_has_done_its_work(pool: WorkerPool) -> None:
+    left: list[Spawner | None] = []
+
+    def work() -> None:
+        set_pool(WorkerPool(pool.make_spawner))
+        run_isolated(os.getpid)
+        release_pool()
+        left.append(get_pool().spawner)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert left == [None]
+
+
+SPOILERS = [
+    "import sys; sys.stdout.close()",
+    "import sys; sys.stdout = sys.stderr = None",
+    "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute",
+    "import sys; sys.settrace(lambda *args: 1 / 0)",
+]
+
+
+def asleep(pool: WorkerPool) -> Worker:
+    """Return a worker at a task that it will not end."""
+    worker = pool.acquire()
+    pool.submit(worker, time.sleep, 10**6)
+    while not worker.has_started:
+        pool.poll()
+    worker.messages.clear()
+    return worker
+
+
+def test_what_spoils_a_worker_harms_no_other(pool: WorkerPool) -> None:
+    sleeper = asleep(pool)
+    for spoiler in SPOILERS:
+        worker = pool.acquire(fresh=True)
+        pool.submit(worker, exec, spoiler, {})
+        pool.wait(worker)
+        pool.poll(0.05)
+    assert not sleeper.messages
+
+
+def test_when_the_server_dies_whoever_waits_for_a_worker_hears_of_it(pool: WorkerPool) -> None:
+    sleeper = asleep(pool)
+    spawner = pool.spawner
+    if isinstance(spawner, ForkSpawner):
+        spawner.server.kill()
+        spawner.server.wait()
+        assert run_isolated(divmod, 7, 2) == (3, 1)
+        assert list(sleeper.messages) == [ForkServerExit()]
+
+
+def test_a_worker_that_dies_before_it_begins_costs_neither_its_task_nor_the_others(pool: WorkerPool) -> None:
+    sleeper = asleep(pool)
+    worker = pool.acquire()
+    pool.signal(worker, 9)
+    pool.submit(worker, divmod, 7, 2)
+    assert pool.wait(worker) == StartFailure()
+    assert run_isolated(divmod, 7, 2) == (3, 1)
+    assert not sleeper.messages
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing is forked")
+def test_where_nothing_can_be_forked_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "import os; os.fork = lambda: os.open('/there/is/none', 0)"
+    (tmp_path / "no_forks.py").write_text(program, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    pool = WorkerPool(lambda: ForkSpawner(preloaded=("no_forks",)))
+    set_pool(pool)
+    with pytest.raises(WorkerStartError, match="want of processes"):
+        run_isolated(divmod, 7, 2)
+    pool.close()
+
+
+HALF_A_MESSAGE = r"""
+import os, time
+for descriptor in range(3, 30):
+    try:
+        os.write(descriptor, b"\x89xpr\0")
+    except OSError:
+        pass
+time.sleep(1000)
+"""
+
+
+def test_half_a_message_stops_nobody_and_no_time_limit(pool: WorkerPool) -> None:
+    worker = pool.acquire()
+    pool.submit(worker, exec, HALF_A_MESSAGE, {}, limit=0.5)
+    assert run_isolated(divmod, 7, 2) == (3, 1)
+    answer = pool.wait(worker)
+    assert isinstance(answer, WorkerExit)
+    assert answer.timed_out
+
+
+def test_time_in_which_the_parent_does_not_listen_is_no_time_of_a_worker(pool: WorkerPool) -> None:
+    worker = pool.acquire()
+    pool.submit(worker, print, "x" * 10**6, limit=0.5)  # more than a pipe holds
+    while not worker.has_started:
+        pool.poll()
+    time.sleep(0.8)
+    assert isinstance(pool.wait(worker), Result)
+
+
+WITHOUT_GUARD = """
+import os, itertools, threading
+from xprun.runner.workers.isolated import run_isolated
+from xprun.runner.workers.pool import WorkerPool, set_pool
+from xprun.runner.workers.spawner import ForkSpawner, SubprocessSpawner
+
+set_pool(WorkerPool({spawner}))
+print(run_isolated(os.getpid), flush=True)
+print(run_isolated(eval, "__import__('subprocess').Popen(['sleep', '77']).pid"), flush=True)
+threading.Timer(0.3, os.kill, (os.getpid(), 9)).start()
+run_isolated(sum, itertools.repeat(0))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a thread watches, which needs its turn")
+def test_a_worker_dies_with_its_parent_even_while_it_hangs(tmp_path: Path, pool: WorkerPool) -> None:
+    is_forked = pool.make_spawner is not SubprocessSpawner
+    spawner = "lambda: ForkSpawner(())" if is_forked else "SubprocessSpawner"
+    (tmp_path / "script.py").write_text(WITHOUT_GUARD.format(spawner=spawner), encoding="utf-8")
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, check=False)
+    worker, helper = map(int, done.stdout.split())
+    assert done.returncode == -9
+    assert_gone(worker)
+    if is_forked:
+        assert_gone(helper)
+    else:
+        os.kill(helper, 9)
+
+
+def assert_gone(pid: int) -> None:
+    """See that a process ends within two seconds."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"process {pid} is still there")
