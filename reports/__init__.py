@@ -10,8 +10,9 @@ from xprun.reports.presentation.report_errors import ReportError
 if TYPE_CHECKING:
     import pandas
     from xprun.reports.sections.asked_section import Asked
+    from xprun.runner.results.results_schema import ResultsSchema
 
-__all__ = ["ReportError", "difference", "ranking", "read_formats", "verdict", "write_report"]
+__all__ = ["ReportError", "difference", "ranking", "read_formats", "schema", "verdict", "write_report"]
 
 
 def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable["Asked"] = ()) -> list[Path]:
@@ -30,6 +31,16 @@ def verdict(folder: Path) -> str:
     from xprun.reports.page.report_page import read_verdict
 
     return read_verdict(folder)
+
+
+def schema(folder: Path) -> "ResultsSchema":
+    """What the tables in `folder` hold: columns with their roles, what is compared, and what was planned.
+
+    `ReportError` where a table is missing or lacks a column, or a newer version has written it. Reads no history.
+    """
+    from xprun.reports.data.results_folder import read_results
+
+    return read_results(folder).schema
 
 
 def ranking(folder: Path) -> "pandas.DataFrame":

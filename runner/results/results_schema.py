@@ -169,7 +169,7 @@ HISTORY = Table(
         OF_RUN,
         Column(STEP, "integer", "key", "the step after which, or for `loss` in which, it was measured; from 1"),
         Column(EPOCH, "number", "key", "the step divided by the steps of an epoch"),
-        Column(METRIC, "text", "key", "what was measured, see below"),
+        Column(METRIC, "text", "key", "what was measured: `loss`, `train.<metric>`, `valid.<metric>`, `param.<name>`"),
         Column(VALUE, "number", "value", "its value; `inf` and empty (NaN) occur at the last step of a diverged run"),
     ),
 )

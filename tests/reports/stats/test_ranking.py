@@ -1,11 +1,17 @@
 """Ranking and selection: values, not shapes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from support.folders import Analysis, Case
-from xprun.reports.stats.ranking import at_edge
+from xprun.reports import difference, verdict
+from xprun.reports.data.results_folder import read_tables
+from xprun.reports.stats.analysis import make_analysis
+from xprun.reports.stats.ranking import at_edge, rank_settings
+
+Make = Callable[..., Path]
 
 
 def test_each_alternative_stands_at_its_best_setting(analysis: Callable[..., Analysis]) -> None:
@@ -91,3 +97,30 @@ def test_edges_of_a_sweep_are_found(analysis: Callable[..., Analysis]) -> None:
     pair = [Case("C", lr, [lr]) for lr in (0.1, 0.2)]
     _, _, summary, ranking = analysis(*grid, *pair)
     assert at_edge(summary, ranking, "optimizer.lr").to_numpy().tolist() == [["A", 0.3, "largest"]]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("goal", ["min", "max"])
+def test_a_value_that_is_not_finite_is_the_worst_everywhere(make_folder: Make, goal: str, value: float) -> None:
+    cases = [Case("wild", 0.1, [value, value]), Case("calm", 0.1, [0.5, 0.6]), Case("lost", 0.1, [None, None])]
+    folder, calm = make_folder(cases, goal=goal), make_folder(cases[1:2], goal=goal, name="calm")
+    tables = read_tables(folder)
+    notebook = rank_settings(tables)
+    page = make_analysis(tables).ranking
+    assert notebook["optimizer"].tolist() == page["alternative"].tolist() == ["calm", "wild", "lost"]
+    assert notebook["ended"].tolist() == [2, 0, 0]
+    assert verdict(folder).startswith("calm reached the best mean valid.accuracy: 0.550")
+    assert "2 of 2 no longer end well" in difference(calm, make_folder([Case("calm", 0.1, [value] * 2)], name="now"))[0]
+
+
+def test_a_notebook_ranks_settings_within_each_problem(make_folder: Make) -> None:
+    cases = [
+        Case(name, lr, [value, value], {"data": data})
+        for data, values in (("easy", [0.9, 0.8, 0.7]), ("hard", [0.1, 0.3, 0.2]))
+        for (name, lr), value in zip([("A", 0.1), ("A", 0.2), ("B", 0.1)], values, strict=True)
+    ]
+    table = rank_settings(read_tables(make_folder(cases, problems=["data"])))
+    assert list(table) == ["data", "optimizer", "optimizer.lr", "final.valid.accuracy", "sd", "ended", "runs"]
+    assert table["data"].tolist() == ["easy"] * 3 + ["hard"] * 3
+    assert table["final.valid.accuracy"].tolist() == [0.9, 0.8, 0.7, 0.3, 0.2, 0.1]
+    assert table["optimizer"].tolist() == ["A", "A", "B", "A", "B", "A"]
