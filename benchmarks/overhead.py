@@ -1,7 +1,7 @@
 """What a lone run costs beside a loop written by hand: medians of alternated repeats, one process, one thread.
 
 Run it with `python benchmarks/overhead.py`. The bare loop is the one of every PyTorch tutorial; both do the same
-steps on the same data and keep the loss of each step. xprun runs the ordinary loop here, with the rule that stands for
+steps on the same data and keep the loss of each step. xprun runs `autograd` here, with the rule that stands for
 the `torch.optim` class (its twin) and with the from-scratch rule of that name.
 """
 
@@ -12,7 +12,7 @@ import statistics
 import torch
 import workloads as w
 from xprun.runner.engine.allocator import keep_freed_memory
-from xprun.runner.engine.lone_loop import train_alone
+from xprun.runner.engine.shards import train_alone
 from xprun.runner.workload.workload import Workload, make_workload
 from xprun.specs import Run
 

@@ -49,7 +49,7 @@ T = TypeVar("T")
 WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
 MAX_RUNS_WITH_VISUALS = (
-    500  # runs of a spec up to which paths of parameters and their like are kept, which only pictures need
+    500  # runs of a spec up to which paths of parameters and their like are kept, which only plots need
 )
 
 
@@ -253,8 +253,8 @@ def _train(job: _Job, kept: set[str], stored: dict[str, Outcome]) -> int:
         job.progress.start(plan, cohorts, job.device)
     if not cohorts:
         return 0
-    pictures = len(plan.runs) <= MAX_RUNS_WITH_VISUALS
-    context = Context(job.device, job.plugins, options.debug, pictures=pictures, folder=options.folder.absolute())
+    visuals = len(plan.runs) <= MAX_RUNS_WITH_VISUALS
+    context = Context(job.device, job.plugins, options.debug, visuals=visuals, folder=options.folder.absolute())
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     context = replace(context, workers=max(1, workers))
     runs = {run.id: run for run in plan.runs}

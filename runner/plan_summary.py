@@ -116,7 +116,7 @@ def summarize_plan(
 
 
 def _unfinished(folder: Path, to_run: set[str]) -> list[Unfinished]:
-    """Return where unfinished trainings of these runs go on; of lanes, the one that is least far."""
+    """Return where unfinished trainings of these runs go on; of shards, the one that is least far."""
     found: dict[str, Unfinished] = {}
     with writing(folder):
         for _, place, _ in read_places(folder):
@@ -170,15 +170,15 @@ def _cohort(cohort: Cohort, context: Context) -> CohortSummary:
         outlook = estimate(cohort, context)
     except Exception as error:  # the plan is still worth telling
         return CohortSummary(runs, error=f"{type(error).__name__}: {error}")
-    return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.pieces))
+    return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.units))
 
 
-def _ways(pieces: list[ExecutionUnit]) -> list[Way]:
+def _ways(units: list[ExecutionUnit]) -> list[Way]:
     told: dict[tuple[str | None, str], list[ExecutionUnit]] = {}
-    for piece in pieces:
-        told.setdefault((piece.program, piece.reason), []).append(piece)
+    for unit in units:
+        told.setdefault((unit.program, unit.reason), []).append(unit)
     return [
-        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].lanes, reason)
+        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].shards, reason)
         for (program, reason), same in told.items()
     ]
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
+from xprun.runner.engine.optimizer_families import Families, Family
+from xprun.runner.engine.programs.stacked import Stacked
 from xprun.runner.process.log import words_of
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
 
 if TYPE_CHECKING:
-    from xprun.runner.engine.batched_loop import Training
+    from xprun.runner.engine.loop import Training
 
 AT_ONCE = 4  # steps in one call: the compiler's time grows faster than their number, and more of them gain little
 REPAYS = 20.0  # seconds of training below which the compiler costs more than it saves
@@ -31,6 +33,8 @@ def compile_if_it_repays(training: Training, seconds_per_step: float) -> Compile
 
     `run.compile` forces or forbids it.
     """
+    if not training.program.batched:
+        return None
     wanted = training.grid.runs[0][0].settings.compile
     left = training.work.schedule.steps - training.steps
     repays = seconds_per_step < SHORT_STEP and seconds_per_step * left > REPAYS
@@ -47,30 +51,29 @@ class CompiledSteps:
         self._shapes: list[torch.Size] = []
         self._broken = False
 
-    def take(self, training: Training, batches: list[Batch], losses: Tensor) -> bool:
-        """Take a step with each batch and write the losses [AT_ONCE, S, K]; return False where it cannot.
+    def take(self, training: Training, batches: list[Batch]) -> Tensor | None:
+        """Take a step with each batch and return the losses [AT_ONCE, S, K], or None where it cannot.
 
         The last batch of an epoch may have fewer rows than were compiled for, and the last steps may be fewer.
         """
         wanted = self._shapes or _shapes(training, batches[0])
         fit = len(batches) == AT_ONCE and all(_shapes(training, batch) == wanted for batch in batches)
         if self._broken or not fit:
-            return False
+            return None
         if not self._shapes:
             self._shapes = wanted
-            self._begin(training, batches, losses)
-            return True
+            return self._begin(training, batches)
         if self._call is None:  # an earlier process has begun
             self._compiled_losses(training, batches)
         if self._broken or self._call is None:
-            return False
-        training.flat, found, *states = self._call(*_arguments(training, batches))
+            return None
+        flat, losses, *states = self._call(*_arguments(training, batches))
+        _program(training).replace(flat)
         left = iter(states)
-        for family in training.families:
+        for family in _families(training):
             family.states = tuple(next(left) for _ in family.states)
         training.steps += AT_ONCE
-        losses.copy_(found)
-        return True
+        return losses
 
     def state(self) -> State:
         return {"broken": self._broken, "shapes": [list(shape) for shape in self._shapes]}
@@ -78,13 +81,13 @@ class CompiledSteps:
     def restore(self, state: State) -> None:
         self._broken, self._shapes = state["broken"], [torch.Size(shape) for shape in state["shapes"]]
 
-    def _begin(self, training: Training, batches: list[Batch], losses: Tensor) -> None:
-        """Compile the steps, take them in the ordinary way, and compare."""
+    def _begin(self, training: Training, batches: list[Batch]) -> Tensor:
+        """Compile the steps, take them in the ordinary way, compare, and return the losses."""
         found = self._compiled_losses(training, batches)
-        for batch, row in zip(batches, losses, strict=True):
-            training.step(batch, row)
+        losses = torch.stack([training.step(batch) for batch in batches])
         if found is not None and not torch.allclose(found, losses, AGREEMENT, AGREEMENT, equal_nan=True):
             self._refuse("their losses would be others")
+        return losses
 
     def _compiled_losses(self, training: Training, batches: list[Batch]) -> Tensor | None:
         """Compile the steps and return the losses that they give; what cannot be compiled is no error."""
@@ -101,16 +104,26 @@ class CompiledSteps:
         print(f"note: the steps are not compiled: {why}", file=sys.stderr)
 
 
+def _program(training: Training) -> Stacked:
+    """Return the program of a training, which is a batched one."""
+    return cast(Stacked, training.program)
+
+
+def _families(training: Training) -> list[Family]:
+    """Return the families of a training in a batched program, which are of rules all."""
+    return cast(Families, training.optimizers).families
+
+
 def _shapes(training: Training, batch: Batch) -> list[torch.Size]:
-    return [training.flat.shape, *(part.shape for part in batch)]
+    return [_program(training).flat.shape, *(part.shape for part in batch)]
 
 
 def _arguments(training: Training, batches: list[Batch]) -> list[Tensor]:
     """Return the parameters, the step number, the states, and the rows; of a full batch one copy is enough."""
     t = torch.tensor(training.steps, dtype=torch.float64)
-    states = [state for family in training.families for state in family.states]
-    rows = [training.program.rows_of(batch) for batch in (batches if training.work.batch_size else batches[:1])]
-    return [training.flat, t, *states, *(part for pair in rows for part in pair)]
+    states = [state for family in _families(training) for state in family.states]
+    rows = [_program(training).rows_of(batch) for batch in (batches if training.work.batch_size else batches[:1])]
+    return [_program(training).flat, t, *states, *(part for pair in rows for part in pair)]
 
 
 def _compile(training: Training, batches: list[Batch]) -> Function:
@@ -131,14 +144,14 @@ def _steps(training: Training) -> Function:
 
     Raises TypeError where the steps are no such function.
     """
-    if not all(family.rule.elementwise for family in training.families):
+    if not all(family.rule.elementwise for family in _families(training)):
         raise TypeError("a rule looks at whole parameters")
-    if any(family.pace for family in training.families):
+    if any(family.schedule for family in _families(training)):
         raise TypeError("a scheduler changes their settings")
-    if not training.program.pure:
+    if not _program(training).pure:
         raise TypeError("the model draws random numbers, or keeps running statistics, or has frozen parameters")
     gradient_of = _gradient(training)
-    families = [(f.rule, slice(f.start, f.stop), f.columns, len(f.states)) for f in training.families]
+    families = [(f.rule, slice(f.start, f.stop), f.columns, len(f.states)) for f in _families(training)]
     state_count = sum(count for *_, count in families)
 
     def steps(flat: Tensor, t: Tensor, *others: Tensor) -> list[Tensor]:
@@ -165,7 +178,7 @@ def _steps(training: Training) -> Function:
 
 def _gradient(training: Training) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Return what makes gradients [S, K, P] and losses [S, K] of parameters [S, K, P] and a batch [S, B, ...]."""
-    module, loss, views = training.program.module, training.work.loss, training.program.views
+    module, loss, views = _program(training).module, training.work.loss, _program(training).views
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
 
     def loss_of(flat: Tensor, x: Tensor, y: Tensor) -> Tensor:

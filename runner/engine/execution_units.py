@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from xprun.runner.engine.batched_loop import Program, Training
-from xprun.runner.engine.lone_loop import LoneTraining
+from xprun.runner.engine.loop import Training
 from xprun.runner.engine.optimizer_families import can_join, program_key
+from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.programs.linear_stack import LinearStack
+from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.programs.traced import Traced, draws_at_random
 from xprun.runner.engine.thread_counts import threads_for, using_threads
 from xprun.runner.planning.layout import Layout
@@ -21,14 +22,14 @@ from xprun.runner.workload.run_grid import Grid, make_grids
 from xprun.runner.workload.workload import Workload
 from xprun.specs import Run
 
-MEMORY = 2**30  # bytes that the runs of one piece may take in a step
+MEMORY = 2**30  # bytes that the runs of one unit may take in a step
 PROBE_STEPS = 4
 SIZES = (256, 64, 16, 4)  # runs at once that are tried beside all of them
 TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
 LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster for a lone run, too
 LONG_STEP = 1e-3  # seconds
-LANE_STEP = 1e-3  # seconds: a lane whose steps are shorter waits for the interpreter more than it computes
+SHARD_STEP = 1e-3  # seconds: a shard whose steps are shorter waits for the interpreter more than it computes
 AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
 STACKED = "a chain of Linear layers"
 
@@ -38,7 +39,7 @@ class ExecutionUnit:
     """Runs that are trained in one go: a grid in a program, or (`program` None) one after the other.
 
     `reason` says why, for people; `seconds_per_step` is what a step of all its runs was measured to take, if it was.
-    `threads` work on each operation; a piece in `lanes` is cut, and each lane trained by a thread of its own.
+    `threads` work on each operation; a unit in `shards` is cut, and each shard trained by a thread of its own.
     """
 
     grid: Grid
@@ -46,7 +47,7 @@ class ExecutionUnit:
     reason: str
     seconds_per_step: float | None
     threads: int = 1
-    lanes: int = 1
+    shards: int = 1
 
     @property
     def runs(self) -> list[Run]:
@@ -55,14 +56,14 @@ class ExecutionUnit:
     @property
     def layout(self) -> Layout:
         """What a snapshot of it tells."""
-        return Layout([[run.id for run in group] for group in self.grid.runs], self.program, self.threads, self.lanes)
+        return Layout([[run.id for run in group] for group in self.grid.runs], self.program, self.threads, self.shards)
 
 
 def from_layout(layout: Layout, runs: list[Run]) -> ExecutionUnit:
-    """Return runs as the piece that they were part of when their training was cut off."""
+    """Return runs as the execution unit that they were part of when their training was cut off."""
     by_id = {run.id: run for run in runs}
     grid = Grid([[by_id[run] for run in group] for group in layout.runs])
-    return ExecutionUnit(grid, layout.program, "it continues as it was started", None, layout.threads, layout.lanes)
+    return ExecutionUnit(grid, layout.program, "it continues as it was started", None, layout.threads, layout.shards)
 
 
 @dataclass(frozen=True)
@@ -74,38 +75,38 @@ class Timed:
 
 
 def select_strategy(work: Workload, runs: list[Run], threads: int = 1) -> list[ExecutionUnit]:
-    """Return the pieces in which the runs of a cohort are trained fastest, by a short probe of each way.
+    """Return the execution units in which the runs of a cohort are trained fastest, by a short probe of each way.
 
     `threads` is how many of them a step may use.
     """
     work = replace(work, feed=work.feed.in_process())
     used = threads_for(work, threads)
     with using_threads(used):
-        pieces = [replace(piece, threads=used) for piece in _choose(work, runs)]
-    return [replace(piece, lanes=_lanes(piece, threads // used)) for piece in pieces]
+        units = [replace(unit, threads=used) for unit in _choose(work, runs)]
+    return [replace(unit, shards=_shards(unit, threads // used)) for unit in units]
 
 
-def _lanes(piece: ExecutionUnit, most: int) -> int:
-    """Return into how many lanes to cut a piece: stacks are built of operations long enough to run side by side."""
-    if piece.program != LinearStack.name or piece.seconds_per_step is None:
+def _shards(unit: ExecutionUnit, most: int) -> int:
+    """Return into how many shards to cut a unit: stacks are built of operations long enough to run side by side."""
+    if unit.program != LinearStack.name or unit.seconds_per_step is None:
         return 1
-    return max(1, min(most, piece.grid.columns, int(piece.seconds_per_step / LANE_STEP)))
+    return max(1, min(most, unit.grid.columns, int(unit.seconds_per_step / SHARD_STEP)))
 
 
 def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
     wanted = runs[0].settings.engine
-    pieces: list[ExecutionUnit] = []
+    units: list[ExecutionUnit] = []
     joinable: list[Run] = []
     for run in runs:
         obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
         if obstacle:
-            pieces.append(_alone([run], obstacle))
+            units.append(_alone([run], obstacle))
         else:
             joinable.append(run)
     if joinable:
         for grid in grids_of(work, joinable):
-            pieces += _pieces(work, grid, forced=wanted == "together")
-    return pieces
+            units += _units(work, grid, forced=wanted == "together")
+    return units
 
 
 def _obstacle(work: Workload, run: Run) -> str:
@@ -127,6 +128,9 @@ def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:
 
 def make_program(work: Workload, grid: Grid, name: str) -> Program:
     """Return a fresh program for the runs of a grid."""
+    if name == Autograd.name:
+        [run] = grid.every_run
+        return Autograd(work, run.seed)
     module = work.make_model(grid.runs[0][0].seed)
     if name == LinearStack.name:
         stack = LinearStack.of(module, work.loss, work.train.targets)
@@ -135,8 +139,8 @@ def make_program(work: Workload, grid: Grid, name: str) -> Program:
     return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs)
 
 
-def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
-    """Return the pieces of one grid."""
+def _units(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
+    """Return the units of one grid."""
     matched = LinearStack.of(work.make_model(0), work.loss, work.train.targets)
     stacked = isinstance(matched, LinearStack)
     if len(grid) == 1 and not forced:
@@ -155,7 +159,7 @@ def _pieces(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
 
 
 def _lone(work: Workload, grid: Grid, matched: LinearStack | str) -> ExecutionUnit:
-    """Return the piece of a lone run, without a probe: a small stack saves overhead, tracing never repays."""
+    """Return the unit of a lone run, without a probe: a small stack saves overhead, tracing never repays."""
     if isinstance(matched, str):
         return ExecutionUnit(grid, None, f"a single run, and {matched}", None)
     if matched.parameters * (work.batch_size or len(work.train)) > LONE_STACK:
@@ -177,13 +181,13 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
 def _best_size(
     work: Workload, grid: Grid, program: str, why: str, alone: Timed, *, forced: bool
 ) -> list[ExecutionUnit]:
-    """Return the grid cut into pieces of the size whose steps cost least a run, or alone when that costs less."""
+    """Return the grid cut into units of the size whose steps cost least a run, or alone when that costs less."""
     best_columns, best = 0, float("inf")
     candidates = list(_candidates(work, grid, program))
     gentlest = min(range(min(candidates)), key=lambda k: _lr(grid.runs[0][k]))  # magnifies rounding least
     expected = time_alone(work, grid.runs[0][gentlest]).losses
     for columns in candidates:
-        together = _time_together(work, grid.first(columns), program, gentlest)
+        together = _time(work, grid.first(columns), program, gentlest)
         if not torch.allclose(together.losses, expected, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True):
             return [_alone(grid.every_run, "its losses would differ from those of the ordinary loop", alone.seconds)]
         cost = together.seconds / (grid.groups * columns)
@@ -216,29 +220,25 @@ def _lr(run: Run) -> float:
     return value if isinstance(value, float) else 0.0
 
 
-def _time_together(work: Workload, grid: Grid, program: str, column: int) -> Timed:
-    """Return the seconds of one step of a grid, and the losses of the first seed of a column."""
-    training = Training(work, make_program(work, grid, program), grid)
-    return _timed(lambda number: training.advance(number)[0, 0, column], work)
+def _time(work: Workload, grid: Grid, program: str, column: int) -> Timed:
+    """Return the seconds of one step of a grid, and the losses of the first seed of a column.
+
+    The shortest time of a few steps counts, of which the first pay for memory that the others find.
+    """
+    training, seconds, losses = Training(work, make_program(work, grid, program), grid), [], []
+    for number in range(1, PROBE_STEPS + 1):
+        start = time.perf_counter()
+        losses.append(training.advance(number)[0, 0, column])
+        if work.device.type == "cuda":
+            torch.cuda.synchronize(work.device)
+        seconds.append(time.perf_counter() - start)
+    return Timed(min(seconds), torch.stack(losses).double().cpu())
 
 
 def time_alone(work: Workload, run: Run) -> Timed:
     """Return the seconds of one step of a lone run, and its losses."""
     with torch.random.fork_rng(devices=[]):
-        training = LoneTraining(work, run)
-        return _timed(training.step, work)
-
-
-def _timed(step: Callable[[int], Tensor], work: Workload) -> Timed:
-    """Return the shortest time of a few steps, of which the first pay for memory that the others find."""
-    seconds, losses = [], []
-    for number in range(1, PROBE_STEPS + 1):
-        start = time.perf_counter()
-        losses.append(step(number))
-        if work.device.type == "cuda":
-            torch.cuda.synchronize(work.device)
-        seconds.append(time.perf_counter() - start)
-    return Timed(min(seconds), torch.stack(losses).double().cpu())
+        return _time(work, Grid([[run]]), Autograd.name, 0)
 
 
 def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> ExecutionUnit:

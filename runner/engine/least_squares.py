@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.losses.squared import squared
-from xprun.runner.engine.lone_loop import REPORTED_PARAMETERS
 from xprun.runner.engine.programs.linear_stack import Layer, read_layers
-from xprun.runner.engine.trajectory_recorder import numbers
+from xprun.runner.engine.trajectory_recorder import REPORTED_PARAMETERS, numbers
 from xprun.runner.workload.batch_feeds import Rows
 from xprun.runner.workload.workload import Workload
 

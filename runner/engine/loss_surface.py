@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from xprun.runner.engine.programs.traced import over_runs
+from xprun.runner.engine.programs.stacked import over_runs
 from xprun.runner.engine.trajectory_recorder import number_places
 from xprun.runner.workload.workload import Workload, split_by_name, untrained
 

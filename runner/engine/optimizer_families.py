@@ -1,10 +1,10 @@
-"""The optimizers of a grid: columns that share a rule are one family, updated together on their slice."""
+"""Families of update rules: the columns of a grid that share a rule are updated together, on their slice of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 from xprun.plugins.registry import Registry
-from xprun.runner.engine.batched_schedule import BatchedSchedule
+from xprun.runner.engine.programs.program import Differentiable
+from xprun.runner.engine.settings_schedule import SettingsSchedule
 from xprun.runner.engine.update_rules import Rule, own_memory, read_rule
 from xprun.runner.resolve.build import own_settings
 from xprun.runner.resolve.timetable import Timetable, scheduled
@@ -28,7 +29,7 @@ class Family:
     """The columns `start:stop` of a grid, which differ in the float settings of one rule.
 
     `settings` holds a plain number where all columns agree and [n] tensors where they differ. `states` are
-    [S, n, P] tensors. `pace` holds what schedulers change from step to step.
+    [S, n, P] tensors. `schedule` holds what schedulers change from step to step.
     """
 
     rule: Rule
@@ -36,16 +37,17 @@ class Family:
     stop: int
     settings: dict[str, Any]
     states: tuple[Tensor, ...]
-    pace: BatchedSchedule | None = None
+    schedule: SettingsSchedule | None = None
+    _now: dict[str, Any] = field(default_factory=dict)  # the settings of the latest step
 
     def __post_init__(self) -> None:
-        self.columns = _columns(self.settings)
+        self.columns = _columns(self.settings) if self.stop - self.start > 1 else self.settings
 
-    def update(self, flat: Tensor, gradient: Tensor, t: int, n: int, views: Views) -> Tensor:
+    def update(self, w: Tensor, g: Tensor, t: int, n: int, views: Views) -> Tensor:
         """Return the new parameters [S, n, P] of the family's columns, and move its states on."""
-        w, g = flat[:, self.start : self.stop], gradient[:, self.start : self.stop]
         if self.rule.elementwise:
-            new, states = self.rule.update(w, g, self.states, t, n, self._columns_at(t))
+            settings = self._columns_at(t) if self.schedule else self.columns
+            new, states = self.rule.update(w, g, self.states, t, n, settings)
             self.states = own_memory(states, w, g)
             return new
         return self._update_by_parameter(w, g, t, n, views)
@@ -58,11 +60,14 @@ class Family:
 
     def _columns_at(self, t: int) -> dict[str, Any]:
         """Return the settings of step t, whose tensors broadcast against [S, n, P]."""
-        return scheduled(self.columns, *map(_column_of, self.pace.at(t))) if self.pace else self.columns
+        assert self.schedule
+        if not self._now or self.schedule.changes_at(t):
+            self._now = scheduled(self.columns, *map(_column_of, self.schedule.at(t)))
+        return self._now
 
     def _update_by_parameter(self, w: Tensor, g: Tensor, t: int, n: int, views: Views) -> Tensor:
         """Apply a rule that looks at whole parameters to each parameter of each run by itself."""
-        settings = scheduled(self.settings, *self.pace.at(t)) if self.pace else self.settings
+        settings = scheduled(self.settings, *self.schedule.at(t)) if self.schedule else self.settings
         batched, fixed = _split(settings)
 
         def one(w: Tensor, g: Tensor, states: tuple[Tensor, ...], settings: dict[str, Any]) -> Any:
@@ -79,6 +84,47 @@ class Family:
                 target[name].copy_(part)
         self.states = states
         return new
+
+
+class Families:
+    """The families of a grid side by side, which share the losses and gradients of each step."""
+
+    builds_graphs = False
+
+    def __init__(self, program: Differentiable, families: list[Family]) -> None:
+        self.program, self.families = program, families
+
+    def train(self, mode: bool) -> None:
+        """Do nothing: a rule has no modes."""
+
+    def step(self, batch: Any, t: int) -> Tensor:
+        """Take the step t with a batch and return its losses [S, k]."""
+        program = self.program
+        losses, rows = program.differentiate(batch)
+        if len(self.families) == 1:
+            new = self.families[0].update(program.weights, program.gradient, t, rows, program.views)
+            program.replace(new)
+        else:
+            self._update_slices(program.weights, program.gradient, t, rows)
+        return losses
+
+    def _update_slices(self, weights: Tensor, gradient: Tensor, t: int, rows: int) -> None:
+        """Let each family update its columns of the weights [S, k, P]."""
+        slices = [slice(family.start, family.stop) for family in self.families]
+        for family, columns in zip(self.families, slices, strict=True):
+            w, g = weights[:, columns], gradient[:, columns]
+            w.copy_(family.update(w, g, t, rows, self.program.views))
+
+    def keep(self, columns: list[int]) -> None:
+        """Go on with these columns of the grid only."""
+        self.families = keep_columns(self.families, columns, self.program.weights.device)
+
+    def state(self) -> State:
+        return {"families": [family.state() for family in self.families]}
+
+    def restore(self, state: State) -> None:
+        for family, found in zip(self.families, state["families"], strict=True):
+            family.restore(found)
 
 
 def _columns(settings: dict[str, Any]) -> dict[str, Any]:
@@ -130,23 +176,23 @@ def make_families(
         component = registry.find("optimizer", first.name)
         rule = read_rule(component.load())
         start, stop = group[0][0], group[-1][0] + 1
-        settings = _stacked(
+        settings = stack_settings(
             [own_settings(registry, component, run.choices["optimizer"].settings) for _, run in group], flat
         )
         states = tuple(
             torch.zeros_like(flat[:, start:stop], memory_format=torch.contiguous_format) for _ in rule.states
         )
-        pace = _pace([run for _, run in group], timetable, flat)
-        families.append(Family(rule, start, stop, settings, states, pace))
+        schedule = schedule_of([run for _, run in group], timetable, flat)
+        families.append(Family(rule, start, stop, settings, states, schedule))
     return families
 
 
-def _pace(runs: list[Run], timetable: Callable[[Run], Timetable | None], like: Tensor) -> BatchedSchedule | None:
-    """Return the pace of the runs of a family, or None where no scheduler is asked for."""
+def schedule_of(runs: list[Run], timetable: Callable[[Run], Timetable | None], like: Tensor) -> SettingsSchedule | None:
+    """Return what schedulers make of the runs of a family, or None where none is asked for."""
     timetables = [found for found in map(timetable, runs) if found]
     settings = [run.choices["optimizer"].settings for run in runs]
     own = [s["betas"][0] if "betas" in s else s.get("momentum") for s in settings]
-    return BatchedSchedule(timetables, own, like) if timetables else None
+    return SettingsSchedule(timetables, own, like) if timetables else None
 
 
 def keep_columns(families: list[Family], columns: list[int], device: torch.device) -> list[Family]:
@@ -158,8 +204,8 @@ def keep_columns(families: list[Family], columns: list[int], device: torch.devic
             index = torch.tensor(inside, device=device)
             states = tuple(state.index_select(1, index) for state in family.states)
             settings = {name: _chosen(value, index) for name, value in family.settings.items()}
-            pace = family.pace.keep(inside) if family.pace else None
-            kept.append(Family(family.rule, start, start + len(inside), settings, states, pace))
+            schedule = family.schedule.keep(inside) if family.schedule else None
+            kept.append(Family(family.rule, start, start + len(inside), settings, states, schedule))
             start += len(inside)
     return kept
 
@@ -176,10 +222,10 @@ def _neighbours(grid: Grid) -> Iterator[list[tuple[int, Run]]]:
         yield list(group)
 
 
-def _stacked(settings: list[dict[str, Any]], like: Tensor) -> dict[str, Any]:
+def stack_settings(settings: list[dict[str, Any]], like: Tensor) -> dict[str, Any]:
     """Return for each float setting one number, or a tensor [n] where the columns differ."""
     first = settings[0]
-    differing = {name for name, value in first.items() if any(s[name] != value for s in settings)}
+    differing = {name for name, value in first.items() if any(s[name] != value for s in settings[1:])}
 
     def stack(name: str, value: Any) -> Any:
         if not _is_float(value) or name not in differing:

@@ -1,6 +1,6 @@
-"""Trains a grid in lanes: parts of it, each by a thread of its own, so that every core has work.
+"""Trains execution units: a grid in shards, parts of it with a thread each, so that every core has work; or a lone run.
 
-Lanes never wait for each other before the end, which makes them safe where threads inside an operation are not: beside
+Shards never wait for each other before the end, which makes them safe where threads inside an operation are not: beside
 a busy process those were measured to be ten times slower than one thread.
 """
 
@@ -11,60 +11,79 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from xprun.runner.engine.batched_loop import Training
 from xprun.runner.engine.execution_units import ExecutionUnit, make_program
+from xprun.runner.engine.loop import Training
+from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.resuming import begin
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import Workload
+from xprun.specs import Run
 
 
-def train_in_lanes(
-    work: Workload, piece: ExecutionUnit, snapshot_of: Callable[[int], Snapshot | None] = lambda lane: None
-) -> list[Outcome]:
-    """Train the runs of a piece at once and return their outcomes; each has an equal share of the wall time.
+def train_alone(work: Workload, run: Run, snapshot: Snapshot | None = None) -> Outcome:
+    """Train one run by the ordinary backward pass and return its outcome; an exception of a component is the caller's.
 
-    Each lane goes on from its snapshot, which `snapshot_of` gives for its number, and is saved to it.
+    With a snapshot it goes on from that, and is saved to it from time to time.
     """
-    grids = piece.grid.cut(piece.lanes)
-    lanes = [_Lane(work, piece, grid, snapshot_of(i)) for i, grid in enumerate(grids)]
-    if len(lanes) == 1:
-        lanes[0].train()
+    with torch.random.fork_rng(devices=[work.device] if work.device.type == "cuda" else []):
+        shard = _Shard(work, Autograd.name, Grid([[run]]), snapshot)
+        shard.train()
+        [outcome] = _outcomes([shard])
+        return outcome
+
+
+def train_in_shards(
+    work: Workload, unit: ExecutionUnit, snapshot_of: Callable[[int], Snapshot | None] = lambda shard: None
+) -> list[Outcome]:
+    """Train the runs of a unit at once and return their outcomes.
+
+    Each shard goes on from its snapshot, which `snapshot_of` gives for its number, and is saved to it.
+    """
+    assert unit.program is not None
+    grids = unit.grid.cut(unit.shards)
+    shards = [_Shard(work, unit.program, grid, snapshot_of(i)) for i, grid in enumerate(grids)]
+    if len(shards) == 1:
+        shards[0].train()
     else:
-        _side_by_side(lanes)
-    outcomes = [outcome for lane in lanes for outcome in lane.training.outcomes()]
-    share = (time.perf_counter() - min(lane.training.started for lane in lanes)) / len(outcomes)
-    for outcome in outcomes:
-        outcome.seconds, outcome.together = share, len(outcomes)
-    return outcomes
+        _side_by_side(shards)
+    return _outcomes(shards)
 
 
-class _Lane:
-    """A part of a piece, and where it is saved."""
+class _Shard:
+    """A part of a unit, and where it is saved."""
 
-    def __init__(self, work: Workload, piece: ExecutionUnit, grid: Grid, snapshot: Snapshot | None) -> None:
-        assert piece.program is not None
-        program, self.snapshot = piece.program, snapshot
+    def __init__(self, work: Workload, program: str, grid: Grid, snapshot: Snapshot | None) -> None:
+        self.snapshot = snapshot
         self.training = begin(lambda: Training(work, make_program(work, grid, program), grid), snapshot)
 
     def train(self) -> None:
         self.training.train(self.snapshot)
 
 
-def _side_by_side(lanes: list[_Lane]) -> None:
-    """Train each lane in a thread; whatever ends one of them, or the wait for them, ends all."""
-    with ThreadPoolExecutor(len(lanes)) as pool:
+def _outcomes(shards: list[_Shard]) -> list[Outcome]:
+    """Return the outcomes of all runs, which have an equal share of the wall time each."""
+    outcomes = [outcome for shard in shards for outcome in shard.training.outcomes()]
+    share = (time.perf_counter() - min(shard.training.started for shard in shards)) / len(outcomes)
+    for outcome in outcomes:
+        outcome.seconds, outcome.together = share, len(outcomes)
+    return outcomes
+
+
+def _side_by_side(shards: list[_Shard]) -> None:
+    """Train each shard in a thread; whatever ends one of them, or the wait for them, ends all."""
+    with ThreadPoolExecutor(len(shards)) as pool:
         try:
-            for future in [pool.submit(_train_in_thread, lane) for lane in lanes]:
+            for future in [pool.submit(_train_in_thread, shard) for shard in shards]:
                 future.result()
         except BaseException:
-            for lane in lanes:
-                lane.training.cancelled.set()
+            for shard in shards:
+                shard.training.cancelled.set()
             raise
 
 
-def _train_in_thread(lane: _Lane) -> None:
+def _train_in_thread(shard: _Shard) -> None:
     torch.set_num_threads(1)  # both settings belong to the thread that makes them
     torch.set_flush_denormal(True)
-    lane.train()
+    shard.train()

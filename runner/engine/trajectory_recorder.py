@@ -1,4 +1,4 @@
-"""The path of a small model: where its parameters were before chosen steps, for pictures of how they moved."""
+"""The path of a small model: where its parameters were before chosen steps, for plots of how they moved."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch import Tensor
 from xprun.runner.results.outcome import PARAMETER
 from xprun.runner.workload.workload import Workload
 
-MOST_NUMBERS = 4  # of a model whose path is kept; others have too many for a picture of all of them
+REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as columns of the results
+MOST_NUMBERS = 4  # of a model whose path is kept; others have too many for one plot
 EVERY = 100  # steps from the first on of which none is left out
 SPACING = 1.04  # of the steps after those
 
 
 class TrajectoryRecorder:
-    """Collects the parameters [*runs, P] that `read` returns, before the steps at which they are wanted.
+    """The parameters [*runs, P] that `read` returns, before the steps at which they are wanted.
 
     `columns` tells where in P each number stands, by the name it has in tables.
     """
@@ -49,7 +50,7 @@ class TrajectoryRecorder:
 
 def wanted_steps(work: Workload, parameters: int) -> frozenset[int]:
     """Return the steps before which a model of so many trained numbers is looked at; none where it is not."""
-    return path_steps(work.schedule.steps) if work.pictures and 0 < parameters <= MOST_NUMBERS else frozenset()
+    return path_steps(work.schedule.steps) if work.visuals and 0 < parameters <= MOST_NUMBERS else frozenset()
 
 
 @cache

@@ -15,8 +15,7 @@ from xprun.plugins.registry import PluginFile
 from xprun.runner.engine.allocator import keep_freed_memory
 from xprun.runner.engine.execution_units import ExecutionUnit, from_layout, select_strategy
 from xprun.runner.engine.least_squares import least_squares
-from xprun.runner.engine.lone_loop import train_alone
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.engine.thread_counts import share
 from xprun.runner.execution.context import Context
 from xprun.runner.planning.cohorts import Cohort
@@ -72,24 +71,24 @@ _latest: dict[tuple[str, str, tuple[Path | PluginFile, ...], bool], Workload] = 
 
 def workload_of(cohort: Cohort, context: Context) -> Workload:
     """Return the workload of a cohort; the latest one is kept, so that its data are not read twice in a row."""
-    key = cohort.program, context.device, context.plugins, context.pictures
+    key = cohort.program, context.device, context.plugins, context.visuals
     if key not in _latest:
         registry = open_registry(context.plugins)
         made = make_workload(registry, cohort.runs[0], torch.device(context.device))
         _latest.clear()
-        _latest[key] = replace(made, pictures=context.pictures)
+        _latest[key] = replace(made, visuals=context.visuals)
     return _latest[key]
 
 
 def train(work: Workload, runs: list[Run], context: Context, layout: Layout | None = None) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of runs of one workload, trained in the layout given or in pieces that the engine chooses."""
-    for piece in [from_layout(layout, runs)] if layout else _pieces(work, runs, context):
-        torch.set_num_threads(piece.threads)
-        now_training([run.id for run in piece.runs])
-        yield from _together(work, piece, context) if piece.program else _alone(work, piece, context)
+    """Yield the outcomes of runs of one workload, trained in the layout given or in units that the engine chooses."""
+    for unit in [from_layout(layout, runs)] if layout else _units(work, runs, context):
+        torch.set_num_threads(unit.threads)
+        now_training([run.id for run in unit.runs])
+        yield from _together(work, unit, context) if unit.program else _alone(work, unit, context)
 
 
-def _pieces(work: Workload, runs: list[Run], context: Context) -> list[ExecutionUnit]:
+def _units(work: Workload, runs: list[Run], context: Context) -> list[ExecutionUnit]:
     try:
         return select_strategy(work, runs, share(context.workers))
     except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
@@ -98,26 +97,26 @@ def _pieces(work: Workload, runs: list[Run], context: Context) -> list[Execution
         return [ExecutionUnit(Grid([runs]), None, "", None)]
 
 
-def _together(work: Workload, piece: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
+def _together(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
     try:
-        outcomes = train_in_lanes(work, piece, partial(_snapshot, piece, context))
+        outcomes = train_in_shards(work, unit, partial(_snapshot, unit, context))
     except OutputError:
         raise
     except FAULTS as error:
-        if len(piece.runs) > 1:
-            _note(f"{len(piece.runs)} runs train one by one, because they failed together", error, context)
-        for lane in range(piece.lanes):
-            if snapshot := _snapshot(piece, context, lane):
+        if len(unit.runs) > 1:
+            _note(f"{len(unit.runs)} runs train one by one, because they failed together", error, context)
+        for shard in range(unit.shards):
+            if snapshot := _snapshot(unit, context, shard):
                 snapshot.remove()
-        yield from _alone(work, piece, context)
+        yield from _alone(work, unit, context)
         return
     yield outcomes
 
 
-def _alone(work: Workload, piece: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
-    for run in piece.runs:
-        lone = replace(piece, grid=Grid([[run]]), program=None, lanes=1)
+def _alone(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
+    for run in unit.runs:
+        lone = replace(unit, grid=Grid([[run]]), program=None, shards=1)
         now_training([run.id])
         try:
             yield [train_alone(work, run, _snapshot(lone, context))]
@@ -127,10 +126,10 @@ def _alone(work: Workload, piece: ExecutionUnit, context: Context) -> Iterator[l
             yield [failure(run, error, context)]
 
 
-def _snapshot(piece: ExecutionUnit, context: Context, lane: int = 0) -> Snapshot | None:
-    """Return where a lane of a piece is saved."""
-    every = piece.runs[0].settings.checkpoint_every
-    return Snapshot(context.folder, piece.layout, lane, every) if context.folder else None
+def _snapshot(unit: ExecutionUnit, context: Context, shard: int = 0) -> Snapshot | None:
+    """Return where a shard of a unit is saved."""
+    every = unit.runs[0].settings.checkpoint_every
+    return Snapshot(context.folder, unit.layout, shard, every) if context.folder else None
 
 
 def _note(what: str, error: BaseException, context: Context) -> None:

@@ -19,7 +19,7 @@ class Context:
     plugins: tuple[Path | PluginFile, ...] = ()  # as they were when the grid was begun
     debug: bool = False
     workers: int = 1  # processes that share this machine
-    pictures: bool = True  # whether what only pictures need is kept, too
+    visuals: bool = True  # whether what only plots need is kept, too
     folder: Path | None = None  # the output folder, where unfinished trainings are saved; None: nowhere
 
     def execute(self, cohort: Cohort) -> Iterator[list[Outcome]]:

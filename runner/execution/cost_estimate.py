@@ -18,10 +18,10 @@ COPIES = 4  # of a model: its parameters, their gradients, and two tensors of an
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What is ahead of a cohort: its pieces, the steps of a run, the seconds that all take, bytes of memory."""
+    """How a cohort will be trained: execution units, the steps of a run, the seconds that all take, bytes of memory."""
 
     cohort: Cohort
-    pieces: list[ExecutionUnit]
+    units: list[ExecutionUnit]
     steps: int
     seconds: float
     memory: int
@@ -38,9 +38,9 @@ def estimate(cohort: Cohort, context: Context) -> CostEstimate:
 
     prepare_torch()
     work = workload_of(cohort, context)
-    pieces = select_strategy(work, cohort.runs, share(context.workers))
-    seconds = sum(_seconds_per_step(work, piece) for piece in pieces) * work.schedule.steps
-    return CostEstimate(cohort, pieces, work.schedule.steps, seconds, _memory(work, pieces))
+    units = select_strategy(work, cohort.runs, share(context.workers))
+    seconds = sum(_seconds_per_step(work, unit) for unit in units) * work.schedule.steps
+    return CostEstimate(cohort, units, work.schedule.steps, seconds, _memory(work, units))
 
 
 def seconds_of(cohorts: list[Cohort], context: Context) -> float:
@@ -52,19 +52,19 @@ def seconds_of(cohorts: list[Cohort], context: Context) -> float:
     return seconds
 
 
-def _memory(work: Workload, pieces: list[ExecutionUnit]) -> int:
+def _memory(work: Workload, units: list[ExecutionUnit]) -> int:
     """Return about how many bytes data and models take; what a forward pass keeps for its backward pass is left out."""
     tables = [table for table in (work.train, work.valid) if table]
     data = sum(tensor.nbytes for table in tables for tensor in (table.inputs, table.targets))
     model = sum(parameter.nbytes for parameter in work.make_model(0).parameters())
-    at_once = max(len(piece.grid) if piece.program else 1 for piece in pieces)
+    at_once = max(len(unit.grid) if unit.program else 1 for unit in units)
     return data + COPIES * model * at_once
 
 
-def _seconds_per_step(work: Workload, piece: ExecutionUnit) -> float:
-    """Return the seconds of a step of all runs of a piece; the engine may have chosen it without measuring."""
+def _seconds_per_step(work: Workload, unit: ExecutionUnit) -> float:
+    """Return the seconds of a step of all runs of a unit; the engine may have chosen it without measuring."""
     from xprun.runner.engine.execution_units import time_alone
 
-    if piece.seconds_per_step is not None:
-        return piece.seconds_per_step / piece.lanes
-    return time_alone(work, piece.runs[0]).seconds * len(piece.runs)
+    if unit.seconds_per_step is not None:
+        return unit.seconds_per_step / unit.shards
+    return time_alone(work, unit.runs[0]).seconds * len(unit.runs)

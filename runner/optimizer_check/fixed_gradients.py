@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from xprun.plugins.registry import Component, Registry
-from xprun.runner.engine.lone_updates import set_mode
-from xprun.runner.engine.optimizer_families import Family
-from xprun.runner.engine.update_rules import Rule, read_rule
+from xprun.runner.engine.module_families import ParameterRule, TorchOptimizer, needs_closure, torch_optimizer
+from xprun.runner.engine.optimizer_families import Family, stack_settings
+from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.resolve.build import own_settings
+from xprun.runner.workload.workload import named_views
 
 STEPS = 20
-SHAPES = {"weight": (3, 4), "bias": (5,)}
+SHAPES = {"weight": torch.Size((3, 4)), "bias": torch.Size((5,))}
 
 Parameters = dict[str, Tensor]
 Gradients = list[Parameters]  # one for each step
@@ -39,10 +39,7 @@ class Walker:
     @property
     def asks_for_losses(self) -> bool:
         """Whether a step depends on the loss as well, which a walk does not have."""
-        if self.rule:
-            return False
-        closure = inspect.signature(self.thing.step).parameters.get("closure")
-        return closure is not None and closure.default is closure.empty
+        return self.rule is None and needs_closure(self.thing)
 
     def live(self, settings: Settings) -> Settings:
         """Return the settings as the optimizer takes them."""
@@ -50,15 +47,23 @@ class Walker:
 
     def path(self, gradients: Gradients, settings: Settings | None = None) -> Path:
         """Return where the parameters are after each step, alone."""
-        parameters, live = start(gradients[0]), self.live(settings or self.settings)
+        walk = _Walk(start(gradients[0]))
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
-            step = _rule_step(self.rule, parameters, live) if self.rule else _class_step(self.thing, parameters, live)
+            family = self._family(walk, self.live(settings or self.settings))
+            family.train(True)
             path = []
-            for t, gradient in enumerate(gradients, 1):
-                step(t, gradient)
-                path.append(flat(parameters))
+            with torch.set_grad_enabled(family.builds_graphs):
+                for t, gradient in enumerate(gradients, 1):
+                    family.step(gradient, t)
+                    path.append(flat(walk.parameters))
         return path
+
+    def _family(self, walk: _Walk, settings: Settings) -> ParameterRule | TorchOptimizer:
+        """Return what takes the steps of a walk with these settings."""
+        if self.rule:
+            return ParameterRule(self.rule, walk, settings)
+        return torch_optimizer(self.thing, walk, settings)
 
     def paths_together(self, gradients: Gradients, columns: list[Settings]) -> list[Path]:
         """Return a path for each of several settings, taken as one family of stacked runs; the optimizer is a rule."""
@@ -66,10 +71,27 @@ class Walker:
         live = [self.live(settings) for settings in columns]
         parameters = flat(start(gradients[0])).repeat(1, len(columns), 1)
         states = tuple(torch.zeros_like(parameters) for _ in self.rule.states)
-        settings = {name: _stacked([one[name] for one in live]) for name in live[0]}
-        family = Family(self.rule, 0, len(columns), settings, states)
+        family = Family(self.rule, 0, len(columns), stack_settings(live, parameters), states)
         steps = list(_family_steps(family, parameters, gradients))
         return [[step[k] for step in steps] for k in range(len(columns))]
+
+
+class _Walk:
+    """The program of a walk: its losses are 1, and its gradients those that are given as the batch."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters, self.trained = parameters, list(parameters.values())
+
+    def gradients(self, batch: Parameters) -> tuple[Tensor, list[Tensor]]:
+        return torch.ones(()), [batch[name] for name in self.parameters]
+
+    def backward(self, batch: Parameters) -> Tensor:
+        for name, parameter in self.parameters.items():
+            parameter.grad = batch[name]
+        return torch.ones(())
+
+    def rows_in(self, batch: Parameters) -> int:
+        return 1
 
 
 def fixed_gradients(scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Gradients:
@@ -91,29 +113,6 @@ def flat(parameters: Parameters) -> Tensor:
     return torch.cat([p.detach().reshape(-1) for p in parameters.values()])
 
 
-def _rule_step(rule: Rule, parameters: Parameters, settings: Settings) -> Callable[[int, Parameters], None]:
-    """Return a function that takes a step: it changes `parameters`."""
-    states = {name: tuple(torch.zeros_like(p) for _ in rule.states) for name, p in parameters.items()}
-
-    def step(t: int, gradient: Parameters) -> None:
-        for name, g in gradient.items():
-            parameters[name], states[name] = rule.update(parameters[name], g, states[name], t, 1, settings)
-
-    return step
-
-
-def _class_step(cls: Any, parameters: Parameters, settings: Settings) -> Callable[[int, Parameters], None]:
-    optimizer = cls(list(parameters.values()), **settings)
-    set_mode(optimizer, training=True)
-
-    def step(t: int, gradient: Parameters) -> None:
-        for name, g in gradient.items():
-            parameters[name].grad = g
-        optimizer.step(lambda: torch.ones(()))  # a loss for those that evaluate it several times in a step
-
-    return step
-
-
 def _family_steps(family: Family, parameters: Tensor, gradients: Gradients) -> Iterator[Tensor]:
     """Yield the parameters [K, P] of a family's columns after each step."""
     for t, gradient in enumerate(gradients, 1):
@@ -121,17 +120,6 @@ def _family_steps(family: Family, parameters: Tensor, gradients: Gradients) -> I
         yield parameters[0]
 
 
-def _stacked(values: list[Any]) -> Any:
-    """Return one value where all columns agree, or a tensor [K] of numbers."""
-    if isinstance(values[0], tuple):
-        return tuple(_stacked(list(parts)) for parts in zip(*values, strict=True))
-    if isinstance(values[0], float) and len(set(values)) > 1:
-        return torch.tensor(values, dtype=torch.float64)
-    return values[0]
-
-
 def _views(flat: Tensor) -> Parameters:
     """Return [..., P] as named views [..., *shape]."""
-    sizes = [torch.Size(shape).numel() for shape in SHAPES.values()]
-    parts = zip(SHAPES.items(), flat.split(sizes, dim=-1), strict=True)
-    return {name: part.view(*flat.shape[:-1], *shape) for (name, shape), part in parts}
+    return named_views(flat, SHAPES)

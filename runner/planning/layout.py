@@ -12,14 +12,14 @@ from functools import cached_property
 class Layout:
     """Runs that are trained in one go, and how: a training goes on to the bit only in the same layout.
 
-    `runs[s][k]` are the ids of a grid, `program` is the one they are trained in (None: a lone run in the ordinary
-    loop), by so many `threads` an operation, in so many `lanes`.
+    `runs[s][k]` are the ids of a grid, `program` is the one they are trained in (None: a lone run by the
+    ordinary backward pass), by so many `threads` an operation, in so many `shards`.
     """
 
     runs: list[list[str]]
     program: str | None
     threads: int
-    lanes: int = 1
+    shards: int = 1
 
     @property
     def every_run(self) -> list[str]:
@@ -28,5 +28,5 @@ class Layout:
     @cached_property
     def key(self) -> str:
         """What tells it from other layouts, as a name for files."""
-        text = json.dumps([self.runs, self.program, self.threads, self.lanes])
+        text = json.dumps([self.runs, self.program, self.threads, self.shards])
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -15,7 +15,10 @@ from xprun.runner.results.outcome import Outcome, Series
 Curve = tuple[str, bytes, bytes]  # a metric, its steps as <i8, its values as <f8
 BYTES = 8  # of a step or a value
 KEPT = [field for field in fields(Outcome) if field.name not in ("run", "history", "state")]
-STORED_AS = {"cacheable": "lasting"}  # fields whose name in the store is older than that in the code
+STORED_AS = {
+    "cacheable": "lasting",
+    "visuals": "pictures",
+}  # fields whose name in the store is older than that in the code
 COUNT = Annotated[int, Interval(ge=0, lt=2**63)]
 TYPES = {name: COUNT if hint is int else hint for name, hint in get_type_hints(Outcome).items()}
 # What the JSON of an outcome holds. An older one lacks the fields that came later.

@@ -28,10 +28,10 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a training is: `step` of `steps`, of one lane of a layout. `made_by` are versions that must not change."""
+    """Where a training is: `step` of `steps`, of one shard of a layout. `made_by` are versions that must not change."""
 
     layout: Layout
-    lane: int
+    shard: int
     step: int
     steps: int
     made_by: str
@@ -43,13 +43,13 @@ class Snapshot:
     `every` is the number of epochs between two of them; None: none is taken.
     """
 
-    def __init__(self, folder: Path, layout: Layout, lane: int = 0, every: int | None = None) -> None:
-        self.layout, self.lane, self.every = layout, lane, every
-        self._folder, self.path = folder, folder / FOLDER / f"{layout.key}-{lane}{ENDING}"
+    def __init__(self, folder: Path, layout: Layout, shard: int = 0, every: int | None = None) -> None:
+        self.layout, self.shard, self.every = layout, shard, every
+        self._folder, self.path = folder, folder / FOLDER / f"{layout.key}-{shard}{ENDING}"
 
     def write(self, state: State, step: int, steps: int) -> None:
         """Put a state in the place of the last one, durably; raise OutputError when the disk does not do its part."""
-        place = json.dumps(asdict(Place(self.layout, self.lane, step, steps, made_by())))
+        place = json.dumps(asdict(Place(self.layout, self.shard, step, steps, made_by())))
         content = place.encode() + b"\n" + _to_bytes(state)
         digest = hashlib.sha256(content).hexdigest().encode()
         with writing(self._folder):

@@ -33,7 +33,7 @@ def data_sets(pairs: Pairs) -> list[Run]:
     """Return the first run on each data set to which runs have fitted a curve."""
     firsts: dict[str, Run] = {}
     for run, outcome in pairs:
-        if "fit" in outcome.pictures:
+        if "fit" in outcome.visuals:
             firsts.setdefault(ground_of(run, ("data",)), run)
     return list(firsts.values())
 
@@ -72,7 +72,7 @@ def write_fits(folder: Path, pairs: Pairs, runs: list[Run], found: list[Data | s
         parts.append((run.id, "data", data.rows))
         if data.truth is not None:
             parts.append((run.id, "truth", data.truth))
-    parts += [(run.id, "fit", np.array(o.pictures["fit"]).T) for run, o in pairs if "fit" in o.pictures]
+    parts += [(run.id, "fit", np.array(o.visuals["fit"]).T) for run, o in pairs if "fit" in o.visuals]
     if not parts:
         path.unlink(missing_ok=True)
         return []

@@ -30,7 +30,7 @@ def best_runs(plan: Plan, pairs: Pairs) -> Pairs:
     metric, sign = f"final.{plan.comparison.metric}", -1 if plan.comparison.goal == "max" else 1
     best: dict[tuple[str, ...], tuple[float, Run, Outcome]] = {}
     for run, outcome in pairs:
-        if "samples" not in outcome.pictures:
+        if "samples" not in outcome.visuals:
             continue
         value = sign * result_columns(outcome, plan.goals).get(metric, math.nan)
         labels = tuple(run.choices[s].label for s in COMPONENT_SECTIONS if s in run.choices)
@@ -44,7 +44,7 @@ def wanted_rows(best: Pairs) -> Wanted:
     firsts: dict[str, tuple[Run, set[int]]] = {}
     for run, outcome in best:
         _, rows = firsts.setdefault(run.choices["data"].identity, (run, set()))
-        rows.update(int(row) for row, *_ in outcome.pictures["samples"])
+        rows.update(int(row) for row, *_ in outcome.visuals["samples"])
     return [(run, sorted(rows)) for run, rows in firsts.values()]
 
 
@@ -81,7 +81,7 @@ def write_samples(folder: Path, best: Pairs, wanted: Wanted, found: list[Pixels 
     table = [
         (run.id, int(row), int(target), int(prediction), probability, places[run.choices["data"].identity, int(row)])
         for run, outcome in best
-        for row, target, prediction, probability in outcome.pictures["samples"]
+        for row, target, prediction, probability in outcome.visuals["samples"]
         if (run.choices["data"].identity, int(row)) in places
     ]
     if not table:

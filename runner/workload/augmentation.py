@@ -54,7 +54,7 @@ class Augmented:
         return replace(self, workers=0)
 
     def _load(self, seeds: list[int], taken: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of all seeds, one behind the other, without the first: [S * B, ...], [S * B, ...]."""
+        """Yield the batches of all seeds concatenated, [S * B, ...], [S * B, ...]; the first `taken` are skipped."""
         workers = 0 if multiprocessing.current_process().daemon else self.workers  # a daemon may have no children
         loader: DataLoader[Any] = DataLoader(
             _Rows(self.table),
@@ -75,7 +75,7 @@ def _follow(number: int) -> None:
 
 
 class _Steps:
-    """The keys of each step's rows, without end; those of the first `taken` steps are left out."""
+    """An infinite iterator over the keys of each step's rows; the first `taken` steps are skipped."""
 
     def __init__(self, seeds: list[int], rows: int, batch_size: int | None, taken: int) -> None:
         self.seeds, self.rows, self.batch_size, self.taken = seeds, rows, batch_size, taken

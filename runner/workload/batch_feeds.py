@@ -23,7 +23,7 @@ STREAM_SEEDS = 2**40  # streams draw with seeds of their own, or the first rows 
 
 
 class Batches(Protocol[T_co]):
-    """Batches without end; `state` tells where they are, and `restore` goes there."""
+    """An infinite, resumable batch iterator."""
 
     def __iter__(self) -> Iterator[T_co]: ...
     def __next__(self) -> T_co: ...
@@ -32,7 +32,7 @@ class Batches(Protocol[T_co]):
 
 
 class Feed(Protocol):
-    """The training batches of every seed, without end."""
+    """The training batches of every seed."""
 
     @property
     def depends_on_seed(self) -> bool:
@@ -102,7 +102,7 @@ class Drawn:
 
 
 class Draws(Generic[T]):
-    """Batches that are drawn from generators, one for each seed, and so are where their generators are."""
+    """An infinite, resumable batch iterator that draws from one generator a seed; its state is theirs."""
 
     def __init__(self, draw: Callable[[list[torch.Generator]], T], seeds: list[int]) -> None:
         self._draw = draw

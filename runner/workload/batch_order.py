@@ -16,7 +16,10 @@ GATHER_AT_ONCE = 2**26  # bytes: below this, a whole epoch is put in order by on
 
 
 class Counted(Generic[T]):
-    """Batches without end of which `begin(n)` leaves out the first n: how many were taken tells where they are."""
+    """An infinite, resumable batch iterator; its state is the number of batches consumed.
+
+    `begin(n)` makes the iterator over the batches after the first n.
+    """
 
     def __init__(self, begin: Callable[[int], Iterator[T]]) -> None:
         self._begin = begin
@@ -38,7 +41,7 @@ class Counted(Generic[T]):
 
 
 def epoch_orders(rows: int, seed: int) -> Iterator[Tensor]:
-    """Yield a permutation [rows] of the row numbers for each epoch, without end."""
+    """Yield a permutation [rows] of the row numbers for each epoch, infinitely."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         yield torch.randperm(rows, generator=generator)
@@ -52,9 +55,9 @@ def place(taken: int, rows: int, batch_size: int) -> tuple[int, int]:
 def batches(
     inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int, taken: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches ([B, ...], [B, ...]) epoch after epoch, without end; the last one of an epoch may be smaller.
+    """Yield batches ([B, ...], [B, ...]) epoch after epoch, infinitely; the last one of an epoch may be smaller.
 
-    `batch_size` None is a full batch: all rows, in their own order. The first `taken` batches are left out.
+    `batch_size` None is a full batch: all rows, in their own order. The first `taken` batches are skipped.
     """
     if batch_size is None:
         while True:

@@ -1,4 +1,4 @@
-"""What pictures show of a trained model: its curve over a single feature, its answers to some images."""
+"""What plots show of a trained model: its curve over a single feature, its answers to some images."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from xprun.runner.workload.target_shapes import SHARES, SIGNS
 from xprun.runner.workload.workload import Workload
 
 Predict = Callable[[Tensor, Tensor], Tensor]  # inputs [N, ...], targets of their kind -> outputs [S, K, N, ...]
+Visuals = dict[str, list[list[float]]]  # tables of numbers, by what they show
 
 POINTS = 50  # of a curve
 POWERS = 1e-4  # how far, relatively, columns may be from the powers of the first
@@ -22,14 +23,14 @@ FIRST, MISTAKES = 8, 8  # rows that are kept: the first, and the most confident 
 SIDE = 48  # pixels of an image that is shown
 
 
-def shown(work: Workload, predict: Predict) -> dict[str, Tensor]:
-    """Return what pictures need of runs, by kind; nothing where they are not wanted, or the data are of another kind.
+def read_visuals(work: Workload, predict: Predict) -> dict[str, Tensor]:
+    """Return what plots need of runs, by kind; nothing where they are not wanted, or the data are of another kind.
 
     `fit` [S, K, 2, 50]: x, and the prediction there, of a regression by one feature. `samples` [S, K, 16, 4]: row,
     target, predicted class and its probability, of images; NaN where there are fewer.
     """
     found: dict[str, Tensor] = {}
-    if not work.pictures:
+    if not work.visuals:
         return found
     if (x := curve_places(work)) is not None:
         outputs = predict(features(x, work.train), x.unsqueeze(1))
@@ -43,8 +44,8 @@ def shown(work: Workload, predict: Predict) -> dict[str, Tensor]:
     return found
 
 
-def as_lists(found: dict[str, Tensor], s: int, k: int) -> dict[str, list[list[float]]]:
-    """Return what is shown of one run, without the rows that it lacks."""
+def as_lists(found: dict[str, Tensor], s: int, k: int) -> Visuals:
+    """Return the visuals of one run, without the rows that it lacks."""
     tables = {kind: tensor[s, k].tolist() for kind, tensor in found.items()}
     return {kind: [row for row in rows if not isnan(row[0])] for kind, rows in tables.items()}
 

@@ -50,7 +50,7 @@ class Workload:
     dtype: torch.dtype
     manual: bool = False  # whether the model brings the gradient itself
     save: str | SaveBest | None = None  # of which step a checkpoint is kept
-    pictures: bool = True  # whether what only pictures need is kept, too
+    visuals: bool = True  # whether what only plots need is kept, too
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
@@ -111,14 +111,6 @@ class Workload:
                 results[f"{split}.{name}"] = metric(prediction, table.targets, trained_parameters(module))
         return results
 
-    def measure_matrices(self, module: nn.Module) -> dict[str, Tensor]:
-        """Return `valid.confusion`, ... of a model."""
-        return {
-            f"{split}.{name}": metric(predictions(module, table.inputs), table.targets, trained_parameters(module))
-            for name, metric in self.matrices.items()
-            for split, table in self.every_split.items()
-        }
-
 
 def predictions(module: nn.Module, inputs: Tensor) -> Tensor:
     """Return the outputs [N, ...] of a module for inputs [N, ...], so many rows at a time that they fit the memory."""
@@ -136,11 +128,16 @@ def untrained(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in module.state_dict().items() if name not in trained}
 
 
+def named_views(flat: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """Return parameters [..., P], one behind the other in the order of `shapes`, as views [..., *shape] by name."""
+    parts = flat.split([shape.numel() for shape in shapes.values()], -1)
+    named = zip(shapes.items(), parts, strict=True)
+    return {name: part.unflatten(-1, shape) if shape else part.squeeze(-1) for (name, shape), part in named}
+
+
 def split_by_name(module: nn.Module, flat: Tensor) -> dict[str, Tensor]:
     """Return views of a vector [P] with the names and shapes of a module's trained parameters."""
-    parameters = trained_parameters(module)
-    parts = flat.split([p.numel() for p in parameters.values()])
-    return {name: part.view(p.shape) for (name, p), part in zip(parameters.items(), parts, strict=True)}
+    return named_views(flat, {name: p.shape for name, p in trained_parameters(module).items()})
 
 
 def seed_torch(seed: int, device: torch.device) -> None:

@@ -37,6 +37,7 @@ EXIT_CODES = {
     "MissingFilesError": 1,
     "NameTakenError": 3,
     "OutputError": 3,
+    "PagesError": 3,
     "PluginError": 3,
     "ReportError": 2,
     "ScheduleError": 1,

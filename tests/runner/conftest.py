@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.training import MakePlan, Train
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.engine.lone_loop import train_alone
+from xprun.runner.engine.shards import train_alone
 from xprun.runner.planning.plan import Plan, make_plan
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.outcome import Outcome

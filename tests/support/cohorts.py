@@ -14,9 +14,8 @@ from torch import Tensor
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
-from xprun.runner.engine.lone_loop import train_alone
 from xprun.runner.engine.programs.linear_stack import LinearStack
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import make_workload
@@ -105,13 +104,13 @@ class Cohort:
     def alone(self) -> dict[str, Outcome]:
         return {run.id: train_alone(self.work, run) for run in self.runs}
 
-    def together(self, program: str, lanes: int = 1) -> dict[str, Outcome]:
-        pieces = [ExecutionUnit(grid, program, "", None, lanes=lanes) for grid in self.grids]
-        return {outcome.run: outcome for piece in pieces for outcome in train_in_lanes(self.work, piece)}
+    def together(self, program: str, shards: int = 1) -> dict[str, Outcome]:
+        units = [ExecutionUnit(grid, program, "", None, shards=shards) for grid in self.grids]
+        return {outcome.run: outcome for unit in units for outcome in train_in_shards(self.work, unit)}
 
-    def check(self, program: str, lanes: int = 1) -> dict[str, Outcome]:
+    def check(self, program: str, shards: int = 1) -> dict[str, Outcome]:
         """See that the runs end together as they do alone; return how they ended."""
-        expected, found = self.alone(), self.together(program, lanes)
+        expected, found = self.alone(), self.together(program, shards)
         assert found.keys() == expected.keys()
         for run in self.runs:
             same(found[run.id], expected[run.id])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
-from xprun.runner.engine.lone_loop import train_alone
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload.workload import make_workload
 from xprun.specs import Run
+
+SCHEDULE_FREE = Path(__file__).with_name("schedule_free.py")  # a plugin file with the optimizer `averaged`
 
 
 def each_alone(runs: list[Run]) -> dict[str, Outcome]:
@@ -25,7 +27,7 @@ def each_alone(runs: list[Run]) -> dict[str, Outcome]:
 def all_together(runs: list[Run], program: str = "linear-stack") -> dict[str, Outcome]:
     """Train the runs of one cohort at once; return their outcomes by id."""
     work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
-    made = [train_in_lanes(work, ExecutionUnit(grid, program, "", None)) for grid in grids_of(work, runs)]
+    made = [train_in_shards(work, ExecutionUnit(grid, program, "", None)) for grid in grids_of(work, runs)]
     return {outcome.run: outcome for outcomes in made for outcome in outcomes}
 
 

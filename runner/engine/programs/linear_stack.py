@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from xprun.plugins.models.modules import LinearRegression
 from xprun.runner.engine.programs.linear_stack_losses import StackLoss, stack_loss
-from xprun.runner.store.snapshots import State
+from xprun.runner.engine.programs.stacked import Stacked
 from xprun.runner.workload.run_grid import Batch
 
 aten = torch.ops.aten
@@ -58,7 +58,7 @@ class Layer:
         return self.outputs * self.columns
 
 
-class LinearStack:
+class LinearStack(Stacked):
     """The program of one model; it holds scratch buffers for the shape of the runs at hand."""
 
     name = "linear-stack"
@@ -84,12 +84,7 @@ class LinearStack:
             return "its targets and outputs differ in shape"
         return cls(module, layers, matched)
 
-    def begin(self, modules: list[list[nn.Module]]) -> Tensor:
-        """Return the stacked parameters [S, K, P] of freshly made modules [S][K]."""
-        return torch.stack([torch.stack([self._pack(module) for module in group]) for group in modules])
-
-    def _pack(self, module: nn.Module) -> Tensor:
-        """Return the module's parameters as one vector [P], in the order of this program."""
+    def pack(self, module: nn.Module) -> Tensor:
         named = dict(module.named_parameters())
         blocks = []
         for layer in self.layers:
@@ -99,7 +94,6 @@ class LinearStack:
         return torch.cat(blocks)
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """Return views [..., *shape] of stacked parameters [..., P], by name."""
         found = {}
         for layer in self.layers:
             block = flat[..., layer.offset : layer.offset + layer.size]
@@ -118,18 +112,16 @@ class LinearStack:
         return (inputs, *self.loss.prepare(targets, self.layers[-1].outputs, inputs.dtype))
 
     def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the inputs and targets of a batch as the model and the loss take them."""
         return batch[0][..., : self.layers[0].inputs], batch[1]
 
-    def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
-        """Write the losses [S, K] and their gradient [S, K, P] with respect to the parameters [S, K, P].
-
-        `batch` holds prepared rows [S, B, ...]; every run of one of the S groups sees the same.
-        """
+    def differentiate(self, batch: Batch) -> tuple[Tensor, int]:
+        """Write the gradient and return the losses; every run of one of the S groups sees the same rows."""
+        flat, gradient = self.flat, self.gradient
         S, K, P = flat.shape
         rows, gradients = flat.view(S * K, P), gradient.view(S * K, P)
         x = batch[0].mT.contiguous().mT if self.narrow else batch[0]
         activated, z = self._forward(flat, x)
+        losses = flat.new_empty(S, K)
         delta, factor = self.loss.step(z.view(S, K, -1, z.shape[2]), batch[1:], losses)
         delta = delta.view_as(z)
         scale_gradient = delta.numel() > gradient.numel()
@@ -144,6 +136,7 @@ class LinearStack:
         self._first_gradient(gradient, delta, x)
         if scale_gradient:
             gradient.mul_(factor)
+        return losses, x.shape[1]
 
     def _forward(self, flat: Tensor, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return the inputs of every layer but the first, and the outputs [S * K, C, B]."""
@@ -169,14 +162,13 @@ class LinearStack:
             product.unflatten(1, (K, first.outputs))
         )
 
-    def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor:
-        """Return the outputs [S, k, N, ...] of the runs in these columns, [S, k, P], for prepared rows [N, ...]."""
+    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
+        flat = self.columns(columns)
         S, K, P = flat.shape
         _, z = self._forward(flat.view(1, S * K, P), inputs.unsqueeze(0))
         return z.view(S, K, *z.shape[1:]).mT
 
     def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
-        """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
         return self.loss.value(predictions.mT, tuple(part.unsqueeze(0) for part in prepared[1:]))
 
     def _block(self, rows: Tensor, layer: Layer) -> Tensor:
@@ -199,17 +191,10 @@ class LinearStack:
         return torch.bmm(a, b, out=self._scratch[key])
 
     def keep(self, columns: Tensor) -> None:
-        """Go on with these columns of runs only; the scratch memory had the shape of all of them."""
-        self._scratch.clear()
-
-    def state(self) -> State:
-        return {}
-
-    def restore(self, state: State) -> None:
-        """Nothing is left of a step but parameters."""
+        super().keep(columns)
+        self._scratch.clear()  # it had the shape of all runs
 
     def numbers_per_run(self, rows: int) -> int:
-        """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""
         features = sum(layer.columns + 2 * layer.outputs for layer in self.layers[1:]) + 3 * self.layers[0].outputs
         return features * rows
 

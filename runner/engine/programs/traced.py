@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
+from xprun.runner.engine.programs.stacked import Stacked, over_runs
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
+from xprun.runner.workload.workload import named_views
 
 DROPOUTS = {nn.Dropout: 0, nn.Dropout1d: 1, nn.Dropout2d: 2, nn.Dropout3d: 3}  # trailing axes that share a mask
 NO_OPS = {torch.ops.aten.detach.default, torch.ops.aten.alias.default}
@@ -50,7 +52,7 @@ class MaskedDropout(nn.Module):
         return noise if self.p in (0, 1) else noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
 
 
-class Traced:
+class Traced(Stacked):
     """The program of one model: parameters [S, K, P] in the order of the module, buffers and masks beside them."""
 
     name = "traced"
@@ -62,8 +64,7 @@ class Traced:
         self.module.train()
         self.loss = loss
         self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
-        self.sizes = [shape.numel() for shape in self.shapes.values()]
-        self.parameters = sum(self.sizes)
+        self.parameters = sum(shape.numel() for shape in self.shapes.values())
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.held: dict[str, Tensor] = {}
         self._programs: dict[Any, Any] = {}
@@ -71,78 +72,70 @@ class Traced:
         if any(layer.uses != 1 for layer in self.masked.values()):
             raise CannotBatchError("a dropout layer is not used exactly once in a step")
 
-    def begin(self, modules: list[list[nn.Module]]) -> Tensor:
-        """Return the stacked parameters [S, K, P] of freshly made modules [S][K], and stack their other tensors."""
+    def begin(self, modules: list[list[nn.Module]]) -> None:
+        super().begin(modules)
         others = [_others(module) for group in modules for module in group]
-        S, K = len(modules), len(modules[0])
         self.held = {
-            name: torch.stack([other[name] for other in others]).unflatten(0, (S, K)).clone() for name in others[0]
+            name: torch.stack([other[name] for other in others]).unflatten(0, self.shape).clone() for name in others[0]
         }
-        return torch.stack([torch.stack([self._pack(module) for module in group]) for group in modules])
 
-    def _pack(self, module: nn.Module) -> Tensor:
+    def pack(self, module: nn.Module) -> Tensor:
         return torch.cat([p.detach().reshape(-1) for p in module.parameters() if p.requires_grad])
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """Return views [..., *shape] of stacked parameters [..., P], by name."""
-        parts = flat.split(self.sizes, -1)
-        named = zip(self.shapes.items(), parts, strict=True)
-        return {name: part.unflatten(-1, shape) if shape else part.squeeze(-1) for (name, shape), part in named}
+        return named_views(flat, self.shapes)
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
-        """Return the rows as they are."""
         return inputs, targets
 
     def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the inputs and targets of a batch."""
         x, y = batch
         return x, y
 
     @property
     def pure(self) -> bool:
-        """Whether a step depends on the parameters and the batch alone."""
         return not self.held and not self.masked
 
-    def step(self, flat: Tensor, batch: Batch, gradient: Tensor, losses: Tensor) -> None:
-        """Write the losses [S, K] and their gradient [S, K, P]; see `LinearStack.step`."""
+    def differentiate(self, batch: Batch) -> tuple[Tensor, int]:
         x, y = batch
-        program = self._program(flat, x, y)
-        gradients, found = program(self.views(flat), self.held, self._draw(x), x, y)
-        losses.copy_(found)
-        torch.cat([g.reshape(*flat.shape[:2], -1) for g in gradients.values()], 2, out=gradient)
+        program = self._program(x, y)
+        gradients, losses = program(self.views(self.flat), self.held, self._draw(x), x, y)
+        torch.cat([g.reshape(*self.shape, -1) for g in gradients.values()], 2, out=self.gradient)
+        return losses, x.shape[1]
 
-    def predict(self, flat: Tensor, inputs: Tensor, columns: slice) -> Tensor:
-        """Return the outputs [S, k, N, ...] of the runs in these columns, [S, k, P], for rows [N, ...]."""
+    def train(self, mode: bool) -> None:
+        self.module.train(mode)
 
+    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
         def one(parameters: dict[str, Tensor], state: dict[str, Tensor]) -> Tensor:
             found: Tensor = functional_call(self.module, {**parameters, **state}, (inputs,))
             return found
 
-        self.module.eval()
-        try:
-            result: Tensor = vmap(vmap(one))(self.views(flat), {name: t[:, columns] for name, t in self.held.items()})
-        finally:
-            self.module.train()
+        parameters, held = self.views(self.columns(columns)), {name: t[:, columns] for name, t in self.held.items()}
+        result: Tensor = vmap(vmap(one))(parameters, held)
         return result
 
     def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
-        """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
         return over_runs(self.loss, predictions, prepared[1])
 
     def keep(self, columns: Tensor) -> None:
-        """Go on with these columns of runs only."""
+        super().keep(columns)
         self.held = {name: tensor.index_select(1, columns) for name, tensor in self.held.items()}
 
     def state(self) -> State:
-        return {"held": self.held, "generators": [generator.get_state() for generator in self.generators]}
+        return {
+            **super().state(),
+            "held": self.held,
+            "generators": [generator.get_state() for generator in self.generators],
+        }
 
     def restore(self, state: State) -> None:
+        super().restore(state)
         self.held = {name: state["held"][name].to(tensor.device) for name, tensor in self.held.items()}
         for generator, found in zip(self.generators, state["generators"], strict=True):
             generator.set_state(found)
 
     def numbers_per_run(self, rows: int) -> int:
-        """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""
         return 3 * self._numbers * rows
 
     def _draw(self, x: Tensor) -> dict[str, Tensor]:
@@ -151,16 +144,16 @@ class Traced:
         stacked = (torch.stack(masks) for masks in zip(*drawn, strict=True))
         return dict(zip(self.masked, stacked, strict=True))
 
-    def _program(self, flat: Tensor, x: Tensor, y: Tensor) -> Any:
-        key = (flat.shape, x.shape)
+    def _program(self, x: Tensor, y: Tensor) -> Any:
+        key = (self.flat.shape, x.shape)
         if key not in self._programs:
-            self._programs[key] = self._trace(flat, x, y)
+            self._programs[key] = self._trace(x, y)
         return self._programs[key]
 
-    def _trace(self, flat: Tensor, x: Tensor, y: Tensor) -> Any:
+    def _trace(self, x: Tensor, y: Tensor) -> Any:
         from torch.fx.experimental.proxy_tensor import make_fx
 
-        K = flat.shape[1]
+        _, K = self.shape
 
         def loss_of(parameters: Any, state: Any, masks: Any, x: Tensor, y: Tensor) -> Tensor:
             return self.loss(functional_call(self.module, {**parameters, **state, **masks}, (x,)), y)
@@ -177,7 +170,7 @@ class Traced:
             name: torch.ones((x.shape[0], x.shape[1], *layer.shape[1:]), dtype=x.dtype, device=x.device)
             for name, layer in self.masked.items()
         }
-        return _without_no_ops(make_fx(all_runs)(self.views(flat), state, masks, x, y))
+        return _without_no_ops(make_fx(all_runs)(self.views(self.flat), state, masks, x, y))
 
 
 def _numbers_of_a_row(module: nn.Module, inputs: Tensor) -> int:
@@ -240,24 +233,6 @@ def _same_view(node: Any) -> bool:
     before = before if before is not None else node.args[0].meta.get("tensor_meta")
     after = after if after is not None else node.meta.get("tensor_meta")
     return before is not None and after is not None and before.shape == after.shape
-
-
-def over_runs(
-    measure: Callable[..., Tensor], predictions: Tensor, targets: Tensor, parameters: dict[str, Tensor] | None = None
-) -> Tensor:
-    """Return the measure [S, K, ...] of predictions [S, K, N, ...], at once if it can be batched, or else run by run.
-
-    One that asks for the trained `parameters` [S, K, *shape] gets those of its run.
-    """
-    flat = predictions.flatten(0, 1)
-    more = [{name: value.flatten(0, 1) for name, value in parameters.items()}] if parameters else []
-    try:
-        result: Tensor = vmap(measure, in_dims=(0, None, *(0 for _ in more)))(flat, targets, *more)
-    except RuntimeError:
-        own = [[{name: value[i] for name, value in part.items()} for part in more] for i in range(len(flat))]
-        found = [measure(prediction, targets, *part) for prediction, part in zip(flat, own, strict=True)]
-        result = torch.stack([torch.as_tensor(value) for value in found])
-    return result.view(*predictions.shape[:2], *result.shape[1:])
 
 
 def draws_at_random(module: nn.Module) -> bool:

@@ -11,9 +11,9 @@ from support.training import MakePlan
 from torch import Tensor
 from xprun.plugins.registry import data, optimizer
 from xprun.runner.engine import compiled_steps as compiled
-from xprun.runner.engine.batched_loop import Training
 from xprun.runner.engine.compiled_steps import AT_ONCE, CompiledSteps, compile_if_it_repays
 from xprun.runner.engine.execution_units import make_program
+from xprun.runner.engine.loop import Training
 from xprun.runner.engine.programs.linear_stack import LinearStack
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")

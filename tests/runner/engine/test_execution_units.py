@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data, model, optimizer
 from xprun.plugins.types import Vector
-from xprun.runner.engine import execution_units as pieces
+from xprun.runner.engine import execution_units as units
 from xprun.runner.engine.execution_units import ExecutionUnit, make_program, select_strategy
 from xprun.runner.engine.programs.linear_stack import LinearStack
 from xprun.runner.execution.cohort_execution import execute, train
@@ -35,12 +35,12 @@ def _points(_registry_as_installed: None, one_thread: None) -> None:
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small cohorts be traced, too."""
-    monkeypatch.setattr(pieces, "TRACING_REPAYS", 0.0)
+    monkeypatch.setattr(units, "TRACING_REPAYS", 0.0)
 
 
-def ways(pieces: list[ExecutionUnit]) -> dict[str, tuple[str | None, str]]:
+def ways(units: list[ExecutionUnit]) -> dict[str, tuple[str | None, str]]:
     """Return for each run the program that trains it and the reason."""
-    return {run.id: (piece.program, piece.reason) for piece in pieces for run in piece.runs}
+    return {run.id: (unit.program, unit.reason) for unit in units for run in unit.runs}
 
 
 def check(cohort: Cohort) -> dict[str, Outcome]:
@@ -58,10 +58,10 @@ def check(cohort: Cohort) -> dict[str, Outcome]:
 
 def test_many_small_runs_are_trained_together(plan: MakePlan) -> None:
     cohort = Cohort(plan, optimizer=[SGD, RATES], run={"epochs": 3, "seeds": 2})
-    [piece] = select_strategy(cohort.work, cohort.runs)
-    assert piece.program == "linear-stack"
-    assert piece.reason.startswith("a chain of Linear layers; alone ")
-    assert piece.seconds_per_step > 0
+    [unit] = select_strategy(cohort.work, cohort.runs)
+    assert unit.program == "linear-stack"
+    assert unit.reason.startswith("a chain of Linear layers; ")
+    assert unit.seconds_per_step > 0
     assert {outcome.together for outcome in check(cohort).values()} == {12}
 
 
@@ -88,31 +88,31 @@ def test_together_is_obeyed_even_by_one_run(plan: MakePlan) -> None:
     for wanted, together in {"together": True, "auto": False}.items():
         run = {"epochs": 2, "engine": wanted}
         cohort = Cohort(plan, model=UNSTACKED, optimizer=named("SGD", lr=0.1), run=run)
-        [piece] = select_strategy(cohort.work, cohort.runs)
-        assert (piece.program is not None) == together
+        [unit] = select_strategy(cohort.work, cohort.runs)
+        assert (unit.program is not None) == together
         check(cohort)
 
 
 def test_runs_that_are_faster_alone_are_trained_alone(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = pieces.time_alone
-    monkeypatch.setattr(pieces, "time_alone", lambda work, run: replace(true(work, run), seconds=1e-9))
+    true = units.time_alone
+    monkeypatch.setattr(units, "time_alone", lambda work, run: replace(true(work, run), seconds=1e-9))
     cohort = Cohort(plan, run={"epochs": 2, "seeds": 4})
-    [piece] = select_strategy(cohort.work, cohort.runs)
-    assert piece.program is None
-    assert piece.reason.startswith("0 us per step alone, ")
+    [unit] = select_strategy(cohort.work, cohort.runs)
+    assert unit.program is None
+    assert unit.reason.startswith("0 us per step alone, ")
     assert {outcome.together for outcome in check(cohort).values()} == {1}
 
 
 def test_a_model_is_traced_only_where_that_repays(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = Cohort(plan, model=UNSTACKED, run={"steps": 4, "seeds": 4})
-    monkeypatch.setattr(pieces, "TRACING_REPAYS", 1e9)  # seconds
-    [piece] = select_strategy(cohort.work, cohort.runs)
-    assert piece.program is None
-    assert "GELU" in piece.reason
-    assert "trac" in piece.reason
-    monkeypatch.setattr(pieces, "TRACING_REPAYS", 0.0)
-    [piece] = select_strategy(cohort.work, cohort.runs)
-    assert piece.program == "traced"
+    monkeypatch.setattr(units, "TRACING_REPAYS", 1e9)  # seconds
+    [unit] = select_strategy(cohort.work, cohort.runs)
+    assert unit.program is None
+    assert "GELU" in unit.reason
+    assert "trac" in unit.reason
+    monkeypatch.setattr(units, "TRACING_REPAYS", 0.0)
+    [unit] = select_strategy(cohort.work, cohort.runs)
+    assert unit.program == "traced"
 
 
 def test_a_model_that_cannot_be_batched_is_trained_alone(plan: MakePlan) -> None:
@@ -127,9 +127,9 @@ def test_a_model_that_cannot_be_batched_is_trained_alone(plan: MakePlan) -> None
 
     model("branching")(lambda x, y: Branching())
     cohort = Cohort(plan, model=named("branching"), run={"epochs": 3, "seeds": 4})
-    [piece] = select_strategy(cohort.work, cohort.runs)
-    assert piece.program is None
-    assert piece.reason.startswith("it cannot be batched (RuntimeError: vmap: It looks like you're ")
+    [unit] = select_strategy(cohort.work, cohort.runs)
+    assert unit.program is None
+    assert unit.reason.startswith("it cannot be batched (RuntimeError: vmap: It looks like you're ")
     assert {outcome.status for outcome in check(cohort).values()} == {"done"}
 
 
@@ -138,7 +138,7 @@ def test_a_run_that_magnifies_rounding_does_not_send_the_others_alone(plan: Make
     model = layers(linear(64, 32), "Tanh", linear(32, 32), "Tanh", linear(32, 10))
     optimizers, run = named("Adam", lr=grid(1000.0, 0.01, 0.003)), {"steps": 20, "dtype": "float32"}
     cohort = Cohort(plan, data=data, model=model, optimizer=optimizers, run=run | {"engine": "together"})
-    assert {piece.program for piece in select_strategy(cohort.work, cohort.runs)} == {"linear-stack"}
+    assert {unit.program for unit in select_strategy(cohort.work, cohort.runs)} == {"linear-stack"}
 
 
 # --- how many at once
@@ -147,20 +147,20 @@ def test_a_run_that_magnifies_rounding_does_not_send_the_others_alone(plan: Make
 @pytest.mark.parametrize(
     ("model", "batch_size"), [(layers(linear(3, 3)), 8), (layers(linear(3, 3)), "full"), (UNSTACKED, 8)]
 )
-def test_runs_that_do_not_fit_the_memory_are_trained_in_pieces(
+def test_runs_that_do_not_fit_the_memory_are_trained_in_units(
     model: dict[str, Any], batch_size: Any, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     optimizers = [SGD, named("scratch.adam", lr=grid(0.01, 0.03))]
     data, run = DATA | {"batch_size": batch_size}, {"epochs": 3, "seeds": 2, "engine": "together"}
-    monkeypatch.setattr(pieces, "SIZES", ())  # whatever a busy machine would find faster
+    monkeypatch.setattr(units, "SIZES", ())  # whatever a busy machine would find faster
     cohort = Cohort(plan, data=data, model=model, optimizer=optimizers, run=run)
     [whole] = select_strategy(cohort.work, cohort.runs)
     assert len(whole.runs) == 10
     per_run = work_of_a_run(cohort, whole)
-    monkeypatch.setattr(pieces, "MEMORY", 6 * per_run)
+    monkeypatch.setattr(units, "MEMORY", 6 * per_run)
     chosen = select_strategy(cohort.work, cohort.runs)
-    assert [len(piece.runs) for piece in chosen] == [6, 4]
-    assert all(piece.program == whole.program for piece in chosen)
+    assert [len(unit.runs) for unit in chosen] == [6, 4]
+    assert all(unit.program == whole.program for unit in chosen)
     assert sorted(outcome.together for outcome in check(cohort).values()) == [4] * 4 + [6] * 6
 
 
@@ -175,7 +175,7 @@ def work_of_a_run(cohort: Cohort, whole: ExecutionUnit) -> int:
 def test_a_setting_is_trained_with_all_its_seeds_however_little_memory_there_is(
     plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "MEMORY", 0)
+    monkeypatch.setattr(units, "MEMORY", 0)
     cohort = Cohort(plan, run={"epochs": 3, "seeds": 2, "engine": "together"})
     assert {outcome.together for outcome in check(cohort).values()} == {2}
 

@@ -14,7 +14,7 @@ from support.training import MakePlan
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.main import main
 from xprun.runner.engine.least_squares import least_squares
-from xprun.runner.engine.lone_loop import train_alone
+from xprun.runner.engine.shards import train_alone
 from xprun.runner.workload.workload import Workload, make_workload
 
 LINEAR = """

@@ -144,7 +144,9 @@ def by_column(grid: Grid, flat: Tensor, gradients: list[Tensor]) -> Tensor:
 
 
 def step(families: list[Family], flat: Tensor, gradient: Tensor, t: int) -> Tensor:
-    return torch.cat([family.update(flat, gradient, t, 5, one_parameter) for family in families], 1)
+    slices = [slice(family.start, family.stop) for family in families]
+    pairs = [(family, flat[:, columns], gradient[:, columns]) for family, columns in zip(families, slices, strict=True)]
+    return torch.cat([family.update(w, g, t, 5, one_parameter) for family, w, g in pairs], 1)
 
 
 MIXED = (

@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from support.training import MakePlan
+from support.training import SCHEDULE_FREE, MakePlan
 from torch import Tensor
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.engine import compiled_steps as compiled
 from xprun.runner.engine import stop_rules as stopping
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
-from xprun.runner.engine.lone_loop import train_alone
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.engine.stop_rules import StopRules
 from xprun.runner.planning.layout import Layout
 from xprun.runner.results.outcome import Outcome
@@ -142,7 +141,7 @@ def _rule(_registry_as_installed: None, one_thread: None) -> None:
     from xprun.plugins.registry import optimizer
 
     optimizer("test.by_norm")(by_norm)
-    open_registry((Path(__file__).parents[2] / "support" / "averaged.py",))
+    open_registry((SCHEDULE_FREE,))
 
 
 # --- to train, to be cut off, and to compare
@@ -196,14 +195,14 @@ def alone(work: Workload, runs: list[Run], folder: Path) -> list[Outcome]:
     return [train_alone(work, run, Snapshot(folder, Layout([[run.id]], None, 1), every=every)) for run in runs]
 
 
-def together(program: str, lanes: int = 1) -> Way:
+def together(program: str, shards: int = 1) -> Way:
     def train(work: Workload, runs: list[Run], folder: Path) -> list[Outcome]:
         every = runs[0].settings.checkpoint_every
-        pieces = [ExecutionUnit(grid, program, "", None, lanes=lanes) for grid in grids_of(work, runs)]
+        units = [ExecutionUnit(grid, program, "", None, shards=shards) for grid in grids_of(work, runs)]
         return [
             outcome
-            for piece in pieces
-            for outcome in train_in_lanes(work, piece, lambda i, p=piece: Snapshot(folder, p.layout, i, every))
+            for unit in units
+            for outcome in train_in_shards(work, unit, lambda i, u=unit: Snapshot(folder, u.layout, i, every))
         ]
 
     return train
@@ -291,7 +290,7 @@ def test_it_goes_on_from_every_step(way: Way, rules: str, plan: MakePlan, tmp_pa
         assert bits(way(work, runs, folder)) == bits(expected)
 
 
-def test_each_lane_goes_on_from_its_own_place(plan: MakePlan, tmp_path: Path, scissors: Scissors) -> None:
+def test_each_shard_goes_on_from_its_own_place(plan: MakePlan, tmp_path: Path, scissors: Scissors) -> None:
     check(plan, text_of(TOGETHER["linear-stack"]), together("linear-stack", 2), tmp_path, scissors)
     assert len(list(tmp_path.glob("whole/resume/*"))) == 2
 

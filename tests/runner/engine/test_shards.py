@@ -1,4 +1,4 @@
-"""A grid trained in lanes, each by a thread of its own, gives the outcomes of one that is not."""
+"""A grid trained in shards, each by a thread of its own, gives the outcomes of one that is not."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from support.cohorts import MSE, REAL, TINY, WILD, WILDEST, Cohort, grid, named,
 from support.training import MakePlan
 from torch import Tensor
 from xprun.plugins.registry import data, optimizer
-from xprun.runner.engine import execution_units as pieces
+from xprun.runner.engine import execution_units as units
 from xprun.runner.engine.execution_units import ExecutionUnit, select_strategy
 from xprun.runner.engine.programs.linear_stack import LinearStack
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_in_shards
 from xprun.runner.workload.workload import Workload
 
 MIXED = [named("SGD", lr=grid(0.03, WILD, 0.1)), named("Adam", lr=grid(0.01, WILDEST, 0.1, 0.3))]
@@ -32,20 +32,20 @@ def a_cohort(plan: MakePlan, optimizers: object = MIXED) -> Cohort:
     return Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run=run)
 
 
-@pytest.mark.parametrize("lanes", [2, 3, 7])
-def test_lanes_give_the_outcomes_of_the_ordinary_loop(lanes: int, plan: MakePlan) -> None:
-    outcomes = a_cohort(plan).check(LinearStack.name, lanes).values()
+@pytest.mark.parametrize("shards", [2, 3, 7])
+def test_shards_give_the_outcomes_of_the_ordinary_loop(shards: int, plan: MakePlan) -> None:
+    outcomes = a_cohort(plan).check(LinearStack.name, shards).values()
     assert {outcome.status for outcome in outcomes} == {"done", "diverged", "stopped"}
     assert len({(outcome.seconds, outcome.together) for outcome in outcomes}) == 1
 
 
-def test_long_steps_are_cut_into_a_lane_for_each_thread(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_steps_are_cut_into_a_shard_for_each_thread(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = a_cohort(plan)
-    assert {piece.lanes for piece in select_strategy(cohort.work, cohort.runs, 2)} == {1}
-    monkeypatch.setattr(pieces, "LANE_STEP", 1e-9)
-    assert {piece.lanes for piece in select_strategy(cohort.work, cohort.runs, 2)} == {2}
-    assert {piece.lanes for piece in select_strategy(cohort.work, cohort.runs, 100)} == {7}  # one for each setting
-    assert {piece.lanes for piece in select_strategy(cohort.work, cohort.runs, 1)} == {1}
+    assert {unit.shards for unit in select_strategy(cohort.work, cohort.runs, 2)} == {1}
+    monkeypatch.setattr(units, "SHARD_STEP", 1e-9)
+    assert {unit.shards for unit in select_strategy(cohort.work, cohort.runs, 2)} == {2}
+    assert {unit.shards for unit in select_strategy(cohort.work, cohort.runs, 100)} == {7}  # one for each setting
+    assert {unit.shards for unit in select_strategy(cohort.work, cohort.runs, 1)} == {1}
 
 
 def steady(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
@@ -54,43 +54,43 @@ def steady(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
 
 def breaking(w: Tensor, g: Tensor, t: int, *, lr: float = 0.1) -> Tensor:
     if t == 3:
-        raise RuntimeError("one lane breaks")
+        raise RuntimeError("one shard breaks")
     return w - lr * g
 
 
-def a_piece_for_days(plan: MakePlan, second: str) -> tuple[Workload, ExecutionUnit]:
-    """Return a piece of two lanes, with a rule for each."""
+def a_unit_for_days(plan: MakePlan, second: str) -> tuple[Workload, ExecutionUnit]:
+    """Return a unit of two shards, with a rule for each."""
     optimizers = [named("test.steady", lr=grid(0.01, 0.02)), named(second, lr=grid(0.01, 0.02))]
     cohort = Cohort(plan, data=REAL, model=TINY, loss=MSE, optimizer=optimizers, run={"steps": 10**9})
     [cells] = cohort.grids
-    return cohort.work, ExecutionUnit(cells, LinearStack.name, "", None, lanes=2)
+    return cohort.work, ExecutionUnit(cells, LinearStack.name, "", None, shards=2)
 
 
 def assert_left(threads: int) -> None:
-    """See that so many threads are left, soon: a lane ends at its next step."""
+    """See that so many threads are left, soon: a shard ends at its next step."""
     deadline = time.monotonic() + 20
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == threads
 
 
-def test_a_lane_that_breaks_ends_the_others(plan: MakePlan) -> None:
+def test_a_shard_that_breaks_ends_the_others(plan: MakePlan) -> None:
     threads = threading.active_count()
-    with pytest.raises(RuntimeError, match="one lane breaks"):
-        train_in_lanes(*a_piece_for_days(plan, "test.breaking"))
+    with pytest.raises(RuntimeError, match="one shard breaks"):
+        train_in_shards(*a_unit_for_days(plan, "test.breaking"))
     assert_left(threads)
 
 
-def test_an_interrupt_ends_all_lanes(plan: MakePlan) -> None:
+def test_an_interrupt_ends_all_shards(plan: MakePlan) -> None:
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
     threads, before = threading.active_count(), signal.signal(signal.SIGALRM, interrupt)
     try:
-        piece = a_piece_for_days(plan, "test.steady")
+        unit = a_unit_for_days(plan, "test.steady")
         signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(KeyboardInterrupt):
-            train_in_lanes(*piece)
+            train_in_shards(*unit)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert_left(threads)

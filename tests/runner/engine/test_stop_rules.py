@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from support.training import MakePlan, agree, all_together, each_alone
 from xprun.runner.cli.main import main
 from xprun.runner.engine import stop_rules as stopping
-from xprun.runner.engine.batched_loop import Training
+from xprun.runner.engine.loop import Training
 from xprun.runner.results.outcome import Outcome
 
 SPEC = """

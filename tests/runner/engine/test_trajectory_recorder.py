@@ -80,7 +80,7 @@ def test_compiled_steps_leave_the_same_path(plan: MakePlan, monkeypatch: pytest.
     monkeypatch.setattr(compiled.CompiledSteps, "take", lambda *args: taken.append(take(*args)) or taken[-1])
     runs = plan(LINE, "run.compile=true", "run.steps=1100", "data.name=line", "optimizer.lr=[0.01, 0.1]").runs
     agree(all_together(runs), each_alone(runs))
-    assert any(taken)
+    assert any(losses is not None for losses in taken)
     path_steps.cache_clear()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from support.training import SCHEDULE_FREE
 from torch import Tensor
 from xprun.plugins import optimizer
 from xprun.plugins.discovery import open_registry
@@ -161,5 +162,5 @@ def test_what_cannot_be_tried_is_told_with_exit_code_2(xprun: Xprun, arguments: 
 
 
 def test_a_class_with_modes_is_tried_in_that_of_training() -> None:
-    open_registry((Path(__file__).parents[2] / "support" / "averaged.py",))
+    open_registry((SCHEDULE_FREE,))
     assert try_optimizer(REGISTRY, "averaged").problems == []

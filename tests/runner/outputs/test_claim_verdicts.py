@@ -109,7 +109,7 @@ BEATS = 'where = { optimizer.lr = 0.1 }\nvalue = "loss"\nbeats = { optimizer.lr 
 def test_five_seeds_ahead_are_enough_for_95_percent_and_four_are_not(judge: Judge) -> None:
     verdict = judge(BEATS, [0.1] * 5, [0.2, 0.3, 0.4, 0.5, 0.6])
     assert verdict.holds
-    assert verdict.found == "ahead by 0.3 on average over 5 seeds, confidence 0.969"
+    assert verdict.found == "better by 0.3 on average over 5 seeds, confidence 0.969"
     few = judge(BEATS, [0.1] * 4, [0.2] * 4)
     assert not few.holds
     assert few.found.endswith("over 4 seeds, confidence 0.938; 0.95 needs at least 5 seeds")

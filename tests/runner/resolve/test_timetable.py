@@ -149,7 +149,7 @@ def test_a_rule_that_sees_whole_parameters_is_scheduled_in_a_stack_too(plan: Mak
 
 
 def test_schedules_are_laid_out_block_after_block(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xprun.runner.engine import batched_schedule as pace
+    from xprun.runner.engine import settings_schedule as pace
 
     monkeypatch.setattr(pace, "BLOCK", 4)
     runs = plan(MANY).runs

@@ -15,8 +15,8 @@ from support.training import MakePlan
 from torch import Tensor
 from xprun.plugins.registry import REGISTRY, optimizer
 from xprun.runner.cli.main import main
-from xprun.runner.engine.batched_loop import Training
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
+from xprun.runner.engine.loop import Training
 from xprun.runner.execution import cohort_execution as execute
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.plan_summary import as_text, summarize_plan
@@ -232,10 +232,10 @@ def test_a_run_that_failed_for_want_of_something_goes_on_when_it_is_tried_again(
 def test_a_run_that_was_tried_alone_goes_on_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Training.step
 
-    def breaking(training: Training, batch: Any, losses: Tensor) -> None:
-        if training.steps == 59:
+    def breaking(training: Training, batch: Any) -> Tensor:
+        if training.program.batched and training.steps == 59:
             raise RuntimeError("no")
-        step(training, batch, losses)
+        return step(training, batch)
 
     monkeypatch.setattr(Training, "step", breaking)
     lab.run(TOGETHER, cut=60 + 250)

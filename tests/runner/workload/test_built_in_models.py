@@ -17,8 +17,7 @@ from xprun.plugins.registry import REGISTRY, data
 from xprun.plugins.torch_api.image_classifiers import classifier
 from xprun.plugins.torchvision_import import import_torchvision
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
-from xprun.runner.engine.lone_loop import train_alone
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.workload.workload import Workload, make_workload
 
 CPU = torch.device("cpu")
@@ -203,7 +202,7 @@ def test_a_frozen_model_trains_together_as_alone(model: dict[str, Any], plan: Ma
     work = make_workload(REGISTRY, cohort.runs[0], CPU)
     alone = {run.id: train_alone(work, run) for run in cohort.runs}
     for grid in grids_of(work, cohort.runs):
-        for outcome in train_in_lanes(work, ExecutionUnit(grid, "traced", "", None)):
+        for outcome in train_in_shards(work, ExecutionUnit(grid, "traced", "", None)):
             expected = alone[outcome.run].history
             for metric, series in outcome.history.items():
                 assert series.values == pytest.approx(expected[metric].values, rel=1e-9), metric

@@ -14,9 +14,8 @@ from torch import Tensor
 from xprun.plugins.registry import REGISTRY, metric
 from xprun.runner.cli.main import main
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
-from xprun.runner.engine.lone_loop import train_alone
 from xprun.runner.engine.programs.linear_stack import LinearStack
-from xprun.runner.engine.shards import train_in_lanes
+from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.resolve.resolver import columns_of, resolve
 from xprun.runner.workload.workload import make_workload
 from xprun.specs import SpecError, read_document, read_spec
@@ -68,7 +67,7 @@ def test_metrics_are_the_same_together_as_alone(text: str, metrics: str, labels:
     expected = {run.id: train_alone(work, run) for run in cohort.runs}
     for program in (LinearStack.name, "traced"):
         for grid in grids_of(work, cohort.runs):
-            for outcome in train_in_lanes(work, ExecutionUnit(grid, program, "", None)):
+            for outcome in train_in_shards(work, ExecutionUnit(grid, program, "", None)):
                 alone = expected[outcome.run]
                 assert outcome.status == alone.status == "done"
                 assert {f"train.{label}" for label in labels} < alone.history.keys() == outcome.history.keys()

@@ -34,7 +34,7 @@ lr = { grid = [0.1, 0.3] }
 
 def test_a_fit_is_the_line_of_the_final_parameters(plan: MakePlan) -> None:
     for outcome in each_alone(plan(LINE).runs).values():
-        x, y = np.array(outcome.pictures["fit"])
+        x, y = np.array(outcome.visuals["fit"])
         inputs = REGISTRY.find("data", "line").load()(samples=40).inputs
         assert (x[0], x[-1], len(x)) == (pytest.approx(inputs.min().item()), pytest.approx(inputs.max().item()), 50)
         np.testing.assert_allclose(y, outcome.parameters["w"] * x + outcome.parameters["b"], rtol=1e-12)
@@ -44,7 +44,7 @@ def test_a_polynomial_is_a_curve_over_its_first_power(plan: MakePlan) -> None:
     sets = ["data.name=polynomial", "model={ layers = [{ name = 'Linear', out_features = 1 }] }", "optimizer.lr=0.01"]
     text = LINE.replace("samples = 40, ", "")
     outcome = next(iter(each_alone(plan(text, *sets).runs).values()))
-    x, y = np.array(outcome.pictures["fit"])
+    x, y = np.array(outcome.visuals["fit"])
     weights = [outcome.parameters[f"0.weight[{i}]"] for i in range(4)]
     expected = sum(w * x**power for power, w in enumerate(weights, 1)) + outcome.parameters["0.bias"]
     np.testing.assert_allclose(y, expected, rtol=1e-9)
@@ -56,7 +56,7 @@ def test_runs_show_the_same_together(text: str, kind: str, program: str, plan: M
     runs = plan(text).runs
     expected, found = each_alone(runs), all_together(runs, program)
     for run in runs:
-        np.testing.assert_allclose(found[run.id].pictures[kind], expected[run.id].pictures[kind], rtol=1e-8)
+        np.testing.assert_allclose(found[run.id].visuals[kind], expected[run.id].visuals[kind], rtol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_other_data_show_nothing(sets: list[str], plan: MakePlan) -> None:
 
     outcome = next(iter(each_alone(plan(LINE, *sets).runs).values()))
     assert outcome.status == "done"
-    assert outcome.pictures == {}
+    assert outcome.visuals == {}
 
 
 def test_only_powers_in_their_order_are_one_feature() -> None:
@@ -107,7 +107,7 @@ def test_the_samples_of_a_run_are_of_its_held_out_rows(plan: MakePlan) -> None:
     work = make_workload(REGISTRY, run, torch.device("cpu"))
     assert work.valid
     [outcome] = each_alone([run]).values()
-    found = outcome.pictures["samples"]
+    found = outcome.visuals["samples"]
     assert len(found) == 16
     for row, target, prediction, probability in found[:8]:
         assert target == work.valid.targets[int(row)]

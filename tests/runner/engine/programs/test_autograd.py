@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support.training import Train
+from support.training import SCHEDULE_FREE, Train
 from torch import nn
 from xprun.plugins.datasets.digits import digits
 from xprun.plugins.datasets.line import line
@@ -103,7 +102,7 @@ run = { steps = 40, evaluate_every = 8, dtype = "float64", save = "best" }
 
 def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train) -> None:
     """By hand as in the paper: the gradient is taken at y, and what counts is x."""
-    open_registry((Path(__file__).parents[2] / "support" / "averaged.py",))
+    open_registry((SCHEDULE_FREE,))
     table, order = line(samples=30, noise=0.1), torch.randperm(30, generator=torch.Generator().manual_seed(0))
     train_rows, valid_rows = order[6:].sort().values, order[:6].sort().values
     x = z = torch.tensor([1.0, 0.5], dtype=torch.float64)
@@ -128,7 +127,7 @@ def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train
     assert [outcome.parameters["w"], outcome.parameters["b"]] == pytest.approx(x.tolist(), **exact)
     best = averages[measured.index(min(measured))]
     assert [outcome.state["w"].item(), outcome.state["b"].item()] == pytest.approx(best.tolist(), **exact)
-    places, curve = outcome.pictures["fit"]
+    places, curve = outcome.visuals["fit"]
     assert curve == pytest.approx([(place * x[0] + x[1]).item() for place in places], **exact)
 
 

@@ -1,4 +1,4 @@
-"""The histories of stacked runs: kept as whole arrays while they train, cut to each run's length at the end."""
+"""The history of a metric: one array for all runs while they train, cut to each run's length at the end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Numbers = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
 
-class Curves:
-    """One quantity of all runs [S, K], measured at the same steps."""
+class MetricHistory:
+    """A metric of all runs [S, K], recorded at the same steps."""
 
     def __init__(self, groups: int, columns: int) -> None:
         self._shape = groups, columns

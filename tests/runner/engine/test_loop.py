@@ -30,10 +30,11 @@ from support.cohorts import (
 )
 from support.training import MakePlan
 from torch import Tensor, nn
+from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY, data, loss, metric, model, optimizer
 from xprun.plugins.torch_api.generated import nn_losses as torch_losses
-from xprun.runner.engine import batched_loop as together
-from xprun.runner.engine.batched_loop import Training
+from xprun.runner.engine import evaluation
+from xprun.runner.engine.loop import Training
 from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload import batch_feeds as feeds
@@ -703,6 +704,30 @@ def test_an_evaluation_can_show_a_divergence(program: str, plan: MakePlan) -> No
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+def test_of_several_losses_that_are_not_finite_the_first_is_named(program: str, plan: MakePlan) -> None:
+    data, optimizers = REAL | {"batch_size": "full"}, named("SGD", lr=grid(0.01, 1e160))
+    cohort = Cohort(plan, data=data, model=TINY, loss=MSE, optimizer=optimizers, run={"steps": 3, "metrics": ["mae"]})
+    [diverged] = [o for o in cohort.check(program).values() if o.status == "diverged"]
+    assert diverged.reason == "train.loss is inf after step 1"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_run_that_stops_and_is_not_finite_on_the_held_out_rows_has_diverged(program: str, plan: MakePlan) -> None:
+    @data("far")
+    def far() -> Table:
+        near = points()
+        return Table(near.inputs, near.targets, valid=Table(1e200 * near.inputs.double(), near.targets))
+
+    run = {"steps": 3, "stop": {"loss_below": 1e3}, "save": "last"}
+    model = layers(linear(3, 1))
+    cohort = Cohort(plan, data=named("far", batch_size="full"), model=model, loss=MSE, run=run)
+    for outcome in cohort.check(program).values():
+        assert (outcome.status, outcome.reason) == ("diverged", "valid.loss is inf after step 1")
+        assert outcome.history["loss"].steps.tolist() == outcome.history["valid.loss"].steps.tolist() == [1]
+        assert not outcome.state
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_last_step_into_infinity_is_a_divergence(program: str, plan: MakePlan) -> None:
     data, run = REAL | {"valid": 0.0}, {"steps": 1, "dtype": "float32"}
     optimizers = named("SGD", lr=grid(0.1, 1e39))
@@ -764,7 +789,7 @@ def test_settings_leave_when_all_their_seeds_have_ended(
 
     def spy(training: Training) -> None:
         leave_out(training)
-        widths.append((training.steps, training.flat.shape[1]))
+        widths.append((training.steps, training.program.shape[1]))
 
     monkeypatch.setattr(Training, "leave_out_ended", spy)
     [grid_] = cohort.grids
@@ -824,7 +849,7 @@ def shuffled(
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_evaluation_in_chunks_is_the_same(program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together, "EVALUATION_NUMBERS", 1)
+    monkeypatch.setattr(evaluation, "EVALUATION_NUMBERS", 1)
     optimizers = [SGD, named("Adam", lr=grid(0.01, 0.03))]
     data, model, _ = MODELS["BatchNorm1d"] if program == "traced" else MODELS["ReLU"]
     run = {"epochs": 2, "seeds": 2, "metrics": ["accuracy"]}

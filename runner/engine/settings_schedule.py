@@ -1,4 +1,4 @@
-"""The learning rates of stacked runs, step by step: one number where all runs agree, or one for each run."""
+"""What schedulers make of the settings of a family, step by step: numbers where all runs agree, or one for each run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from xprun.runner.resolve.timetable import Timetable
 BLOCK = 1000  # steps whose values are laid out at once
 
 
-class BatchedSchedule:
-    """The values of n timetables at each step; `own` [n] are the momenta of runs whose timetable has none."""
+class SettingsSchedule:
+    """The timetables of n runs; `own` [n] are the momenta of those whose timetable has none."""
 
     def __init__(self, timetables: list[Timetable], own: list[float | None], like: Tensor) -> None:
         self.timetables, self.own, self.like = timetables, own, like
         self.agree = all(timetable == timetables[0] for timetable in timetables)
         self.cycles = any(timetable.momentum for timetable in timetables)
         self._start, self._lr, self._momentum = 0, like.new_empty(0), like.new_empty(0)
+
+    def changes_at(self, step: int) -> bool:
+        """Whether the values for this step may differ from those for the step before."""
+        return not self.agree or self.timetables[0].changes_at(step)
 
     def at(self, step: int) -> tuple[Any, Any]:
         """Return the learning rate, and the momentum or None, for a step counted from 1: numbers, or tensors [n]."""
@@ -32,9 +36,9 @@ class BatchedSchedule:
         i = step - 1 - self._start
         return self._lr[i], self._momentum[i] if self.cycles else None
 
-    def keep(self, columns: list[int]) -> BatchedSchedule:
-        """Return the pace of these columns only."""
-        return BatchedSchedule([self.timetables[i] for i in columns], [self.own[i] for i in columns], self.like)
+    def keep(self, columns: list[int]) -> SettingsSchedule:
+        """Return the schedule of these columns only."""
+        return SettingsSchedule([self.timetables[i] for i in columns], [self.own[i] for i in columns], self.like)
 
     def _fill(self, start: int) -> None:
         """Lay out the values [BLOCK, n] of the steps after `start`."""

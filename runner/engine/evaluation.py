@@ -1,0 +1,72 @@
+"""What is measured of all runs of a program at once: losses and metrics, matrices, and what is drawn of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from xprun.runner.engine.metric_history import Numbers
+from xprun.runner.engine.programs.program import Program
+from xprun.runner.engine.stop_rules import Mask
+from xprun.runner.workload.visual_data import LOOKED_AT, Visuals, as_lists, read_visuals
+from xprun.runner.workload.workload import Workload
+
+EVALUATION_NUMBERS = 2**21  # numbers that one chunk of an evaluation works on; more do not fit a cache
+
+
+class Evaluation:
+    """Measures the runs of a program on the data of its workload, a few columns at a time."""
+
+    def __init__(self, work: Workload, program: Program) -> None:
+        self.work, self.program = work, program
+        self.splits = {name: program.prepare(t.inputs, t.targets) for name, t in work.splits.items()}
+
+    def measure(self) -> dict[str, Numbers]:
+        """Return `train.loss`, `valid.accuracy`, ... as arrays [S, k]."""
+        found = {}
+        for split, table in self.work.splits.items():
+            prepared = self.splits[split]
+            chunks = [
+                self.program.measure(self.work.metrics, prepared, table.targets, columns)
+                for columns in self._chunks(len(table))
+            ]
+            for name in chunks[0]:
+                values = torch.cat([chunk[name] for chunk in chunks], 1) if len(chunks) > 1 else chunks[0][name]
+                found[f"{split}.{name}"] = values.double().cpu().numpy().reshape(self.program.shape)
+        return found
+
+    def matrices(self) -> dict[str, Tensor]:
+        """Return `valid.confusion`, ... as tensors [S, k, rows, columns]."""
+        found: dict[str, Tensor] = {}
+        if not self.work.matrices:
+            return found
+        for split, table in self.work.every_split.items():
+            prepared = self.program.prepare(table.inputs, table.targets)
+            measured = self.program.measure(self.work.matrices, prepared, table.targets, slice(None))
+            for name in self.work.matrices:
+                matrix = measured[name].cpu()
+                found[f"{split}.{name}"] = matrix.reshape(*self.program.shape, *matrix.shape[-2:])
+        return found
+
+    def visuals(self, chosen: Mask) -> dict[tuple[int, int], Visuals]:
+        """Return what is drawn of the chosen runs [S, k], by their places."""
+        found = {}
+        for columns in self._chunks(LOOKED_AT):
+            if chosen[:, columns].any():
+                tables = read_visuals(self.work, partial(self._predict, columns))
+                for s, i in np.argwhere(chosen[:, columns]):
+                    found[s, columns.start + i] = as_lists(tables, s, i)
+        return found
+
+    def _predict(self, columns: slice, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the outputs [S, k, N, ...] of some columns for rows [N, ...]."""
+        return self.program.predict(self.program.prepare(inputs, targets)[0], columns)
+
+    def _chunks(self, rows: int) -> Iterator[slice]:
+        """Yield slices of the columns, small enough for their outputs to fit."""
+        groups, columns = self.program.shape
+        width = max(1, EVALUATION_NUMBERS // (groups * max(1, self.program.numbers_per_run(rows))))
+        return (slice(k, min(k + width, columns)) for k in range(0, columns, width))

@@ -1,0 +1,337 @@
+"""The loop: steps the runs of a grid, records and evaluates them, ends each when its time has come, and saves them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from xprun.runner.engine.checkpoint_tracker import CheckpointTracker
+from xprun.runner.engine.compiled_steps import AT_ONCE, CompiledSteps, compile_if_it_repays
+from xprun.runner.engine.evaluation import Evaluation
+from xprun.runner.engine.metric_history import MetricHistory, Numbers
+from xprun.runner.engine.optimizers import make_optimizers
+from xprun.runner.engine.programs.program import Program
+from xprun.runner.engine.stop_rules import Mask, Reasons, StopRules
+from xprun.runner.engine.trajectory_recorder import (
+    REPORTED_PARAMETERS,
+    TrajectoryRecorder,
+    number_places,
+    numbers,
+    wanted_steps,
+)
+from xprun.runner.results.outcome import PARAMETER, Outcome, Status
+from xprun.runner.store.snapshots import Snapshot, State
+from xprun.runner.workload.run_grid import Batch, Grid
+from xprun.runner.workload.workload import Workload
+
+
+class CancelledError(Exception):
+    """The training was asked to end before its time; its numbers are of no use."""
+
+
+class Training:
+    """The runs [S, K] of a grid in training, a lone run being [1, 1], and which of them are still open.
+
+    A run that diverges or stops is closed at that step: what its numbers do afterwards is not looked at, and they
+    touch no other run's. Columns whose runs have all ended are left out from the next look on. Another thread may
+    set `cancelled`, to have the training end at its next step with CancelledError.
+
+    `columns` [k] are the numbers in the whole grid of the columns that are left; `open` [S, K] is about the whole.
+    """
+
+    def __init__(self, work: Workload, program: Program, grid: Grid) -> None:
+        self.started = time.perf_counter()
+        self.work, self.program, self.grid = work, program, grid
+        shape = (grid.groups, grid.columns)
+        self.checkpoints = CheckpointTracker(work.save, shape)
+        self.rules = StopRules(work.schedule.stop, work.goals, shape)
+        program.begin(_modules(work, grid))
+        self.optimizers = make_optimizers(work, grid, program)
+        self.feed = program.batches(work.feed, [group[0].seed for group in grid.runs])
+        self.evaluation = Evaluation(work, program)
+        self.trajectory = self._make_trajectory()
+        self.steps = 0
+        self.losses: Numbers = np.full(shape, np.nan)  # of the latest step
+        self.columns = np.arange(grid.columns)
+        self.open = np.ones(shape, dtype=bool)
+        self.ended: dict[tuple[int, int], Outcome] = {}
+        self.measured_until: dict[tuple[int, int], int] = {}
+        self.histories: dict[str, MetricHistory] = {}
+        self.cancelled = threading.Event()
+        self.compiled: CompiledSteps | None = None
+        self._set_mode(training=True)
+
+    def train(self, snapshot: Snapshot | None = None) -> None:
+        """Train all runs to their ends, and save them to a snapshot from time to time."""
+        schedule, every = self.work.schedule, snapshot.every if snapshot else None
+        for end in schedule.block_ends(self.steps, every):
+            start, before = time.perf_counter(), self.steps
+            self._look(self.advance(end))
+            self.compiled = self.compiled or compile_if_it_repays(self, (time.perf_counter() - start) / (end - before))
+            if schedule.evaluates_after(end) and len(self.ended) < len(self.grid):
+                self._evaluate()
+            self.leave_out_ended()
+            if len(self.ended) == len(self.grid):
+                break
+            if snapshot and schedule.saves_after(end, every):
+                snapshot.write(self.state(), end, schedule.steps)
+        self._finish(self.open)
+
+    # --- steps
+
+    def advance(self, end: int) -> Tensor:
+        """Take the steps up to `end`; return their losses [steps, S, k]."""
+        with torch.set_grad_enabled(self.optimizers.builds_graphs):
+            losses = list(self._compiled_steps(self.compiled, end) if self.compiled else self._steps(end))
+        return torch.stack(losses).view(-1, *self.program.shape)
+
+    def _steps(self, end: int) -> Iterator[Tensor]:
+        """Take the steps up to `end`; yield the losses of each."""
+        while self.steps < end:
+            if self.cancelled.is_set():
+                raise CancelledError
+            yield self.step(next(self.feed))
+
+    def _compiled_steps(self, compiled: CompiledSteps, end: int) -> Iterator[Tensor]:
+        """Take the steps up to `end`, several at once where that can be; yield the losses of each."""
+        while self.steps < end:
+            if self.cancelled.is_set():
+                raise CancelledError
+            batches = [next(self.feed) for _ in range(min(AT_ONCE, end - self.steps))]
+            looked_at = self.trajectory.wants(self.steps + 1, len(batches))
+            losses = None if looked_at else compiled.take(self, batches)
+            yield from map(self.step, batches) if losses is None else losses
+
+    def step(self, batch: Batch) -> Tensor:
+        """Take one step with a batch; return its losses [S, k]."""
+        self.steps += 1
+        self.trajectory.before(self.steps)
+        return self.optimizers.step(batch, self.steps)
+
+    # --- looks: what the losses and the measures say about each run
+
+    def _look(self, losses: Tensor) -> None:
+        """Fetch the losses since the last look, keep those that the history wants, and close runs that have ended."""
+        values = losses.double().cpu().numpy()
+        steps = np.arange(self.steps - len(values) + 1, self.steps + 1)
+        kept = self.work.schedule.records(steps)
+        self._history("loss").add(steps[kept], values[kept], self.columns)
+        for number, at, values_there in self.trajectory.take():
+            self._history(number).add(at, values_there, self.columns)
+        here = self.open[:, self.columns]
+        finite = np.isfinite(values).all(0)
+        if not finite.all():
+            self._close_diverged(here & ~finite, values, steps)
+        self.losses = values[-1]
+        if self.work.schedule.stop:
+            last = self.steps == self.work.schedule.steps
+            self._stop(self.rules.after_step(self.losses, here & finite, self.steps, last=last))
+
+    def _close_diverged(self, diverged: Mask, values: Numbers, steps: NDArray[np.int64]) -> None:
+        """Close the runs [S, k] of whose losses [steps, S, k] one is not finite, at that step."""
+        for s, i in np.argwhere(diverged):
+            wrong = int(np.flatnonzero(~np.isfinite(values[:, s, i]))[0])
+            step, loss = int(steps[wrong]), float(values[wrong, s, i])
+            self._history("loss").add_last(s, self.columns[i], step, loss)
+            self._close(s, self.columns[i], "diverged", f"the loss is {loss} at step {step}", step, measured=False)
+
+    def _evaluate(self) -> None:
+        """Measure all runs on every split; one whose loss is not finite there has diverged, and others may stop."""
+        step = np.array([self.steps])
+        with self._evaluating():
+            measured = self.evaluation.measure()
+            for metric, values in measured.items():
+                self._history(metric).add(step, values[None], self.columns)
+            here = self._measured(measured, self.open)
+        if self.work.schedule.stop:
+            reasons = self.rules.after_evaluation(measured, here, self.steps, self.columns)
+            self._keep_last(reasons, measured)
+            self._end(reasons)
+
+    def _stop(self, reasons: Reasons) -> None:
+        """Measure the runs that have a reason to end before another step changes them, and end them."""
+        if not reasons:
+            return
+        with self._evaluating():
+            measured = self.evaluation.measure()
+            self._keep_last(reasons, measured)
+            here = self._measured(measured, self._whole(reasons))
+        self._end({(s, i): reason for (s, i), reason in reasons.items() if here[s, i]})
+
+    def _measured(self, measured: dict[str, Numbers], chosen: Mask) -> Mask:
+        """Close those of the chosen runs [S, K] that have diverged, and keep what is best of the others [S, k]."""
+        self._close_unmeasurable(measured, chosen)
+        here: Mask = (chosen & self.open)[:, self.columns]
+        self.checkpoints.evaluated(measured, here, self.columns, self.program.tensors)
+        return here
+
+    def _close_unmeasurable(self, measured: dict[str, Numbers], chosen: Mask) -> None:
+        """Close those of the chosen runs [S, K] that have diverged: a measured loss is not finite."""
+        for metric, values in measured.items():
+            if metric.endswith(".loss") and not np.isfinite(values).all():
+                for s, i in np.argwhere((chosen & self.open)[:, self.columns] & ~np.isfinite(values)):
+                    reason = f"{metric} is {values[s, i]} after step {self.steps}"
+                    self._close(s, self.columns[i], "diverged", reason, self.steps)
+
+    def _keep_last(self, reasons: Reasons, measured: dict[str, Numbers]) -> None:
+        """Have the latest loss and measures of runs that end in their histories, which others go on without."""
+        for s, i in reasons:
+            for metric, values in {"loss": self.losses, **measured}.items():
+                self._history(metric).add_last(s, self.columns[i], self.steps, values[s, i])
+
+    def _end(self, reasons: Reasons) -> None:
+        """End the runs that have a reason to."""
+        if reasons:
+            self._finish(self._whole(reasons), {(s, int(self.columns[i])): why for (s, i), why in reasons.items()})
+
+    def _whole(self, places: Reasons) -> Mask:
+        """Return which runs of the whole grid [S, K] stand in these places of the columns at hand."""
+        chosen = np.zeros_like(self.open)
+        for s, i in places:
+            chosen[s, self.columns[i]] = True
+        return chosen
+
+    def leave_out_ended(self) -> None:
+        """Go on without the columns of which no run is open."""
+        if not self.ended:
+            return
+        left = np.flatnonzero(self.open[:, self.columns].any(0))
+        if len(left) in (0, len(self.columns)) or (self.compiled and 2 * len(left) > len(self.columns)):
+            return
+        self._keep(left)
+
+    def _keep(self, left: NDArray[np.int64]) -> None:
+        """Go on with these of the columns at hand."""
+        self.program.keep(torch.from_numpy(left).to(self.work.device))
+        self.optimizers.keep(left.tolist())
+        self.columns = self.columns[left]
+        self.compiled = None
+
+    # --- ends
+
+    def _finish(self, chosen: Mask, reasons: dict[tuple[int, int], str] | None = None) -> None:
+        """Close runs [S, K] that came to their end, or were stopped for a reason; keep what is measured at the end."""
+        here = chosen[:, self.columns]
+        if not here.any():
+            return
+        with self._evaluating():
+            finite = self.program.finite().cpu().numpy()
+            self.checkpoints.ended(here & finite, self.columns, self.program.tensors)
+            matrices = self.evaluation.matrices() if (here & finite).any() else {}
+            visuals = self.evaluation.visuals(here & finite)
+            parameters = self._reported_parameters()
+        for s, i in np.argwhere(here):
+            k = int(self.columns[i])
+            if not finite[s, i]:
+                self._close(s, k, "diverged", f"parameters are not finite after step {self.steps}", self.steps)
+                continue
+            reason = reasons[s, k] if reasons else ""
+            outcome = self._close(s, k, "stopped" if reason else "done", reason, self.steps)
+            outcome.parameters = {key: x for name, view in parameters.items() for key, x in numbers(name, view[s, i])}
+            outcome.matrices = {name: values[s, i].tolist() for name, values in matrices.items()}
+            outcome.visuals = visuals[s, i]
+
+    def _close(self, s: int, k: int, status: Status, reason: str, steps: int, *, measured: bool = True) -> Outcome:
+        """End a run after so many steps; `measured` tells whether an evaluation after the last of them counts."""
+        outcome = Outcome(self.grid.runs[s][k].id, status, reason, steps, self.work.schedule.epoch_of(steps))
+        self.open[s, k] = False
+        self.ended[int(s), int(k)] = outcome
+        self.measured_until[int(s), int(k)] = steps if measured else steps - 1
+        return outcome
+
+    def outcomes(self) -> list[Outcome]:
+        """Return the outcomes of all runs with their histories."""
+        for (s, k), outcome in self.ended.items():
+            in_steps = [metric for metric in self.histories if metric == "loss" or metric.startswith(PARAMETER)]
+            until = dict.fromkeys(self.histories, self.measured_until[s, k]) | dict.fromkeys(in_steps, outcome.steps)
+            found = {metric: history.series(s, k, until[metric]) for metric, history in self.histories.items()}
+            outcome.history = {metric: series for metric, series in found.items() if series}
+            outcome.state = self.checkpoints.kept_of(s, k)
+        return [self.ended[s, k] for s, k, _ in self.grid.cells()]
+
+    # --- snapshots
+
+    def state(self) -> State:
+        return {
+            "step": self.steps,
+            "seconds": time.perf_counter() - self.started,
+            "columns": torch.from_numpy(self.columns),
+            "open": torch.from_numpy(self.open),
+            "program": self.program.state(),
+            "optimizers": self.optimizers.state(),
+            "feed": self.feed.state(),
+            "rules": self.rules.state(),
+            "checkpoints": self.checkpoints.state(),
+            "histories": {metric: history.state() for metric, history in self.histories.items()},
+            "ended": [[*cell, self.measured_until[cell], dict(vars(outcome))] for cell, outcome in self.ended.items()],
+            "compiled": self.compiled.state() if self.compiled else None,
+        }
+
+    def restore(self, state: State) -> None:
+        self.steps, self.started = state["step"], time.perf_counter() - state["seconds"]
+        if len(state["columns"]) < len(self.columns):
+            self._keep(state["columns"].numpy())
+        self.open = state["open"].numpy()
+        self.program.restore(state["program"])
+        self.optimizers.restore(state["optimizers"])
+        self.feed.restore(state["feed"])
+        self.rules.restore(state["rules"])
+        self.checkpoints.restore(state["checkpoints"], self.work.device)
+        for metric, found in state["histories"].items():
+            self._history(metric).restore(found)
+        for s, k, until, outcome in state["ended"]:
+            self.ended[s, k], self.measured_until[s, k] = Outcome(**outcome), until
+        if state["compiled"]:
+            self.compiled = CompiledSteps()
+            self.compiled.restore(state["compiled"])
+
+    # --- what the above is made of
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Let models and optimizers be as they are measured, saved and shown, without gradients.
+
+        A snapshot is taken between steps, in the midst of training, so that taking one changes no bit.
+        """
+        self._set_mode(training=False)
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self._set_mode(training=True)
+
+    def _set_mode(self, *, training: bool) -> None:
+        self.program.train(training)
+        self.optimizers.train(training)
+
+    def _reported_parameters(self) -> dict[str, Tensor]:
+        """Return copies of the parameters [S, k, *shape] of tiny models by name; nothing for others."""
+        if self.program.parameters > REPORTED_PARAMETERS:
+            return {}
+        return self.program.views(self.program.flat.cpu().clone())
+
+    def _history(self, metric: str) -> MetricHistory:
+        if metric not in self.histories:
+            self.histories[metric] = MetricHistory(self.grid.groups, self.grid.columns)
+        return self.histories[metric]
+
+    def _make_trajectory(self) -> TrajectoryRecorder:
+        size = self.program.parameters
+        steps = wanted_steps(self.work, size)
+        places = number_places(self.program.views(torch.arange(size))) if steps else {}
+        return TrajectoryRecorder(steps, places, lambda: self.program.flat.clone())
+
+
+def _modules(work: Workload, grid: Grid) -> list[list[nn.Module]]:
+    """Return a freshly made module for each run; runs of one seed share it, since stacks only read it."""
+    made: dict[int, nn.Module] = {}
+    for _, _, run in grid.cells():
+        if run.seed not in made:
+            made[run.seed] = work.make_model(run.seed)
+    return [[made[run.seed] for run in group] for group in grid.runs]

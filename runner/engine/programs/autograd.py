@@ -1,0 +1,149 @@
+"""The program of a lone run: the ordinary forward and backward pass of its module, for whatever cannot be batched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from xprun.runner.store.snapshots import State
+from xprun.runner.workload.batch_feeds import Batches, Feed
+from xprun.runner.workload.gradients import loss_of
+from xprun.runner.workload.measures import Measure
+from xprun.runner.workload.run_grid import Batch
+from xprun.runner.workload.workload import Workload, named_views, predictions, seed_torch, trained_parameters
+
+Rows = tuple[Tensor, Tensor]  # inputs and targets [B, ...] of a batch
+
+
+class Autograd:
+    """One run, the grid [1, 1]: its module holds the parameters.
+
+    Rules that work on one vector have the module's parameters laid out as views of it (`flatten`), others get them
+    one by one (`trained`), with their gradients as a list or in their `grad`.
+    """
+
+    name = "autograd"
+    batched = False
+    shape = (1, 1)
+    weights: Tensor  # [P], once flattened, as is their gradient
+    gradient: Tensor
+
+    def __init__(self, work: Workload, seed: int) -> None:
+        self.work, self.seed = work, seed
+        self.flattened = False
+
+    def begin(self, modules: list[list[nn.Module]]) -> None:
+        seed_torch(self.seed, self.work.device)  # what random layers draw from
+        [[self.module]] = modules
+        self.trained = [p for p in self.module.parameters() if p.requires_grad]
+        self._shapes = {name: p.shape for name, p in trained_parameters(self.module).items()}
+        self.parameters = sum(p.numel() for p in self.trained)
+        self.loss_of = loss_of(self.work, self.module)
+
+    # --- the backward pass, for each kind of optimizer
+
+    def flatten(self) -> None:
+        """Lay the parameters out as views of one vector, and have memory for their gradient."""
+        self.weights = torch.cat([p.detach().reshape(-1) for p in self.trained])
+        for parameter, part in zip(self.trained, self.weights.split([p.numel() for p in self.trained]), strict=True):
+            parameter.data = part.view_as(parameter)
+        self.gradient, self.flattened = torch.empty_like(self.weights), True
+
+    def differentiate(self, batch: Rows) -> tuple[Tensor, int]:
+        loss, gradients = self.gradients(batch)
+        torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
+        return loss, len(batch[0])
+
+    def replace(self, weights: Tensor) -> None:
+        self.weights.copy_(weights)
+
+    def gradients(self, batch: Rows) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return the loss of a batch and the gradients of the `trained` parameters, zeros where one takes no part."""
+        with torch.enable_grad():
+            loss = self.loss_of(*batch)
+        return loss.detach(), torch.autograd.grad(loss, self.trained, materialize_grads=True)
+
+    def backward(self, batch: Rows) -> Tensor:
+        """Return the loss of a batch; add its gradient to the `grad` of each parameter that has a part in it."""
+        loss = self.loss_of(*batch)
+        loss.backward()
+        return loss
+
+    def rows_in(self, batch: Rows) -> int:
+        return len(batch[0])
+
+    # --- see `Program`
+
+    @property
+    def flat(self) -> Tensor:
+        flat = self.weights if self.flattened else torch.cat([p.detach().reshape(-1) for p in self.trained])
+        return flat[None, None]
+
+    def batches(self, feed: Feed, seeds: list[int]) -> Batches[Rows]:
+        return feed.alone(self.seed)
+
+    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+        return inputs, targets
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        return named_views(flat, self._shapes)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {name: tensor[None, None] for name, tensor in self.module.state_dict().items()}
+
+    def finite(self) -> Tensor:
+        return torch.tensor([[all(bool(p.detach().isfinite().all()) for p in self.module.parameters())]])
+
+    def train(self, mode: bool) -> None:
+        self.module.train(mode)
+
+    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
+        return predictions(self.module, inputs)[None, None]
+
+    def measure(
+        self, metrics: dict[str, Measure], prepared: Batch, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        found = predictions(self.module, prepared[0])
+        parameters = trained_parameters(self.module)
+        measured = {name: _as_tensor(metric(found, targets, parameters)) for name, metric in metrics.items()}
+        return {"loss": self.work.loss(found, prepared[1]), **measured}
+
+    def keep(self, columns: Tensor) -> None:
+        """Nothing can leave."""
+
+    def numbers_per_run(self, rows: int) -> int:
+        return rows  # there is one run, which is measured as a whole
+
+    def state(self) -> State:
+        return {"model": _all_tensors(self.module), "random": _random_state(self.work.device)}
+
+    def restore(self, state: State) -> None:
+        for name, tensor in _all_tensors(self.module).items():
+            tensor.copy_(state["model"][name])
+        _restore_random(state["random"], self.work.device)
+
+
+def _as_tensor(measured: Any) -> Tensor:
+    """Return what a metric has measured as a tensor, a Python number as precise as it is."""
+    if isinstance(measured, float):
+        return torch.tensor(measured, dtype=torch.float64)
+    return torch.as_tensor(measured)
+
+
+def _all_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return what a module holds, also what it leaves out of its `state_dict`."""
+    return {name: p.detach() for name, p in module.named_parameters()} | dict(module.named_buffers())
+
+
+def _random_state(device: torch.device) -> State:
+    """Return where the generators are that random layers draw from."""
+    on_device = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    return {"cpu": torch.get_rng_state(), **on_device}
+
+
+def _restore_random(state: State, device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,0 +1,122 @@
+"""What all batched programs do alike: the parameters of all runs are one tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+from xprun.runner.store.snapshots import State
+from xprun.runner.workload.batch_feeds import Batches, Feed
+from xprun.runner.workload.measures import Measure
+from xprun.runner.workload.run_grid import Batch
+
+
+class Stacked:
+    """The parameters [S, K, P] of a stack of runs, their gradient, and (`held`) what else the models hold."""
+
+    batched = True
+    name: str
+    module: nn.Module
+    parameters: int  # trained numbers of one run
+    flat: Tensor
+    gradient: Tensor
+    held: dict[str, Tensor]
+
+    def pack(self, module: nn.Module) -> Tensor:
+        """Return the trained parameters of a module as one vector [P], in the order of this program."""
+        raise NotImplementedError
+
+    @property
+    def pure(self) -> bool:
+        """Whether a step depends on the parameters and the batch alone."""
+        raise NotImplementedError
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+        raise NotImplementedError
+
+    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the inputs and targets of a batch as the model and the loss take them."""
+        raise NotImplementedError
+
+    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
+        raise NotImplementedError
+
+    def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
+        """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.flat.shape[0], self.flat.shape[1]
+
+    def begin(self, modules: list[list[nn.Module]]) -> None:
+        self.flat = torch.stack([torch.stack([self.pack(module) for module in group]) for group in modules])
+        self.gradient = torch.empty_like(self.flat)
+        self._saved = {name: tensor.shape for name, tensor in modules[0][0].state_dict().items()}
+
+    def batches(self, feed: Feed, seeds: list[int]) -> Batches[Batch]:
+        return feed.together(self.prepare, seeds)
+
+    @property
+    def weights(self) -> Tensor:
+        return self.flat
+
+    def replace(self, weights: Tensor) -> None:
+        self.flat = weights
+
+    def tensors(self) -> dict[str, Tensor]:
+        held = {**self.views(self.flat), **self.held}
+        return {name: held[name].reshape(*self.shape, *shape) for name, shape in self._saved.items()}
+
+    def finite(self) -> Tensor:
+        return self.flat.isfinite().all(2)
+
+    def train(self, mode: bool) -> None:
+        """Do nothing: no layer does otherwise in an evaluation."""
+
+    def measure(
+        self, metrics: dict[str, Measure], prepared: Batch, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        predictions = self.predict(prepared[0], columns)
+        found = {"loss": self.losses_of(predictions, prepared)}
+        for name, metric in metrics.items():
+            parameters = self.views(self.columns(columns)) if metric.needs_parameters else None
+            found[name] = over_runs(metric, predictions, targets, parameters)
+        return found
+
+    def columns(self, columns: slice) -> Tensor:
+        """Return the parameters [S, k, P] of some columns in memory of their own, if they are not all."""
+        return self.flat[:, columns].contiguous()
+
+    def keep(self, columns: Tensor) -> None:
+        self.flat = self.flat.index_select(1, columns)
+        self.gradient = torch.empty_like(self.flat)
+
+    def state(self) -> State:
+        return {"flat": self.flat}
+
+    def restore(self, state: State) -> None:
+        self.flat = state["flat"].to(self.flat.device)
+
+
+def over_runs(
+    measure: Any, predictions: Tensor, targets: Tensor, parameters: dict[str, Tensor] | None = None
+) -> Tensor:
+    """Return the measure [S, K, ...] of predictions [S, K, N, ...], at once if it can be batched, or else run by run.
+
+    One that asks for the trained `parameters` [S, K, *shape] gets those of its run.
+    """
+    flat = predictions.flatten(0, 1)
+    more = [{name: value.flatten(0, 1) for name, value in parameters.items()}] if parameters else []
+    try:
+        result: Tensor = vmap(measure, in_dims=(0, None, *(0 for _ in more)))(flat, targets, *more)
+    except RuntimeError:
+        own = [[{name: value[i] for name, value in part.items()} for part in more] for i in range(len(flat))]
+        found = [measure(prediction, targets, *part) for prediction, part in zip(flat, own, strict=True)]
+        result = torch.stack([torch.as_tensor(value) for value in found])
+    return result.view(*predictions.shape[:2], *result.shape[1:])
