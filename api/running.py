@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ def run(
     program has registered are known anyway. With `jobs` runs are trained in so many supervised processes, as on the
     command line, which know files of components only. `settings` was called `set`, which still works with a warning.
 
+    Unless `quiet`, progress and notes are printed on stderr. Notes go to the logger `xprun` anyway; where the
+    program has configured logging, they are left to that.
+
     Raises SpecError, whose text shows every mistake with its place, and PluginError. A run that fails is a row with
     that status and raises nothing.
     """
@@ -48,6 +52,7 @@ def run(
     resolved = check_gradients(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
 
     from xprun.runner.experiment import Options, run_experiment
+    from xprun.runner.process.log import are_notes_routed, notes_on_stderr
     from xprun.runner.status.live_status import Publisher
     from xprun.runner.status.progress import Narrator, Several, Silent
     from xprun.runner.workload.devices import DeviceError
@@ -55,8 +60,10 @@ def run(
     folder = Path(output) if output else Path("runs") / folder_name(resolved.name)
     narrator = Silent() if quiet else Narrator(live=sys.stderr.isatty())
     progress = Several(narrator, Publisher(folder))
+    options = Options(folder, files, device, workers=jobs)
     try:
-        report = run_experiment(resolved, registry, Options(folder, files, device, workers=jobs), progress)
+        with nullcontext() if quiet or are_notes_routed() else notes_on_stderr():
+            report = run_experiment(resolved, registry, options, progress)
     except DeviceError as error:
         raise SpecError(document, [Diagnostic(("device",), str(error))]) from None
     if report.interrupted is not None:

@@ -28,7 +28,7 @@ from xprun.runner.planning.cohorts import Cohort, unfinished_first
 from xprun.runner.planning.plan import Plan, describe, make_plan
 from xprun.runner.planning.run_identity import origin_of
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
-from xprun.runner.process.log import say
+from xprun.runner.process.log import note
 from xprun.runner.results.atomic_files import remove_leftovers, replace_text, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import FAILED
@@ -176,7 +176,7 @@ def _carry_out(job: _Job) -> Report:
     plan, store, options = job.plan, job.store, job.options
     report = Report(options.folder, len(plan.runs))
     if store.recovery_note:
-        say(f"note: {store.recovery_note}")
+        note(store.recovery_note)
     outcomes = store.outcomes(run.id for run in plan.runs)
     kept = {run for run, outcome in outcomes.items() if not _is_wanted_again(outcome, options)}
     try:
@@ -274,8 +274,8 @@ def _cohorts(job: _Job, leave_out: set[str], stored: dict[str, Outcome]) -> list
     to_run = {run.id for cohort in cohorts for run in cohort.runs}
     ended = {run for run, outcome in stored.items() if not outcome.errored}
     layouts, notes = take_stock(job.options.folder, to_run, ended, {run.id for run in job.plan.runs})
-    for note in notes:
-        say(f"note: {note}")
+    for text in notes:
+        note(text)
     return unfinished_first(cohorts, layouts)
 
 
@@ -298,7 +298,7 @@ def _workers(job: _Job, cohorts: list[Cohort], context: Context) -> int:
     try:
         seconds = job.run_isolated(seconds_of, cohorts[:SURVEYED], context)
     except WorkerError as error:
-        say(f"note: could not estimate the training time: {error}")
+        note(f"could not estimate the training time: {error}")
         return cores
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1

@@ -125,12 +125,11 @@ class SpecFile(pytest.File):
             return self.proof.train({run for test in tests for run in test.runs}, Path(folder.name))
 
     def collect(self) -> Iterator[pytest.Item]:
-        from xprun.plugins.registry import PluginError
-        from xprun.specs import SpecError
+        from xprun.errors import Error
 
         try:
             tests = list(self._result_tests())
-        except (SpecError, PluginError) as error:
+        except Error as error:
             yield CheckTest.from_parent(self, name="check", problem=str(error))
             return
         yield CheckTest.from_parent(self, name="check", problem="")
@@ -181,10 +180,9 @@ class ResultTest(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what keeps the whole spec from being trained in words, and what is a bug with its traceback."""
-        from xprun.runner.workload.devices import DeviceError
-        from xprun.specs import SpecError
+        from xprun.errors import Error
 
-        known = isinstance(excinfo.value, SpecError | DeviceError)
+        known = isinstance(excinfo.value, Error)
         return f"{self.parent.shown}: {excinfo.value}" if known else super().repr_failure(excinfo, style)
 
     def fail(self, words: str) -> None:

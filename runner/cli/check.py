@@ -124,9 +124,12 @@ def plan(
         if not as_json:
             say(as_text(found[-1]))
 
-    for path in specs:
-        if code := exit_code_of(partial(summarize, path), spec=path):
-            return code
+    from xprun.runner.process.log import notes_on_stderr
+
+    with notes_on_stderr():
+        for path in specs:
+            if code := exit_code_of(partial(summarize, path), spec=path):
+                return code
     if as_json:
         say_json([asdict(summary) for summary in found])
     return OK

@@ -81,9 +81,10 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
     if any(missing):  # said before any of the others is trained
         return max(missing)
     from xprun.runner.process.interrupts import ending_at_once
+    from xprun.runner.process.log import ERROR, WARNING, notes_on_stderr
 
     worst = OK
-    with ending_at_once():
+    with ending_at_once(), notes_on_stderr(ERROR if options.quiet else WARNING):
         if options.jobs != 0:
             _make_workers_ready()
         registry = open_registry(options.plugins)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 from xprun.runner.engine.optimizer_families import Families, Family
 from xprun.runner.engine.programs.stacked import Stacked
-from xprun.runner.process.log import words_of
+from xprun.runner.process.log import note, words_of
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
 
@@ -101,7 +100,7 @@ class CompiledSteps:
 
     def _refuse(self, why: str) -> None:
         self._broken = True
-        print(f"note: the steps are not compiled: {why}", file=sys.stderr)
+        note(f"the steps are not compiled: {why}")
 
 
 def _program(training: Training) -> Stacked:

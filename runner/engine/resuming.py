@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from xprun.runner.process.log import note
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.store.snapshots import Snapshot, State
 
@@ -32,7 +32,7 @@ def begin(make: Callable[[], T], snapshot: Snapshot | None) -> T:
     except Exception as error:  # a damaged file, or a component that is not as it was
         assert snapshot is not None
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        print(f"note: {snapshot.path.name} cannot be resumed; its runs start again: {why}", file=sys.stderr)
+        note(f"{snapshot.path.name} cannot be resumed; its runs start again: {why}")
         snapshot.remove()
         return make()
     return training

@@ -20,7 +20,7 @@ from xprun.runner.engine.thread_counts import share
 from xprun.runner.execution.context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.layout import Layout
-from xprun.runner.process.log import say, words_of
+from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
@@ -134,7 +134,7 @@ def _snapshot(unit: ExecutionUnit, context: Context, shard: int = 0) -> Snapshot
 
 def _note(what: str, error: BaseException, context: Context) -> None:
     """Say on stderr what was done otherwise than planned; nobody should have to guess why a grid is slow."""
-    say(f"note: {what}: {type(error).__name__}: {words_of(error)[:200]}")
+    note(f"{what}: {type(error).__name__}: {words_of(error)[:200]}")
     if context.debug:
         traceback.print_exception(error)
 

@@ -15,7 +15,7 @@ from xprun.plugins.registry import PluginFile
 from xprun.runner.outputs.result_tables import result_columns
 from xprun.runner.outputs.tables_description import columns_told, with_outcomes
 from xprun.runner.planning.plan import Plan
-from xprun.runner.process.log import say
+from xprun.runner.process.log import note
 from xprun.runner.resolve.build import build
 from xprun.runner.results.atomic_files import folder_name, replace_folder
 from xprun.runner.results.outcome import Outcome
@@ -51,7 +51,7 @@ def observe(
                 if isinstance(error, OSError) and error.errno in DISK:
                     raise
                 reason = error if isinstance(error, WorkerError) else f"{type(error).__name__}: {error}"
-                say(f"note: the observer {name} did not write run {run.id}: {reason}")
+                note(f"the observer {name} did not write run {run.id}: {reason}")
 
 
 def write_observed(name: str, plugins: tuple[Path | PluginFile, ...], target: Path, told: dict[str, Any]) -> None:

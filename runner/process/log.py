@@ -1,15 +1,53 @@
-"""What is said beside the results: lines on stderr, and what an exception says."""
+"""Notes beside the results, for the logger `xprun`; lines on stderr; and what an exception says."""
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging import ERROR as ERROR
+from logging import WARNING as WARNING
 
 from xprun.specs.language.diagnostics import printable
+
+LOGGER = logging.getLogger("xprun")
+LOGGER.addHandler(logging.NullHandler())  # where nobody wants notes, nobody sees them
+
+
+def note(text: str) -> None:
+    """Log what was done otherwise than planned, and left out or lost, where that is no error."""
+    LOGGER.warning("%s", text)
 
 
 def say(text: str) -> None:
     """Print a text on stderr; what is in a name or in the words of an error cannot drive the terminal."""
     print(printable(text, keep_tabs=True, keep_lines=True), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def notes_on_stderr(level: int = WARNING) -> Iterator[None]:
+    """Print what is logged, from a level on, on stderr meanwhile, as `note: TEXT`."""
+    handler = _OnStderr(level)
+    handler.setFormatter(logging.Formatter("note: %(message)s"))
+    LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+
+
+def are_notes_routed() -> bool:
+    """Return whether the program has told logging what to do with notes."""
+    own = [handler for handler in LOGGER.handlers if not isinstance(handler, logging.NullHandler)]
+    return bool(own or (LOGGER.propagate and logging.getLogger().handlers))
+
+
+class _OnStderr(logging.Handler):
+    """Prints on what is stderr at the moment, which a live display replaces."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
 
 
 def words_of(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xprun.runner.execution.context import Context
 from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.cohorts import Cohort
-from xprun.runner.process.log import say, words_of
+from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.results_schema import DATA_ROWS, FITS, FITTED_CURVE, RUN, SERIES, SHARED, TRUE_CURVE, X, Y
 from xprun.runner.results.run_columns import components_key
@@ -68,7 +68,7 @@ def write_fits(folder: Path, pairs: Pairs, runs: list[Run], found: list[Data | s
     path, parts = folder / FITS.file, []
     for run, data in zip(runs, found, strict=True):
         if isinstance(data, str):
-            say(f"note: the data of {run.choices['data'].label} cannot be shown: {data}")
+            note(f"the data of {run.choices['data'].label} cannot be shown: {data}")
             continue
         parts.append((run.id, DATA_ROWS, data.rows))
         if data.truth is not None:

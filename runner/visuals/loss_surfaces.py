@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xprun.runner.execution.context import Context
 from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.cohorts import Cohort
-from xprun.runner.process.log import say, words_of
+from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import PARAMETER, Outcome
 from xprun.runner.results.results_schema import LOSS, RUN, SHARED, SURFACE
@@ -79,7 +79,7 @@ def write_surfaces(folder: Path, windows: list[Window], computed: list[Numbers |
     path, tables = folder / SURFACE.file, []
     for window, losses in zip(windows, computed, strict=True):
         if isinstance(losses, str):
-            say(f"note: no loss surface for {window.run.choices['model'].label}: {losses}")
+            note(f"no loss surface for {window.run.choices['model'].label}: {losses}")
         else:
             columns = dict(zip([PARAMETER + name for name in window.names], window.points.T, strict=True))
             tables.append(pd.DataFrame({RUN: window.run.id, **columns, LOSS: losses}))

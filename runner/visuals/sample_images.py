@@ -13,7 +13,7 @@ from xprun.runner.execution.context import Context
 from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
-from xprun.runner.process.log import say, words_of
+from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import SAMPLES
@@ -73,7 +73,7 @@ def write_samples(folder: Path, best: Pairs, wanted: Wanted, found: list[Pixels 
     places: dict[tuple[str, int], int] = {}
     for (run, rows), pixels in zip(wanted, found, strict=True):
         if isinstance(pixels, str):
-            say(f"note: the images of {run.choices['data'].label} cannot be shown: {pixels}")
+            note(f"the images of {run.choices['data'].label} cannot be shown: {pixels}")
             continue
         for row, image in zip(rows, pixels, strict=True):
             places[run.choices["data"].identity, row] = len(images)

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from xprun.runner.process.log import LOGGER
 from xprun.runner.workers.exits import Exit, ForkServerExit, StartFailure, WorkerExit, summarize_stack
-from xprun.runner.workers.messages import CHUNK, Decoder, Failure, Message, ProtocolError, Result, TaskStarted
+from xprun.runner.workers.messages import CHUNK, Decoder, Failure, Message, Note, ProtocolError, Result, TaskStarted
 from xprun.runner.workers.output_streams import OutputStream
 
 
@@ -74,7 +75,10 @@ class Worker:
         if not math.isinf(self.active_since):
             self.active_since = now  # a long message may take its time
         for message in self.decoder.feed(received):
-            self._note(message, now)
+            if isinstance(message, Note):
+                LOGGER.log(message.level, "%s", message.text)
+            else:
+                self._note(message, now)
         return bool(received)
 
     def _note(self, message: Message, now: float) -> None:

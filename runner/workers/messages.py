@@ -66,6 +66,14 @@ class RunsStarted:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What the worker has logged, for the logger of the parent."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Item:
     """One of the values that a generator yields."""
 

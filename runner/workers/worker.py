@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import logging
 import os
 import pickle
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from xprun.runner.process.log import words_of
+from xprun.runner.process.log import LOGGER, words_of
 from xprun.runner.workers import parent_link
 from xprun.runner.workers.exits import LOST_CONNECTION
 from xprun.runner.workers.messages import (
     Failure,
     Item,
+    Note,
     ParentState,
     Result,
     RunsStarted,
@@ -39,6 +42,8 @@ def run_worker(descriptors: list[int], parent_pid: int) -> NoReturn:
     try:
         channel = _Channel(_set_up(descriptors, parent_pid))
         parent_link.report_with(lambda runs: channel.send(encode(RunsStarted(runs))))
+        LOGGER.addHandler(_NotesToParent(channel))
+        LOGGER.propagate = False  # a component may have its own idea of what is logged, in here
         for task in receive(channel.socket):
             _run(channel, task)
         os._exit(0)  # the parent wants no more of us
@@ -107,11 +112,26 @@ class _Channel:
 
     socket: socket.socket
     owner: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)  # shards are trained in threads, which log notes
 
     def send(self, message: bytes) -> None:
         if os.getpid() != self.owner:
             os._exit(LOST_CONNECTION)
-        self.socket.sendall(message)
+        with self.lock:
+            self.socket.sendall(message)
+
+
+class _NotesToParent(logging.Handler):
+    """Sends what is logged in this worker to the parent."""
+
+    def __init__(self, channel: _Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if os.getpid() == self._channel.owner:  # a fork of a component has no parent that listens
+            with contextlib.suppress(OSError):  # whoever sends the next message meets it, too
+                self._channel.send(encode(Note(record.levelno, record.getMessage())))
 
 
 def _run(channel: _Channel, task: Task) -> None:

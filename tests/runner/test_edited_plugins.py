@@ -96,13 +96,13 @@ def test_runs_on_data_that_were_changed_meanwhile_fail_and_are_tried_again_by_th
 
 
 def test_an_observer_that_breaks_costs_no_run_and_no_table(
-    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    train: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     report = train("out", 'run.observers=["broken"]')
     assert report.statuses == {"done": 2}
     assert len(losses(tmp_path / "out")) == 2
-    assert "the observer broken did not write run" in (told := capsys.readouterr().err)
-    assert "ValueError: no such dashboard" in told
+    assert "the observer broken did not write run" in caplog.text
+    assert "ValueError: no such dashboard" in caplog.text
 
 
 def test_an_observer_that_cannot_be_made_is_an_error_of_the_spec(train: Train) -> None:

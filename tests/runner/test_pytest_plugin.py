@@ -152,7 +152,7 @@ def test_loading_the_plugin_imports_the_standard_library_only() -> None:
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "assert new <= {'xprun', *sys.stdlib_module_names}, new\n"
         "ours = {name for name in sys.modules if name.startswith('xprun')}\n"
-        "assert ours == {'xprun', 'xprun.runner', 'xprun.runner.pytest_plugin'}, ours"
+        "assert ours == {'xprun', 'xprun.errors', 'xprun.runner', 'xprun.runner.pytest_plugin'}, ours"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -252,7 +252,7 @@ def test_parquet_holds_the_same_tables(lab: Lab) -> None:
 
 
 def test_a_damaged_store_is_told_in_one_line_and_what_is_lost_is_trained_again(
-    lab: Lab, capfd: pytest.CaptureFixture[str]
+    lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
     lab.train()
     content = bytearray((lab.out / "store.sqlite").read_bytes())
@@ -264,7 +264,7 @@ def test_a_damaged_store_is_told_in_one_line_and_what_is_lost_is_trained_again(
     assert not (lab.out / "store.sqlite.damaged-1").exists()
     assert len(lab.train()) == 1
     assert lab.report.statuses == {"done": 6}
-    told = [line for line in capfd.readouterr().err.splitlines() if "damaged" in line]
+    told = [message for message in caplog.messages if "damaged" in message]
     assert len(told) == 1
     assert (lab.out / "store.sqlite.damaged-1").exists()
 

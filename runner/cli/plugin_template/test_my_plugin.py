@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from my_plugin import signum
-from xprun.runner import try_optimizer
+from xprun import try_optimizer
 
 
 def test_signum_takes_steps_of_the_length_of_the_learning_rate() -> None:

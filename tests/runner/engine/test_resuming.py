@@ -362,7 +362,7 @@ def age(path: Path, seconds: float) -> None:
 
 @pytest.mark.parametrize("way", [alone, together("linear-stack")])
 def test_a_state_that_does_not_fit_is_told_and_not_used(
-    way: Way, plan: MakePlan, tmp_path: Path, scissors: Scissors, capsys: pytest.CaptureFixture[str]
+    way: Way, plan: MakePlan, tmp_path: Path, scissors: Scissors, caplog: pytest.LogCaptureFixture
 ) -> None:
     work, runs = work_of(plan, text_of({}))
     expected = way(work, runs, tmp_path / "whole")
@@ -370,7 +370,7 @@ def test_a_state_that_does_not_fit_is_told_and_not_used(
     [path] = tmp_path.glob("resume/*")
     path.write_bytes(path.read_bytes()[:-10])
     assert bits(way(work, runs, tmp_path)) == bits(expected)
-    assert "cannot be resumed; its runs start again: SnapshotError: is damaged" in capsys.readouterr().err
+    assert "cannot be resumed; its runs start again: SnapshotError: is damaged" in caplog.text
 
 
 @pytest.mark.parametrize("text", [text_of({}), STREAM, text_of(ALONE["rows changed at random"])])

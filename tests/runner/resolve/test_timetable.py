@@ -238,7 +238,7 @@ def test_runs_differ_by_their_scheduler(plan: MakePlan) -> None:
     assert len({run.id for run in plan(MANY).runs}) == 60
 
 
-def test_scheduled_steps_are_not_compiled(plan: MakePlan, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scheduled_steps_are_not_compiled(plan: MakePlan, caplog: pytest.LogCaptureFixture) -> None:
     runs = plan(MANY, "run.compile=true").runs
     agree(all_together(runs), each_alone(runs))
-    assert "the steps are not compiled: TypeError: a scheduler changes their settings" in capsys.readouterr().err
+    assert "the steps are not compiled: TypeError: a scheduler changes their settings" in caplog.text

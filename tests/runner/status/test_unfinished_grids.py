@@ -149,22 +149,22 @@ def test_the_command_tells_how_many_runs_go_on(lab: Lab, monkeypatch: pytest.Mon
     assert CliRunner().invoke(main, command).stderr.splitlines()[0].endswith("6 cached, 0 to run")
 
 
-def test_a_damaged_state_is_told_and_its_runs_start_again(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_state_is_told_and_its_runs_start_again(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     lab.run(TOGETHER, cut=53)
     [path] = lab.states()
     content = path.read_bytes()
     for wrong in (content[:-1], content[:200] + b"?" + content[201:], b""):
         path.write_bytes(wrong)
+        caplog.clear()
         assert "interrupted" not in lab.plan()
         lab.run(TOGETHER, cut=53)
         assert lab.steps == 53
-        told = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
-        assert told == [f"note: resume/{path.name} is damaged; its runs start again from the beginning"]
+        assert caplog.messages == [f"resume/{path.name} is damaged; its runs start again from the beginning"]
 
 
 @pytest.mark.parametrize("place", [b"nonsense", b"[1]", b'{"layout": {"runs": 3}}', b'{"layout": 1}', b"\xff"])
 def test_a_state_that_another_program_has_written_is_told(
-    place: bytes, lab: Lab, capsys: pytest.CaptureFixture[str]
+    place: bytes, lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
     content = place + b"\n..."
     path = lab.folder / "out" / "resume" / "x.state"
@@ -172,28 +172,27 @@ def test_a_state_that_another_program_has_written_is_told(
     path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
     forget(lab.folder / "out", ["a"])
     lab.run(TOGETHER, cut=3)
-    assert (
-        "note: resume/x.state is not what this version of xprun writes; its runs start again" in capsys.readouterr().err
-    )
+    assert "resume/x.state is not what this version of xprun writes; its runs start again" in caplog.text
     assert lab.states() == []
 
 
 def test_a_state_of_another_version_is_told_and_not_used(
-    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.run(TOGETHER, cut=53)
     monkeypatch.setattr(snapshots, "made_by", lambda: "a newer one")
     lab.run(TOGETHER)
     assert lab.steps == 100
-    assert "was made by another version of xprun or torch; its runs start again" in capsys.readouterr().err
+    assert "was made by another version of xprun or torch; its runs start again" in caplog.text
 
 
-def test_a_state_that_the_spec_does_not_ask_for_is_kept_and_told(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_state_that_the_spec_does_not_ask_for_is_kept_and_told(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     lab.run(TOGETHER, cut=53)
     lab.run(TOGETHER.replace("epochs = 20", "epochs = 2"))
-    assert "note: 1 state of other interrupted runs is kept in " in capsys.readouterr().err
+    assert "1 state of other interrupted runs is kept in " in caplog.text
+    caplog.clear()
     lab.run(TOGETHER.replace("epochs = 20", "epochs = 2"))
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
     lab.run(TOGETHER)
     assert lab.steps == 50
 
