@@ -118,7 +118,7 @@ def without_seconds(table: str) -> str:
     return "".join(",".join(cell for i, cell in enumerate(row) if i != column) for row in rows)
 
 
-def buildbuild_shim(folder: Path) -> Path | None:
+def build_shim(folder: Path) -> Path | None:
     """Return the library that counts and fails calls, or None where it cannot be built."""
     if not sys.platform.startswith("linux") or not shutil.which("cc"):
         return None
