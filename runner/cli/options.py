@@ -81,11 +81,12 @@ plugin_option = click.option(
     "plugins",
     multiple=True,
     type=click.Path(path_type=Path),
+    metavar="FILE",
     callback=_with_project_plugins,
     help="A Python file with components of your own. Repeatable.",
 )
 max_runs_option = click.option(
-    "--max-runs", type=click.IntRange(1), default=100_000, show_default=True, help="Refuse larger grids."
+    "--max-runs", type=click.IntRange(1), default=100_000, show_default=True, metavar="N", help="Refuse larger grids."
 )
 debug_option = click.option(
     "--debug",
@@ -97,13 +98,14 @@ debug_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 output_option = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The output folder (default: runs/NAME)."
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="The output folder (default: runs/NAME)."
 )
-device_option = click.option("--device", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
+device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps, instead of the spec's.")
 jobs_option = click.option(
     "-j",
     "--jobs",
     type=click.IntRange(0),
+    metavar="N",
     envvar="XPRUN_JOBS",
     help="Worker processes (default: as many as pay off). 0: run in this process, for a debugger.",
 )
@@ -129,7 +131,12 @@ RUN_OPTIONS = (
     output_option,
     device_option,
     jobs_option,
-    click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a run may take."),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="How long a run may take: run.timeout.",
+    ),
     click.option(
         "--rerun",
         type=click.Choice(["failed", "all"]),
