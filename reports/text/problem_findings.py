@@ -67,7 +67,7 @@ def verdict_over(analysis: Analysis, overall: Overall) -> str:
     significant, sureness = _sureness(overall)
     tied = [name for name in names if means[name] == means.iloc[0]]
     if len(tied) > 1:
-        return f"{_tie(overall.ranks, tied)}; {sureness}."
+        return f"{_tie(overall.ranks, tied, over)}; {sureness}."
     lead = "" if significant else "No clear winner: "
     return f"{lead}{what}, ahead of {names[1]} with {means.iloc[1]:.2f}; {sureness}."
 
@@ -186,11 +186,11 @@ def _not(significant: bool) -> str:
     return "" if significant else "not "
 
 
-def _tie(ranks: pd.DataFrame, tied: list[str]) -> str:
-    """Return `SGD and Adam tie: each is best on 1 of 2 problems (mean rank 1.50)`."""
+def _tie(ranks: pd.DataFrame, tied: list[str], over: str) -> str:
+    """Return `SGD and Adam tie over 2 problems: each is best on 1 of 2 (mean rank 1.50)`."""
     wins = {_of(ranks, name) for name in tied}
-    each = f": each is best on {wins.pop()} problems" if len(wins) == 1 else f" over {len(ranks)} problems"
-    return f"{listed(tied)} tie{each} (mean rank {ranks[tied[0]].mean():.2f})"
+    each = f": each is best on {wins.pop()}" if len(wins) == 1 else ""
+    return f"{listed(tied)} tie over {over}{each} (mean rank {ranks[tied[0]].mean():.2f})"
 
 
 def _won(ranks: pd.DataFrame, name: str) -> str:

@@ -190,8 +190,8 @@ CLAIMS = Table(
     (
         Column(PLACE, "text", "key", "where the claim stands: `file:line:column`"),
         Column(CLAIM, "text", "key", "the claim in words"),
-        Column(VERDICT, "text", "value", "`ok`, `FAILED`, or `not judged` where a run that it is about failed"),
-        Column(FOUND, "text", "value", "the figures found, or why it was not judged"),
+        Column(VERDICT, "text", "value", "`ok`, `FAILED`, or `not judged` if one of its runs failed"),
+        Column(FOUND, "text", "value", "the values found, or why it was not judged"),
     ),
 )
 SURFACE = Table(

@@ -214,7 +214,7 @@ def test_the_verdict_over_problems(make_folder: Make) -> None:
     assert two.startswith("A has the best mean rank")
     assert two.endswith("the difference is significant (Wilcoxon's test: p = 0.031).")
     tie = verdict(make_folder([*on("p0", A=[0.9], B=[0.8]), *on("p1", A=[0.8], B=[0.9])], name="tie"))
-    assert tie.startswith("A and B tie: each is best on 1 of 2 problems (mean rank 1.50); 2 problems cannot separate")
+    assert tie.startswith("A and B tie over 2 problems: each is best on 1 of 2 (mean rank 1.50); 2 problems cannot separate")
 
 
 def test_where_nothing_ended_well_nothing_is_best(make_folder: Make) -> None:
