@@ -178,11 +178,12 @@ def _troubled(ranking: pd.DataFrame) -> str:
 
 def bad_runs(row: pd.Series) -> str:
     """Return what became of the bad runs of a setting: `1 of 5 diverged`, `2 diverged, 1 failed of 5`."""
-    ended = [f"{row[status]} {status}" for status in STATUSES if status not in ENDED_WELL and row[status]]
+    ended = [f"{row[status]:.0f} {status}" for status in STATUSES if status not in ENDED_WELL and row[status]]
     without = row["bad"] - sum(row[status] for status in STATUSES if status not in ENDED_WELL)
-    parts = ended + ([f"{without} without a value"] if without else [])
+    parts = ended + ([f"{without:.0f} without a value"] if without else [])
     count, _, how = parts[0].partition(" ")
-    return f"{count} of {row['runs']} {how}" if len(parts) == 1 else f"{', '.join(parts)} of {row['runs']}"
+    of = f"of {row['runs']:.0f}"
+    return f"{count} {of} {how}" if len(parts) == 1 else f"{', '.join(parts)} {of}"
 
 
 def is_number(values: pd.Series) -> bool:

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.cli.main.main.main.main import write_pages
+from xprun.runner.cli.run import write_pages
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.atomic_files import OutputError
@@ -37,7 +37,7 @@ from xprun.runner.workers.spawner import PRELOADED, ForkSpawner
 from xprun.specs import Run, read_document, read_spec
 
 PAGES = (
-    "xprun.reports.page.report_page.report_page.report_page.writing",
+    "xprun.reports.page.writing",
     "xprun.runner.outputs.result_tables",
 )  # what pages and tables import, in time for all jobs
 SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None

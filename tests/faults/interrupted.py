@@ -17,8 +17,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from xprun.reports.page.report_page.report_page.report_page.report_page import writing as write  # noqa: F401
-from xprun.runner.cli.main.main.main.main import main
+from xprun.reports.page import writing  # noqa: F401
+from xprun.runner.cli.main import main
 from xprun.runner.workers import fork_server
 from xprun.runner.workers.pool import WorkerPool, close_at_exit, get_pool, set_pool
 from xprun.runner.workers.spawner import ForkSpawner

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from support.stored_outcomes import content, outcome
 from xprun.reports import ReportError, write_report
 from xprun.reports.data.results_folder import read_tables
-from xprun.runner.cli.main.main.main.main import main
+from xprun.runner.cli.main import main
 from xprun.runner.store.database import TABLES
 from xprun.runner.store.export_cache import export
 from xprun.runner.store.folder_lock import InUseError, hold

@@ -125,7 +125,7 @@ def test_a_command_killed_at_any_kind_of_system_call_goes_on(uninterrupted: Expe
     print(f"the command was killed {kills} times at system calls")
 
 
-COMMAND = "from xprun.runner.cli.main.main.main.main import main; main()"
+COMMAND = "from xprun.runner.cli.main import main; main()"
 
 
 def test_a_reader_never_sees_half_a_file(uninterrupted: Experiment, tmp_path: Path) -> None:

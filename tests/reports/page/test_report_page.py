@@ -271,7 +271,7 @@ def test_long_tables_say_how_long_they_are(make_folder: Make) -> None:
 
 def test_only_the_best_twelve_are_drawn(make_folder: Make) -> None:
     page, _ = written(make_folder([Case(f"rule {i}", 0.1, [0.5 + i / 100]) for i in range(14)]))
-    assert "Only the best 12 of 14 are drawn." in page
+    assert "Only the best 12 of 14 alternatives are drawn." in page
 
 
 def test_a_folder_that_is_not_finished_is_marked(make_folder: Make) -> None:
@@ -280,7 +280,7 @@ def test_a_folder_that_is_not_finished_is_marked(make_folder: Make) -> None:
     (folder / "resolved.json").write_text(json.dumps(facts | {"runs": 9}), encoding="utf-8")
     page, markdown = written(folder)
     assert "6 of 9 runs: 5 done, 1 diverged, 3 missing." in markdown
-    assert "Not finished: 6 of 9 planned runs are in the table." in markdown
+    assert "Not finished: only 6 of 9 planned runs are in the table." in markdown
     assert '<span class="ill">3 missing</span>' in page
 
 

@@ -191,7 +191,7 @@ def test_what_fails_on_a_problem_leaves_the_profile_one_of_ratios(make_folder: M
     folder = make_folder([case for group in cases for case in group], goal="min")
     write_report(folder)
     markdown = (folder / "report.md").read_text(encoding="utf-8")
-    assert "the final valid.accuracy is at most so many times the least of all" in markdown
+    assert "Share of problems on which the final valid.accuracy is within a factor of the best." in markdown
     assert "At the best: A 100%, B 0% and C 0%" in markdown
 
 
@@ -214,7 +214,9 @@ def test_the_verdict_over_problems(make_folder: Make) -> None:
     assert two.startswith("A has the best mean rank")
     assert two.endswith("the difference is significant (Wilcoxon's test: p = 0.031).")
     tie = verdict(make_folder([*on("p0", A=[0.9], B=[0.8]), *on("p1", A=[0.8], B=[0.9])], name="tie"))
-    assert tie.startswith("A and B tie over 2 problems: each is best on 1 of 2 (mean rank 1.50); 2 problems cannot separate")
+    assert tie.startswith(
+        "A and B tie over 2 problems: each is best on 1 of 2 (mean rank 1.50); 2 problems cannot separate"
+    )
 
 
 def test_where_nothing_ended_well_nothing_is_best(make_folder: Make) -> None:

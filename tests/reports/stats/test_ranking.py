@@ -109,7 +109,7 @@ def test_a_value_that_is_not_finite_is_the_worst_everywhere(make_folder: Make, g
     page = make_analysis(tables).ranking
     assert notebook["optimizer"].tolist() == page["alternative"].tolist() == ["calm", "wild", "lost"]
     assert notebook["ended"].tolist() == [2, 0, 0]
-    assert verdict(folder).startswith("calm reached the best mean valid.accuracy: 0.550")
+    assert verdict(folder).startswith("calm has the best mean valid.accuracy, 0.550")
     assert "2 of 2 no longer end well" in difference(calm, make_folder([Case("calm", 0.1, [value] * 2)], name="now"))[0]
 
 

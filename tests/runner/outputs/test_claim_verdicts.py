@@ -112,7 +112,7 @@ def test_five_seeds_ahead_are_enough_for_95_percent_and_four_are_not(judge: Judg
     assert verdict.found == "better by 0.3 on average over 5 seeds, confidence 0.969"
     few = judge(BEATS, [0.1] * 4, [0.2] * 4)
     assert not few.holds
-    assert few.found.endswith("over 4 seeds, confidence 0.938; 0.95 needs at least 5 seeds")
+    assert few.found.endswith("over 4 seeds, confidence 0.938; confidence 0.95 needs at least 5 seeds")
     assert judge(f"{BEATS}\nconfidence = 0.9", [0.1] * 4, [0.2] * 4).holds
 
 
