@@ -111,7 +111,9 @@ def check_order(ending: Ending, out: Path) -> None:
     if stored:
         table = pd.read_csv(out / "results.csv", dtype={"run": str})
         assert set(table["run"]) == set(stored)
-        assert f"Not finished: {len(stored)} of {RUNS} planned runs" in (out / "report.md").read_text(encoding="utf-8")
+        assert f"Not finished: only {len(stored)} of {RUNS} planned runs" in (out / "report.md").read_text(
+            encoding="utf-8"
+        )
 
 
 def test_the_second_interrupt_ends_it_at_once_and_leaves_no_half_file(xprun: Command, tmp_path: Path) -> None:

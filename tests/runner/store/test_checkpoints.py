@@ -225,7 +225,7 @@ def test_a_file_of_another_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not a checkpoint file"):
         load_state(model, path)
     torch.save([1, 2], path)
-    with pytest.raises(CheckpointError, match="holds no state_dict"):
+    with pytest.raises(CheckpointError, match="has no state_dict"):
         load_state(model, path)
 
 

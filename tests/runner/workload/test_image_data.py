@@ -146,7 +146,7 @@ def test_images_of_different_sizes_need_a_resize(plan: MakePlan) -> None:
     write_folder("pets/val", 2, size=(9, 7))
     Image.new("RGB", (5, 8)).save("pets/train/red/other.png")
     with pytest.raises(
-        ValueError, match=r"the images of ImageFolder differ in shape, \[3, 6, 6\] and \[3, 8, 5\]; bring"
+        ValueError, match=r"the images of ImageFolder differ in shape, \[3, 6, 6\] and \[3, 8, 5\]; make them one size"
     ):
         workload(plan, FOLDER)
     text = FOLDER.replace("batch_size = 8", 'batch_size = 8\ntransforms = [{ name = "Resize", size = [6, 6] }]')
@@ -377,7 +377,7 @@ def test_describe_shows_settings_defaults_and_source(xprun: Xprun) -> None:
     for words in (
         "torchvision.datasets",
         "https://github.com/zalandoresearch/fashion-mnist",
-        "root         text; default 'data'",
+        "root         string; default 'data'",
         "download     boolean; default False",
         "valid        0 <= x <= 1 or 'test'; default 'test'",
         "transforms   list of transform component; default []",

@@ -83,8 +83,8 @@ def test_set_reaches_every_alternative(write: Callable[[str], Path]) -> None:
         (b"a = \n", "f.toml:1:5: invalid TOML: invalid value"),
         (b"a = 1\na = 2\n", "f.toml:2:6: invalid TOML: cannot overwrite a value"),
         (b'a = "\xff"\n', "f.toml:1:6: is not UTF-8 (byte 0xff)"),
-        (b"a" * 250_001, "f.toml: is larger than 250,000 bytes"),
-        (b"a = " + b"[" * 100_000, "f.toml:1:69: brackets are nested more than 64 deep"),
+        (b"a" * 250_001, "f.toml: is larger than the limit of 250,000 bytes"),
+        (b"a = " + b"[" * 100_000, "f.toml:1:69: brackets are nested more than 64 levels deep"),
     ],
 )
 def test_a_file_that_is_no_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str) -> None:

@@ -151,7 +151,7 @@ def test_references_may_lead_on(write: Write, line_spec: str) -> None:
 
 
 def test_a_value_through_a_reference_is_explained_by_its_place(write: Write, line_spec: str) -> None:
-    with pytest.raises(SpecError, match=r"(?s)lr: must be .* not -2.*\$\{data.w\} stands for .*spec.toml:5:5"):
+    with pytest.raises(SpecError, match=r"(?s)lr: must be .* not -2.*\$\{data.w\} is set at .*spec.toml:5:5"):
         load(write(line_spec.replace(LR, 'lr = "${data.w}"').replace("samples = 20", "samples = 20\nw = -2")))
 
 
