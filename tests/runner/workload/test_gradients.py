@@ -88,8 +88,8 @@ class Line(nn.Module):
 FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]], str]] = {
     "right": (lambda a, x, y: {"a": (2 * (a * x - y) * x).mean(0)}, ""),
     "half": (lambda a, x, y: {"a": ((a * x - y) * x).mean(0)}, "is not that of MSELoss: a is off by"),
-    "scalar": (lambda a, x, y: {"a": (2 * (a * x - y) * x).mean()}, "the gradient of a [1] that Line brings is of sh"),
-    "other": (lambda a, x, y: {"b": (2 * (a * x - y) * x).mean(0)}, "the gradient of a [1] that Line brings is miss"),
+    "scalar": (lambda a, x, y: {"a": (2 * (a * x - y) * x).mean()}, "the gradient of a [1] that Line returns is of sh"),
+    "other": (lambda a, x, y: {"b": (2 * (a * x - y) * x).mean(0)}, "the gradient of a [1] that Line returns is miss"),
     "raising": (lambda a, x, y: {"a": 1 / 0}, "cannot be checked: ZeroDivisionError: division by zero"),  # type: ignore[dict-item]
 }
 
