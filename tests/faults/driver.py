@@ -26,6 +26,7 @@ from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.run import write_pages
 from xprun.runner.experiment import Options, run_experiment
+from xprun.runner.process.log import notes_on_stderr
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
@@ -114,7 +115,8 @@ def work(job: dict[str, Any]) -> int:
         get_pool().prepare()
         _arm(job.get("fault"))
         options = Options(Path(job["folder"]), workers=job["workers"], rerun=job.get("rerun"))
-        report = run_experiment(spec, REGISTRY, options, Log(job["log"]))
+        with notes_on_stderr():
+            report = run_experiment(spec, REGISTRY, options, Log(job["log"]))
         if job.get("pages"):
             write_pages(report, ("html", "md"), REGISTRY)
     except InUseError as error:

@@ -371,7 +371,9 @@ def test_no_code_in_a_checkpoint_is_run(
     spec = write(line_spec.replace('name = "linear"\n', 'name = "linear"\nstart_from = "start.pt"\n'))
     result = xprun(spec, "-o", "out", "-j", "0")
     assert result.exit_code == 1
-    assert re.search(r"failed: CheckpointError: start.pt (is not a checkpoint file|has no|belongs to another)", result.stderr)
+    assert re.search(
+        r"failed: CheckpointError: start.pt (is not a checkpoint file|has no|belongs to another)", result.stderr
+    )
     assert not list(tmp_path.rglob("executed"))
 
 

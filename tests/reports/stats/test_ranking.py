@@ -110,7 +110,9 @@ def test_a_value_that_is_not_finite_is_the_worst_everywhere(make_folder: Make, g
     assert notebook["optimizer"].tolist() == page["alternative"].tolist() == ["calm", "wild", "lost"]
     assert notebook["ended"].tolist() == [2, 0, 0]
     assert verdict(folder).startswith("calm has the best mean valid.accuracy, 0.550")
-    assert "2 of 2 no longer end well" in difference(calm, make_folder([Case("calm", 0.1, [value] * 2)], name="now"))[0]
+    assert (
+        "2 of 2 now fail or diverge" in difference(calm, make_folder([Case("calm", 0.1, [value] * 2)], name="now"))[0]
+    )
 
 
 def test_a_notebook_ranks_settings_within_each_problem(make_folder: Make) -> None:

@@ -380,7 +380,7 @@ def test_describe_shows_settings_defaults_and_source(xprun: Xprun) -> None:
         "root         string; default 'data'",
         "download     boolean; default False",
         "valid        0 <= x <= 1 or 'test'; default 'test'",
-        "transforms   list of transform component; default []",
+        "transforms   list of transform components; default []",
     ):
         assert words in told
     assert "RandomCrop" in xprun("ls", "transform").stdout
