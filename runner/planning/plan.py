@@ -73,7 +73,15 @@ def compare(spec: Spec) -> Comparison:
     metric = asked.metric or most_telling(metrics)
     goal = asked.goal or {known.name: known.goal for known in metrics}[metric]
     by, problems = compared_sections(spec)
-    return Comparison(metric, goal, asked.target, asked.baseline or _ablated(spec), by, problems, swept_settings(spec))
+    return Comparison(
+        metric,
+        goal,
+        target=asked.target,
+        baseline=asked.baseline or _ablated(spec),
+        by=by,
+        problems=problems,
+        swept=swept_settings(spec),
+    )
 
 
 def swept_settings(spec: Spec) -> list[str]:

@@ -18,7 +18,7 @@ FILE: Final = "tables.json"
 
 Type = Literal["text", "integer", "number", "boolean", "mixed"]
 Role = Literal[
-    "id", "section", "setting", "seed", "stage", "status", "ending", "metric", "parameter", "reference", "key", "value"
+    "id", "section", "setting", "repeat", "seed", "stage", "status", "ending", "metric", "parameter", "reference", "key", "value"
 ]
 Goal = Literal["min", "max"]
 Split = Literal["train", "valid", "test"]
@@ -35,7 +35,7 @@ ERRORED = (FAILED, TIMEOUT)  # ended by what is no result of the training
 HOLDS, DOES_NOT_HOLD, NOT_JUDGED = VERDICTS = ("ok", "FAILED", "not judged")
 DATA_ROWS, TRUE_CURVE, FITTED_CURVE = CURVES = ("data", "truth", "fit")
 
-FINAL, BEST = result_words.FINAL, result_words.BEST
+FINAL, BEST, CHECKPOINT = result_words.FINAL, result_words.BEST, result_words.CHECKPOINT
 PARAMETER, REFERENCE = result_words.PARAMETER, result_words.REFERENCE
 SEED, STEPS = result_words.SEED, result_words.STEPS
 EPOCHS, SECONDS = result_words.EPOCHS, result_words.SECONDS
@@ -266,11 +266,16 @@ class Matrix:
 class Comparison:
     """How the runs are ranked: by which metric, between which sections' alternatives, and on which problems.
 
-    `by` and `problems` are sections, `swept` the settings whose values are compared.
+    `metric` chooses the settings, by its final value, or by its best where `at` is "checkpoint". `reported`, a metric
+    of the test rows, is what the chosen ones are ranked by; None: `metric` itself. A difference of at most `tolerance`
+    is none in practice. `by` and `problems` are sections, `swept` the settings whose values are compared.
     """
 
     metric: str
     goal: Goal
+    reported: str | None = None
+    at: Literal["final", "checkpoint"] = "final"
+    tolerance: float = 0.0
     target: float | None = None
     baseline: str | None = None
     by: list[str] = field(default_factory=list)

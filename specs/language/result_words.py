@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
-Moment = Literal["final", "best"]
+Moment = Literal["final", "best", "checkpoint"]
 
 SEED: Final = "seed"
 STEPS: Final = "steps"
@@ -15,6 +15,7 @@ COUNTED: Final = (STEPS, EPOCHS, SECONDS)  # what is known of every run, beside 
 
 FINAL: Final = "final."
 BEST: Final = "best."
+CHECKPOINT: Final = "checkpoint."
 PARAMETER: Final = "param."
 REFERENCE: Final = "reference."
-MEASURED: Final = (FINAL, BEST, PARAMETER, REFERENCE)  # what a column of a measured number begins with
+MEASURED: Final = (FINAL, BEST, CHECKPOINT, PARAMETER, REFERENCE)  # what a column of a measured number begins with
