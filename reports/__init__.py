@@ -1,6 +1,7 @@
 """Turns the tables of an output folder into pages that people read: `report.html`, `report.md` and its plots."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,19 @@ if TYPE_CHECKING:
     from xprun.reports.sections.asked_section import Asked
     from xprun.runner.results.results_schema import ResultsSchema
 
-__all__ = ["ReportError", "difference", "ranking", "read_formats", "schema", "verdict", "write_report"]
+__all__ = ["Difference", "ReportError", "difference", "ranking", "read_formats", "schema", "verdict", "write_report"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two folders compared: the table as text, and whether anything is worse for sure (`regressed`).
+
+    `undecided`: a sentence for each alternative that looks worse, of which nobody can tell with so few seeds.
+    """
+
+    text: str
+    regressed: bool
+    undecided: list[str]
 
 
 def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable["Asked"] = ()) -> list[Path]:
@@ -54,12 +67,13 @@ def ranking(folder: Path) -> "pandas.DataFrame":
     return rank_settings(read_results(folder))
 
 
-def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: bool = False) -> tuple[str, bool]:
-    """What became of the results in `first` in those of `second`, as a table, and whether anything is worse for sure.
+def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: bool = False) -> "Difference":
+    """What became of the results in `first` in those of `second`.
 
     `tolerance`: how much worse is no regression, `0.01` in units of the metric compared or `1%` of the first mean.
     `ValueError` for another tolerance, `ReportError` for folders that cannot be compared. Reads no history.
     """
+    from xprun.reports.data.compared import read_comparison
     from xprun.reports.data.results_folder import read_results
     from xprun.reports.page.rendering import render_listing
     from xprun.reports.text.folder_diff import (
@@ -67,10 +81,15 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
         compare_tables,
         difference_listing,
         read_tolerance,
+        undecided,
         unfinished,
     )
 
     both = read_results(first), read_results(second)
     table = compare_tables(*both, read_tolerance(tolerance))
     shown = render_listing(difference_listing(table), markdown=markdown)
-    return "\n\n".join([shown, *unfinished(*both)]), bool(table["finding"].isin(REGRESSIONS).any())
+    return Difference(
+        "\n\n".join([shown, *unfinished(*both)]),
+        bool(table["finding"].isin(REGRESSIONS).any()),
+        undecided(table, ascending=read_comparison(both[0]).ascending),
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.runner.results import results_schema
-from xprun.runner.results.results_schema import RESULTS, ResultsSchema
+from xprun.runner.results.results_schema import RESULTS, ResultsSchema, best, checkpoint, final
 
 
 @dataclass(frozen=True)
@@ -14,16 +14,50 @@ class Comparison(results_schema.Comparison):
 
     `by`: the sections whose labels make an alternative. `problems`: the sections whose labels make a problem, on which
     alternatives are compared. `keys`: the other columns that tell one setting of an alternative from another, swept
-    settings first; the sections of `problems` are among them.
+    settings first; the sections of `problems` are among them. `repeats`: the columns beside the seed in which the runs
+    of one setting differ, such as the seed of a split.
     """
 
     schema: ResultsSchema = field(kw_only=True)
     keys: list[str] = field(kw_only=True)
+    repeats: list[str] = field(kw_only=True, default_factory=list)
 
     @property
     def ascending(self) -> bool:
         """Whether a smaller value is better."""
         return self.goal == "min"
+
+    @property
+    def chosen_by(self) -> str:
+        """The column by which settings are chosen."""
+        return best(self.metric) if self.at == "checkpoint" else final(self.metric)
+
+    @property
+    def shown_column(self) -> str:
+        """The column by which the chosen ones are ranked: of the test rows, where there are some."""
+        if self.reported is None:
+            return self.chosen_by
+        return checkpoint(self.reported) if self.at == "checkpoint" else final(self.reported)
+
+    @property
+    def shown(self) -> str:
+        """The metric by which the chosen ones are ranked."""
+        return self.reported or self.metric
+
+    @property
+    def moment(self) -> str:
+        """When that metric is taken, as it stands before its name: `final`, or `best`."""
+        return "best" if self.at == "checkpoint" else "final"
+
+    @property
+    def chosen(self) -> str:
+        """What chooses the settings, in words: `final valid.accuracy`."""
+        return f"{self.moment} {self.metric}"
+
+    @property
+    def repeat(self) -> str:
+        """What a block is called: a seed, or with several splits or folds a repeat."""
+        return "repeat" if self.repeats else "seed"
 
 
 def read_comparison(tables: Tables) -> Comparison:
@@ -32,15 +66,17 @@ def read_comparison(tables: Tables) -> Comparison:
     _check("compare.by", planned.by, schema.names("section"))
     _check("compare.problems", planned.problems, schema.names("section"))
     _check("compare.metric", [planned.metric], schema.compared_metrics)
-    return Comparison(**vars(planned), schema=schema, keys=keys_of(tables, planned.by))
+    repeats = [name for name in schema.names("repeat") if tables.runs[name].nunique(dropna=False) > 1]
+    return Comparison(**vars(planned), schema=schema, keys=keys_of(tables, planned.by), repeats=repeats)
 
 
 def keys_of(tables: Tables, by: list[str]) -> list[str]:
     """Swept settings, then whatever else varies within an alternative: no two settings pass as one."""
     runs, schema = tables.runs, tables.schema
     others = [name for name in schema.names("section") if name not in by]
-    swept = [name for name in schema.comparison.swept if name in runs]
-    candidates = list(dict.fromkeys([*swept, *others, *schema.names("setting")]))
+    settings = schema.names("setting")
+    swept = [name for name in schema.comparison.swept if name in settings]
+    candidates = list(dict.fromkeys([*swept, *others, *settings]))
     varies = runs.groupby(by, sort=False)[candidates].nunique(dropna=False).gt(1).any()
     return [name for name in candidates if varies[name]]
 

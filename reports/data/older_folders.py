@@ -119,6 +119,10 @@ def _comparison(cells: pd.DataFrame, sections: list[str], resolved: dict[str, An
     return Comparison(
         metric=stated.get(METRIC) or LOSS,
         goal=stated.get("goal") or "min",
+        reported=stated.get("reported"),
+        at=stated.get("at") or "final",
+        tolerance=stated.get("tolerance") or 0.0,
+        chosen_on_test=bool(stated.get("chosen_on_test")),
         target=stated.get(TARGET),
         baseline=stated.get("baseline"),
         by=by,

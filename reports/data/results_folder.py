@@ -46,6 +46,10 @@ LATER = (STAGE, TOGETHER)  # columns that older folders lack
 class _Compare(TypedDict, total=False):
     metric: str | None
     goal: Literal["min", "max"] | None
+    reported: str | None
+    at: Literal["final", "checkpoint"] | None
+    tolerance: float | None
+    chosen_on_test: bool | None
     target: float | None
     baseline: str | None
     by: list[str] | None

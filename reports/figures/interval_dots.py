@@ -11,6 +11,7 @@ from xprun.runner.results.results_schema import VALUE
 
 ROW = 0.3  # inches for an alternative
 DECADES = 2.0
+BEYOND = 0.6  # of the range of all dots: how far an interval is shown over it
 
 
 def dots_figure(
@@ -35,9 +36,18 @@ def dots_figure(
         _row(axes, row, judged[judged["alternative"] == name], facts.loc[name], strokes[name], worst_low)
     axes.set_yticks(range(len(names)), [shorten(name, 28) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
+    _keep_to_the_dots(axes, judged[VALUE])
     if judged[VALUE].isna().all():
         axes.set_xticks([])
     return figure
+
+
+def _keep_to_the_dots(axes: Axes, values: pd.Series) -> None:
+    """Let an interval of two or three values, which may be very wide, end at the edge of the plot."""
+    low, high = values.min(), values.max()
+    if high > low and axes.get_xscale() == "linear":
+        shown, room = axes.get_xlim(), BEYOND * (high - low)
+        axes.set_xlim(max(shown[0], low - room), min(shown[1], high + room))
 
 
 def _row(axes: Axes, row: int, runs: pd.DataFrame, facts: pd.Series, stroke: Stroke, worst_low: bool) -> None:

@@ -1,25 +1,22 @@
-"""The critical-difference diagram: mean ranks on a line, and bars over those that do not differ significantly."""
+"""The critical-difference diagram: mean ranks on a line, and bars over those that cannot be told apart."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import INK, Stroke
-from xprun.reports.stats.rank_tests import cliques
 
 WIDTH = 5.6
 ROW = 0.27  # inches for a name
 BAR = 0.45  # rows between two bars
 
 
-def rank_figure(means: pd.Series, difference: float, strokes: dict[str, Stroke], title: str) -> Figure:
-    """Mean ranks by alternative, best first; names on both sides. `difference`: the critical one; infinite joins all.
+def rank_figure(means: pd.Series, bars: list[tuple[int, int]], strokes: dict[str, Stroke], title: str) -> Figure:
+    """Mean ranks by alternative, best first; names on both sides. `bars`: the stretches that cannot be told apart.
 
     Demsar, Statistical comparisons of classifiers over multiple data sets (2006), section 3.2.4.
     """
     k = len(means)
-    bars = cliques(means.to_numpy(), difference)
     top = 1.2 + BAR * len(bars)
     rows = top + -(-k // 2) + 1.6
     figure = Figure(figsize=(WIDTH, rows * ROW + 0.5), layout="constrained")
@@ -34,8 +31,6 @@ def rank_figure(means: pd.Series, difference: float, strokes: dict[str, Stroke],
     for level, (first, last) in enumerate(bars):
         y = 0.7 + BAR * level
         axes.plot([means.iloc[first] - 0.03, means.iloc[last] + 0.03], [y, y], color=INK, linewidth=3.2)
-    if np.isfinite(difference):
-        _ruler(axes, difference, k)
     return figure
 
 
@@ -58,9 +53,3 @@ def _stem(axes: Axes, name: str, rank: float, i: int, k: int, top: float, stroke
     label = f"{shorten(name, 24)} {rank:.2f}" if left else f"{rank:.2f} {shorten(name, 24)}"
     beyond = -0.03 * (k - 1) if left else 0.03 * (k - 1)
     axes.text(end + beyond, y, label, ha="right" if left else "left", va="center", fontsize=8.5)
-
-
-def _ruler(axes: Axes, difference: float, k: int) -> None:
-    end = min(1 + difference, float(k) + 0.7 * (k - 1))
-    axes.plot([1, end], [-1.2, -1.2], color=INK, linewidth=1.4, marker="|", markersize=6)
-    axes.text(end + 0.03 * (k - 1), -1.2, f"critical difference {difference:.2f}", ha="left", va="center", fontsize=8)

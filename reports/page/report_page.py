@@ -83,8 +83,7 @@ def _each(sections: Sections, analysis: Analysis) -> Iterator[Section]:
 def _verdict(analysis: Analysis) -> str:
     if analysis.problems:
         return verdict_over(analysis, take_together(analysis))
-    found = verdict(analysis.judged, analysis.ranking, analysis.comparison)
-    return f"{on_one_problem(analysis)}{found}"
+    return f"{on_one_problem(analysis)}{verdict(analysis)}"
 
 
 def _pictures(parts: Sequence[Part]) -> Iterator[Picture]:
@@ -119,5 +118,4 @@ def _findings(analysis: Analysis) -> dict[str, Any]:
 def _cautions(analysis: Analysis) -> list[str]:
     if analysis.problems:
         return cautions_over(analysis)
-    found = cautions(analysis.summary, analysis.ranking, analysis.comparison)
-    return absent_problems(analysis) + found
+    return absent_problems(analysis) + cautions(analysis)

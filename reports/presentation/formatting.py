@@ -129,3 +129,29 @@ def listed(items: list[str], limit: int = 6) -> str:
 def counted(n: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def p_texts(values: Iterable[float]) -> list[str]:
+    """p-values in two digits; a dash where no test was made."""
+    return [NONE if p != p else f"{p:.2g}" if p >= 0.001 else "< 0.001" for p in values]
+
+
+def percent(shares: Iterable[float]) -> list[str]:
+    """Shares as whole percentages; a dash for none."""
+    return [NONE if share != share else f"{share:.0%}" for share in shares]
+
+
+def ranges(low: pd.Series, high: pd.Series) -> list[str]:
+    """Each range in as few words as will do: `0.01 to 0.1`, or `0.01` where it is a single value."""
+    pairs = zip(low, high, strict=True)
+    return [value_text(a) if a == b or a != a else f"{value_text(a)} to {value_text(b)}" for a, b in pairs]
+
+
+def marked(names: Iterable[str], baseline: str | None) -> list[str]:
+    """Names, one of them with a word that says that it is the baseline."""
+    return [f"{name} (baseline)" if name == baseline else name for name in names]
+
+
+def key_columns(table: pd.DataFrame, keys: list[str]) -> list[Column]:
+    """A column for each setting, under its short name."""
+    return [exact(name, table[key]) for key, name in short_names(keys).items()]

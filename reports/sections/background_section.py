@@ -1,10 +1,11 @@
 """Where the results come from: the models, the spec, and the environment in which it was run."""
 
 import json
+from typing import Any
 
+from xprun.reports.presentation.formatting import NONE, Listing, listing, texts
 from xprun.reports.sections.blocks import Code, Facts, Folded, Part, Section
 from xprun.reports.stats.analysis import Analysis
-from xprun.reports.text.report_tables import environment_listing
 
 
 def models_section(analysis: Analysis) -> Section:
@@ -27,3 +28,22 @@ def environment_section(analysis: Analysis) -> Section:
     """Every recorded fact about the machine, the packages and the source."""
     listing = environment_listing(analysis.tables.environment)
     return Section("environment", "Environment", [Facts(listing)] if listing.rows else [])
+
+
+def environment_listing(environment: dict[str, Any]) -> Listing:
+    """Every recorded fact, nested ones under dotted names."""
+    facts = list(_flat(environment))
+    return listing([texts("", [name for name, _ in facts]), texts(" ", [value for _, value in facts])])
+
+
+def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in facts.items():
+        found += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", _fact(value))]
+    return found
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_fact, value)) or NONE
+    return NONE if value is None else str(value)

@@ -1,31 +1,56 @@
 """Every alternative against the baseline."""
 
-from itertools import count
-
 import pandas as pd
-from xprun.reports.presentation.formatting import counted
+from xprun.reports.presentation.formatting import (
+    Column,
+    Listing,
+    exact,
+    intervals,
+    listing,
+    numbers,
+    p_texts,
+    percent,
+    texts,
+)
 from xprun.reports.sections.blocks import Grid, Section
 from xprun.reports.stats.analysis import Analysis
-from xprun.reports.stats.paired_over_seeds import LEVEL, SEEDS_NEEDED
-from xprun.reports.text.comparison_tables import baseline_listing
-
-CAPTION = "Difference from the baseline, seed by seed, each at its best setting"
+from xprun.reports.stats.pairwise import BLOCKS_NEEDED, Pair
+from xprun.reports.text.findings import finding_text
 
 
 def baseline_section(analysis: Analysis) -> Section:
     """Differences from the baseline, with intervals and tests; empty without a baseline."""
-    listing = baseline_listing(analysis.judged, analysis.ranking, analysis.comparison)
-    caption = CAPTION + _too_few(analysis.ranking)
-    return Section(
-        "baseline", f"Against {analysis.comparison.baseline}", [Grid(listing, caption)] if listing.rows else []
-    )
+    baseline = analysis.comparison.baseline
+    if baseline not in analysis.pairwise.names or len(analysis.ranking) < 2:
+        return Section("baseline", f"Against {baseline}", [])
+    pairs, repeat = analysis.pairwise.against(baseline), analysis.comparison.repeat
+    caption = f"Difference from the baseline, {repeat} by {repeat}{_note(analysis)}"
+    return Section("baseline", f"Against {baseline}", [Grid(baseline_listing(pairs, analysis), caption)])
 
 
-def _too_few(ranking: pd.DataFrame) -> str:
-    """Return how many seeds it takes to find any difference, where there are fewer; Holm's first step decides."""
-    n, comparisons = int(ranking["runs"].max()), len(ranking) - 1
-    needed = next(k for k in count(SEEDS_NEEDED) if comparisons * 2.0 ** (1 - k) < LEVEL)
-    if n >= needed:
-        return ""
-    several = f"{comparisons} comparisons" if comparisons > 1 else "a comparison"
-    return f"; {counted(n, 'seed')} cannot show a difference in {several}, run at least {needed}"
+def baseline_listing(pairs: list[Pair], analysis: Analysis) -> Listing:
+    """One row an alternative: its difference from the baseline, and what it amounts to."""
+    repeat = analysis.comparison.repeat
+    table = pd.DataFrame([vars(pair) for pair in pairs])
+    tested = any(pair.tested for pair in pairs)
+    columns = [
+        texts("alternative", table["first"]),
+        numbers("difference", table["difference"]),
+        intervals("95% interval" if tested else f"lowest to highest {repeat}", table["low"], table["high"]),
+        numbers("effect size", table["effect"], digits=3),
+        Column("probability of improvement", percent(table["improvement"]), number=True),
+        exact(f"{repeat}s", table["n"]),
+        *([Column("p", p_texts(table["adjusted"]), number=True)] if tested else []),
+        texts("finding", [finding_text(pair, repeat) for pair in pairs]),
+    ]
+    return listing(columns)
+
+
+def _note(analysis: Analysis) -> str:
+    if analysis.exploratory:
+        return "; exploratory, since settings were chosen on these runs: nothing is tested"
+    if analysis.blocks < BLOCKS_NEEDED:
+        return f"; {analysis.blocks} cannot show a difference, run at least {BLOCKS_NEEDED}"
+    pairs = len(analysis.ranking) * (len(analysis.ranking) - 1) // 2 * analysis.families
+    several = f" on {analysis.families} problems" if analysis.families > 1 else ""
+    return f"; p is corrected for all {pairs} pairs of alternatives{several}" if pairs > 1 else ""

@@ -8,7 +8,16 @@ from typing import ClassVar
 
 from xprun.reports.figures.plot_files import Picture
 from xprun.reports.presentation.formatting import Listing
-from xprun.reports.text.report_tables import Span
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where seeds, their mean and its interval lie on an axis from 0 to 100 that all rows of a ranking share."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: list[float]
 
 
 @dataclass(frozen=True)

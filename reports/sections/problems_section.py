@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 from xprun.reports.figures.line_plots import share_figure
 from xprun.reports.figures.plot_files import Plot, draw
@@ -11,8 +10,8 @@ from xprun.reports.presentation.formatting import listed, value_text
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.pairwise import not_told_apart
 from xprun.reports.stats.performance_profiles import performance_profile, score_profile
-from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS
 from xprun.reports.stats.steps_to_target import time_to_target
 from xprun.reports.text.problem_findings import (
     Overall,
@@ -42,17 +41,18 @@ def problem_section(analysis: Analysis, label: str, sections: Iterable[Section])
 
 
 def _ranking(analysis: Analysis, overall: Overall) -> Section:
-    metric = analysis.comparison.metric
     caption = (
         f"Each alternative (a labelled {' and '.join(analysis.comparison.by)}) over {len(analysis.problems)} problems, "
-        f"at its best setting on each, by final {metric}"
+        f"at its chosen setting on each, by {analysis.measure}"
     )
     more = len(analysis.problems) - DETAILED
-    parts: list[Part] = [Grid(overall_listing(analysis, overall), caption)]
-    parts.append(
-        Grid(standings_listing(analysis, overall), f"Final {metric} by problem: mean and sd over seeds (rank)")
-    )
-    parts.append(Folded("Mean and median of the scores", [Grid(averages_listing(overall), "Scores over all problems")]))
+    by_problem = f"{analysis.measure.capitalize()} by problem: mean and sd over {analysis.comparison.repeat}s (rank)"
+    averages = Grid(averages_listing(overall), "Scores over all problems")
+    parts: list[Part] = [
+        Grid(overall_listing(analysis, overall), caption),
+        Grid(standings_listing(analysis, overall), by_problem),
+        Folded("Median and inter-quartile mean of the scores", [averages]),
+    ]
     if more > 0:
         parts.append(
             Text(f"Plots are drawn for the first {DETAILED} problems only; the other {more} are in the tables.")
@@ -62,37 +62,29 @@ def _ranking(analysis: Analysis, overall: Overall) -> Section:
 
 def _baseline(analysis: Analysis, overall: Overall) -> Section:
     listing = overall_baseline_listing(analysis, overall)
-    caption = "Difference from the baseline, problem by problem, each at its best setting"
+    caption = "Difference from the baseline, problem by problem, each at its chosen setting"
     title = f"Against {analysis.comparison.baseline}"
     return Section("baseline", title, [Grid(listing, caption)] if listing.rows else [])
 
 
 def _profiles(analysis: Analysis, overall: Overall) -> Section:
-    plots = [_profile(analysis, overall)] + ([_ranks(analysis, overall)] if _is_tested(overall) else [])
+    plots = [_profile(analysis, overall)]
+    if overall.is_tested and len(overall.names) > 2:
+        plots.append(_ranks(analysis, overall))
     return Section("profiles", "Profiles and ranks", [Gallery([draw(plot, analysis) for plot in plots])])
-
-
-def _is_tested(overall: Overall) -> bool:
-    problems, alternatives = overall.ranks.shape
-    return problems >= TESTABLE_PROBLEMS and alternatives > 2
 
 
 def _ranks(analysis: Analysis, overall: Overall) -> Plot:
     means = overall.ranks.mean()
-    found = f"Friedman's test: p = {overall.p:.2g}"
-    told = (
-        f"Bars join alternatives whose mean ranks do not differ significantly ({found}; Nemenyi's critical difference: "
-        f"{overall.difference:.2f})."
-        if np.isfinite(overall.difference)
-        else f"One bar joins all: the alternatives do not differ significantly ({found})."
-    )
+    told = "Bars join those that cannot be told apart (sign-flip test over the problems, corrected for all pairs)."
     mean = f"The mean rank of each alternative over {len(overall.ranks)} problems; 1 is best."
+    bars = not_told_apart(overall.pairwise, overall.names)
     return Plot(
         name="ranks",
         title="mean ranks over the problems",
         caption=f"{mean} {told}",
         alt="Mean ranks: " + listed([f"{name} {rank:.2f}" for name, rank in means.items()], SHOWN),
-        figures={"": rank_figure(means, overall.difference, analysis.style, "mean ranks")},
+        figures={"": rank_figure(means, bars, analysis.style, "mean ranks")},
     )
 
 
@@ -132,11 +124,10 @@ def _costs(analysis: Analysis, overall: Overall) -> tuple[pd.DataFrame | None, s
     means = {label: part.ranking.set_index("alternative")["mean"] for label, part in analysis.problems.items()}
     table = pd.DataFrame.from_dict(means, orient="index").reindex(columns=list(overall.ranks))
     if comparison.ascending and not (table <= 0).any(axis=None):  # NaN, where an alternative failed, is not
-        return table, f"final {comparison.metric}"
+        return table, analysis.measure
     return None, ""
 
 
 def _steps(analysis: Analysis) -> pd.Series:
-    runs = analysis.judged[analysis.judged["setting"].isin(analysis.ranking.index)]
-    steps = time_to_target(analysis.tables.history, runs, analysis.comparison)[STEPS]
+    steps = time_to_target(analysis.tables.history, analysis.finals, analysis.comparison)[STEPS]
     return steps.loc[analysis.ranking.index].set_axis(analysis.ranking["alternative"])

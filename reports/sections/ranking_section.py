@@ -1,40 +1,67 @@
-"""What came out best: each alternative at its best setting."""
+"""What came out best: each alternative at its chosen setting."""
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from xprun.reports.data.compared import Comparison
 from xprun.reports.figures.interval_dots import dots_figure
 from xprun.reports.figures.plot_files import Plot, draw
-from xprun.reports.presentation.formatting import listed, plus_minus
+from xprun.reports.presentation.formatting import (
+    Column,
+    Listing,
+    exact,
+    intervals,
+    key_columns,
+    listed,
+    listing,
+    marked,
+    numbers,
+    plus_minus,
+    setting_texts,
+    texts,
+)
 from xprun.reports.presentation.style import SHOWN
-from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Text
+from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Span, Text
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import floor_sentence
+from xprun.reports.stats.steps_to_target import amortised
 from xprun.reports.text.findings import bad_runs
-from xprun.reports.text.report_tables import ranking_listing, settings_listing, spans
+from xprun.runner.results.results_schema import SECONDS, STATUSES, VALUE
+
+SETTINGS_SHOWN = 500
+BEYOND = 0.25  # of the range of all values: how far an interval may reach over it in the small plots
 
 
 def ranking_section(analysis: Analysis) -> Section:
     """The ranking, what is known in closed form, and every setting."""
-    comparison, judged, ranking = analysis.comparison, analysis.judged, analysis.ranking
-    better = "lower" if comparison.ascending else "higher"
-    caption = (
-        f"Each alternative (a labelled {' and '.join(comparison.by)}) at its best setting, "
-        f"by final {comparison.metric} ({better} is better)"
-    )
-    places = spans(judged, ranking)
-    table = ranking_listing(judged, ranking, comparison)
-    parts: list[Part] = [Grid(table, caption, places if any(places) else [])]
-    floor = floor_sentence(judged, comparison.metric)
+    comparison, finals, ranking = analysis.comparison, analysis.finals, analysis.ranking
+    places = spans(finals, ranking)
+    table = ranking_listing(analysis)
+    parts: list[Part] = [Grid(table, _caption(analysis), places if any(places) else [])]
+    floor = floor_sentence(finals, comparison.shown)
     if floor:
         parts.append(Text(floor))
     parts.append(Gallery([draw(_dots(analysis), analysis)]))
     settings = settings_listing(analysis.summary, comparison)
-    every = Folded(f"Every setting ({settings.total})", [Grid(settings, "Every setting, best first")])
+    how = f"Every setting, best first, by {comparison.moment} {comparison.metric}"
+    every = Folded(f"Every setting ({settings.total})", [Grid(settings, how)])
     return Section("ranking", "Ranking", [*parts, every])
 
 
+def _caption(analysis: Analysis) -> str:
+    comparison = analysis.comparison
+    better = "lower" if comparison.ascending else "higher"
+    chosen = f", chosen by {comparison.moment} {comparison.metric}" if comparison.reported else ""
+    fresh = ", on fresh seeds" if analysis.confirmed else ""
+    return (
+        f"Each alternative (a labelled {' and '.join(comparison.by)}) at its best setting{chosen}{fresh}, "
+        f"by {analysis.measure} ({better} is better)"
+    )
+
+
 def _dots(analysis: Analysis) -> Plot:
-    title = f"final {analysis.comparison.metric}"
+    title = analysis.measure
     facts = analysis.ranking.set_index("alternative")
     cross = "\N{MULTIPLICATION SIGN}"
     bad = (
@@ -46,8 +73,8 @@ def _dots(analysis: Analysis) -> Plot:
         name="final",
         title=title,
         caption=(
-            f"The {title} of every seed, each alternative at its best setting. Line: the mean; bar: its 95% "
-            f"interval.{bad}{analysis.omitted}"
+            f"The {title} of every seed, each alternative at its best setting. Line: the mean{_bar(analysis)}."
+            f"{bad}{analysis.omitted}"
         ),
         alt=listed([f"{name} {_told(facts.loc[name])}" for name in analysis.shown], SHOWN),
         figures={
@@ -62,3 +89,90 @@ def _told(facts: Any) -> str:
     if facts["bad"]:
         return bad_runs(facts)
     return plus_minus(facts["mean"], facts["sd"])
+
+
+def _bar(analysis: Analysis) -> str:
+    return "; bar: its 95% interval" if analysis.ranking["mean_low"].notna().any() else ""
+
+
+def ranking_listing(analysis: Analysis) -> Listing:
+    """One row an alternative at its chosen setting."""
+    ranking, comparison = analysis.ranking, analysis.comparison
+    shared = bool(amortised(analysis.finals).loc[ranking.index].any())
+    columns = [
+        exact("rank", ranking["rank"]),
+        texts("alternative", marked(ranking["alternative"], comparison.baseline)),
+        numbers("mean", ranking["mean"]),
+        _interval(ranking),
+        *_spread(ranking, ends=False),
+        *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
+        Column("failed or diverged", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
+        numbers("seconds, amortised" if shared else "seconds", ranking[SECONDS], digits=3),
+    ]
+    return listing(columns)
+
+
+def _interval(ranking: pd.DataFrame) -> Column:
+    """The intervals of the means; where runs failed in part, how many; where settings were chosen, the range."""
+    if ranking["mean_low"].isna().all() and ranking["mean"].notna().any() and (ranking["n"] > 1).any():
+        column = intervals("low to high", ranking["low"], ranking["high"])
+    else:
+        column = intervals("95% interval", ranking["mean_low"], ranking["mean_high"])
+    cells = [
+        bad_runs(row) if row["bad"] else cell for cell, (_, row) in zip(column.cells, ranking.iterrows(), strict=True)
+    ]
+    return Column(column.head, cells, number=True)
+
+
+def spans(finals: pd.DataFrame, ranking: pd.DataFrame) -> list[Span | None]:
+    """For each row of a ranking where its values lie between the lowest and the highest; None without a mean."""
+    low, high = ranking["low"].min(), ranking["high"].max()
+    if not high > low:
+        return [None] * len(ranking)
+    low, high = low - BEYOND * (high - low), high + BEYOND * (high - low)
+    groups = finals.groupby("setting")[VALUE]
+
+    def places(values: Any) -> list[float]:
+        return [round(min(1.0, max(0.0, (value - low) / (high - low))) * 100, 2) for value in values]
+
+    def span(setting: Any, facts: Any) -> Span:
+        mean, interval_low, interval_high = places([facts[0], *(facts[1:] if facts[1] == facts[1] else facts[[0, 0]])])
+        return Span(mean, interval_low, interval_high, places(groups.get_group(setting)))
+
+    facts = ranking[["mean", "mean_low", "mean_high"]]
+    pairs = zip(facts.index, facts.to_numpy(), strict=True)
+    return [None if np.isnan(row[0]) else span(setting, row) for setting, row in pairs]
+
+
+def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
+    """One row a setting, best first."""
+    columns = [
+        texts("alternative", summary["alternative"]),
+        *key_columns(summary, comparison.keys),
+        numbers("mean", summary["mean"]),
+        intervals("95% interval", summary["mean_low"], summary["mean_high"]),
+        numbers("median", summary["median"]),
+        numbers("IQM", summary["iqm"]),
+        *_spread(summary),
+        texts("ended", _statuses(summary)),
+    ]
+    return listing(columns, SETTINGS_SHOWN)
+
+
+def _spread(table: pd.DataFrame, *, ends: bool = True) -> list[Column]:
+    """Sd, range and number of seeds."""
+    return [
+        numbers("sd", table["sd"], digits=2),
+        *([intervals("low to high", table["low"], table["high"])] if ends else []),
+        Column("n", _of(table["n"], table["runs"], only_if_less=True), number=True),
+    ]
+
+
+def _of(part: pd.Series, whole: pd.Series, *, only_if_less: bool = False) -> list[str]:
+    pairs = zip(part, whole, strict=True)
+    return [str(a) if only_if_less and a == b else f"{a} of {b}" for a, b in pairs]
+
+
+def _statuses(summary: pd.DataFrame) -> list[str]:
+    rows = summary[list(STATUSES)].itertuples(index=False)
+    return [", ".join(f"{n} {status}" for status, n in zip(STATUSES, row, strict=True) if n) for row in rows]

@@ -1,9 +1,14 @@
 """All runs, failed and diverged ones first."""
 
+import pandas as pd
+from xprun.reports.data.compared import Comparison
+from xprun.reports.presentation.formatting import Listing, exact, key_columns, listing, numbers, texts
 from xprun.reports.sections.blocks import Folded, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
-from xprun.reports.text.report_tables import runs_listing, troubled_listing
-from xprun.runner.results.results_schema import STATUSES
+from xprun.runner.results.results_schema import REASON, RUN, SECONDS, SEED, STAGE, STATUS, STATUSES, STEPS
+
+RUNS_SHOWN = 5000
+TROUBLED_SHOWN = 50
 
 
 def runs_section(analysis: Analysis) -> Section:
@@ -20,3 +25,36 @@ def runs_section(analysis: Analysis) -> Section:
     ill = Grid(troubled, f"Failed or diverged: {troubled.total} of {runs.total} runs", prose=True)
     first = ill if troubled.rows else Text("No run failed or diverged.")
     return Section("runs", "Runs", [first, Folded(f"Every run ({runs.total})", every)])
+
+
+def troubled_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
+    """Return the failed and diverged runs, in the order of the table."""
+    runs = judged[judged["bad"]]
+    columns = [
+        texts("run", runs[RUN]),
+        texts("alternative", runs["alternative"]),
+        *key_columns(runs, comparison.keys),
+        exact("seed", runs[SEED]),
+        texts("status", runs[STATUS]),
+        exact("steps", runs[STEPS]),
+        texts("reason", runs[REASON]),
+    ]
+    return listing(columns, TROUBLED_SHOWN)
+
+
+def runs_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
+    """Every run, in the order of the table."""
+    measured = comparison.schema.names("metric", "parameter")
+    columns = [
+        texts("run", judged[RUN]),
+        texts("alternative", judged["alternative"]),
+        *key_columns(judged, comparison.keys),
+        exact("seed", judged[SEED]),
+        *([texts("stage", judged[STAGE])] if judged[STAGE].nunique() > 1 else []),
+        *(exact(name, judged[name]) for name in comparison.repeats),
+        texts("status", judged[STATUS]),
+        exact("steps", judged[STEPS]),
+        numbers("seconds", judged[SECONDS], digits=3),
+        *(numbers(name.replace(".", " ", 1), judged[name]) for name in measured),
+    ]
+    return listing(columns, RUNS_SHOWN)

@@ -5,16 +5,27 @@ from xprun.reports.data.compared import Comparison
 from xprun.reports.figures.heat_maps import heat_figure, heat_tables
 from xprun.reports.figures.line_plots import sensitivity_figure, tuning_figure
 from xprun.reports.figures.plot_files import Plot, draw
-from xprun.reports.presentation.formatting import listed, value_text
+from xprun.reports.presentation.formatting import (
+    Column,
+    Listing,
+    exact,
+    listed,
+    listing,
+    numbers,
+    ranges,
+    short_names,
+    texts,
+    value_text,
+)
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Gallery, Grid, Part, Section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.curve_averages import sensitivity
-from xprun.reports.stats.tuning import expected_best
-from xprun.reports.text.comparison_tables import budget_listing, width_listing
+from xprun.reports.stats.tuning import expected_best, good_widths
 from xprun.reports.text.findings import is_number
 
 SENSITIVITIES = 6
+BUDGETS_SHOWN = (1, 2, 3, 5, 10, 20, 50)
 
 
 def sensitivity_section(analysis: Analysis) -> Section:
@@ -47,7 +58,7 @@ def _plot(key: str, analysis: Analysis) -> Plot:
     comparison = analysis.comparison
     points = sensitivity(analysis.summary, key)
     points = points[points["alternative"].isin(list(analysis.style))]
-    title = f"final {comparison.metric} against {key}"
+    title = f"{comparison.chosen} against {key}"
     others = ", the other settings at their best" if len(comparison.keys) > 1 else ""
     caption = f"The {title}{others}: the mean over seeds, with a band from the lowest to the highest."
     return Plot(
@@ -55,9 +66,7 @@ def _plot(key: str, analysis: Analysis) -> Plot:
         title=title,
         caption=caption + _crossed(points) + analysis.omitted,
         alt=_best_values(points, comparison),
-        figures={
-            "": sensitivity_figure(points, analysis.style, f"final {comparison.metric}", key, not comparison.ascending)
-        },
+        figures={"": sensitivity_figure(points, analysis.style, comparison.chosen, key, not comparison.ascending)},
         alternatives=points["alternative"],
     )
 
@@ -88,14 +97,14 @@ def _tuning(analysis: Analysis) -> Plot:
     ends = [f"{name} {value_text(last['expected'][name])} of {last['tried'][name]}" for name in analysis.shown]
     return Plot(
         name="tuning",
-        title=f"expected final {analysis.comparison.metric} against settings tried",
+        title=f"expected {analysis.comparison.chosen} against settings tried",
         caption=(
             f"{_best_of(analysis)}, drawn without replacement: what tuning is worth, and how many settings it takes. A "
             "line starts at the first k for which at least one setting without failed or diverged runs is certain."
             + analysis.omitted
         ),
         alt="After all settings: " + listed(ends, SHOWN),
-        figures={"": tuning_figure(expected, analysis.style, f"expected final {analysis.comparison.metric}")},
+        figures={"": tuning_figure(expected, analysis.style, f"expected {analysis.comparison.chosen}")},
         alternatives=expected["alternative"],
     )
 
@@ -106,7 +115,7 @@ def _heat(keys: list[str], analysis: Analysis) -> list[Plot]:
     tables = heat_tables(analysis.summary, keys, list(analysis.ranking["alternative"])) if len(keys) == 2 else {}
     if not tables:
         return []
-    title = f"final {comparison.metric} against {keys[0]} and {keys[1]}"
+    title = f"{comparison.chosen} against {keys[0]} and {keys[1]}"
     best = {
         name: table.min(axis=None) if comparison.ascending else table.max(axis=None) for name, table in tables.items()
     }
@@ -115,5 +124,29 @@ def _heat(keys: list[str], analysis: Analysis) -> list[Plot]:
         f"tried. Shown for {listed(list(tables))}."
     )
     alt = "Best: " + listed([f"{name} {value_text(value)}" for name, value in best.items()])
-    figure = heat_figure(tables, f"final {comparison.metric}", ascending=comparison.ascending)
+    figure = heat_figure(tables, comparison.chosen, ascending=comparison.ascending)
     return [Plot(f"heat-{keys[0]}-{keys[1]}", title, caption, alt, {"": figure})]
+
+
+def width_listing(summary: pd.DataFrame, key: str, comparison: Comparison) -> Listing:
+    """One row an alternative: its best value of a setting and the values around it that are nearly as good."""
+    table = good_widths(summary, key, comparison)
+    name = short_names(comparison.keys)[key]
+    columns = [
+        texts("alternative", table["alternative"]),
+        exact(f"best {name}", table["best"]),
+        texts("within 5% of the best", ranges(table["low"], table["high"])),
+        Column("values", [f"{a} of {b}" for a, b in zip(table["within"], table["tried"], strict=True)], number=True),
+        texts("failed or diverged at", ranges(table["bad_low"], table["bad_high"])),
+    ]
+    return listing(columns)
+
+
+def budget_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
+    """One row an alternative: what to expect of the best of 1, 2, 3, 5 ... settings; none where nothing was tuned."""
+    table = expected_best(summary, comparison)
+    table = table[table["tried"].isin(BUDGETS_SHOWN)].pivot(index="alternative", columns="tried", values="expected")
+    if len(table.columns) < 2:
+        return listing([])
+    names = [name for name in summary["alternative"].unique() if name in table.index]
+    return listing([texts("alternative", names), *(numbers(f"best of {k}", table[k].loc[names]) for k in table)])

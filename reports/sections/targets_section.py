@@ -1,23 +1,25 @@
 """How fast the alternatives reach the target."""
 
+import pandas as pd
+from xprun.reports.data.compared import Comparison
 from xprun.reports.figures.line_plots import share_figure
 from xprun.reports.figures.plot_files import Plot, draw
-from xprun.reports.presentation.formatting import listed, value_text
+from xprun.reports.presentation.formatting import Column, Listing, exact, listed, listing, numbers, texts, value_text
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Gallery, Grid, Section
 from xprun.reports.stats.analysis import Analysis
-from xprun.reports.stats.steps_to_target import reached_shares, steps_to_target
-from xprun.reports.text.comparison_tables import target_listing
+from xprun.reports.stats.steps_to_target import reached_shares, steps_to_target, time_to_target
+from xprun.runner.results.results_schema import SECONDS, STEPS
 
 
 def targets_section(analysis: Analysis) -> Section:
     """Steps, and seconds where they mean something, until the target is reached; empty without a target."""
     comparison = analysis.comparison
-    listing = target_listing(analysis.tables.history, analysis.judged, analysis.ranking, comparison)
+    table = target_listing(analysis.tables.history, analysis.finals, analysis.ranking, comparison)
     caption = f"Until {comparison.metric} reaches {comparison.target}, each alternative at its best setting"
-    if not listing.rows:
+    if not table.rows:
         return Section("target", "Time to target", [])
-    return Section("target", "Time to target", [Grid(listing, caption), Gallery([draw(_plot(analysis), analysis)])])
+    return Section("target", "Time to target", [Grid(table, caption), Gallery([draw(_plot(analysis), analysis)])])
 
 
 def _plot(analysis: Analysis) -> Plot:
@@ -36,3 +38,20 @@ def _plot(analysis: Analysis) -> Plot:
         figures={"": share_figure(table, analysis.style, title, "step")},
         alternatives=table["alternative"],
     )
+
+
+def target_listing(
+    history: pd.DataFrame, judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison
+) -> Listing:
+    """One row an alternative at its best setting: how many of its runs reach the target, and how fast."""
+    if comparison.target is None:
+        return listing([])
+    table = time_to_target(history, judged, comparison).loc[ranking.index]
+    reached = [f"{n} of {runs}" for n, runs in zip(table["reached"], ranking["runs"], strict=True)]
+    columns = [
+        texts("alternative", ranking["alternative"]),
+        Column("runs that reach the target", reached, number=True),
+        exact("median steps", table[STEPS]),
+        *([numbers("median seconds", table[SECONDS], digits=3)] if table[SECONDS].notna().any() else []),
+    ]
+    return listing(columns)

@@ -3,33 +3,40 @@
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 from xprun.reports.data.compared import Comparison, keys_of, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import listed
 from xprun.reports.presentation.style import SHOWN, Stroke, strokes
+from xprun.reports.stats.pairwise import Pairwise, over_blocks
 from xprun.reports.stats.problem_scores import BETWEEN, problem_of, rank_table
-from xprun.reports.stats.ranking import comparable, judge, rank, summarise
-from xprun.runner.results.results_schema import RUN, SEED
+from xprun.reports.stats.ranking import comparable, final_runs, judge, rank, summarise
+from xprun.runner.results.results_schema import RUN, SEARCH, SEED, STAGE
 
 
 @dataclass(frozen=True)
 class Analysis:
     """The tables of a folder, or of one problem in it, and what the comparison makes of them.
 
-    `judged`: see `statistics.judge`; `summary`: see `summarise`; `ranking`: see `rank`. `order`: all alternatives, best
+    `judged`: all runs, valued by what chooses the settings; `summary`: every setting of the search, see `summarise`.
+    `finals`: the runs that stand for the alternatives, each at its chosen setting, valued by what is reported: those on
+    fresh seeds where there are such, `confirmed`. `ranking`: of these, see `rank`. `order`: all alternatives, best
     first. `formats`: what is written. `problems`: an analysis for each problem, by its label, where there are several;
     `number` is which one this is, from 1, or 0. `present` are the labels of the problems that have runs, `absent` those
-    of the ones that were planned and have none.
+    of the ones that were planned and have none. `families`: how many problems are tested side by side on the page.
     """
 
     tables: Tables
     comparison: Comparison
     judged: pd.DataFrame
     summary: pd.DataFrame
+    finals: pd.DataFrame
     ranking: pd.DataFrame
     order: list[str]
+    confirmed: bool = False
+    families: int = 1
     formats: tuple[str, ...] = DEFAULT
     problems: dict[str, "Analysis"] = field(default_factory=dict)
     number: int = 0
@@ -48,9 +55,36 @@ class Analysis:
 
     @cached_property
     def best(self) -> pd.DataFrame:
-        """The judged runs of the alternatives that plots show, each at its best setting."""
-        runs = at_best(self)
-        return runs[runs["alternative"].isin(self.shown)]
+        """The final runs of the alternatives that plots show."""
+        return self.finals[self.finals["alternative"].isin(self.shown)]
+
+    @property
+    def chosen(self) -> bool:
+        """Whether an alternative had settings to choose from."""
+        return bool((self.ranking["tried"] > 1).any())
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether settings were chosen on the runs that would have to test them: then nothing can be concluded."""
+        return self.chosen and not self.confirmed
+
+    @cached_property
+    def pairwise(self) -> Pairwise:
+        """Every pair of alternatives, block by block."""
+        values = comparable(self.finals, self.comparison)
+        blocks = values.groupby([self.finals["block"], self.finals["alternative"]]).mean().unstack()
+        return over_blocks(
+            blocks[list(self.ranking["alternative"])],
+            ascending=self.comparison.ascending,
+            tolerance=self.comparison.tolerance,
+            families=self.families,
+            exploratory=self.exploratory,
+        )
+
+    @property
+    def blocks(self) -> int:
+        """How many seeds, or other repeats, the alternatives are judged by: the least of all."""
+        return int(self.ranking["runs"].min())
 
     @cached_property
     def typical(self) -> pd.Series:
@@ -79,9 +113,14 @@ class Analysis:
         if self.best[SEED].nunique() == 1:
             return f"with seed {seeds.iloc[0]}"
         if seeds.nunique() == 1:
-            return f"with seed {seeds.iloc[0]}, whose runs are closest to the median final {self.comparison.metric}"
+            return f"with seed {seeds.iloc[0]}, whose runs are closest to the median {self.measure}"
         told = listed([f"{name} {seed}" for name, seed in zip(alternatives, seeds, strict=True)], SHOWN)
-        return f"with the seed of the median final {self.comparison.metric} ({told})"
+        return f"with the seed of the median {self.measure} ({told})"
+
+    @property
+    def measure(self) -> str:
+        """What the alternatives are ranked by, in words: `final valid.accuracy`."""
+        return f"{self.comparison.moment} {self.comparison.shown}"
 
     @property
     def omitted(self) -> str:
@@ -101,7 +140,11 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
     whole = replace(whole, present=present, absent=tuple(label for label in planned if label not in present))
     if len(present) == 1:
         return whole
-    parts = {str(label): _analysis(replace(tables, runs=runs), comparison, formats) for label, runs in groups}
+    families = len(present)
+    parts = {
+        str(label): replace(_analysis(replace(tables, runs=runs), comparison, formats), families=families)
+        for label, runs in groups
+    }
     ranks = rank_table({label: part.ranking for label, part in parts.items()})
     order = [str(name) for name in ranks]
     numbered = enumerate(parts.items(), 1)
@@ -112,14 +155,23 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
     )
 
 
-def at_best(analysis: Analysis) -> pd.DataFrame:
-    """The judged runs of all alternatives, each at its best setting."""
-    return analysis.judged[analysis.judged["setting"].isin(analysis.ranking.index)]
-
-
 def _analysis(tables: Tables, comparison: Comparison, formats: tuple[str, ...]) -> Analysis:
     comparison = replace(comparison, keys=keys_of(tables, comparison.by))
     judged = judge(tables.runs, comparison)
-    summary = summarise(judged, comparison)
-    ranking = rank(summary)
-    return Analysis(tables, comparison, judged, summary, ranking, list(ranking["alternative"]), formats)
+    search = judged[judged[STAGE] == SEARCH]
+    summary = summarise(search, comparison)
+    finals, confirmed = final_runs(judged, summary, comparison)
+    ranking = rank(summarise(finals, comparison), summary)
+    if not confirmed:  # an interval would not hold what it says where the best of several was taken
+        ranking.loc[ranking["tried"] > 1, ["mean_low", "mean_high"]] = np.nan
+    return Analysis(
+        tables,
+        comparison,
+        judged,
+        summary,
+        finals,
+        ranking,
+        list(ranking["alternative"]),
+        formats=formats,
+        confirmed=confirmed,
+    )

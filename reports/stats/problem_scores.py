@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 from xprun.reports.data.compared import Comparison
-from xprun.reports.stats.averages import bootstrap, inter_quartile_mean, mean, median
+from xprun.reports.stats.averages import inter_quartile_mean
+from xprun.reports.stats.intervals import stratified_interval
 from xprun.runner.results.results_schema import VALUE
 
 BETWEEN = " · "  # the labels of several sections
 DECADES = 2.0
-STATISTICS = {"mean": mean, "median": median, "iqm": inter_quartile_mean}
 
 
 def problem_of(runs: pd.DataFrame, comparison: Comparison) -> pd.Series:
@@ -23,7 +23,7 @@ def problem_of(runs: pd.DataFrame, comparison: Comparison) -> pd.Series:
 
 
 def rank_table(rankings: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Ranks [problems, alternatives] from 1, from the ranking of each problem; equals share the mean of their ranks.
+    """Ranks [problems, alternatives] from 1, from the ranking of each problem; equals share the better (1, 1, 3).
 
     An alternative without a run, or with bad runs at every setting, shares the last ranks. Alternatives are sorted
     by mean rank; equals stay in the order in which they appear.
@@ -49,26 +49,26 @@ def scores(judged: dict[str, pd.DataFrame], names: list[str], comparison: Compar
 
 
 def averages_over(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """By alternative: `mean`, `median` and `iqm` of its scores on all problems, each with its 95% interval.
+    """By alternative: the mean over the problems of its mean score, with its 95% interval, `mean_low` to `mean_high`;
+    and `median` and `iqm` of its scores on all problems.
 
-    `<name>_low` and `<name>_high` are stratified bootstrap intervals: seeds are drawn anew within each problem, and
-    problems are not (Agarwal et al., 2021, section 4.1). They say what other seeds would change, not other problems.
+    See `stratified_interval`: it says what other seeds would change, not other problems.
     """
     rows: dict[str, dict[str, float]] = {}
     for name in names:
         groups = [group.to_numpy() for _, group in table[table["alternative"] == name].groupby("problem")["score"]]
-        values, sizes = np.concatenate(groups)[None], [len(group) for group in groups]
-        rows[name] = {}
-        for label, statistic in STATISTICS.items():
-            low, high = bootstrap(values, statistic, sizes)[0]
-            rows[name] |= {label: float(statistic(values)[0]), f"{label}_low": low, f"{label}_high": high}
+        values = np.concatenate(groups)
+        low, high = stratified_interval(groups)
+        mean = float(np.mean([group.mean() for group in groups]))
+        rows[name] = {"mean": mean, "mean_low": low, "mean_high": high}
+        rows[name] |= {"median": float(np.median(values)), "iqm": float(inter_quartile_mean(values))}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _ranks(ranking: pd.DataFrame, names: list[str]) -> np.ndarray:
     place = ranking.set_index("alternative")["rank"].astype("float64")
     well = ranking.set_index("alternative")["mean"].notna()
-    return np.asarray(rankdata(place.where(well, np.inf).reindex(names).fillna(np.inf)))
+    return np.asarray(rankdata(place.where(well, np.inf).reindex(names).fillna(np.inf), method="min"), dtype="float64")
 
 
 def _scores(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:

@@ -10,24 +10,43 @@ import pandas as pd
 from xprun.reports.data.compared import Comparison, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.averages import averages
-from xprun.runner.results.results_schema import ENDED_WELL, RUN, SECONDS, STATUS, STATUSES, VALUE, final
+from xprun.runner.results.results_schema import (
+    CONFIRM,
+    ENDED_WELL,
+    RUN,
+    SEARCH,
+    SECONDS,
+    SEED,
+    STAGE,
+    STATUS,
+    STATUSES,
+    VALUE,
+)
 
 
-def judge(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    """`runs` with four more columns.
+def judge(runs: pd.DataFrame, comparison: Comparison, column: str | None = None) -> pd.DataFrame:
+    """`runs` with five more columns.
 
-    `alternative`: its label. `setting`: a number that runs share when only their seed differs. `value`: the final
-    metric compared, NaN where it is not finite. `bad`: the run failed, diverged or timed out, or has no value.
+    `alternative`: its label. `setting`: a number that runs share when only their seed, or what repeats, differs.
+    `block`: what runs share that are to be compared with each other, of the same seed, split and fold. `value`: what
+    is compared (`column`, by default that by which settings are chosen), NaN where it is not finite. `bad`: the run
+    failed, diverged or timed out, or has no value.
     """
-    value = runs[final(comparison.metric)].astype("float64")
-    value = value.where(np.isfinite(value))
     keys = [runs[name] for name in [*comparison.by, *comparison.keys]]
-    return runs.assign(
+    blocks = [runs[name] for name in [SEED, *comparison.repeats]]
+    told = runs.assign(
         alternative=runs[comparison.by].agg(" · ".join, axis=1),
         setting=runs.groupby(keys, sort=False, dropna=False).ngroup(),
-        bad=~runs[STATUS].isin(ENDED_WELL) | value.isna(),
-        **{VALUE: value},
+        block=runs.groupby(blocks, sort=False, dropna=False).ngroup(),
     )
+    return valued(told, column or comparison.chosen_by)
+
+
+def valued(judged: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Judged runs with the values of another column."""
+    value = judged[column].astype("float64")
+    value = value.where(np.isfinite(value))
+    return judged.assign(bad=~judged[STATUS].isin(ENDED_WELL) | value.isna(), **{VALUE: value})
 
 
 def comparable(judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
@@ -38,15 +57,16 @@ def comparable(judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
 def summarise(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     """One row a setting of an alternative, best first; ties stay in the order of the runs.
 
-    Columns: `setting` (index), `alternative`, the keys, `runs`, `bad`, one count a status, and over the seeds `n`,
-    `mean`, `sd` (n - 1; NaN for one seed), `low`, `high`, `seconds` (median) and those of `intervals.averages`. A
-    setting with a bad run has no mean: the survivors alone would flatter it, so it comes after all the others.
+    Columns: `setting` (index), `alternative`, the keys, `runs`, `bad`, one count a status, and over the repeats `n`,
+    `mean`, `sd` (n - 1; NaN for one), `low`, `high`, `seconds` (median) and those of `averages`. A setting with a bad
+    run has no mean: the survivors alone would flatter it, so it comes after all the others.
     """
     table = _aggregate(judged, comparison.keys).join(averages(judged))
     table.loc[table["bad"] > 0, ["mean", "sd", "low", "high"]] = np.nan
-    table["share"] = table["bad"] / table["runs"]
-    order = ["share", "mean"]
-    return table.sort_values(order, ascending=[True, comparison.ascending], kind="stable").drop(columns="share")
+    table = table.assign(share=table["bad"] / table["runs"], score=table["mean"].map(_rounded))
+    order = ["share", "score"]
+    table = table.sort_values(order, ascending=[True, comparison.ascending], kind="stable")
+    return table.drop(columns=order)
 
 
 def _aggregate(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -67,17 +87,40 @@ def _aggregate(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     )
 
 
-def rank(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row an alternative, at its best setting, best first; equals share a rank.
+def final_runs(judged: pd.DataFrame, summary: pd.DataFrame, comparison: Comparison) -> tuple[pd.DataFrame, bool]:
+    """The runs that stand for the alternatives, valued by what is reported, and whether they confirm the search.
 
-    More columns: `rank` from 1, `tried` (settings), `all_runs` and `all_bad` (of every setting of the alternative).
+    They do where each alternative that the search has not seen fail has runs on fresh seeds: then these, and of the
+    others those of the search. Elsewhere they are the runs of the search at the setting that it chooses.
+    """
+    chosen = summary.drop_duplicates("alternative")
+    fresh = judged[judged[STAGE] == CONFIRM]
+    hopeless = chosen.loc[chosen["bad"] == chosen["runs"], "alternative"]
+    confirmed = len(fresh) > 0 and set(chosen["alternative"]) <= {*fresh["alternative"], *hopeless}
+    searched = judged[(judged[STAGE] == SEARCH) & judged["setting"].isin(chosen.index)]
+    finals = searched
+    if confirmed:
+        finals = pd.concat([fresh, searched[~searched["alternative"].isin(fresh["alternative"])]])
+    return valued(finals, comparison.shown_column), confirmed
+
+
+def rank(finals: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """One row an alternative, at its chosen setting, best first; equals share the better rank (1, 1, 3).
+
+    `finals`: the summary of the runs that stand for the alternatives; `summary`: that of every setting. More columns:
+    `rank` from 1, `tried` (settings), `all_runs` and `all_bad` (of every setting of the alternative).
     """
     groups = summary.groupby("alternative", sort=False)
     totals = groups.agg(tried=("runs", "size"), all_runs=("runs", "sum"), all_bad=("bad", "sum"))
-    best = summary.drop_duplicates("alternative").join(totals, on="alternative")
+    best = finals.drop_duplicates("alternative").join(totals, on="alternative")
     place = pd.Series(np.arange(1, len(best) + 1), index=best.index)
-    score = best["mean"].map(lambda mean: float(f"{mean:.12g}")).fillna(np.inf)  # without a mean: the last rank
+    score = best["mean"].map(_rounded).fillna(np.inf)  # without a mean: the last rank
     return best.assign(rank=place.where(score.ne(score.shift())).ffill().astype(int))
+
+
+def _rounded(mean: float) -> float:
+    """A mean without its last digits, in which equal runs may differ that were added up in another order."""
+    return float(f"{mean:.12g}")
 
 
 def rank_settings(tables: Tables) -> pd.DataFrame:
@@ -89,10 +132,11 @@ def rank_settings(tables: Tables) -> pd.DataFrame:
     comparison = read_comparison(tables)
     told = list(dict.fromkeys([*comparison.problems, *comparison.by, *comparison.keys]))
     judged = judge(tables.runs, comparison)
+    judged = judged[judged[STAGE] == SEARCH]
     problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]
     summary = pd.concat([summarise(runs, replace(comparison, keys=told)) for _, runs in problems])
     summary = summary.assign(ended=summary["runs"] - summary["bad"])
-    names = {"mean": final(comparison.metric)}
+    names = {"mean": comparison.chosen_by}
     return summary[[*told, "mean", "sd", "ended", "runs"]].rename(columns=names).reset_index(drop=True)
 
 

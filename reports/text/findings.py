@@ -1,38 +1,77 @@
 """The verdict in words: what came out best, how sure that is, and what speaks against it."""
 
-import numpy as np
+import math
+
 import pandas as pd
-from xprun.reports.data.compared import Comparison
 from xprun.reports.presentation.formatting import (
     counted,
     decimals,
     listed,
+    p_texts,
     plus_minus,
     setting_texts,
     short_names,
     value_text,
 )
-from xprun.reports.stats.averages import bootstrap
-from xprun.reports.stats.paired_over_seeds import LEVEL, SEEDS_NEEDED, TESTABLE, paired_values
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.pairwise import BLOCKS_NEEDED, EQUAL, IDENTICAL, INCONCLUSIVE, WORSE, Pair
 from xprun.reports.stats.ranking import at_edge
-from xprun.runner.results.paired_test import differences_of, sign_flip_test
 from xprun.runner.results.results_schema import ENDED_WELL, STATUS, STATUSES, TRAIN, VALID
 
+FRESH_SEEDS = 10  # that are advised to confirm a choice
+CONFIRM_LINE = f"--set confirm.seeds={FRESH_SEEDS}"
 
-def verdict(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
-    """Return a sentence about the best alternative and the next, the conclusion first."""
-    names = _names(ranking, comparison)
+
+def verdict(analysis: Analysis) -> str:
+    """Return what came out best in a sentence or two, the conclusion first."""
+    ranking, names = analysis.ranking, full_names(analysis)
     best = ranking.iloc[0]
     if best["bad"]:
-        return _none_ended_everywhere(best, names[0], comparison)
+        return _none_ended_everywhere(analysis, names[0])
     if len(ranking) == 1:
-        return f"{names[0]} reached a mean {_with_metric(best, comparison)}; there is no other alternative to compare."
-    return _compared(judged, ranking, names, comparison)
+        return f"{names[0]} reached a mean {_with_metric(analysis)}; there is no other alternative to compare."
+    if ranking.iloc[1]["bad"]:
+        others = "every other alternative has failed or diverged runs at all its settings"
+        return f"{names[0]} has the best mean {_with_metric(analysis)}; {others}."
+    if analysis.exploratory:
+        return _explored(analysis, names)
+    return " ".join(filter(None, [_concluded(analysis, names), against_baseline(analysis)]))
 
 
-def none_ended_well(comparison: Comparison) -> str:
+def against_baseline(analysis: Analysis) -> str:
+    """Return which alternatives are better or worse than the baseline, in a sentence; nothing where it is clear."""
+    baseline = analysis.comparison.baseline
+    if baseline not in analysis.pairwise.names or len(analysis.ranking) < 3 or analysis.exploratory:
+        return ""
+    pairs = [pair for pair in analysis.pairwise.against(baseline) if pair.told_apart]
+    better = [pair.first for pair in pairs if pair.finding != WORSE]
+    worse = [pair.first for pair in pairs if pair.finding == WORSE]
+    return f"Better than {baseline}: {listed(better) or 'none'}; worse: {listed(worse) or 'none'}."
+
+
+def finding_text(pair: Pair, repeat: str) -> str:
+    """Return a finding in words; one that is open with what would have shown. `repeat`: what a block is called."""
+    if pair.finding != INCONCLUSIVE:
+        return pair.finding
+    if not pair.tested:
+        return f"inconclusive ({counted(pair.n, repeat)}; {BLOCKS_NEEDED} are needed)"
+    if not 0 < pair.shows < math.inf:
+        return f"inconclusive ({counted(pair.n, repeat)})"
+    needed = pair.blocks_needed
+    more = f"; about {value_text(float(f'{needed:.2g}'))} {repeat}s for this one" if needed < 1000 else ""
+    return f"inconclusive (differences above {value_text(float(f'{pair.shows:.2g}'))} would show{more})"
+
+
+def full_names(analysis: Analysis) -> list[str]:
+    """Return the alternatives with their settings, best first: `Adam at lr=0.03`."""
+    settings = setting_texts(analysis.ranking, analysis.comparison.keys)
+    pairs = zip(analysis.ranking["alternative"], settings, strict=True)
+    return [f"{name} at {setting}" if setting else name for name, setting in pairs]
+
+
+def none_ended_well(metric: str) -> str:
     """The verdict where there is nothing to compare."""
-    return f"All runs failed or diverged, so there is no {comparison.metric} to compare."
+    return f"All runs failed or diverged, so there is no {metric} to compare."
 
 
 def counts(runs: pd.DataFrame) -> dict[str, int]:
@@ -49,88 +88,127 @@ def unfinished(runs: pd.DataFrame, planned: int) -> list[str]:
     return [f"Not finished: only {len(runs)} of {planned} planned runs are in the table."]
 
 
-def cautions(summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> list[str]:
+def cautions(analysis: Analysis) -> list[str]:
     """Return what speaks against the verdict, a sentence each."""
     found = [
-        _selection(comparison),
-        _few_seeds(ranking),
-        _edges(summary, ranking, comparison),
-        _budgets(ranking),
-        _troubled(ranking),
+        _selection(analysis),
+        _chosen_on_test(analysis),
+        _few_blocks(analysis),
+        _edges(analysis),
+        _budgets(analysis.ranking),
+        _troubled(analysis.ranking),
     ]
     return [caution for caution in found if caution]
 
 
-def _none_ended_everywhere(best: pd.Series, name: str, comparison: Comparison) -> str:
+def _none_ended_everywhere(analysis: Analysis, name: str) -> str:
+    best, metric = analysis.ranking.iloc[0], analysis.comparison.shown
     if best["bad"] == best["runs"]:
-        return none_ended_well(comparison)
+        return none_ended_well(metric)
     return (
-        f"Every setting has failed or diverged runs, so there is no best {comparison.metric}. "
+        f"Every setting has failed or diverged runs, so there is no best {metric}. "
         f"The closest is {name}: {best['bad']} of {counted(best['runs'], 'run')} failed or diverged."
     )
 
 
-def _names(ranking: pd.DataFrame, comparison: Comparison) -> list[str]:
-    settings = setting_texts(ranking, comparison.keys)
-    pairs = zip(ranking["alternative"], settings, strict=True)
-    return [f"{name} at {setting}" if setting else name for name, setting in pairs]
+def _explored(analysis: Analysis, names: list[str]) -> str:
+    return (
+        f"Exploratory: {names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with "
+        f"{_result(analysis.ranking.iloc[1])}. Settings were chosen on these {analysis.comparison.repeat}s, which "
+        f"therefore cannot test the difference; to conclude something, confirm them on fresh seeds: {CONFIRM_LINE}."
+    )
+
+
+def _concluded(analysis: Analysis, names: list[str]) -> str:
+    """Return whether the best is told apart from the others, and from how many not."""
+    best = analysis.ranking["alternative"].iloc[0]
+    pairs = {pair.first: pair.turned() for pair in analysis.pairwise.against(best)}
+    if analysis.blocks < BLOCKS_NEEDED:
+        return _too_few(analysis, names)
+    rivals = [name for name, pair in pairs.items() if not pair.told_apart]
+    if not rivals:
+        return _winner(analysis, names, list(pairs.values()))
+    if all(pairs[name].finding == IDENTICAL for name in rivals):
+        return f"{_tie(analysis, names, rivals)}."
+    return _no_winner(analysis, names, rivals, [pairs[name] for name in rivals])
+
+
+def _winner(analysis: Analysis, names: list[str], pairs: list[Pair]) -> str:
+    second = next(pair for pair in pairs if pair.second == analysis.ranking["alternative"].iloc[1])
+    others = f", and than every other of {len(names)}" if len(names) > 2 else ""
+    return (
+        f"{names[0]} is best: mean {_with_metric(analysis)}, better than {names[1]} with "
+        f"{_result(analysis.ranking.iloc[1])}{_by_how_much(second)}{others}."
+    )
+
+
+def _no_winner(analysis: Analysis, names: list[str], rivals: list[str], pairs: list[Pair]) -> str:
+    equal = all(pair.finding in (EQUAL, IDENTICAL) for pair in pairs)
+    lead = f"{listed([names[0].split(' at ')[0], *rivals])} are practically equal" if equal else "No clear winner"
+    shows = [pair.shows for pair in pairs if 0 < pair.shows < math.inf]
+    would = f"; differences above {value_text(float(f'{max(shows):.2g}'))} would show" if shows and not equal else ""
+    whom = f"{len(rivals) + 1} of {len(names)} {_noun(analysis)}" if len(names) > 2 else "the two"
+    what = "" if equal else f"{whom} cannot be told apart ({analysis.comparison.shown}, {_blocks(analysis)}{would}). "
+    sep = ". " if equal else ": "
+    return (
+        f"{lead}{sep}{what}{names[0]} has the best mean, {_result(analysis.ranking.iloc[0])}, ahead of "
+        f"{names[1]} with {_result(analysis.ranking.iloc[1])}{_p_of_second(analysis)}."
+    )
+
+
+def _too_few(analysis: Analysis, names: list[str]) -> str:
+    n, repeat = analysis.blocks, analysis.comparison.repeat
+    several = f"one {repeat} each" if n == 1 else f"{n} {repeat}s"
+    more = CONFIRM_LINE if analysis.confirmed else f"--set run.seeds={BLOCKS_NEEDED}"
+    return (
+        f"No clear winner: {names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with "
+        f"{_result(analysis.ranking.iloc[1])}; {several} cannot separate them; run at least {BLOCKS_NEEDED} ({more})."
+    )
+
+
+def _tie(analysis: Analysis, names: list[str], rivals: list[str]) -> str:
+    tied = [name for name, plain in zip(names, analysis.ranking["alternative"], strict=True) if plain in rivals]
+    return f"{listed([names[0], *tied])} tie: the same {analysis.comparison.shown} in every run, {_blocks(analysis)}"
+
+
+def _by_how_much(pair: Pair) -> str:
+    """Return the size of a difference, its interval and its p-value, in brackets."""
+    p = f"p {text}" if (text := p_texts([pair.adjusted])[0]).startswith("<") else f"p = {text}"
+    size, low, high = abs(pair.difference), *sorted([abs(pair.low), abs(pair.high)])
+    if size != size:
+        return f" ({p})"
+    show = decimals(pd.Series([size, low, high]), 2)
+    return f" by {show(size)} (95% interval {show(low)} to {show(high)}; {p})"
+
+
+def _p_of_second(analysis: Analysis) -> str:
+    first, second = analysis.ranking["alternative"].iloc[:2]
+    pair = analysis.pairwise.of(first, second)
+    return f" (p = {p_texts([pair.adjusted])[0]})" if pair.tested and not pair.told_apart else ""
+
+
+def _noun(analysis: Analysis) -> str:
+    by = analysis.comparison.by
+    return f"{by[0]}s" if by in (["optimizer"], ["model"], ["scheduler"]) else "alternatives"
+
+
+def _blocks(analysis: Analysis) -> str:
+    fresh = "fresh " if analysis.confirmed else ""
+    return f"{analysis.blocks} {fresh}{analysis.comparison.repeat}{'s' if analysis.blocks > 1 else ''}"
 
 
 def _result(row: pd.Series) -> str:
-    return plus_minus(row["mean"], row["sd"])
+    return bad_runs(row) if row["bad"] else plus_minus(row["mean"], row["sd"])
 
 
-def _over(row: pd.Series) -> str:
-    return f"sd over {row['n']} seeds" if row["n"] > 1 else "one seed, so the spread is unknown"
+def _with_metric(analysis: Analysis) -> str:
+    row, one = analysis.ranking.iloc[0], f"one {analysis.comparison.repeat}, so the spread is unknown"
+    over = f"sd over {_blocks(analysis)}" if row["n"] > 1 else one
+    return f"{analysis.comparison.shown}, {_result(row)} ({over})"
 
 
-def _with_metric(row: pd.Series, comparison: Comparison) -> str:
-    return f"{comparison.metric} of {_result(row)} ({_over(row)})"
-
-
-def _compared(judged: pd.DataFrame, ranking: pd.DataFrame, names: list[str], comparison: Comparison) -> str:
-    best, second = ranking.iloc[0], ranking.iloc[1]
-    what = f"{names[0]} has the best mean {comparison.metric}, {_result(best)} ({_over(best)})"
-    if second["bad"]:
-        return f"{what}; every other alternative has failed or diverged runs at all its settings."
-    significant, sureness = _sureness(judged, best, second, comparison)
-    tied = ranking[ranking["rank"] == best["rank"]]
-    if len(tied) > 1:
-        means = listed([_result(row) for _, row in tied.iterrows()])
-        return f"{listed(names[: len(tied)])} tie: mean {comparison.metric} {means} ({_over(best)}); {sureness}."
-    lead = "" if significant else "No clear winner: "
-    return f"{lead}{what}, ahead of {names[1]} with {_result(second)}; {sureness}."
-
-
-def _sureness(judged: pd.DataFrame, best: pd.Series, second: pd.Series, comparison: Comparison) -> tuple[bool, str]:
-    """Return whether the first two can be told apart, and the words for it."""
-    differences = differences_of(*paired_values(judged, best.name, second.name, comparison).T)
-    n = len(differences)
-    if n < TESTABLE:
-        return False, _too_few(min(best["n"], second["n"]))
-    p, size = sign_flip_test(differences), _by_how_much(differences)
-    test = f" (sign-flip test over {n} shared seeds: p = {p:.2g})"
-    if n < SEEDS_NEEDED:
-        return False, f"{size}, but {_too_few(n, test)}" if size else _too_few(n, test)
-    return p < LEVEL, f"{size or 'a difference of 0'}, which is {'' if p < LEVEL else 'not '}significant{test}"
-
-
-def _by_how_much(differences: np.ndarray) -> str:
-    """Return the size of the mean difference and its interval; nothing where the means are equal."""
-    size, (low, high) = abs(differences.mean()), bootstrap(differences[None])[0] * np.sign(differences.mean())
-    if not size:
-        return ""
-    show = decimals(pd.Series([size, low, high]), 2)
-    return f"the difference is {show(size)} (95% interval {show(min(low, high))} to {show(max(low, high))})"
-
-
-def _too_few(n: int, test: str = "") -> str:
-    seeds = "one seed each" if n == 1 else f"{n} seeds"
-    return f"{seeds} cannot separate them{test}; run at least {SEEDS_NEEDED} (--set run.seeds={SEEDS_NEEDED})"
-
-
-def _selection(comparison: Comparison) -> str:
-    schema = comparison.schema
+def _selection(analysis: Analysis) -> str:
+    schema, comparison = analysis.comparison.schema, analysis.comparison
     held_out = [metric.name for metric in schema.metrics if metric.split == VALID]
     compared = schema.metric(comparison.metric)
     if not held_out or (compared and compared.split not in (None, TRAIN)):
@@ -141,20 +219,33 @@ def _selection(comparison: Comparison) -> str:
     )
 
 
-def _few_seeds(ranking: pd.DataFrame) -> str:
-    n = int(ranking["runs"].min())
-    if n >= TESTABLE:
+def _chosen_on_test(analysis: Analysis) -> str:
+    if not (analysis.comparison.chosen_on_test and analysis.chosen):
         return ""
-    return f"Few seeds: {n} per setting, so there is no significance test; small differences mean little."
+    return (
+        'Settings were chosen on the official test part, so its numbers flatter them: leave valid = "test" out, and '
+        "a part of the training rows chooses."
+    )
 
 
-def _edges(summary: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> str:
+def _few_blocks(analysis: Analysis) -> str:
+    n, repeat = analysis.blocks, analysis.comparison.repeat
+    if n >= BLOCKS_NEEDED or len(analysis.ranking) < 2 or analysis.exploratory:
+        return ""
+    return (
+        f"Few {repeat}s: {n} cannot show any difference, since a paired test needs at least {BLOCKS_NEEDED}; small "
+        "differences mean little."
+    )
+
+
+def _edges(analysis: Analysis) -> str:
+    summary, comparison = analysis.summary, analysis.comparison
     names = short_names(comparison.keys)
     numeric = [key for key in comparison.keys if is_number(summary[key])]
     found = [
         f"{row.alternative} ({names[key]}={value_text(row.value)}, the {row.end})"
         for key in numeric
-        for row in at_edge(summary, ranking, key).itertuples()
+        for row in at_edge(summary, analysis.ranking, key).itertuples()
     ]
     return f"Best value at the edge of the sweep, so a better one may lie beyond it: {listed(found)}." if found else ""
 

@@ -1,14 +1,15 @@
-"""Two result folders side by side: what became better or worse, setting by setting and seed by seed."""
+"""Two result folders side by side: what became better or worse, block by block."""
 
+import math
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from xprun.reports.data.compared import Comparison, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formatting import (
-    Column,
     Listing,
     counted,
     exact,
@@ -18,16 +19,22 @@ from xprun.reports.presentation.formatting import (
     numbers,
     setting_texts,
     texts,
+    value_text,
 )
 from xprun.reports.presentation.report_errors import ReportError
-from xprun.reports.stats.averages import bootstrap
-from xprun.reports.stats.paired_over_seeds import LEVEL, TESTABLE
-from xprun.reports.stats.ranking import comparable, judge, rank, summarise
-from xprun.reports.text.comparison_tables import finding_text, p_texts
-from xprun.runner.results.paired_test import differences_of, max_t_test, signed_ranks
-from xprun.runner.results.results_schema import SEED
+from xprun.reports.stats.ranking import comparable, final_runs, judge, summarise, valued
+from xprun.reports.stats.simultaneous_tests import LEVEL, SimultaneousTests
+from xprun.runner.results.paired_test import differences_of, tested_values
+from xprun.runner.results.results_schema import SEARCH, STAGE
 
-REGRESSIONS = ("worse", "broken")
+ONE_SIDED = 2 * LEVEL  # of the two-sided test: each side, worse and better, is tested at 5%
+BLOCKS_NEEDED = 5  # of which a one-sided test of one comparison can say anything: 1 / 2^5 < LEVEL
+
+Change = Literal["identical", "better", "worse", "within tolerance", "inconclusive", "broken", "missing"]
+CHANGES: tuple[Change, ...] = get_args(Change)
+IDENTICAL, BETTER, WORSE, WITHIN, INCONCLUSIVE, BROKEN, MISSING = CHANGES
+REGRESSIONS = (WORSE, BROKEN)
+HELD_OUT = ("valid", "test", "k_folds")
 
 
 @dataclass(frozen=True)
@@ -52,38 +59,42 @@ def read_tolerance(text: str) -> Tolerance:
 
 
 def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.DataFrame:
-    """One row an alternative of the first folder, and problem where there are several, at its best setting there.
+    """One row an alternative of the first folder, and problem where there are several.
 
-    `alternative`, `setting` (as text), `first` and `second` (means), `n` (seeds that both have), `change` (mean of
-    second less first) with its 95% bootstrap interval `low` to `high`, `broken` (seeds that finished in the first and
-    not in the second), `p` (see `worse_test`; NaN below five seeds), and `finding`: "worse" beyond the tolerance,
-    "broken", "missing" from the second, "better" (significantly, whatever the tolerance), "inconclusive", or
-    "too few seeds".
+    `alternative`, `setting` (as text), `first` and `second` (means), `n` (blocks that both have), `change` (mean of
+    second less first) with the interval `low` to `high` of what the test at 5% a side does not reject, below five
+    blocks the least and the largest change, `broken` (runs that ended well in the first and not in the second),
+    `tolerated`, `shows` (the least change that would have shown), and `finding`: see `CHANGES`.
 
-    Metric, goal and what is compared are those of the first folder. `ReportError` where the second lacks the metric.
+    Where both folders have runs on fresh seeds, those are compared, each folder at its own choice; elsewhere both at
+    the setting with the best mean over both. Metric, goal and what is compared are those of the first folder.
+    `ReportError` where the second lacks the metric, or where the two hold out different rows.
     """
-    comparison = read_comparison(first)
-    if comparison.metric not in second.schema.compared_metrics:
-        known = ", ".join(second.schema.compared_metrics)
-        raise ReportError(f"the second folder has no metric {comparison.metric!r}; it has {known}")
-    by = [*comparison.problems, *comparison.by]
-    keys = dict.fromkeys([*comparison.keys, *read_comparison(second).keys])
-    comparison = replace(comparison, by=by, keys=[key for key in keys if key not in by])
+    comparison = _common(first, second)
     judged = _judge_both(first, second, comparison)
-    before = judged[judged["side"] == 0]
-    ranking = rank(summarise(before, comparison))
-    pairs = {setting: _values(judged[judged["setting"] == setting], comparison) for setting in ranking.index}
-    excess = {setting: _excess(values, tolerance, comparison) for setting, values in pairs.items()}
-    table = pd.DataFrame([_facts(values) for values in pairs.values()], index=ranking.index)
-    table.insert(0, "alternative", ranking["alternative"])
-    table.insert(1, "setting", setting_texts(ranking, comparison.keys))
-    if not table["n"].any():
+    rows = [_values(name, runs, comparison) for name, runs in judged.groupby("alternative", sort=False)]
+    told = pd.DataFrame([row.facts for row in rows])
+    if not told["n"].any():
         raise ReportError("the two folders share no setting and seed, so there is nothing to compare")
-    table["p"] = worse_test(list(excess.values()))
-    better = worse_test([-_excess(values, Tolerance(0.0), comparison) for values in pairs.values()]) < LEVEL
-    facts = zip(table["n"], table["broken"], table["p"], better, strict=True)
-    table["finding"] = [_finding(*fact) for fact in facts]
-    return table
+    changes = pd.concat([row.changes for row in rows], axis=1).to_numpy(dtype="float64")
+    tests = SimultaneousTests(changes, level=ONE_SIDED)
+    told["tolerated"] = [tolerance.of(mean) if mean == mean else 0.0 for mean in told["first"]]
+    numbered = enumerate(row for _, row in told.iterrows())
+    found = [_judge(tests, column, row, ascending=comparison.ascending) for column, row in numbered]
+    table = told.assign(**{name: [row[name] for row in found] for name in ("low", "high", "shows", "finding")})
+    order = table["first"].fillna(np.inf if comparison.ascending else -np.inf)
+    return table.loc[order.sort_values(ascending=comparison.ascending, kind="stable").index]
+
+
+def undecided(table: pd.DataFrame, *, ascending: bool) -> list[str]:
+    """A sentence for each inconclusive alternative whose mean is worse by more than is tolerated."""
+    worse = table["change"] * (1 if ascending else -1)
+    rows = table[(table["finding"] == INCONCLUSIVE) & (worse > table["tolerated"])]
+    return [
+        f"{row.alternative}: worse by {value_text(abs(row.change))} on average, and {counted(row.n, 'seed')} cannot "
+        f"say whether that is chance{_would_show(row)}"
+        for row in rows.itertuples()
+    ]
 
 
 def unfinished(first: Tables, second: Tables) -> list[str]:
@@ -95,28 +106,6 @@ def unfinished(first: Tables, second: Tables) -> list[str]:
     ]
 
 
-def worse_test(excess: list[pd.Series]) -> np.ndarray:
-    """One p-value for each series [seeds] of "no more than 0, give or take": one-sided, corrected for their number.
-
-    The signs of all series are flipped together, seed by seed: see `max_t_test`. Unlike Holm's correction, it can find
-    something with five seeds however many series there are. Series that are clearly below 0 have p = 1 and are not
-    counted (Hansen, A test for superior predictive ability, 2005): their flipped signs would hide the others. NaN for
-    a series of fewer than five seeds.
-    """
-    found = np.array([np.nan if len(values) < TESTABLE else 1.0 for values in excess])
-    tested = [i for i, values in enumerate(excess) if len(values) >= TESTABLE and not _clearly_below(values)]
-    if tested:
-        scores = pd.concat([_score(excess[i]) for i in tested], axis=1).fillna(0.0).to_numpy()
-        found[tested] = max_t_test(scores, "greater")
-    return found
-
-
-def _clearly_below(excess: pd.Series) -> bool:
-    """Whether the t statistic lies below Hansen's threshold, which no series of mean 0 keeps below as n grows."""
-    n, finite = len(excess), bool(np.isfinite(excess).all())
-    return finite and excess.mean() < -np.sqrt(2 * np.log(np.log(n))) * excess.std(ddof=1) / np.sqrt(n)
-
-
 def difference_listing(table: pd.DataFrame) -> Listing:
     """The comparison as text."""
     columns = [
@@ -125,84 +114,137 @@ def difference_listing(table: pd.DataFrame) -> Listing:
         numbers("first", table["first"]),
         numbers("second", table["second"]),
         numbers("change", table["change"]),
-        intervals("95% interval", table["low"], table["high"]),
+        intervals("interval, 5% a side", table["low"], table["high"]),
         exact("seeds", table["n"]),
-        Column("p worse", p_texts(table["p"]), number=True),
-        texts(
-            "finding", [_words(*row) for row in zip(_unless_identical(table), table["n"], table["broken"], strict=True)]
-        ),
+        texts("finding", [_words(row) for row in table.itertuples()]),
     ]
     return listing(columns)
 
 
-def _unless_identical(table: pd.DataFrame) -> pd.Series:
-    """Return the findings, "identical" where no seed changed."""
-    unchanged = (table[["change", "low", "high"]] == 0).all(axis=1) & (table["finding"] == "inconclusive")
-    return table["finding"].mask(unchanged, "identical")
+@dataclass(frozen=True)
+class _Row:
+    facts: dict[str, Any]
+    changes: "pd.Series[float]"
+
+
+def _common(first: Tables, second: Tables) -> Comparison:
+    """The comparison of the first folder, with what tells the settings of both apart."""
+    comparison = read_comparison(first)
+    if comparison.metric not in second.schema.compared_metrics:
+        known = ", ".join(second.schema.compared_metrics)
+        raise ReportError(f"the second folder has no metric {comparison.metric!r}; it has {known}")
+    other = read_comparison(second)
+    _refuse_other_rows(first, second)
+    by = [*comparison.problems, *comparison.by]
+    keys = [key for key in dict.fromkeys([*comparison.keys, *other.keys]) if key not in by]
+    same = comparison.shown_column in second.runs
+    repeats = list(dict.fromkeys([*comparison.repeats, *other.repeats]))
+    found = replace(comparison, by=by, keys=keys, repeats=repeats, reported=comparison.reported if same else None)
+    for where, tables in (("first", first), ("second", second)):
+        lacking = [name for name in [*by, *keys, *repeats] if name not in tables.runs]
+        if lacking:
+            raise ReportError(f"the {where} folder has no column {listed(lacking)}, which distinguishes the settings")
+    return found
+
+
+def _refuse_other_rows(first: Tables, second: Tables) -> None:
+    """Raise ReportError where a data set of the same label keeps other rows from the training in each folder."""
+    here, there = (_held_out(tables) for tables in (first, second))
+    for label in here.keys() & there.keys():
+        differing = [key for key in HELD_OUT if here[label].get(key) != there[label].get(key)]
+        if differing:
+            told = [f"{key} = {value_text(part[label].get(key))}" for part in (here, there) for key in differing]
+            raise ReportError(
+                f"the two folders hold out different rows of {label} ({listed(told)}), so their numbers cannot be "
+                "compared; run both with the same data.valid and data.test"
+            )
+
+
+def _held_out(tables: Tables) -> dict[str, dict[str, Any]]:
+    data = tables.resolved.get("spec", {}).get("data", [])
+    return {str(a.get("label") or a.get("name")): a.get("settings", {}) for a in data if isinstance(a, dict)}
 
 
 def _judge_both(first: Tables, second: Tables, comparison: Comparison) -> pd.DataFrame:
-    """The runs of both, judged alike: runs of the same setting have the same number in `setting`."""
-    for where, runs in (("first", first.runs), ("second", second.runs)):
-        lacking = [name for name in [*comparison.by, *comparison.keys] if name not in runs]
-        if lacking:
-            raise ReportError(f"the {where} folder has no column {listed(lacking)}, which distinguishes the settings")
+    """The runs of both that are compared: their `side`, setting, block and value."""
     both = pd.concat([first.runs.assign(side=0), second.runs.assign(side=1)], ignore_index=True)
-    return judge(both, comparison)
+    judged = judge(both, comparison)
+    sides = [judged[judged["side"] == side] for side in (0, 1)]
+    finals = [final_runs(runs, summarise(runs[runs[STAGE] == SEARCH], comparison), comparison) for runs in sides]
+    if all(confirmed for _, confirmed in finals):
+        return pd.concat([runs for runs, _ in finals])
+    return valued(_at_common_choice(judged[judged[STAGE] == SEARCH], comparison), comparison.shown_column)
 
 
-def _values(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    """The values [seeds, 2] at the seeds that both folders have; a bad run has the worst, an infinity."""
-    values = comparable(runs, comparison).groupby([runs[SEED], runs["side"]]).mean()
-    return values.unstack().reindex(columns=[0, 1]).dropna()
+def _at_common_choice(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    """The runs of each alternative at the setting with the best mean over both folders, of those that both have.
+
+    An alternative of the first folder that the second lacks is taken at its best setting in the first.
+    """
+    shared = judged.groupby("setting")["side"].transform("nunique") == 2
+    known = set(judged.loc[shared, "alternative"])
+    among = judged[shared | (~judged["alternative"].isin(known) & (judged["side"] == 0))]
+    chosen = summarise(among, comparison).drop_duplicates("alternative")
+    return judged[judged["setting"].isin(chosen.index)]
 
 
-def _excess(values: pd.DataFrame, tolerance: Tolerance, comparison: Comparison) -> pd.Series:
-    """By seed: how much worse than tolerated the second is."""
-    worse = differences_of(*values.to_numpy().T) * (-1 if comparison.ascending else 1)
-    well = values[0][np.isfinite(values[0])]
-    return pd.Series(worse, index=values.index) - (tolerance.of(well.mean()) if len(well) else 0.0)
-
-
-def _score(excess: pd.Series) -> pd.Series:
-    """Scaled so that sums under flipped signs lie between -1 and 1; the signed ranks, where one is infinite."""
-    if not np.isfinite(excess).all():
-        excess = pd.Series(signed_ranks(excess.to_numpy()), index=excess.index)
-    length = np.sqrt(len(excess) * (excess**2).sum())
-    return excess / length if length > 0 else excess
-
-
-def _facts(values: pd.DataFrame) -> dict[str, Any]:
-    ended = np.isfinite(values)
-    change = -differences_of(*values.to_numpy().T)
-    whole = len(values) > 0 and bool(ended.all(axis=None))
-    low, high = bootstrap(change[None])[0] if whole else (np.nan, np.nan)
-    return {
-        "n": len(values),
-        "first": values[0].mean() if len(values) and ended[0].all() else np.nan,
-        "second": values[1].mean() if len(values) and ended[1].all() else np.nan,
-        "change": change.mean() if whole else np.nan,
-        "low": low,
-        "high": high,
+def _values(name: Any, runs: pd.DataFrame, comparison: Comparison) -> _Row:
+    """What is known of an alternative in both folders, and the change at each block."""
+    table = comparable(runs, comparison).groupby([runs["block"], runs["side"]]).mean().unstack()
+    pairs = table.reindex(columns=[0, 1]).dropna()
+    ended = np.isfinite(pairs)
+    change = -differences_of(*pairs.to_numpy().T) if len(pairs) else np.empty(0)
+    sides = [runs[runs["side"] == side].drop_duplicates("setting") for side in (0, 1)]
+    settings = [setting_texts(side, comparison.keys) for side in sides]
+    facts = {
+        "alternative": name,
+        "setting": " → ".join(dict.fromkeys(chain.from_iterable(settings))),
+        "first": pairs[0].mean() if len(pairs) and ended[0].all() else np.nan,
+        "second": pairs[1].mean() if len(pairs) and ended[1].all() else np.nan,
+        "n": len(pairs),
+        "change": change.mean() if len(pairs) and ended.all(axis=None) else np.nan,
         "broken": int((ended[0] & ~ended[1]).sum()),
     }
+    return _Row(facts, pd.Series(change, index=pairs.index))
 
 
-def _finding(n: int, broken: int, p: float, better: bool) -> str:
-    if n == 0:
-        return "missing"
-    if broken:
-        return "broken"
-    if n < TESTABLE:
-        return "too few seeds"
-    return "worse" if p < LEVEL else "better" if better else "inconclusive"
+def _judge(tests: SimultaneousTests, column: int, row: pd.Series, *, ascending: bool) -> dict[str, Any]:
+    """The interval of a change, the least that would have shown, and the finding."""
+    known, sign = tests.known(column), 1 if ascending else -1
+    testable = len(known) >= BLOCKS_NEEDED
+    if not np.isfinite(known).all() or not len(known):
+        better = testable and tests.adjusted[column] < ONE_SIDED and tested_values(known).sum() * sign < 0
+        finding = MISSING if not len(known) else BROKEN if row["broken"] else BETTER if better else INCONCLUSIVE
+        return {"low": np.nan, "high": np.nan, "shows": np.nan, "finding": finding}
+    low, high = tests.interval(column) if testable else (known.min(), known.max())
+    shows = max(high - known.mean(), known.mean() - low) if testable else np.nan
+    least, most = sorted([low * sign, high * sign])  # how much worse it is
+    finding = _finding(least, most, row["tolerated"]) if testable else INCONCLUSIVE
+    return {"low": low, "high": high, "shows": shows, "finding": finding if known.any() else IDENTICAL}
 
 
-def _words(finding: str, n: int, broken: int) -> str:
-    if finding == "missing":
+def _finding(least: float, most: float, tolerated: float) -> Change:
+    """The finding where a change lies between the least and the most that it may be worse."""
+    if least > tolerated:
+        return WORSE
+    if most < 0:
+        return BETTER
+    return WITHIN if most <= tolerated else INCONCLUSIVE
+
+
+def _words(row: Any) -> str:
+    if row.finding == MISSING:
         return "missing from the second folder"
-    if finding == "identical":
-        return "identical"
-    if finding == "broken":
-        return f"{broken} of {n} now fail or diverge"
-    return "worse beyond tolerance" if finding == "worse" else finding_text(finding, counted(n, "seed"))
+    if row.finding == BROKEN:
+        return f"{row.broken} of {row.n} now fail or diverge"
+    if row.finding == WORSE:
+        return "worse beyond tolerance" if row.tolerated else "worse"
+    if row.finding == INCONCLUSIVE:
+        return f"inconclusive ({counted(row.n, 'seed')}{_would_show(row)})"
+    return str(row.finding)
+
+
+def _would_show(row: Any) -> str:
+    if row.n < BLOCKS_NEEDED:
+        return f"; {BLOCKS_NEEDED} are needed"
+    return f"; changes above {value_text(float(f'{row.shows:.2g}'))} would show" if 0 < row.shows < math.inf else ""

@@ -1,7 +1,9 @@
 """Several problems together: where the alternatives stand, in words and as tables."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 from xprun.reports.presentation.formatting import (
     Column,
@@ -10,29 +12,30 @@ from xprun.reports.presentation.formatting import (
     intervals,
     listed,
     listing,
+    marked,
     numbers,
+    p_texts,
+    percent,
     plus_minus,
     texts,
 )
-from xprun.reports.stats.analysis import Analysis, at_best
-from xprun.reports.stats.paired_over_problems import against_baseline_over, wilcoxon
-from xprun.reports.stats.paired_over_seeds import LEVEL, SEEDS_NEEDED
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.pairwise import BLOCKS_NEEDED, INCONCLUSIVE, Pair, Pairwise, over_problems
 from xprun.reports.stats.problem_scores import averages_over, rank_table, scores
-from xprun.reports.stats.rank_tests import TESTABLE_PROBLEMS, critical_difference, friedman
-from xprun.reports.text.comparison_tables import finding_text, p_texts, percent
-from xprun.reports.text.findings import bad_runs, cautions, none_ended_well
+from xprun.reports.stats.ranking import comparable
+from xprun.reports.text.findings import CONFIRM_LINE, bad_runs, cautions, finding_text, none_ended_well
 
 
 @dataclass(frozen=True)
 class Overall:
-    """The problems of an analysis taken together. `ranks`: see `rank_table`; `scores`: see `scores`.
+    """The problems of an analysis taken together.
 
-    `p`: of the test that all alternatives do alike; NaN with fewer than five problems, or a single alternative.
+    `ranks`: see `rank_table`; `scores`: see `scores`; `pairwise`: every pair of alternatives, problem by problem.
     """
 
     ranks: pd.DataFrame
     scores: pd.DataFrame
-    p: float
+    pairwise: Pairwise
 
     @property
     def names(self) -> list[str]:
@@ -40,43 +43,70 @@ class Overall:
         return [str(name) for name in self.ranks]
 
     @property
-    def difference(self) -> float:
-        """How far two mean ranks must be apart; infinite where the alternatives may all do alike."""
-        return critical_difference(*self.ranks.T.shape) if self.p < LEVEL else float("inf")
+    def is_tested(self) -> bool:
+        """Whether there are enough problems to test anything, and settings were not chosen on the same runs."""
+        return len(self.ranks) >= BLOCKS_NEEDED and not self.pairwise.exploratory
 
 
 def take_together(analysis: Analysis) -> Overall:
     """The problems of an analysis that has several."""
-    ranks = rank_table({label: part.ranking for label, part in analysis.problems.items()})
-    found = scores(
-        {label: at_best(part) for label, part in analysis.problems.items()}, analysis.order, analysis.comparison
-    )
-    return Overall(ranks, found, _test(ranks, found))
+    parts = analysis.problems
+    ranks = rank_table({label: part.ranking for label, part in parts.items()})
+    found = scores({label: part.finals for label, part in parts.items()}, analysis.order, analysis.comparison)
+    runs = [_larger_is_better(part) for part in parts.values()]
+    exploratory = any(part.exploratory for part in parts.values())
+    return Overall(ranks, found, over_problems(runs, [str(name) for name in ranks], exploratory=exploratory))
+
+
+def _larger_is_better(analysis: Analysis) -> dict[str, np.ndarray]:
+    """The final values [n] of each alternative, larger being better."""
+    sign = -1 if analysis.comparison.ascending else 1
+    values = comparable(analysis.finals, analysis.comparison) * sign
+    return {str(name): group.to_numpy() for name, group in values.groupby(analysis.finals["alternative"])}
 
 
 def verdict_over(analysis: Analysis, overall: Overall) -> str:
     """Return a sentence about the alternative with the best mean rank and the next, the conclusion first."""
-    means, n = overall.ranks.mean(), len(overall.ranks)
-    names = overall.names
+    means, n, names = overall.ranks.mean(), len(overall.ranks), overall.names
     if overall.scores["bad"].all():
-        return none_ended_well(analysis.comparison)
+        return none_ended_well(analysis.comparison.shown)
     over = f"{n} of {n + len(analysis.absent)} planned problems" if analysis.absent else f"{n} problems"
     what = f"{names[0]} has the best mean rank over {over}, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
     if len(names) == 1:
         return f"{what}; there is no other alternative to compare."
-    significant, sureness = _sureness(overall)
+    lead, sureness = _sureness(overall)
     tied = [name for name in names if means[name] == means.iloc[0]]
     if len(tied) > 1:
         return f"{_tie(overall.ranks, tied, over)}; {sureness}."
-    lead = "" if significant else "No clear winner: "
     return f"{lead}{what}, ahead of {names[1]} with {means.iloc[1]:.2f}; {sureness}."
+
+
+def _sureness(overall: Overall) -> tuple[str, str]:
+    """Return the first words of a verdict, and how sure it is."""
+    n, names = len(overall.ranks), overall.names
+    if overall.pairwise.exploratory:
+        why = (
+            "settings were chosen on these runs, which therefore cannot test this; to conclude something, confirm them"
+        )
+        return "Exploratory: ", f"{why} on fresh seeds: {CONFIRM_LINE}"
+    if not overall.is_tested:
+        return "No clear winner: ", f"{counted(n, 'problem')} cannot separate them; at least {BLOCKS_NEEDED} are needed"
+    pairs = [overall.pairwise.of(names[0], name) for name in names[1:]]
+    rivals = [pair.second for pair in pairs if not pair.told_apart]
+    test = f"p = {p_texts([pairs[0].adjusted])[0]} against {names[1]}, for {counted(n, 'problem')}"
+    if not rivals:
+        others = f"{names[1]} and every other" if len(names) > 2 else names[1]
+        return "", f"it is better than {others} ({test})"
+    several = f"{len(rivals)} of {len(names) - 1} others" if len(rivals) < len(names) - 1 else "any other"
+    several = several if len(names) > 2 else names[1]
+    return "No clear winner: ", f"it cannot be told apart from {several} ({test})"
 
 
 def cautions_over(analysis: Analysis) -> list[str]:
     """What a careful reader would object to the problems, each objection once with the problems that it is about."""
     found: dict[str, list[str]] = {}
     for label, part in analysis.problems.items():
-        for caution in cautions(part.summary, part.ranking, part.comparison):
+        for caution in cautions(part):
             found.setdefault(caution, []).append(label)
     everywhere = len(analysis.problems)
     told = [text if len(at) == everywhere else f"{listed(at)}: {text}" for text, at in found.items()]
@@ -104,13 +134,17 @@ def overall_listing(analysis: Analysis, overall: Overall) -> Listing:
     """One row an alternative, over all problems."""
     names = overall.names
     table = averages_over(overall.scores, names)
-    totals = analysis.summary.groupby("alternative")[["bad", "runs"]].sum().loc[names]
+    totals = analysis.judged.groupby("alternative")["bad"].agg(["sum", "size"]).loc[names]
     columns = [
-        texts("alternative", _marked(names, analysis.comparison.baseline)),
+        texts("alternative", marked(names, analysis.comparison.baseline)),
         Column("mean rank", [f"{rank:.2f}" for rank in overall.ranks.mean()], number=True),
         Column("best on", [_of(overall.ranks, name) for name in names], number=True),
-        numbers("score (IQM)", table["iqm"], digits=3),
-        intervals("95% interval", table["iqm_low"], table["iqm_high"], digits=3),
+        numbers("mean score", table["mean"], digits=3),
+        *(
+            []
+            if overall.pairwise.exploratory
+            else [intervals("95% interval", table["mean_low"], table["mean_high"], digits=3)]
+        ),
         Column("failed or diverged", [f"{bad} of {runs}" for bad, runs in totals.to_numpy()], number=True),
     ]
     return listing(columns)
@@ -119,11 +153,8 @@ def overall_listing(analysis: Analysis, overall: Overall) -> Listing:
 def averages_listing(overall: Overall) -> Listing:
     """The averages of the scores that the ranking leaves out."""
     table = averages_over(overall.scores, overall.names)
-    columns = [texts("alternative", table.index)]
-    for label in ("mean", "median"):
-        columns.append(numbers(label, table[label], digits=3))
-        columns.append(intervals("95% interval", table[f"{label}_low"], table[f"{label}_high"], digits=3))
-    return listing(columns)
+    columns = [numbers(head, table[name], digits=3) for head, name in (("median", "median"), ("IQM", "iqm"))]
+    return listing([texts("alternative", table.index), *columns])
 
 
 def standings_listing(analysis: Analysis, overall: Overall) -> Listing:
@@ -137,53 +168,28 @@ def standings_listing(analysis: Analysis, overall: Overall) -> Listing:
 
 def overall_baseline_listing(analysis: Analysis, overall: Overall) -> Listing:
     """One row an alternative against the baseline, over all problems."""
-    table = against_baseline_over(overall.scores, overall.ranks, analysis.comparison.baseline)
-    if table.empty:
+    baseline = analysis.comparison.baseline
+    if baseline not in overall.names or len(overall.names) < 2:
         return listing([])
-    duels = zip(table["better"], table["level"], table["worse"], strict=True)
+    pairs = overall.pairwise.against(baseline)
+    low, high = (pd.Series([getattr(pair, end) + 0.5 for pair in pairs]).clip(0, 1) for end in ("low", "high"))
+    tested = overall.is_tested
     columns = [
-        texts("alternative", table.index),
-        Column("wins, ties, losses", [f"{a}, {b}, {c}" for a, b, c in duels], number=True),
-        Column("probability of improvement", percent(table["improvement"]), number=True),
-        Column("95% interval", _percents(table["low"], table["high"]), number=True),
-        Column("p", p_texts(table["p"]), number=True),
-        Column("p, Holm", p_texts(table["corrected"]), number=True),
-        texts("finding", [finding_text(f, counted(len(overall.ranks), "problem")) for f in table["finding"]]),
+        texts("alternative", [pair.first for pair in pairs]),
+        Column("wins, ties, losses", [f"{pair.wins}, {pair.ties}, {pair.losses}" for pair in pairs], number=True),
+        Column("probability of improvement", percent([pair.improvement for pair in pairs]), number=True),
+        Column("95% interval" if tested else "lowest to highest", _percents(low, high), number=True),
+        *([Column("p", p_texts([pair.adjusted for pair in pairs]), number=True)] if tested else []),
+        texts("finding", [_finding_over(pair) for pair in pairs]),
     ]
     return listing(columns)
 
 
-def _test(ranks: pd.DataFrame, scores: pd.DataFrame) -> float:
-    """Friedman's test, and Wilcoxon's of the mean scores where there are only two alternatives."""
-    n, k = ranks.shape
-    if n < TESTABLE_PROBLEMS or k < 2:
-        return float("nan")
-    if k > 2:
-        return friedman(ranks)
-    means = scores.groupby(["problem", "alternative"])["score"].mean().unstack()
-    return wilcoxon((means.iloc[:, 0] - means.iloc[:, 1]).to_numpy())
-
-
-def _sureness(overall: Overall) -> tuple[bool, str]:
-    """Return whether the first two can be told apart, and the words for it."""
-    n, k = overall.ranks.shape
-    needed = TESTABLE_PROBLEMS if k > 2 else SEEDS_NEEDED  # of pairs, whatever they are pairs of
-    if n < needed:
-        return False, f"{counted(n, 'problem')} cannot separate them; at least {needed} are needed"
-    if k == 2:
-        significant = overall.p < LEVEL
-        return significant, f"the difference is {_not(significant)}significant (Wilcoxon's test: p = {overall.p:.2g})"
-    test = f"Friedman's test: p = {overall.p:.2g}"
-    if not overall.p < LEVEL:
-        return False, f"the alternatives do not differ significantly over {n} problems ({test})"
-    gap = overall.ranks.mean().iloc[1] - overall.ranks.mean().iloc[0]
-    significant = bool(gap > overall.difference)
-    nemenyi = f"Nemenyi's critical difference: {overall.difference:.2f}"
-    return significant, f"the difference in rank, {gap:.2f}, is {_not(significant)}significant ({test}; {nemenyi})"
-
-
-def _not(significant: bool) -> str:
-    return "" if significant else "not "
+def _finding_over(pair: Pair) -> str:
+    """Return a finding in words; what would have shown is a probability of improvement."""
+    if pair.tested and pair.finding == INCONCLUSIVE and 0 < pair.shows < 0.5:
+        return f"inconclusive (from {0.5 + pair.shows:.0%} it would show)"
+    return finding_text(replace(pair, shows=math.nan), "problem")
 
 
 def _tie(ranks: pd.DataFrame, tied: list[str], over: str) -> str:
@@ -216,10 +222,6 @@ def _absent(analysis: Analysis) -> list[str]:
     }
     lacking = [f"{name} ({n} of {len(analysis.problems)})" for name, n in have.items() if n < len(analysis.problems)]
     return [f"Not run on every problem, and ranked last where missing: {listed(lacking)}."] if lacking else []
-
-
-def _marked(names: list[str], baseline: str | None) -> list[str]:
-    return [f"{name} (baseline)" if name == baseline else name for name in names]
 
 
 def _percents(low: pd.Series, high: pd.Series) -> list[str]:

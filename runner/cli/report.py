@@ -8,7 +8,7 @@ import click
 from xprun.runner.cli.live_page import serve
 from xprun.runner.cli.loading import open_registry
 from xprun.runner.cli.options import debug_option, format_option, live_at_option, live_option, plugin_options
-from xprun.runner.cli.terminal import FAILED, OK, say, written_line
+from xprun.runner.cli.terminal import FAILED, OK, UNDECIDED, complain, say, written_line
 
 
 @click.command()
@@ -46,23 +46,31 @@ def report(
 @click.option(
     "--tolerance", default="0", show_default=True, help="Ignore a drop of up to this much: 0.01, or 1% of the mean."
 )
+@click.option("--allow-inconclusive", is_flag=True, help="Exit with 0 where the seeds cannot tell.")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 @debug_option
-def diff(first: Path, second: Path, tolerance: str, markdown: bool) -> int:
+def diff(first: Path, second: Path, tolerance: str, allow_inconclusive: bool, markdown: bool) -> int:
     """Compare the results of two output folders.
 
-    Each alternative (what the report compares, such as an optimizer) is taken at its best setting in the first folder
-    and compared seed by seed. Exits with 1 where the second is worse by more than the tolerance, as far as five seeds
-    or more can tell, or where runs that finished before failed or diverged.
+    Each alternative (what the report compares, such as an optimizer) is compared seed by seed: where both folders have
+    runs on fresh seeds those, elsewhere at the setting that is best over both. Exits with 1 where the second is worse
+    by more than the tolerance, or where runs that finished before failed or diverged; with 5 where it looks worse by
+    more than the tolerance and the seeds are too few to tell.
     """
     from xprun.reports import difference
 
     try:
-        table, regressed = difference(first, second, tolerance, markdown=markdown)
+        found = difference(first, second, tolerance, markdown=markdown)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    say(table)
-    return FAILED if regressed else OK
+    say(found.text)
+    if found.regressed:
+        return FAILED
+    if not found.undecided or allow_inconclusive:
+        return OK
+    for line in found.undecided:
+        complain(f"inconclusive: {line}")
+    return UNDECIDED
 
 
 @click.command()

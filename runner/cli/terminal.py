@@ -9,6 +9,7 @@ import click
 from xprun.errors import Error
 
 OK, FAILED, WRONG, BROKEN = 0, 1, 2, 3
+UNDECIDED = 5  # `xprun diff`: it looks worse, and the seeds are too few to tell
 INTERRUPTED = 128  # plus the number of the signal
 DEBUG = "xprun.debug"  # in the context of a command: whether errors are to be raised with their tracebacks
 

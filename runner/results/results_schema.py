@@ -18,7 +18,19 @@ FILE: Final = "tables.json"
 
 Type = Literal["text", "integer", "number", "boolean", "mixed"]
 Role = Literal[
-    "id", "section", "setting", "repeat", "seed", "stage", "status", "ending", "metric", "parameter", "reference", "key", "value"
+    "id",
+    "section",
+    "setting",
+    "repeat",
+    "seed",
+    "stage",
+    "status",
+    "ending",
+    "metric",
+    "parameter",
+    "reference",
+    "key",
+    "value",
 ]
 Goal = Literal["min", "max"]
 Split = Literal["train", "valid", "test"]
@@ -268,7 +280,8 @@ class Comparison:
 
     `metric` chooses the settings, by its final value, or by its best where `at` is "checkpoint". `reported`, a metric
     of the test rows, is what the chosen ones are ranked by; None: `metric` itself. A difference of at most `tolerance`
-    is none in practice. `by` and `problems` are sections, `swept` the settings whose values are compared.
+    is none in practice. `chosen_on_test`: the part that chooses is the official test part of a data set. `by` and
+    `problems` are sections, `swept` the settings whose values are compared.
     """
 
     metric: str
@@ -276,6 +289,7 @@ class Comparison:
     reported: str | None = None
     at: Literal["final", "checkpoint"] = "final"
     tolerance: float = 0.0
+    chosen_on_test: bool = False
     target: float | None = None
     baseline: str | None = None
     by: list[str] = field(default_factory=list)
@@ -415,6 +429,11 @@ def final(metric: str) -> str:
 def best(metric: str) -> str:
     """Return the column of the best value of a metric."""
     return BEST + metric
+
+
+def checkpoint(metric: str) -> str:
+    """Return the column of the value of a metric at the kept checkpoint."""
+    return CHECKPOINT + metric
 
 
 def parameter(name: str) -> str:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.folders import Analysis, Case, write_folder
-from xprun.reports.data.compared import read_comparison
+from support.folders import Case, Parts, write_folder
 from xprun.reports.data.results_folder import read_tables
-from xprun.reports.stats.ranking import judge, rank, summarise
+from xprun.reports.stats.analysis import Analysis, make_analysis
 
 
 @pytest.fixture
@@ -23,13 +22,20 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def analysis(make_folder: Callable[..., Path]) -> Callable[..., Analysis]:
-    """Comparison, judged runs, summary and ranking of some cases."""
+    """What a report makes of some cases."""
 
     def make(*cases: Case, **options: Any) -> Analysis:
-        tables = read_tables(make_folder(list(cases), **options))
-        comparison = read_comparison(tables)
-        judged = judge(tables.runs, comparison)
-        summary = summarise(judged, comparison)
-        return comparison, judged, summary, rank(summary)
+        return make_analysis(read_tables(make_folder(list(cases), **options)))
+
+    return make
+
+
+@pytest.fixture
+def parts(analysis: Callable[..., Analysis]) -> Callable[..., Parts]:
+    """Comparison, judged runs, summary and ranking of some cases."""
+
+    def make(*cases: Case, **options: Any) -> Parts:
+        found = analysis(*cases, **options)
+        return found.comparison, found.judged, found.summary, found.ranking
 
     return make

@@ -10,7 +10,7 @@ import pandas as pd
 from xprun.reports.data.compared import Comparison
 from xprun.reports.data.results_folder import read_results
 
-Analysis = tuple[Comparison, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+Parts = tuple[Comparison, pd.DataFrame, pd.DataFrame, pd.DataFrame]  # comparison, judged runs, summary, ranking
 
 
 SPEC = 'name = "demo"\n# see https://example.org\n[[optimizer]]\nname = "SGD"\nlr = { grid = [0.01, 0.1] }\n'
@@ -18,12 +18,16 @@ SPEC = 'name = "demo"\n# see https://example.org\n[[optimizer]]\nname = "SGD"\nl
 
 @dataclass
 class Case:
-    """One setting of one alternative: its final values by seed; None is a run that diverged."""
+    """One setting of one alternative: its final values by seed; None is a run that diverged.
+
+    `fresh`: the values on seeds from 100 on, which confirm the setting.
+    """
 
     label: str
     lr: float
     values: list[float | None]
     more: dict[str, Any] = field(default_factory=dict)
+    fresh: list[float | None] = field(default_factory=list)
 
 
 def write_folder(
@@ -32,6 +36,8 @@ def write_folder(
     """An output folder; `compare` goes into resolved.json. Without `resolved` there are only the tables."""
     folder.mkdir(parents=True, exist_ok=True)
     runs = pd.DataFrame([row for case in cases for row in _rows(case, steps)])
+    if not any(case.fresh for case in cases):
+        runs = runs.drop(columns="stage")  # as folders of the first version
     runs.insert(0, "run", [f"{i:012x}" for i in range(len(runs))])
     runs.to_csv(folder / "results.csv", index=False)
     _history(runs, steps).to_csv(folder / "history.csv", index=False)
@@ -44,11 +50,12 @@ def _rows(case: Case, steps: int) -> list[dict[str, Any]]:
     sections = {"data": "digits", "model": "MLP", "loss": "CrossEntropyLoss", "optimizer": case.label}
     return [
         sections
-        | {"optimizer.lr": case.lr, "data.batch_size": 64, "seed": seed}
+        | {"optimizer.lr": case.lr, "data.batch_size": 64, "seed": seed, "stage": stage}
         | _outcome(value, steps)
         | {"final.loss": _loss(value), "final.valid.accuracy": value, "best.valid.accuracy": value}
         | case.more
-        for seed, value in enumerate(case.values)
+        for stage, values, start in (("search", case.values, 0), ("confirm", case.fresh, 100))
+        for seed, value in enumerate(values, start)
     ]
 
 

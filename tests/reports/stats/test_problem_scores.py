@@ -11,12 +11,10 @@ from scipy import stats
 from support.folders import Case
 from xprun.reports import verdict, write_report
 from xprun.reports.data.results_folder import read_tables
-from xprun.reports.stats.analysis import Analysis, at_best, make_analysis
-from xprun.reports.stats.averages import inter_quartile_mean
-from xprun.reports.stats.paired_over_problems import against_baseline_over, mean_improvement, wilcoxon
+from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.stats.performance_profiles import performance_profile, score_profile
 from xprun.reports.stats.problem_scores import averages_over, rank_table, scores
-from xprun.reports.text.problem_findings import take_together
+from xprun.reports.text.problem_findings import take_together, verdict_over
 
 Make = Callable[..., Path]
 Values = list[float | None]
@@ -32,7 +30,7 @@ def studied(make_folder: Make, *cases: list[Case], **options: Any) -> Analysis:
 
 
 def scored(analysis: Analysis) -> pd.DataFrame:
-    judged = {label: at_best(part) for label, part in analysis.problems.items()}
+    judged = {label: part.finals for label, part in analysis.problems.items()}
     return scores(judged, analysis.order, analysis.comparison)
 
 
@@ -67,8 +65,8 @@ def test_ranks_of_equals_and_of_those_that_failed(make_folder: Make) -> None:
         on("two", A=[0.9], B=[None], C=[None]),
     )
     table = rank_table({label: part.ranking for label, part in analysis.problems.items()})
-    assert table.loc["one"].to_dict() == {"A": 1.5, "B": 1.5, "D": 3, "C": 4}
-    assert table.loc["two"].to_dict() == {"A": 1, "B": 3, "C": 3, "D": 3}  # D was not run
+    assert table.loc["one"].to_dict() == {"A": 1, "B": 1, "D": 3, "C": 4}
+    assert table.loc["two"].to_dict() == {"A": 1, "B": 2, "C": 2, "D": 2}  # D was not run
     assert list(table) == ["A", "B", "D", "C"]
 
 
@@ -86,21 +84,15 @@ def test_scores_of_decades_are_logarithmic(make_folder: Make) -> None:
     assert table.loc[table["problem"] == "one", "score"].tolist() == pytest.approx([1, 0.5, 0])
 
 
-def test_intervals_draw_within_each_problem() -> None:
-    """As scipy resamples several samples, each from itself."""
+def test_averages_over_problems_count_each_alike() -> None:
     random = np.random.default_rng(3)
     groups = [random.normal(0.2, 0.05, 12), random.normal(0.8, 0.05, 8)]
     table = pd.concat(
         pd.DataFrame({"problem": i, "alternative": "A", "score": values}) for i, values in enumerate(groups)
     )
     found = averages_over(table, ["A"]).loc["A"]
-
-    def iqm(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
-        return inter_quartile_mean(np.moveaxis(np.concatenate(samples, axis=axis), axis, -1))
-
-    theirs = stats.bootstrap(groups, iqm, n_resamples=9999, method="percentile", rng=1, vectorized=True)
     assert found["iqm"] == pytest.approx(stats.trim_mean(np.concatenate(groups), 0.25))
-    np.testing.assert_allclose(found[["iqm_low", "iqm_high"]], theirs.confidence_interval, atol=0.01)
+    assert found["mean"] == pytest.approx((groups[0].mean() + groups[1].mean()) / 2)
     plain = stats.bootstrap((np.concatenate(groups),), np.mean, method="percentile", rng=1).confidence_interval
     assert found["mean_high"] - found["mean_low"] < 0.5 * (plain.high - plain.low)  # between problems nothing varies
 
@@ -108,23 +100,7 @@ def test_intervals_draw_within_each_problem() -> None:
 def test_one_seed_of_each_problem_has_no_interval(make_folder: Make) -> None:
     table = averages_over(scored(studied(make_folder, on("one", A=[1.0], B=[0.0]), on("two", A=[0.5], B=[0.7]))), ["A"])
     assert table.loc["A", ["mean", "median", "iqm"]].tolist() == [0.5, 0.5, 0.5]
-    assert table[["mean_low", "iqm_high"]].isna().all(axis=None)
-
-
-def test_improvement_is_the_mean_of_mann_whitneys() -> None:
-    random = np.random.default_rng(0)
-    first, second = [random.normal(1, 1, 7), random.normal(0, 1, 5)], [random.normal(0, 1, 6), random.normal(0, 1, 5)]
-    value, low, high = mean_improvement(first, second)
-    shares = [stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)) for a, b in zip(first, second, strict=True)]
-    assert value == pytest.approx(np.mean(shares))
-    assert 0 <= low < value < high <= 1
-    assert mean_improvement([np.array([1.0])], [np.array([1.0])])[0] == 0.5
-    assert np.isnan(mean_improvement([np.array([1.0])], [np.array([1.0])])[1])
-
-
-def test_wilcoxon_is_that_of_scipy() -> None:
-    differences = np.array([0.3, -0.1, 0.5, 0.2, 0.7, 0.4])
-    assert wilcoxon(differences) == pytest.approx(stats.wilcoxon(differences, mode="exact").pvalue)
+    assert table[["mean_low", "mean_high"]].isna().all(axis=None)
 
 
 def ten(make_folder: Make, **options: Any) -> Analysis:
@@ -134,37 +110,32 @@ def ten(make_folder: Make, **options: Any) -> Analysis:
 
 
 def test_against_the_baseline_over_problems(make_folder: Make) -> None:
-    analysis = ten(make_folder)
-    overall = take_together(analysis)
-    table = against_baseline_over(overall.scores, overall.ranks, "C")
-    assert table.loc["A", ["better", "level", "worse"]].tolist() == [9, 0, 1]
-    assert table.loc["A", "p"] == pytest.approx(wilcoxon(np.array([1.0] * 9 + [-1.0])))
-    assert table["finding"].tolist() == ["better", "better"]
-    assert against_baseline_over(overall.scores, overall.ranks, "D").empty
+    pair = take_together(ten(make_folder)).pairwise.of("A", "C")
+    assert (pair.wins, pair.ties, pair.losses) == (9, 0, 1)
+    assert pair.p == 22 / 1024  # of all signs: at most one against the others
+    assert pair.finding == "better"
 
 
-def test_a_finding_over_problems_has_the_direction_of_what_was_tested(make_folder: Make) -> None:
+def test_a_finding_over_problems_is_about_how_often_one_is_better(make_folder: Make) -> None:
     analysis = studied(make_folder, *[on(f"p{i}", A=[0.95] * 3, B=[1.0, 1.0, 0.0]) for i in range(6)], baseline="B")
-    overall = take_together(analysis)
-    row = against_baseline_over(overall.scores, overall.ranks, "B").loc["A"]
-    assert row[["better", "improvement", "p"]].tolist() == [6, pytest.approx(1 / 3), 2 / 64]
-    assert row["finding"] == "better"
+    pair = take_together(analysis).pairwise.of("A", "B")
+    assert (pair.improvement, pair.p, pair.finding) == (pytest.approx(1 / 3), 2 / 64, "worse")
 
 
 def test_few_problems_are_not_tested(make_folder: Make) -> None:
-    analysis = studied(make_folder, *[on(f"p{i}", A=[0.9] * 9, B=[0.8] * 9) for i in range(4)])
+    analysis = studied(make_folder, *[on(f"p{i}", A=[0.9] * 9, B=[0.8] * 9) for i in range(5)])
     overall = take_together(analysis)
-    assert np.isnan(overall.p)
-    table = against_baseline_over(overall.scores, overall.ranks, "B")
-    assert table["finding"].tolist() == ["too few problems"]
+    assert not overall.is_tested
+    assert overall.pairwise.of("A", "B").finding == "inconclusive"
+    assert "5 problems cannot separate them; at least 6 are needed" in verdict_over(analysis, overall)
 
 
 def test_a_single_alternative_and_nothing_but_failures(make_folder: Make) -> None:
-    alone = studied(make_folder, *[on(f"p{i}", A=[0.9]) for i in range(5)], name="alone")
-    assert np.isnan(take_together(alone).p)
-    failed = studied(make_folder, *[on(f"p{i}", A=[None], B=[None], C=[None]) for i in range(5)], name="failed")
-    assert take_together(failed).p == 1.0
-    assert take_together(failed).ranks.to_numpy().tolist() == [[2, 2, 2]] * 5
+    alone = studied(make_folder, *[on(f"p{i}", A=[0.9]) for i in range(6)], name="alone")
+    assert take_together(alone).names == ["A"]
+    failed = studied(make_folder, *[on(f"p{i}", A=[None], B=[None], C=[None]) for i in range(6)], name="failed")
+    assert take_together(failed).pairwise.of("A", "B").finding == "identical"
+    assert take_together(failed).ranks.to_numpy().tolist() == [[1, 1, 1]] * 6
 
 
 def test_a_performance_profile() -> None:
@@ -204,15 +175,20 @@ def test_problems_count_alike_in_a_score_profile() -> None:
 def test_the_verdict_over_problems(make_folder: Make) -> None:
     said = verdict(make_folder([c for i in range(6) for c in on(f"p{i}", A=[0.9], B=[0.8], C=[0.7])], name="clear"))
     assert said == (
-        "No clear winner: A has the best mean rank over 6 problems, 1.00 (best on 6 of 6), ahead of B with 2.00; the "
-        "difference in rank, 1.00, is not significant (Friedman's test: p = 0.0025; Nemenyi's critical difference: "
-        "1.35)."
+        "A has the best mean rank over 6 problems, 1.00 (best on 6 of 6), ahead of B with 2.00; it is better than B "
+        "and every other (p = 0.031 against B, for 6 problems)."
     )
+    mixed = [c for i in range(6) for c in on(f"p{i}", A=[0.9], B=[0.95 if i == 0 else 0.8], C=[0.7])]
+    said = verdict(make_folder(mixed, name="mixed"))
+    assert said.startswith(
+        "No clear winner: A has the best mean rank over 6 problems, 1.17 (best on 5 of 6), ahead of B"
+    )
+    assert "it cannot be told apart from 1 of 2 others (p = 0." in said
     few = verdict(make_folder([c for i in range(2) for c in on(f"p{i}", A=[0.9], B=[0.8])], name="few"))
     assert few.endswith("ahead of B with 2.00; 2 problems cannot separate them; at least 6 are needed.")
     two = verdict(make_folder([c for i in range(6) for c in on(f"p{i}", A=[0.9], B=[0.8])], name="two"))
     assert two.startswith("A has the best mean rank")
-    assert two.endswith("the difference is significant (Wilcoxon's test: p = 0.031).")
+    assert two.endswith("it is better than B (p = 0.031 against B, for 6 problems).")
     tie = verdict(make_folder([*on("p0", A=[0.9], B=[0.8]), *on("p1", A=[0.8], B=[0.9])], name="tie"))
     assert tie.startswith(
         "A and B tie over 2 problems: each is best on 1 of 2 (mean rank 1.50); 2 problems cannot separate"
@@ -227,16 +203,16 @@ def test_where_nothing_ended_well_nothing_is_best(make_folder: Make) -> None:
 def test_the_page_of_several_problems(make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("page.report_page", "sections.problems_section"):
         monkeypatch.setattr(f"xprun.reports.{module}.DETAILED", 2)
-    cases = [c for i in range(5) for c in on(f"set {i}", A=[0.9, 0.8], B=[0.8, None], C=[0.5, 0.6])]
+    cases = [c for i in range(6) for c in on(f"set {i}", A=[0.9, 0.8], B=[0.8, None], C=[0.5, 0.6])]
     folder = make_folder([*cases, Case("D", 0.1, [0.1], {"data": "set 0"})], baseline="C")
     names = [path.relative_to(folder).as_posix() for path in write_report(folder)]
     assert {"plots/profile.png", "plots/ranks.png", "plots/1-curve-loss.png", "plots/2-curve-loss.png"} <= set(names)
     assert "plots/3-curve-loss.png" not in names
     markdown = (folder / "report.md").read_text(encoding="utf-8")
-    assert "| A | 1.00 | 5 of 5 |" in markdown
+    assert "| A | 1.00 | 6 of 6 |" in markdown
     assert "| set 1 | 0.850 ± 0.071 (1) | 0.550 ± 0.071 (2) | not run | 1 of 2 diverged (3) |" in markdown
-    assert "Not run on every problem, and ranked last where missing: D (1 of 5)." in markdown
-    assert "Plots are drawn for the first 2 problems only; the other 3 are in the tables." in markdown
+    assert "Not run on every problem, and ranked last where missing: D (1 of 6)." in markdown
+    assert "Plots are drawn for the first 2 problems only; the other 4 are in the tables." in markdown
     assert "## set 1" in markdown
-    assert "## set 4" not in markdown
-    assert "inconclusive (5 problems)" in markdown
+    assert "## set 5" not in markdown
+    assert "| A | 6, 0, 0 | 100% | 100% | 0.031 | better |" in markdown

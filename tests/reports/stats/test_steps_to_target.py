@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from support.folders import Analysis, Case
+from support.folders import Case, Parts
 from xprun.reports.stats.distributions import shares
 from xprun.reports.stats.steps_to_target import amortised, reached_shares, steps_to_target, time_to_target
 
 
-def test_a_target_not_reached_is_infinitely_far(analysis: Callable[..., Analysis]) -> None:
-    comparison, judged, _, _ = analysis(Case("SGD", 0.1, [0.9, 0.9, None]), target=0.8)
+def test_a_target_not_reached_is_infinitely_far(parts: Callable[..., Parts]) -> None:
+    comparison, judged, _, _ = parts(Case("SGD", 0.1, [0.9, 0.9, None]), target=0.8)
     history = pd.DataFrame(
         {"run": judged["run"].repeat(2), "metric": "valid.accuracy", "step": [10, 20] * 3, "value": [0.7, 0.8] * 3}
     )
@@ -28,18 +28,18 @@ def reached_at(judged: pd.DataFrame, *steps: int | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run", "step", "metric", "value"])
 
 
-def test_medians_count_failures_as_infinitely_long(analysis: Callable[..., Analysis]) -> None:
+def test_medians_count_failures_as_infinitely_long(parts: Callable[..., Parts]) -> None:
     cases = [Case("A", 0.1, [0.9, 0.9, None]), Case("B", 0.1, [0.9, None, None])]
-    comparison, judged, _, _ = analysis(*cases, target=0.8)
+    comparison, judged, _, _ = parts(*cases, target=0.8)
     table = time_to_target(reached_at(judged, 10, 20, 7, 10, 7, 7), judged, comparison)
     assert table["reached"].tolist() == [2, 1]
     assert table["steps"].tolist() == [20, np.inf]
     np.testing.assert_allclose(table["seconds"], [0.05 * 20 / 40, np.inf])
 
 
-def test_runs_trained_together_have_no_seconds_to_the_target(analysis: Callable[..., Analysis]) -> None:
+def test_runs_trained_together_have_no_seconds_to_the_target(parts: Callable[..., Parts]) -> None:
     cases = [Case("A", 0.1, [0.9], {"together": 8}), Case("B", 0.1, [0.9], {"together": 1})]
-    comparison, judged, _, _ = analysis(*cases, target=0.8)
+    comparison, judged, _, _ = parts(*cases, target=0.8)
     table = time_to_target(reached_at(judged, 10, 10), judged, comparison)
     assert amortised(judged).tolist() == [True, False]
     assert table["steps"].tolist() == [10, 10]
@@ -60,8 +60,8 @@ def test_nobody_has_arrived_where_all_diverged() -> None:
     assert table[["x", "share"]].to_numpy().tolist() == [[0, 0], [9, 0]]
 
 
-def test_runs_that_never_reach_the_target_stay_below_the_staircase(analysis: Callable[..., Analysis]) -> None:
-    comparison, judged, _, _ = analysis(Case("A", 0.1, [0.9, 0.9, None]), Case("B", 0.1, [0.9]), target=0.8)
+def test_runs_that_never_reach_the_target_stay_below_the_staircase(parts: Callable[..., Parts]) -> None:
+    comparison, judged, _, _ = parts(Case("A", 0.1, [0.9, 0.9, None]), Case("B", 0.1, [0.9]), target=0.8)
     table = reached_shares(reached_at(judged, 10, 20, 7, 10), judged, comparison)
     found = {name: rows[["x", "share"]].to_numpy().tolist() for name, rows in table.groupby("alternative")}
     assert found == {

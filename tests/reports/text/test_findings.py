@@ -2,71 +2,127 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
-from support.folders import Analysis, Case
-from xprun.reports.text.findings import cautions, counts, unfinished, verdict
+from support.folders import Case
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.text.findings import cautions, counts, finding_text, unfinished, verdict
 
 Make = Callable[..., Analysis]
-
-
-def said(analysis: Analysis) -> str:
-    comparison, judged, _, ranking = analysis
-    return verdict(judged, ranking, comparison)
+NOISE = np.random.default_rng(4).normal(0, 0.01, (4, 10)).round(4)
 
 
 def objections(analysis: Analysis, planned: int = 0) -> list[str]:
-    comparison, judged, summary, ranking = analysis
-    return unfinished(judged, planned) + cautions(summary, ranking, comparison)
+    return unfinished(analysis.judged, planned) + cautions(analysis)
 
 
 def test_too_few_seeds_name_no_winner(analysis: Make) -> None:
     cases = [Case("SGD", 0.1, [0.80, 0.82, 0.84]), Case("Adam", 0.1, [0.82, 0.84, 0.86])]
-    assert said(analysis(*cases)) == (
+    assert verdict(analysis(*cases)) == (
         "No clear winner: Adam has the best mean valid.accuracy, 0.840 ± 0.020 (sd over 3 seeds), ahead of SGD with "
         "0.820 ± 0.020; 3 seeds cannot separate them; run at least 6 (--set run.seeds=6)."
     )
 
 
-def test_disjoint_ranges_of_few_seeds_are_no_test(analysis: Make) -> None:
-    cases = [Case("SGD", 0.1, [0.1, 0.2]), Case("Adam", 0.1, [0.8, 0.9])]
-    assert said(analysis(*cases)).endswith("2 seeds cannot separate them; run at least 6 (--set run.seeds=6).")
-
-
-def test_five_seeds_are_tested(analysis: Make) -> None:
-    cases = [Case("SGD", 0.1, [0.1] * 5), Case("Adam", 0.1, [0.2] * 5)]
-    sentence = said(analysis(*cases))
-    assert sentence.startswith("No clear winner: Adam has the best mean")
-    assert "5 seeds cannot separate them (sign-flip test over 5 shared seeds: p = 0.062); run at least 6" in sentence
+@pytest.mark.parametrize("n", [2, 5])
+def test_disjoint_ranges_of_few_seeds_are_no_test(analysis: Make, n: int) -> None:
+    cases = [Case("SGD", 0.1, [0.1] * n), Case("Adam", 0.1, [0.8] * n)]
+    assert verdict(analysis(*cases)).endswith(f"{n} seeds cannot separate them; run at least 6 (--set run.seeds=6).")
 
 
 def test_six_clear_seeds_are_told_apart(analysis: Make) -> None:
-    cases = [Case("SGD", 0.1, [0.1] * 6), Case("Adam", 0.1, [0.2] * 6)]
-    sentence = said(analysis(*cases))
-    assert sentence.startswith("Adam has the best mean")
-    assert sentence.endswith("which is significant (sign-flip test over 6 shared seeds: p = 0.031).")
+    cases = [Case("SGD", 0.1, [0.1, 0.11, 0.1, 0.1, 0.1, 0.1]), Case("Adam", 0.1, [0.2, 0.21, 0.2, 0.2, 0.2, 0.22])]
+    assert verdict(analysis(*cases)) == (
+        "Adam is best: mean valid.accuracy, 0.2050 ± 0.0084 (sd over 6 seeds), better than SGD with 0.1017 ± 0.0041 by "
+        "0.10 (95% interval 0.10 to 0.12; p = 0.031)."
+    )
+
+
+def test_settings_that_were_chosen_are_only_explored(analysis: Make) -> None:
+    """Whatever the seeds say: they have chosen the settings, so they cannot test them."""
+    cases = [Case(name, lr, [base + lr] * 8) for name, base in (("SGD", 0.1), ("Adam", 0.5)) for lr in (0.1, 0.2)]
+    found = analysis(*cases, baseline="SGD")
+    sentence = verdict(found)
+    assert sentence.startswith("Exploratory: Adam at lr=0.2 has the best mean valid.accuracy, 0.7 ± 0")
+    assert sentence.endswith("confirm them on fresh seeds: --set confirm.seeds=10.")
+    assert not any(word in sentence for word in ("better", "worse", "p =", "significant"))
+    assert found.ranking["mean_low"].isna().all()  # an interval of the best of several would not hold what it says
+
+
+def test_fresh_seeds_confirm_the_choice(analysis: Make) -> None:
+    """The choice is that of the search; the ranking, and the test, that of the fresh seeds."""
+    lucky = Case("SGD", 0.1, [0.9, 0.9], fresh=list(0.5 + NOISE[0]))
+    other = Case("SGD", 0.2, [0.8, 0.8])
+    adam = Case("Adam", 0.1, [0.7, 0.7], fresh=list(0.6 + NOISE[1]))
+    found = analysis(lucky, other, adam, Case("Adam", 0.2, [0.6, 0.6]), baseline="SGD")
+    assert found.confirmed
+    assert found.ranking[["alternative", "optimizer.lr", "n"]].to_numpy().tolist() == [
+        ["Adam", 0.1, 10],
+        ["SGD", 0.1, 10],
+    ]
+    sentence = verdict(found)
+    assert sentence.startswith("Adam at lr=0.1 is best: mean valid.accuracy, 0.60")
+    assert "(sd over 10 fresh seeds), better than SGD at lr=0.1 with 0.4980" in sentence
+    assert found.summary["n"].tolist() == [2] * 4  # of the search alone
+
+
+def test_a_confirmation_that_is_not_complete_confirms_nothing(analysis: Make) -> None:
+    confirmed = Case("Adam", 0.1, [0.7, 0.7], fresh=[0.6] * 10)
+    found = analysis(
+        confirmed, Case("Adam", 0.2, [0.6, 0.6]), Case("SGD", 0.1, [0.5, 0.5]), Case("SGD", 0.2, [0.1, 0.1])
+    )
+    assert not found.confirmed
+    assert verdict(found).startswith("Exploratory: ")
+
+
+def test_what_no_seed_of_the_search_could_train_needs_no_confirmation(analysis: Make) -> None:
+    lost = Case("SGD", 9.0, [None, None])
+    found = analysis(Case("Adam", 0.1, [0.7, 0.7], fresh=[0.6] * 10), Case("Adam", 0.2, [0.6, 0.6]), lost)
+    assert found.confirmed
+    assert found.ranking["alternative"].tolist() == ["Adam", "SGD"]
+    assert verdict(found).endswith("every other alternative has failed or diverged runs at all its settings.")
+
+
+def test_several_that_cannot_be_told_apart(analysis: Make) -> None:
+    values = {"A": 0.9 + NOISE[0], "B": 0.9 + NOISE[1], "C": 0.9 + NOISE[2], "D": 0.2 + NOISE[3]}
+    sentence = verdict(analysis(*(Case(name, 0.1, list(value)) for name, value in values.items()), baseline="D"))
+    assert sentence.startswith("No clear winner: 3 of 4 optimizers cannot be told apart (valid.accuracy, 10 seeds; ")
+    assert "would show). " in sentence
+    assert sentence.endswith("Better than D: A, B and C; worse: none.") or "Better than D: " in sentence
 
 
 def test_one_seed_says_so(analysis: Make) -> None:
-    sentence = said(analysis(Case("SGD", 0.1, [0.5]), Case("Adam", 0.1, [0.6])))
+    sentence = verdict(analysis(Case("SGD", 0.1, [0.5]), Case("Adam", 0.1, [0.6])))
     assert "one seed, so the spread is unknown" in sentence
     assert "one seed each cannot separate them; run at least 6" in sentence
 
 
-def test_equal_means_tie(analysis: Make) -> None:
-    cases = [Case("SGD", 0.1, [0.5, 0.6]), Case("Adam", 0.1, [0.5, 0.6])]
-    assert "SGD and Adam tie: mean valid.accuracy 0.550 ± 0.071 and 0.550 ± 0.071 (sd over 2 seeds)" in said(
-        analysis(*cases)
-    )
+def test_equal_runs_tie(analysis: Make) -> None:
+    same = [0.5, 0.6, 0.5, 0.6, 0.5, 0.6]
+    assert verdict(analysis(Case("SGD", 0.1, same), Case("Adam", 0.1, same))).startswith("SGD and Adam tie: the same")
+
+
+def test_practically_equal_is_a_conclusion(analysis: Make) -> None:
+    cases = [Case("A", 0.1, list(0.9 + NOISE[0])), Case("B", 0.1, list(0.9 + NOISE[1]))]
+    found = analysis(*cases, tolerance=0.05)
+    assert verdict(found).startswith(("A and B are practically equal", "B and A are practically equal"))
+
+
+def test_an_open_finding_says_what_would_have_shown(analysis: Make) -> None:
+    pairs = analysis(Case("A", 0.1, list(0.9 + NOISE[0])), Case("B", 0.1, list(0.9 + NOISE[1]))).pairwise
+    assert finding_text(pairs.of("A", "B"), "seed").startswith("inconclusive (differences above 0.0")
+    few = analysis(Case("A", 0.1, [0.1] * 3), Case("B", 0.1, [0.2] * 3), name="few").pairwise
+    assert finding_text(few.of("A", "B"), "seed") == "inconclusive (3 seeds; 6 are needed)"
 
 
 def test_nothing_won_when_everything_diverged(analysis: Make) -> None:
     found = analysis(Case("SGD", 1.0, [None, None]), Case("Adam", 1.0, [None, None]))
-    assert said(found).startswith("All runs failed or diverged")
-    assert counts(found[1]) == {"diverged": 4}
+    assert verdict(found).startswith("All runs failed or diverged")
+    assert counts(found.judged) == {"diverged": 4}
 
 
 def test_an_incomplete_best_is_no_best(analysis: Make) -> None:
-    sentence = said(analysis(Case("SGD", 1.0, [0.9, None])))
+    sentence = verdict(analysis(Case("SGD", 1.0, [0.9, None])))
     assert sentence.startswith("Every setting has failed or diverged runs")
     assert "1 of 2 runs failed or diverged" in sentence
 
@@ -74,7 +130,6 @@ def test_an_incomplete_best_is_no_best(analysis: Make) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "Few seeds: 1 per setting",
         "SGD (lr=0.3, the largest)",
         "from 1 setting (Adam) to 3 (SGD)",
         "so a better one may lie beyond it",
@@ -87,8 +142,13 @@ def test_cautions(analysis: Make, words: str) -> None:
 
 
 def test_a_fair_comparison_has_no_cautions(analysis: Make) -> None:
-    cases = [Case(name, 0.1, [0.1, 0.2, 0.3, 0.4, 0.5]) for name in ("SGD", "Adam")]
+    cases = [Case(name, 0.1, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]) for name in ("SGD", "Adam")]
     assert objections(analysis(*cases)) == []
+
+
+def test_few_seeds_are_a_caution(analysis: Make) -> None:
+    (found,) = objections(analysis(Case("SGD", 0.1, [0.1, 0.2]), Case("Adam", 0.1, [0.2, 0.3])))
+    assert found.startswith("Few seeds: 2 cannot show any difference, since a paired test needs at least 6")
 
 
 def test_missing_runs_are_a_caution(analysis: Make) -> None:
@@ -102,9 +162,3 @@ def test_a_choice_by_training_rows_is_a_caution(analysis: Make) -> None:
         "Settings are chosen and ranked by loss on the training rows, although rows were held out: set compare.metric "
         "to valid.accuracy to see what generalises."
     ]
-
-
-def test_the_verdict_says_by_how_much(analysis: Make) -> None:
-    cases = [Case("A", 0.1, [0.5, 0.6, 0.7, 0.8, 0.9]), Case("B", 0.1, [0.3, 0.5, 0.5, 0.7, 0.7])]
-    size = "the difference is 0.16 (95% interval 0.12 to 0.20), but 5 seeds cannot separate them"
-    assert size in said(analysis(*cases))
