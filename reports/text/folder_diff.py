@@ -90,11 +90,7 @@ def undecided(table: pd.DataFrame, *, ascending: bool) -> list[str]:
     """A sentence for each inconclusive alternative whose mean is worse by more than is tolerated."""
     worse = table["change"] * (1 if ascending else -1)
     rows = table[(table["finding"] == INCONCLUSIVE) & (worse > table["tolerated"])]
-    return [
-        f"{row.alternative}: worse by {value_text(abs(row.change))} on average, and {counted(row.n, 'seed')} cannot "
-        f"say whether that is chance{_would_show(row)}"
-        for row in rows.itertuples()
-    ]
+    return [_doubt(row) for row in rows.itertuples()]
 
 
 def unfinished(first: Tables, second: Tables) -> list[str]:
@@ -242,6 +238,12 @@ def _words(row: Any) -> str:
     if row.finding == INCONCLUSIVE:
         return f"inconclusive ({counted(row.n, 'seed')}{_would_show(row)})"
     return str(row.finding)
+
+
+def _doubt(row: Any) -> str:
+    n = counted(row.n, "seed")
+    size = value_text(abs(row.change))
+    return f"{row.alternative}: worse by {size} on average, and {n} cannot say whether that is chance{_would_show(row)}"
 
 
 def _would_show(row: Any) -> str:
