@@ -11,6 +11,7 @@ from xprun.reports.data.compared import Comparison, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.averages import averages
 from xprun.runner.results.results_schema import ENDED_WELL, RUN, SECONDS, STATUS, STATUSES, VALUE, final
+from xprun.runner.results.setting_choice import merit
 
 
 def judge(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -40,13 +41,14 @@ def summarise(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
 
     Columns: `setting` (index), `alternative`, the keys, `runs`, `bad`, one count a status, and over the seeds `n`,
     `mean`, `sd` (n - 1; NaN for one seed), `low`, `high`, `seconds` (median) and those of `intervals.averages`. A
-    setting with a bad run has no mean: the survivors alone would flatter it, so it comes after all the others.
+    setting with a bad run has no mean: the survivors alone would flatter it, so it comes after all the others. The
+    order is that by which settings are chosen for the second stage.
     """
     table = _aggregate(judged, comparison.keys).join(averages(judged))
     table.loc[table["bad"] > 0, ["mean", "sd", "low", "high"]] = np.nan
-    table["share"] = table["bad"] / table["runs"]
-    order = ["share", "mean"]
-    return table.sort_values(order, ascending=[True, comparison.ascending], kind="stable").drop(columns="share")
+    values = judged[VALUE].where(~judged["bad"]).groupby(judged["setting"], sort=False).agg(list)
+    merits = {setting: merit(several, comparison.goal) for setting, several in values.items()}
+    return table.loc[sorted(table.index, key=merits.__getitem__)]
 
 
 def _aggregate(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
