@@ -18,7 +18,19 @@ FILE: Final = "tables.json"
 
 Type = Literal["text", "integer", "number", "boolean", "mixed"]
 Role = Literal[
-    "id", "section", "setting", "repeat", "seed", "stage", "status", "ending", "metric", "parameter", "reference", "key", "value"
+    "id",
+    "section",
+    "setting",
+    "repeat",
+    "seed",
+    "stage",
+    "status",
+    "ending",
+    "metric",
+    "parameter",
+    "reference",
+    "key",
+    "value",
 ]
 Goal = Literal["min", "max"]
 Split = Literal["train", "valid", "test"]
