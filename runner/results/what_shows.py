@@ -28,11 +28,9 @@ def what_can_be_shown(seeds: int, alternatives: int, *, chosen: bool, confirm: i
     if blocks < LEAST_BLOCKS:
         more = "--set confirm.seeds=10" if confirm else f"--set run.seeds={LEAST_BLOCKS}, or [confirm] seeds = 10"
         return f"{what} cannot show any difference: a paired test needs at least {LEAST_BLOCKS} ({more})"
-    size = f"{least_difference(blocks, tests):.2g} standard deviations of the paired differences"
-    return (
-        f"{what}, {_count(tests, 'comparison')} of {alternatives:,} alternatives: differences above about {size} "
-        + (f"would show ({POWER:.0%} power)")
-    )
+    compared = f"{_count(tests, 'comparison')} of {alternatives:,} alternatives"
+    size = f"about {least_difference(blocks, tests):.2g} standard deviations of the paired differences"
+    return f"{what}, {compared}: differences above {size} would show ({POWER:.0%} power)"
 
 
 def least_difference(blocks: int, comparisons: int) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from xprun.specs.language.alternatives import Alternative, Axis
 from xprun.specs.language.dotted_paths import Path
-from xprun.specs.language.expansion import Choice
+from xprun.specs.language.expansion import Choice, Run
 
 
 def is_repeat(section: str, path: Path) -> bool:
@@ -19,6 +20,11 @@ def is_repeat(section: str, path: Path) -> bool:
 def compared_axes(alternative: Alternative) -> Iterator[Axis]:
     """Yield the sweeps of an alternative whose values are compared."""
     return (axis for axis in alternative.axes if not is_repeat(alternative.section, axis.path))
+
+
+def block_of(run: Run) -> tuple[Any, ...]:
+    """Return what a run shares with those that it is compared with one by one: its seed, and its swept repeats."""
+    return run.seed, *(value for path, value in run.choices["data"].swept.items() if is_repeat("data", path))
 
 
 def without_repeats(choice: Choice) -> Choice:
