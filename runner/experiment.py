@@ -139,7 +139,7 @@ def search_and_confirm(job: Job) -> int:
         return trained
     confirming = cohorts_to_train(job, job.plan.confirmed)
     for label in job.plan.unconfirmed if trained or confirming else ():
-        note(f"{label} is not confirmed: no run of its best setting ended well")
+        note(f"{label} is not confirmed: every run of its best setting failed or diverged")
     job.progress.confirm(job.plan, confirming, job.device)
     return trained + train(job, job.plan.confirmed, confirming)
 

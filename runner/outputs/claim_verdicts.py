@@ -90,7 +90,7 @@ def _unconfirmed(expectation: Expectation, plan: Plan) -> str:
     """Return in words which alternatives have no runs of the second stage, for a claim about that."""
     if not plan.unconfirmed or not needs_confirmation(expectation):
         return ""
-    return f"; not confirmed, because no run of the best setting ended well: {', '.join(plan.unconfirmed)}"
+    return f"; not confirmed, because every run of the best setting failed or diverged: {', '.join(plan.unconfirmed)}"
 
 
 def _judge_statuses(status: str, ended: dict[str, Outcome]) -> tuple[bool, str]:
