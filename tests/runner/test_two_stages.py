@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 from support.training import MakePlan
+from xprun.plugins import optimizer
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, Report, UnknownRunError, run_experiment
@@ -275,3 +277,25 @@ def test_check_tells_what_the_seeds_can_show(write: Callable[[str], Path]) -> No
     assert "ok, 10 runs, then 20 on fresh seeds\n  10 fresh seeds, 1 comparison of 2 alternatives: diff" in told
     exploring = CliRunner().invoke(main, ["check", str(write(SPEC.replace("[confirm]\nseeds = 3", "")))]).stdout
     assert "exploratory: settings are chosen on the seeds that would test them" in exploring
+
+
+def test_a_run_of_the_second_stage_resumes_where_it_was(go: Go, caplog: pytest.LogCaptureFixture) -> None:
+    taken: list[int] = []
+
+    @optimizer("noting")
+    def noting(w: torch.Tensor, g: torch.Tensor, t: int, *, lr: float = 0.1) -> torch.Tensor:
+        taken.append(t)
+        if len(taken) == 2 * 2 * 20 + 33:  # two runs of the search, two parameters; then in the first on fresh seeds
+            os.kill(os.getpid(), signal.SIGINT)
+        return w - lr * g
+
+    text = SPEC.replace("scratch.gd", "noting").replace("{ grid = [0.01, 0.1, 1e30] }", "0.1")
+    text = text[: text.index('[[optimizer]]\nname = "Adam"')] + text[text.index("[run]") :]
+    sets = ("run.steps=20", "run.checkpoint_every=5", "run.engine='alone'")
+    report, _ = go(*sets, text=text)
+    assert (report.interrupted, report.total - report.statuses.total()) == (signal.SIGINT, 3)
+    taken.clear()
+    report, trained = go(*sets, text=text)
+    assert len(trained) == 3
+    assert taken[0] > 1
+    assert caplog.text == ""
