@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import Registry
 from xprun.runner.execution.context import Context
 from xprun.runner.execution.cost_estimate import estimate
-from xprun.runner.planning.cohorts import Cohort
-from xprun.runner.planning.plan import make_plan
+from xprun.runner.planning.cohorts import Cohort, cohorts_of
+from xprun.runner.planning.plan import Plan, make_plan
 from xprun.runner.planning.run_identity import why_to_run
+from xprun.runner.resolve.showable import what_shows
 from xprun.runner.results.atomic_files import writing
+from xprun.runner.results.results_schema import CONFIRM, SEARCH, Stage
 from xprun.runner.status.progress import duplicates, headline
+from xprun.runner.store.records import to_outcome
 from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
 from xprun.runner.workers.isolated import WorkerError, run_isolated
 from xprun.runner.workload.devices import kind_of, pick
-from xprun.specs import Spec
+from xprun.specs import Run, Spec
 from xprun.specs.language.wording import plural
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class CohortSummary:
     memory: int = 0
     ways: list[Way] = field(default_factory=list)
     error: str = ""
+    stage: Stage = SEARCH
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,20 @@ class Unfinished:
 
 
 @dataclass(frozen=True)
+class StageSummary:
+    """How many runs a stage has. Those of the second are `estimated` as long as the search does not tell them."""
+
+    runs: int
+    cached: int
+    to_run: int
+    estimated: bool = False
+
+
+@dataclass(frozen=True)
 class PlanSummary:
     """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them.
+
+    Counts, seconds and cohorts are those of both stages. `can_show` tells what so many seeds and comparisons can show.
 
     `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is. `unfinished`
     runs go on from where they were saved.
@@ -79,6 +95,8 @@ class PlanSummary:
     memory: int
     cohorts: list[CohortSummary]
     timeout: float | None = None  # seconds that a run, or runs that are trained together, may take
+    stages: dict[Stage, StageSummary] = field(default_factory=dict)
+    can_show: str = ""
 
 
 def summarize_plan(
@@ -94,14 +112,21 @@ def summarize_plan(
     plan = make_plan(spec, kind)
     with writing(folder):
         stored, damaged = read_store(folder / "store.sqlite")
-    left = plan.cohorts(leave_out={run for run, record in stored.items() if record.cacheable})
-    missing = [run for cohort in left for run in cohort.runs]
-    cohorts = [_ahead_of(cohort, Context(device, plugins), jobs) for cohort in left]
+    cached = {run for run, record in stored.items() if record.cacheable}
+    plan = plan.after({run.id: to_outcome(stored[run.id]) for run in plan.searched if run.id in stored})
+    stages = _stages(plan)
+    left = {stage: cohorts_of(runs, leave_out=cached) for stage, runs in stages.items()}
+    missing = [run for cohorts in left.values() for cohort in cohorts for run in cohort.runs]
+    cohorts = [
+        replace(_ahead_of(cohort, Context(device, plugins), jobs), stage=stage)
+        for stage, several in left.items()
+        for cohort in several
+    ]
     return PlanSummary(
         name=spec.name,
         headline=headline(plan),
-        runs=len(plan.runs),
-        cached=len(plan.runs) - len(missing),
+        runs=plan.total,
+        cached=plan.total - len(missing),
         to_run=len(missing),
         why=why_to_run(missing, kind, {run: record.origin for run, record in stored.items()}) if stored else [],
         unfinished=_unfinished(folder, {run.id for run in missing}),
@@ -112,7 +137,22 @@ def summarize_plan(
         memory=max((cohort.memory for cohort in cohorts), default=0),
         cohorts=cohorts,
         timeout=min((run.settings.timeout for run in missing if run.settings.timeout), default=None),
+        stages={stage: _stage(plan, stage, runs, cached) for stage, runs in stages.items()},
+        can_show=what_shows(spec),
     )
+
+
+def _stages(plan: Plan) -> dict[Stage, list[Run]]:
+    """Return the runs of each stage; before the search is complete, the first setting of each alternative is taken."""
+    stages: dict[Stage, list[Run]] = {SEARCH: plan.searched}
+    if plan.spec.confirm is not None:
+        stages[CONFIRM] = plan.expected if plan.confirmed is None else plan.confirmed
+    return stages
+
+
+def _stage(plan: Plan, stage: Stage, runs: list[Run], cached: set[str]) -> StageSummary:
+    to_run = sum(run.id not in cached for run in runs)
+    return StageSummary(len(runs), len(runs) - to_run, to_run, stage == CONFIRM and plan.confirmed is None)
 
 
 def _unfinished(folder: Path, to_run: set[str]) -> list[Unfinished]:
@@ -142,16 +182,26 @@ def as_text(ahead: PlanSummary) -> str:
     if ahead.duplicates:
         lines.append(duplicates(ahead.duplicates))
     for number, cohort in enumerate(ahead.cohorts, 1):
+        if cohort.stage == CONFIRM and (number == 1 or ahead.cohorts[number - 2].stage == SEARCH):
+            lines.append(_second_stage(ahead.stages[CONFIRM]))
         lines += _cohort_lines(number, cohort)
     if ahead.timeout is not None:
         limit = f"anything that takes longer than run.timeout = {ahead.timeout:g} s is stopped"
         lines.append(f"{limit}; runs that trained together are then retried one by one, with the same limit each")
+    if ahead.can_show:
+        lines.append(ahead.can_show)
     if ahead.cohorts:
         memory = f"about {_megabytes(ahead.memory)} of tensors, not counting activations"
         lines.append(
             f"about {ahead.seconds:.1f} s of training in one process, not counting evaluation and start-up; {memory}"
         )
     return "\n".join(lines)
+
+
+def _second_stage(stage: StageSummary) -> str:
+    """Return what stands over the cohorts of the second stage."""
+    of = "the first setting of each alternative stands for the one that the search will choose"
+    return f"then {stage.to_run:,} {plural('run', stage.to_run)} on fresh seeds{f'; {of}' if stage.estimated else ''}:"
 
 
 def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortSummary:

@@ -122,7 +122,8 @@ class SpecFile(pytest.File):
         tests = [test for test in self.session.items if isinstance(test, ResultTest) and test.parent is self]
         with warnings.catch_warnings():  # a component's warning is no error here, as it is none for `xprun`
             warnings.simplefilter("default")
-            return self.proof.train({run for test in tests for run in test.runs}, Path(folder.name))
+            wanted, confirm = {run for test in tests for run in test.runs}, any(test.confirms for test in tests)
+            return self.proof.train(wanted, Path(folder.name), confirm=confirm)
 
     def collect(self) -> Iterator[pytest.Item]:
         from xprun.errors import Error
@@ -138,6 +139,8 @@ class SpecFile(pytest.File):
     def _result_tests(self) -> Iterator[ResultTest]:
         for number, name in enumerate(self.proof.run_names()):
             yield RunTest.from_parent(self, name=f"run[{name}]", number=number)
+        if self.proof.has_confirmation:
+            yield ConfirmTest.from_parent(self, name="confirm", number=0)
         for number, name in enumerate(self.proof.claims()):
             yield ExpectTest.from_parent(self, name=f"expect[{name}]", number=number)
 
@@ -158,7 +161,7 @@ class CheckTest(pytest.Item):
 
 
 class ResultTest(pytest.Item):
-    """A test of one run or of one claim, which fails in words."""
+    """A test of one run, of the second stage or of one claim, which fails in words."""
 
     parent: SpecFile
 
@@ -171,9 +174,15 @@ class ResultTest(pytest.Item):
         """The numbers of the runs whose results the test looks at."""
         raise NotImplementedError
 
+    @property
+    def confirms(self) -> bool:
+        """Whether the test looks at the second stage, which takes the whole search."""
+        return False
+
     def skip_without_files(self) -> None:
         """Skip a test of a run whose data are not on this machine."""
-        outcomes = (self.parent.results.outcomes[run] for run in self.runs)
+        results = self.parent.results
+        outcomes = results.outcomes if self.confirms else (results.outcomes[run] for run in self.runs)
         absent = next((outcome.reason for outcome in outcomes if outcome and not outcome.cacheable), None)
         if absent is not None:
             pytest.skip(absent)
@@ -205,12 +214,39 @@ class RunTest(ResultTest):
             self.fail(f"{self.parent.shown}: the run {outcome.status}: {outcome.reason}")
 
 
+class ConfirmTest(ResultTest):
+    """The second stage comes to an end: the chosen settings, on fresh seeds."""
+
+    @property
+    def runs(self) -> set[int]:
+        return set()
+
+    @property
+    def confirms(self) -> bool:
+        return True
+
+    def runtest(self) -> None:
+        confirmed = self.parent.results.confirmed
+        assert confirmed is not None
+        self.skip_without_files()
+        broken = [
+            f"{name}: {outcome.status}: {outcome.reason}" for name, outcome in confirmed.items() if outcome.errored
+        ]
+        if broken:
+            more = f"\nand {len(broken) - 1} more" if len(broken) > 1 else ""
+            self.fail(f"{self.parent.shown}: {broken[0]}{more}")
+
+
 class ExpectTest(ResultTest):
     """A claim of the spec holds."""
 
     @property
     def runs(self) -> set[int]:
         return self.parent.proof.runs_of(self.number)
+
+    @property
+    def confirms(self) -> bool:
+        return self.parent.proof.needs_confirmation(self.number)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.parent.proof.line_of(self.number) - 1, self.name

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.plugins.discovery import open_registry, project_plugins
+from xprun.runner.planning.claimed_runs import needs_confirmation, selected, selections, staged
+from xprun.runner.planning.plan import make_plan
 from xprun.runner.resolve.resolver import resolve
-from xprun.runner.results.run_columns import columns_of_run, full_name, sections_that_differ
+from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.runner.workload.gradient_check import check_gradients
-from xprun.specs import expand, read_document, read_spec
+from xprun.specs import read_document, read_spec
 from xprun.specs.language.diagnostics import printable
-from xprun.specs.language.expectations import selects
 
 if TYPE_CHECKING:
     from xprun.runner.outputs.claim_verdicts import Verdict
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """What became of a spec's runs, None for those that were not wanted, and of its claims."""
+    """What became of a spec's runs, None for those that were not wanted, and of its claims.
+
+    `confirmed` are the outcomes of the second stage by what its runs are called; None where that was not wanted.
+    """
 
     outcomes: list[Outcome | None]
+    confirmed: dict[str, Outcome] | None
     verdicts: list[Verdict]
 
 
@@ -40,7 +45,8 @@ class Proof:
         self._plugins = project_plugins()
         self._registry = open_registry(self._plugins)
         self._spec = resolve(read_spec(read_document(path)), self._registry)
-        self._runs = list({run.id: run for run in expand(self._spec)}.values())
+        self._plan = make_plan(self._spec, "")  # ids do not matter as long as nothing is trained
+        self._runs = self._plan.searched
 
     def run_names(self) -> list[str]:
         """Return what the runs are called: `scratch.adam optimizer.lr=0.1 seed=0`, no two the same."""
@@ -55,39 +61,51 @@ class Proof:
         """Return the line of the spec in which a claim stands, from 1."""
         return self._spec.document.place(self._spec.expectations[claim].path, "key").line
 
-    def runs_of(self, claim: int) -> set[int]:
-        """Return the runs that a claim is about."""
-        expectation = self._spec.expectations[claim]
-        wheres = [where for where in (expectation.where, expectation.beats) if where is not None]
-        rows = map(columns_of_run, self._runs)
-        return {i for i, row in enumerate(rows) if any(selects(where, row) for where in wheres)}
+    @property
+    def has_confirmation(self) -> bool:
+        """Whether the spec has a second stage."""
+        return self._spec.confirm is not None
 
-    def train(self, wanted: set[int], folder: Path) -> Results:
+    def runs_of(self, claim: int) -> set[int]:
+        """Return the runs of the search that a claim is about."""
+        wheres = selections(staged(self._spec.expectations[claim], self._plan))
+        wanted = {run.id for where in wheres for run in selected(self._plan, where)}
+        return {i for i, run in enumerate(self._runs) if run.id in wanted}
+
+    def needs_confirmation(self, claim: int) -> bool:
+        """Whether a claim is about runs of the second stage."""
+        return needs_confirmation(staged(self._spec.expectations[claim], self._plan))
+
+    def train(self, wanted: set[int], folder: Path, *, confirm: bool = False) -> Results:
         """Train these runs, those that share a program together, and judge the claims; the folder holds the store.
 
+        With `confirm` both stages are trained as a whole.
         Raises SpecError for a gradient by hand that is wrong, DeviceError for an absent device, and KeyboardInterrupt.
         """
         from xprun.runner.experiment import Options, run_experiment
-        from xprun.runner.planning.plan import make_plan
         from xprun.runner.status.progress import Silent
         from xprun.runner.store.run_store import Store
         from xprun.runner.workload.devices import kind_of, pick
 
         check_gradients(self._spec, self._registry)
-        ids = [run.id for run in make_plan(self._spec, kind_of(pick(self._spec.head.device))).runs]
+        plan = make_plan(self._spec, kind_of(pick(self._spec.head.device)))
+        ids = [run.id for run in plan.searched]
         options = Options(
             folder,
             self._plugins,
             workers=int(os.environ.get("XPRUN_JOBS", "1")),
-            only=frozenset(ids[i] for i in wanted),
+            only=None if confirm else frozenset(ids[i] for i in wanted),
         )
         report = run_experiment(self._spec, self._registry, options, Silent())
         if report.interrupted is not None:
             raise KeyboardInterrupt
         store = Store(folder)
-        outcomes = [store.load(run) for run in ids]
+        outcomes = store.outcomes(ids)
+        second = plan.after(outcomes).confirmed or []
+        found, differing = store.outcomes(run.id for run in second), sections_that_differ(plan.searched)
         store.close()
-        return Results(outcomes, report.verdicts)
+        confirmed = {full_name(run, differing): found[run.id] for run in second if run.id in found}
+        return Results([outcomes.get(run) for run in ids], confirmed if confirm else None, report.verdicts)
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

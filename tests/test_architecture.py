@@ -58,14 +58,16 @@ PACKAGES = {
     "api": {"specs", "plugins", "runner", "reports"},
 }
 GROUND = ROOT / "api" / "errors.py"  # the base of all errors, which every package may import
-# What a place may know beyond that: the command line makes reports; reports share the schema of what they read, and two
-# small tools that know neither; `xprun.runner.run` is where programs have found `xprun.run` since ever.
+# What a place may know beyond that: the command line makes reports; reports share the schema of what they read, and
+# small tools that know no more; `xprun.runner.run` is where programs have found `xprun.run` since ever.
 ALLOWED = {
     "runner/cli": ("xprun.reports",),
     "runner/__init__.py": ("xprun",),
     "reports": (
         "xprun.runner.results.results_schema",
         "xprun.runner.results.paired_test",
+        "xprun.runner.results.setting_choice",
+        "xprun.runner.results.what_shows",
         "xprun.runner.results.atomic_files",
     ),
 }

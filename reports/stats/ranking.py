@@ -22,6 +22,7 @@ from xprun.runner.results.results_schema import (
     STATUSES,
     VALUE,
 )
+from xprun.runner.results.setting_choice import DIGITS, merit
 
 
 def judge(runs: pd.DataFrame, comparison: Comparison, column: str | None = None) -> pd.DataFrame:
@@ -58,15 +59,15 @@ def summarise(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     """One row a setting of an alternative, best first; ties stay in the order of the runs.
 
     Columns: `setting` (index), `alternative`, the keys, `runs`, `bad`, one count a status, and over the repeats `n`,
-    `mean`, `sd` (n - 1; NaN for one), `low`, `high`, `seconds` (median) and those of `averages`. A setting with a bad
-    run has no mean: the survivors alone would flatter it, so it comes after all the others.
+    `mean`, `sd` (n - 1; NaN for one), `low`, `high`, `seconds` (median) and those of `averages`. A
+    setting with a bad run has no mean: the survivors alone would flatter it, so it comes after all the others. The
+    order is that by which settings are chosen for the second stage.
     """
     table = _aggregate(judged, comparison.keys).join(averages(judged))
     table.loc[table["bad"] > 0, ["mean", "sd", "low", "high"]] = np.nan
-    table = table.assign(share=table["bad"] / table["runs"], score=table["mean"].map(_rounded))
-    order = ["share", "score"]
-    table = table.sort_values(order, ascending=[True, comparison.ascending], kind="stable")
-    return table.drop(columns=order)
+    values = judged[VALUE].where(~judged["bad"]).groupby(judged["setting"], sort=False).agg(list)
+    merits = {setting: merit(several, comparison.goal) for setting, several in values.items()}
+    return table.loc[sorted(table.index, key=merits.__getitem__)]
 
 
 def _aggregate(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -120,7 +121,7 @@ def rank(finals: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 
 def _rounded(mean: float) -> float:
     """A mean without its last digits, in which equal runs may differ that were added up in another order."""
-    return float(f"{mean:.12g}")
+    return float(f"{mean:.{DIGITS}g}")
 
 
 def rank_settings(tables: Tables) -> pd.DataFrame:

@@ -47,19 +47,23 @@ def check(specs: tuple[Path, ...], against: str | None, as_json: bool, options: 
 
 
 def _check_as_object(path: Path, registry: Registry, options: SpecOptions) -> dict[str, Any]:
-    """Return what a check of a spec finds: `spec`, `runs` (null where there are errors) and `errors`."""
+    """Return what a check of a spec finds: `spec`, `runs` (null where there are errors), `errors` and `can_show`."""
+    from xprun.runner.resolve.showable import what_shows
     from xprun.specs import SpecError, count_runs
 
     try:
-        runs, errors = count_runs(load_spec(path, registry, options)), []
+        spec = load_spec(path, registry, options)
+        runs, errors, can_show = count_runs(spec), [], what_shows(spec)
     except SpecError as error:
-        runs, errors = None, error.as_objects()
-    return {"spec": str(path), "runs": runs, "errors": errors}
+        runs, errors, can_show = None, error.as_objects(), ""
+    return {"spec": str(path), "runs": runs, "errors": errors, "can_show": can_show}
 
 
 def _check(path: Path, against: str | None, registry: Registry, options: SpecOptions) -> int:
     """Check a spec or an optimizer, say what came out, and return the exit code."""
+    from xprun.runner.resolve.showable import what_shows
     from xprun.specs import count_runs
+    from xprun.specs.language.confirmation import count_confirmation
     from xprun.specs.language.library import find_spec
 
     is_spec = path.suffix == ".toml" or os.path.exists(find_spec(path))  # noqa: PTH110 - see find_spec
@@ -67,7 +71,12 @@ def _check(path: Path, against: str | None, registry: Registry, options: SpecOpt
         code = _check_optimizer(str(path), against, registry, options)
         if code is not None:
             return code
-    say(f"{path}: ok, {count_runs(load_spec(path, registry, options)):,} runs")
+    spec = load_spec(path, registry, options)
+    confirming = count_confirmation(spec)
+    then = f", then {confirming:,} on fresh seeds" if confirming else ""
+    say(f"{path}: ok, {count_runs(spec):,} runs{then}")
+    if can_show := what_shows(spec):
+        say(f"  {can_show}")
     return OK
 
 

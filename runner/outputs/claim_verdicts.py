@@ -12,6 +12,7 @@ from statistics import fmean, median
 import numpy as np
 import pandas as pd
 from xprun.runner.outputs.result_tables import result_columns
+from xprun.runner.planning.claimed_runs import needs_confirmation, selected, selections, staged
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.paired_test import differences_of, paired_test
@@ -19,7 +20,7 @@ from xprun.runner.results.results_schema import CLAIMS, DOES_NOT_HOLD, DONE, HOL
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.specs import Expectation, Run
 from xprun.specs.language.diagnostics import printable
-from xprun.specs.language.expectations import Cell, selects
+from xprun.specs.language.repeats import block_of
 
 SHOWN = 3  # runs named in the verdict on a claim that does not hold
 OVER: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "median": median}
@@ -50,7 +51,7 @@ class Verdict:
 
 def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> Verdict:
     """Return the verdict on one claim, from the outcomes by run id."""
-    holds, found = _judge(expectation, plan, outcomes)
+    holds, found = _judge(staged(expectation, plan), plan, outcomes)
     place = plan.spec.document.place(expectation.path, "key").name
     return Verdict(expectation.claim, place, holds, found)
 
@@ -61,16 +62,14 @@ def claims_table(verdicts: list[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CLAIMS.names)
 
 
-def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
-    """Return the runs of a plan that a selection means."""
-    return [run for run, columns in zip(plan.runs, plan.columns, strict=True) if selects(where, columns)]
-
-
 def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[bool | None, str]:
-    groups = [selected(plan, where) for where in (expectation.where, expectation.beats) if where is not None]
+    if needs_confirmation(expectation) and plan.confirmed is None:
+        lacking = sum(run.id not in outcomes for run in plan.searched)
+        return False, f"not confirmed: {lacking} of {len(plan.searched)} runs of the search are not trained"
+    groups = [selected(plan, where) for where in selections(expectation)]
     for runs, which in zip(groups, ("where", "beats"), strict=False):
         if not runs:
-            return False, f"no run matches `{which}`"
+            return False, f"no run matches `{which}`{_unconfirmed(expectation, plan)}"
         lacking = sum(run.id not in outcomes for run in runs)
         if lacking:
             return False, f"not trained: {lacking} of {len(runs)} runs"
@@ -85,6 +84,13 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
         return _judge_statuses(expectation.status, ended)
     values = {name: _value(expectation, plan, outcome) for name, outcome in ended.items()}
     return _judge_values(expectation, values, ended)
+
+
+def _unconfirmed(expectation: Expectation, plan: Plan) -> str:
+    """Return in words which alternatives have no runs of the second stage, for a claim about that."""
+    if not plan.unconfirmed or not needs_confirmation(expectation):
+        return ""
+    return f"; not confirmed, because every run of the best setting failed or diverged: {', '.join(plan.unconfirmed)}"
 
 
 def _judge_statuses(status: str, ended: dict[str, Outcome]) -> tuple[bool, str]:
@@ -111,18 +117,20 @@ def _judge_pairs(
 ) -> tuple[bool, str]:
     """Judge "better, seed by seed", by the one-sided sign-flip test of paired differences.
 
+    Where the data are repeated, too, a pair has the same seed and the same repeat.
+
     n pairs can give no more confidence than 1 - 2^-n: five of them are enough for 0.95.
     """
     for runs, which in ((ours, "where"), (theirs, "beats")):
-        seed, n = Counter(run.seed for run in runs).most_common(1)[0]
+        block, n = Counter(map(block_of, runs)).most_common(1)[0]
         if n > 1:
-            return False, f"`{which}` matches {n} runs with seed {seed}; a pair needs one"
+            return False, f"`{which}` matches {n} runs with seed {block[0]}; a pair needs one"
     sign = -1 if _goal(expectation, plan) == "min" else 1
     first, second = (
-        {run.seed: _score(sign * _value(expectation, plan, outcomes[run.id])) for run in runs}
+        {block_of(run): _score(sign * _value(expectation, plan, outcomes[run.id])) for run in runs}
         for runs in (ours, theirs)
     )
-    pairs = np.array([(first[seed], second[seed]) for seed in first if seed in second]).reshape(-1, 2)
+    pairs = np.array([(first[block], second[block]) for block in first if block in second]).reshape(-1, 2)
     ahead = differences_of(*pairs.T)
     if not len(ahead) or np.isnan(ahead).any():
         return False, "no shared seeds" if not len(

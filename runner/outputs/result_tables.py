@@ -44,8 +44,8 @@ Pairs = list[tuple[Run, Outcome]]
 
 
 def row_of_run(columns: dict[str, Any], outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
-    """Return the row of a run whose labels, settings and seed are `columns`."""
-    return {RUN: outcome.run, **columns, STAGE: SEARCH, **result_columns(outcome, goals)}
+    """Return the row of a run whose labels, settings, seed and stage are `columns`; a run of old is of the search."""
+    return {RUN: outcome.run, STAGE: SEARCH, **columns, **result_columns(outcome, goals)}
 
 
 def runs_table(rows: list[dict[str, Any]], schema: ResultsSchema) -> pd.DataFrame:
@@ -96,7 +96,9 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -
     Claims that were judged before and are not now are removed.
     """
     schema = with_outcomes(plan.schema, (outcome for _, outcome in pairs))
-    rows = [row_of_run(columns_of_run(run), outcome, plan.goals) for run, outcome in pairs]
+    rows = [
+        row_of_run(columns_of_run(run) | {STAGE: plan.stage_of(run)}, outcome, plan.goals) for run, outcome in pairs
+    ]
     tables = {"results": runs_table(rows, schema), "history": history_table(outcome for _, outcome in pairs)}
     if any(run.settings.matrices for run, _ in pairs):
         tables["matrices"] = matrices_table(pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from xprun.runner.planning.layout import Layout
@@ -35,6 +36,15 @@ class Cohort:
         groups = list(settings.values()) if len(settings) >= parts else [[run] for run in self.runs]
         shares = [groups[i::parts] for i in range(min(parts, len(groups)))]
         return [Cohort([run for group in share for run in group]) for share in shares]
+
+
+def cohorts_of(runs: Iterable[Run], leave_out: Container[str] = ()) -> list[Cohort]:
+    """Return the cohorts of the runs whose ids are not in `leave_out`."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.id not in leave_out:
+            groups.setdefault(program_of(run), []).append(run)
+    return [Cohort(several) for several in groups.values()]
 
 
 def unfinished_first(cohorts: list[Cohort], layouts: list[Layout]) -> list[Cohort]:

@@ -2,32 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xprun.runner.planning.cohorts import Cohort, program_of
+from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.planned_schema import describe_tables
+from xprun.runner.planning.second_stage import best_of, confirmation, first_of
 from xprun.runner.resolve.resolver import metrics_of
-from xprun.runner.results.results_schema import TRAIN, VALID, Comparison, Goal, Metric, ResultsSchema
+from xprun.runner.results.results_schema import (
+    CONFIRM,
+    SEARCH,
+    STAGE,
+    TRAIN,
+    VALID,
+    Comparison,
+    Goal,
+    Metric,
+    ResultsSchema,
+    Stage,
+)
 from xprun.runner.results.run_columns import columns_of_run
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.language.ablations import Ablation
-from xprun.specs.language.comparison import compared_labels, compared_sections
+from xprun.specs.language.comparison import BETWEEN, compared_labels, compared_sections
+from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import dotted
+from xprun.specs.language.repeats import is_repeat
 
-MAX_RUNS_WITH_VISUALS = 500  # of a spec
+if TYPE_CHECKING:
+    from xprun.runner.results.outcome import Outcome  # with numpy
+
+MAX_RUNS_WITH_VISUALS = 500  # of a stage
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a spec stands for. `runs` are distinct; equal ones in the spec are planned once."""
+    """Everything that a spec stands for. Its runs are distinct; equal ones in the spec are planned once.
+
+    `searched` are the runs of the first stage. `confirmed`, those of the second, follow from how these end; None until
+    then, or where the spec has no `[confirm]`. `unconfirmed` are the labels of which no run of the best setting ended
+    well. `device_kind` is part of the ids.
+    """
 
     spec: Spec
-    runs: list[Run]
+    searched: list[Run]
     comparison: Comparison
     metrics: list[Metric]
     duplicates: int
+    device_kind: str
+    confirmed: list[Run] | None = None
+    unconfirmed: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of both stages, as far as they are known."""
+        return [*self.searched, *(self.confirmed or ())]
+
+    @cached_property
+    def stages(self) -> dict[Stage, int]:
+        """How many runs a stage has; the second one, as long as it is not known, if every alternative is confirmed."""
+        found: dict[Stage, int] = {SEARCH: len(self.searched)}
+        if self.spec.confirm is not None:
+            found[CONFIRM] = len(self.expected if self.confirmed is None else self.confirmed)
+        return found
+
+    @property
+    def total(self) -> int:
+        """How many runs there are in all."""
+        return sum(self.stages.values())
+
+    @cached_property
+    def expected(self) -> list[Run]:
+        """The second stage as if the first setting of each alternative were chosen: of its size, and about its cost."""
+        return confirmation(self.searched, fresh_seeds(self.spec), self.device_kind, first_of)[0]
+
+    def after(self, outcomes: Mapping[str, Outcome]) -> Plan:
+        """Return the plan with its second stage, where the search is complete: every run of it has an outcome."""
+        if self.spec.confirm is None or any(run.id not in outcomes for run in self.searched):
+            return self
+        best = best_of(outcomes, self.comparison)
+        confirmed, left_out = confirmation(self.searched, fresh_seeds(self.spec), self.device_kind, best)
+        return replace(self, confirmed=confirmed, unconfirmed=tuple(map(self._called, left_out)))
+
+    def _called(self, run: Run) -> str:
+        """Return the label of a run's alternative and, where there are several, of the problem."""
+        sections = (self.comparison.by, self.comparison.problems)
+        by, problems = (BETWEEN.join(run.choices[section].label for section in part) for part in sections)
+        return f"{by} on {problems}" if problems else by
+
+    def stage_of(self, run: Run) -> Stage:
+        return SEARCH if run.id in self._searched else CONFIRM
+
+    @cached_property
+    def _searched(self) -> set[str]:
+        return {run.id for run in self.searched}
 
     @property
     def goals(self) -> dict[str, Goal]:
@@ -40,22 +110,23 @@ class Plan:
         return describe_tables(self)
 
     @property
-    def keeps_visuals(self) -> bool:
-        """Whether paths of parameters and their like are kept, which only pictures need."""
-        return len(self.runs) <= MAX_RUNS_WITH_VISUALS
+    def pictured(self) -> list[Run]:
+        """The runs of the stages that keep what only pictures need."""
+        return [run for stage in (self.searched, self.confirmed or []) if keeps_visuals(stage) for run in stage]
 
     @cached_property
     def columns(self) -> list[dict[str, Any]]:
         """The columns of each run, by which claims select; made once for all claims."""
-        return [columns_of_run(run) for run in self.runs]
+        return [{**columns_of_run(run), STAGE: self.stage_of(run)} for run in self.runs]
 
     def cohorts(self, leave_out: set[str]) -> list[Cohort]:
         """Return the cohorts of the runs whose ids are not in `leave_out`."""
-        groups: dict[str, list[Run]] = {}
-        for run in self.runs:
-            if run.id not in leave_out:
-                groups.setdefault(program_of(run), []).append(run)
-        return [Cohort(runs) for runs in groups.values()]
+        return cohorts_of(self.runs, leave_out)
+
+
+def keeps_visuals(stage: Sequence[Run]) -> bool:
+    """Whether the runs of a stage keep paths of parameters and their like, which only pictures need."""
+    return len(stage) <= MAX_RUNS_WITH_VISUALS
 
 
 def make_plan(spec: Spec, device_kind: str) -> Plan:
@@ -64,7 +135,7 @@ def make_plan(spec: Spec, device_kind: str) -> Plan:
     spec = replace(spec, run=_with_best(spec.run, comparison), ablations=_ablations_with_best(spec, comparison))
     runs = expand(spec, salt=device_kind)
     distinct = list({run.id: run for run in runs}.values())
-    return Plan(spec, distinct, comparison, metrics_of(spec), len(runs) - len(distinct))
+    return Plan(spec, distinct, comparison, metrics_of(spec), len(runs) - len(distinct), device_kind)
 
 
 def compare(spec: Spec) -> Comparison:
@@ -85,13 +156,17 @@ def compare(spec: Spec) -> Comparison:
 
 
 def swept_settings(spec: Spec) -> list[str]:
-    """Return the dotted settings in which the alternatives of a spec have several values, or are ablated."""
+    """Return the dotted settings in which the alternatives of a spec have several values, or are ablated.
+
+    Those that only repeat a setting, as `data.split_seed` does, are none of them.
+    """
     swept = [
         dotted((section, *path))
         for variant in spec.variants()
         for section, alternatives in {**variant.sections, "run": (variant.run,)}.items()
         for alternative in alternatives
         for path in (*(axis.path for axis in alternative.axes), *alternative.shown)
+        if not is_repeat(section, path)
     ]
     return list(dict.fromkeys(swept))
 
@@ -132,8 +207,9 @@ def describe(plan: Plan) -> dict[str, Any]:
         "name": spec.name,
         "title": spec.head.title,
         "device": spec.head.device,
-        "runs": len(plan.runs),
-        "seeds": list(plan.runs[0].settings.seed_list),
+        "runs": plan.total,
+        "seeds": list(plan.searched[0].settings.seed_list),
+        **({"confirm": {"seeds": list(fresh_seeds(spec))}} if spec.confirm else {}),
         "swept": plan.comparison.swept,
         "compare": {key: value for key, value in compare.items() if key != "swept"}
         | {"plots": [plot.model_dump() for plot in spec.compare.plots]},
@@ -144,7 +220,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             ]
             for section, alternatives in spec.sections.items()
         }
-        | {"run": plan.runs[0].settings.model_dump(mode="json")},
+        | {"run": plan.searched[0].settings.model_dump(mode="json")},
     }
 
 

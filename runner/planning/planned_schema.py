@@ -8,17 +8,18 @@ from xprun.runner.resolve.resolver import matrices_of
 from xprun.runner.results.results_schema import (
     ENDING_COLUMNS,
     RUN_COLUMN,
-    SEARCH,
     SEED_COLUMN,
     SHARED,
     Column,
     ResultsSchema,
     Type,
     metric_columns,
+    repeat_column,
     section_column,
     setting_column,
 )
 from xprun.runner.results.run_columns import components_key, settings_of_run
+from xprun.specs.language.repeats import is_repeat
 
 if TYPE_CHECKING:
     from xprun.runner.planning.plan import Plan
@@ -30,13 +31,13 @@ def describe_tables(plan: Plan) -> ResultsSchema:
     """Return the schema of the tables of a plan's runs; the names of parameters come with the outcomes."""
     schema = ResultsSchema(
         comparison=plan.comparison,
-        stages={SEARCH: len(plan.runs)},
+        stages=plan.stages,
         problems=_problems(plan),
         metrics=plan.metrics,
         matrices=matrices_of(plan.spec),
-        shared={kind: _shared(plan, sections) for kind, sections in SHARED.items()} if plan.keeps_visuals else {},
+        shared={kind: _shared(plan, sections) for kind, sections in SHARED.items()} if plan.pictured else {},
     )
-    sections = dict.fromkeys(section for run in plan.runs for section in run.choices)
+    sections = dict.fromkeys(section for run in plan.searched for section in run.choices)
     return schema.with_columns(
         [
             RUN_COLUMN,
@@ -52,12 +53,17 @@ def describe_tables(plan: Plan) -> ResultsSchema:
 def _setting_columns(plan: Plan) -> list[Column]:
     """Return the settings that the spec writes or sweeps, in the order in which they are met."""
     met: dict[str, tuple[str, set[type]]] = {}
-    for run in plan.runs:
+    for run in plan.searched:
         for section, settings in settings_of_run(run).items():
             for name, value in settings.items():
                 met.setdefault(name, (section, set()))[1].add(type(value))
     swept = set(plan.comparison.swept)
-    return [setting_column(name, section, _type(types), swept=name in swept) for name, (section, types) in met.items()]
+    return [
+        repeat_column(name, section, _type(types))
+        if is_repeat(section, tuple(name.split(".")[1:]))
+        else setting_column(name, section, _type(types), swept=name in swept)
+        for name, (section, types) in met.items()
+    ]
 
 
 def _type(types: set[type]) -> Type:
@@ -68,13 +74,13 @@ def _type(types: set[type]) -> Type:
 
 def _problems(plan: Plan) -> list[list[str]]:
     sections = plan.comparison.problems
-    met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in plan.runs)
+    met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in plan.searched)
     return [list(labels) for labels in met] if sections else []
 
 
 def _shared(plan: Plan, sections: tuple[str, ...]) -> list[list[str]]:
     """Return the groups of runs whose components of these sections are the same, whatever they are called."""
     groups: dict[str, list[str]] = {}
-    for run in plan.runs:
+    for run in plan.pictured:
         groups.setdefault(components_key(run, sections), []).append(run.id)
     return list(groups.values())

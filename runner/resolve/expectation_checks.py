@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xprun.runner.results.results_schema import CONFIRM, STAGE, STAGES
 from xprun.runner.results.run_columns import columns_of_spec
 from xprun.specs import Diagnostic, Expectation, Spec
 from xprun.specs.language.diagnostics import Path
@@ -29,11 +30,22 @@ def _selection_problems(spec: Spec, columns: set[str], where: dict[str, Cell], p
         if column not in columns:
             message = f"no run of this spec has such a column{did_you_mean(column, sorted(columns))}"
             yield Diagnostic((*path, column), message, f"they have {', '.join(sorted(columns))}", "key")
+        elif column == STAGE:
+            yield from _stage_problems(spec, cell, (*path, column))
         elif labels:
             for unknown in [one for one in alternatives_of(cell) if one not in labels]:
                 near = did_you_mean(unknown, labels) if isinstance(unknown, str) else ""
                 message = f"no {column} is labelled {show(unknown)}{near}"
                 yield Diagnostic((*path, column), message, f"there is {', '.join(labels)}")
+
+
+def _stage_problems(spec: Spec, cell: Cell, path: Path) -> Iterator[Diagnostic]:
+    for stage in alternatives_of(cell):
+        if stage not in STAGES:
+            near = did_you_mean(stage, STAGES) if isinstance(stage, str) else ""
+            yield Diagnostic(path, f"there is no stage {show(stage)}{near}", f"there is {', '.join(STAGES)}")
+        elif stage == CONFIRM and spec.confirm is None:
+            yield Diagnostic(path, "the spec has no [confirm]", "write [confirm] seeds = 10")
 
 
 def _value_problems(expectation: Expectation, metrics: list[str]) -> Iterator[Diagnostic]:

@@ -60,7 +60,7 @@ def make_schema(registry: Registry) -> Schema:
     registry.import_plugins()
     maker = _Maker(registry)
     components = maker.components()
-    own = {"run": maker.run(), "compare": maker.compare()}
+    own = {"run": maker.run(), "confirm": _confirm(), "compare": maker.compare()}
     sections = {section: _section(section) for section in COMPONENT_SECTIONS}
     return {
         "$schema": DIALECT,
@@ -135,8 +135,7 @@ class _Maker:
         table = _plain_table(RunSettings)
         swept = {n: s if n in NOT_SWEPT else _open(s) for n, s in table["properties"].items()}
         swept["metrics"] = _open({"type": "array", "items": {"anyOf": self.metric(table)}})
-        for seeds in swept["seeds"]["anyOf"]:
-            seeds |= {"minItems": 1, "uniqueItems": True} if seeds["type"] == "array" else {}
+        _need_distinct(swept["seeds"])
         return {**table, "properties": swept}
 
     def compare(self) -> Schema:
@@ -158,6 +157,19 @@ def _plain_table(model: type[Strict]) -> Schema:
     schema = model.model_json_schema()
     plain: Schema = _plain(schema, schema.get("$defs", {}))
     return plain
+
+
+def _confirm() -> Schema:
+    """Return the table `[confirm]`."""
+    table = _plain_table(OWN_SECTIONS["confirm"])
+    _need_distinct(table["properties"]["seeds"])
+    return table
+
+
+def _need_distinct(seeds: Schema) -> None:
+    """Let a list of seeds name at least one, each once."""
+    for kind in seeds["anyOf"]:
+        kind |= {"minItems": 1, "uniqueItems": True} if kind["type"] == "array" else {}
 
 
 def _expectations() -> Schema:

@@ -22,6 +22,7 @@ from xprun.runner.results.results_schema import LOSS, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
+from xprun.specs.language.confirmation import confirm_problems, count_confirmation
 from xprun.specs.language.diagnostics import Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
 from xprun.specs.language.expansion import all_combinations
@@ -39,12 +40,12 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     """Return the spec with typed settings, defaults filled in and sources identified.
 
     Raises SpecError with everything that is wrong with the spec, its structure included, or when it stands for too
-    many runs.
+    many runs, those on fresh seeds included.
     """
     problems = Diagnostics(spec.document)
     problems += spec.problems
     problems += _bomb_problems(spec, max_runs)
-    if count_grid(spec) > max_runs:
+    if count_grid(spec) + count_confirmation(spec) > max_runs:
         raise SpecError(spec.document, problems)
     checker = _Checker(registry, problems, spec.document.file)
     sections = {
@@ -65,6 +66,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
+        problems += confirm_problems(resolved)
         problems += dict.fromkeys([*stop_problems(resolved, columns), *save_problems(resolved, columns)])
     if problems:
         raise SpecError(spec.document, problems)
@@ -109,7 +111,12 @@ def _asked_metrics(run: Alternative) -> list[Metric]:
 
 def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
     count = count_grid(spec)
-    if count > max_runs:
+    confirming = count_confirmation(spec)
+    if count + confirming > max_runs >= count:
+        runs = f"the spec expands to {count:,} runs and up to {confirming:,} more on fresh seeds"
+        help_text = f"use fewer seeds, or raise the limit: --max-runs {count + confirming}"
+        yield Diagnostic(("confirm", "seeds"), f"{runs}, more than the limit of {max_runs:,}", help_text)
+    elif count > max_runs:
         axes = [((*a.path, *axis.path), len(axis.values)) for a in spec.alternatives for axis in a.axes]
         largest = max([*axes, (("run", "seeds"), 1)], key=lambda axis: axis[1])[0]
         help_text = f"use smaller sweeps, or raise the limit: --max-runs {count}"

@@ -56,7 +56,7 @@ EPOCHS, SECONDS = result_words.EPOCHS, result_words.SECONDS
 SHARED = {"data": ("data",), "surface": ("data", "model", "loss")}
 
 RUN: Final = "run"
-STAGE: Final = "stage"
+STAGE: Final = result_words.STAGE
 STATUS: Final = "status"
 REASON: Final = "reason"
 TOGETHER: Final = "together"
@@ -126,6 +126,10 @@ SECTION_COLUMN = Column(
 SETTING_COLUMN = Column(
     "<section>.<setting>", "mixed", "setting", "a setting that the spec writes or sweeps, such as `optimizer.lr`, "
     "`data.batch_size`, `model.layers[0].out_features`: a number, text or true/false; a swept list or table as JSON"
+)  # fmt: skip
+REPEAT_COLUMN = Column(
+    "data.<seed>", "integer", "repeat", "a seed of the data, such as `data.split_seed`, which repeats a setting as "
+    "`seed` does"
 )  # fmt: skip
 FINAL_COLUMN = Column(
     f"{FINAL}<metric>", "number", "metric", "the last value of a metric; empty unless the run is `done` or `stopped`"
@@ -391,6 +395,10 @@ def section_column(section: str) -> Column:
 
 def setting_column(name: str, section: str, type: Type = "mixed", *, swept: bool = False) -> Column:
     return replace(SETTING_COLUMN, name=name, section=section, type=type, swept=swept)
+
+
+def repeat_column(name: str, section: str, type: Type = "integer") -> Column:
+    return replace(REPEAT_COLUMN, name=name, section=section, type=type)
 
 
 def metric_of(split: Split, name: str, goal: Goal) -> Metric:

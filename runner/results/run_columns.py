@@ -7,7 +7,7 @@ from typing import Any
 
 from xprun.specs import Choice, Run, Spec
 from xprun.specs.language.dotted_paths import dotted
-from xprun.specs.language.result_words import SEED
+from xprun.specs.language.result_words import SEED, STAGE
 
 
 def columns_of_run(run: Run) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def settings_of_run(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def columns_of_spec(spec: Spec) -> set[str]:
-    """Return every column that `columns_of_run` has for a run of the spec, without making the runs."""
-    found = {*spec.sections, SEED}
+    """Return every column by which claims of the spec may select runs, without making the runs."""
+    found = {*spec.sections, SEED, STAGE}
     for alternative in (a for variant in spec.variants() for a in variant.alternatives):
         settings, axes = alternative.settings, (axis.path for axis in alternative.axes)
         plain = [(key,) for key in alternative.written if isinstance(settings.get(key), bool | int | float | str)]

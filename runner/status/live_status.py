@@ -33,12 +33,18 @@ class Publisher:
         self._told: dict[str, Any] = {}
         self._said = 0.0
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
-        if cohorts:
-            to_run = sum(len(cohort.runs) for cohort in cohorts)
-            cached = len(plan.runs) - to_run
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
+        if to_run := sum(len(cohort.runs) for cohort in cohorts) + later:
+            cached = plan.total - to_run
             self._told = {"process": os.getpid(), "name": plan.spec.name, "to_run": to_run, "cached": cached}
             self._told |= {"started": time.time(), "over": False}
+            self._write(PLANNED, _planned(plan))
+            self._tell()
+
+    def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        if self._told:
+            self._told["to_run"] = self._statuses.total() + sum(len(cohort.runs) for cohort in cohorts)
+            self._told["cached"] = plan.total - self._told["to_run"]
             self._write(PLANNED, _planned(plan))
             self._tell()
 

@@ -10,17 +10,25 @@ from typing import Any, Protocol
 
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
+from xprun.runner.planning.second_stage import by_setting
 from xprun.runner.process.log import say
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import CONFIRM
 from xprun.runner.results.run_columns import sections_that_differ
 from xprun.specs import Run
+from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.wording import plural
 
 
 class Progress(Protocol):
-    """Hears of every run as it ends."""
+    """Hears of every run as it ends.
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
+    `start` tells which cohorts the search trains, and how many runs, about, the second stage will; `confirm` that the
+    search is complete, and which cohorts come now, perhaps none.
+    """
+
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None: ...
+    def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
 
@@ -28,7 +36,8 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None: ...
+    def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
 
@@ -39,8 +48,8 @@ class Meanwhile(Silent):
     def __init__(self, do: Callable[[], object]) -> None:
         self._do = do
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
-        if cohorts:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
+        if cohorts or later:
             self._do()
 
 
@@ -50,9 +59,13 @@ class Several:
     def __init__(self, *listeners: Progress) -> None:
         self._listeners = listeners
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
         for listener in self._listeners:
-            listener.start(plan, cohorts, device)
+            listener.start(plan, cohorts, device, later)
+
+    def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        for listener in self._listeners:
+            listener.confirm(plan, cohorts, device)
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         for listener in self._listeners:
@@ -74,20 +87,32 @@ class Narrator:
         self._said = time.monotonic()
         self.statuses: Counter[str] = Counter()
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
-        to_run = self._total = sum(len(cohort.runs) for cohort in cohorts)
-        self._plan, cached = plan, len(plan.runs) - to_run
-        self._telling = sections_that_differ(plan.runs) or {"optimizer"}
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
+        to_run = self._total = sum(len(cohort.runs) for cohort in cohorts) + later
+        self._plan, cached = plan, plan.total - to_run
+        self._telling = sections_that_differ(plan.searched) or {"optimizer"}
         where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
         say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}")
-        if unfinished := sum(len(cohort.runs) for cohort in cohorts if cohort.layout):
-            say(f"{unfinished:,} of them resume where they were interrupted")
+        self._tell_unfinished(cohorts)
         if plan.duplicates:
             say(duplicates(plan.duplicates))
         if self._live and to_run:
             self._bar = _make_bar()
             self._task = self._bar.add_task("", total=to_run, best="")
             self._bar.start()
+
+    def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
+        runs = sum(len(cohort.runs) for cohort in cohorts)
+        self._plan, self._total = plan, self._done + runs
+        if self._bar:
+            self._bar.update(self._task, total=self._total)
+        elif runs:
+            say(f"  the search is complete; {runs:,} {plural('run', runs)} on fresh seeds")
+        self._tell_unfinished(cohorts)
+
+    def _tell_unfinished(self, cohorts: list[Cohort]) -> None:
+        if unfinished := sum(len(cohort.runs) for cohort in cohorts if cohort.layout):
+            say(f"{unfinished:,} of them resume where they were interrupted")
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         self._done += 1
@@ -120,12 +145,31 @@ def duplicates(number: int) -> str:
 
 
 def headline(plan: Plan) -> str:
-    """Return the size of a grid: `10 optimizers x 5 seeds x settings = 120 runs`."""
+    """Return the size of a grid: `120 runs (10 optimizers, 5 seeds)`.
+
+    With a second stage `10 optimizers x 5 settings x 3 seeds = 150 search runs, then 10 x 10 confirmation runs`.
+    """
     several = [f"{len(a)} {plural(s, len(a))}" for s, a in plan.spec.sections.items() if len(a) > 1]
-    seeds = len({run.seed for run in plan.runs})
+    seeds = len({run.seed for run in plan.searched})
     parts = [*several, f"{seeds} {plural('seed', seeds)}"]
-    total = len(plan.runs)
-    return f"{total:,} {plural('run', total)} ({', '.join(parts)})"
+    total = len(plan.searched)
+    if plan.spec.confirm is None:
+        return f"{total:,} {plural('run', total)} ({', '.join(parts)})"
+    fresh, confirmed = len(fresh_seeds(plan.spec)), plan.stages[CONFIRM]
+    second = f"{confirmed // fresh:,} x {fresh:,}" if confirmed else "no"
+    return f"{_search(plan, several, parts[-1])}, then {second} confirmation runs"
+
+
+def _search(plan: Plan, several: list[str], seeds: str) -> str:
+    """Return the size of a search, as a product where it is one."""
+    total, counts = len(plan.searched), {len(settings) for settings in by_setting(plan.searched).values()}
+    noun = "learning rate" if plan.comparison.swept == ["optimizer.lr"] else "setting"
+    factors = [*several, *(f"{count} {noun}s" for count in counts if count > 1), seeds]
+    runs = f"{total:,} search {plural('run', total)}"
+    product = math.prod(int(factor.split()[0].replace(",", "")) for factor in factors)
+    if len(counts) > 1 or product != total or len(factors) == 1:
+        return f"{runs} ({', '.join([*several, seeds])})"
+    return f"{' x '.join(factors)} = {runs}"
 
 
 def _name(run: Run, telling: set[str]) -> str:

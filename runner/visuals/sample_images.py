@@ -16,7 +16,7 @@ from xprun.runner.planning.plan import Plan
 from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import Outcome
-from xprun.runner.results.results_schema import SAMPLES
+from xprun.runner.results.results_schema import SAMPLES, SEARCH
 from xprun.specs import Run
 from xprun.specs.language.schema import COMPONENT_SECTIONS
 
@@ -26,15 +26,20 @@ Pixels = NDArray[np.uint8]  # [n, H, W, C]
 
 
 def best_runs(plan: Plan, pairs: Pairs) -> Pairs:
-    """Return the run with the best final result of each combination of alternatives, of those that have samples."""
+    """Return the run with the best final result of each combination of alternatives, of those that have samples.
+
+    Where a combination has runs on fresh seeds, it is one of these: they are the ones that are ranked.
+    """
     comparison = plan.comparison
-    best: dict[tuple[str, ...], tuple[float, Run, Outcome]] = {}
+    best: dict[tuple[str, ...], tuple[tuple[bool, float], Run, Outcome]] = {}
     for run, outcome in pairs:
         if "samples" not in outcome.visuals:
             continue
-        cost = outcome.cost(comparison.metric, comparison.goal)
+        cost = plan.stage_of(run) == SEARCH, outcome.cost(comparison.metric, comparison.goal)
+        if math.isinf(cost[1]):
+            continue
         labels = tuple(run.choices[s].label for s in COMPONENT_SECTIONS if s in run.choices)
-        if cost < best.get(labels, (math.inf,))[0]:
+        if labels not in best or cost < best[labels][0]:
             best[labels] = cost, run, outcome
     return [(run, outcome) for _, run, outcome in list(best.values())[:MOST]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, product
 from operator import itemgetter
@@ -90,12 +90,26 @@ def expand(spec: Spec, salt: str = "") -> list[Run]:
     runs = []
     for run_choice, group in groupby(combinations(spec), key=itemgetter("run")):
         settings = RunSettings.model_validate(run_choice.settings)
-        common = identity_of(settings) + run_choice.alternative.fingerprint + salt
+        common = _common(settings, run_choice, salt)
         for combination in group:
             choices = {section: choice for section, choice in combination.items() if section != "run"}
-            identity = hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())
+            identity = _hash(common, choices)
             runs += [Run(choices, settings, run_choice, s, _id(identity, s)) for s in settings.seed_list]
     return runs
+
+
+def with_seeds(run: Run, seeds: Iterable[int], salt: str = "") -> list[Run]:
+    """Return a run with other seeds; their ids are those that `expand` gives them, with the same salt."""
+    identity = _hash(_common(run.settings, run.run_choice, salt), run.choices)
+    return [replace(run, seed=seed, id=_id(identity, seed)) for seed in seeds]
+
+
+def _common(settings: RunSettings, run_choice: Choice, salt: str) -> str:
+    return identity_of(settings) + run_choice.alternative.fingerprint + salt
+
+
+def _hash(common: str, choices: dict[str, Choice]) -> Any:
+    return hashlib.sha256("\n".join([common, *(c.identity for c in choices.values())]).encode())
 
 
 def combinations(spec: Spec) -> Iterator[Combination]:

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import Field
 from xprun.specs.language.diagnostics import Diagnostic, Path
 from xprun.specs.language.matching import alternatives_of, fits
-from xprun.specs.language.result_words import COUNTED, MEASURED, SEED, Moment, Status
+from xprun.specs.language.result_words import COUNTED, MEASURED, SEED, STAGE, Moment, Status
 from xprun.specs.language.schema import Strict
 
 Cell = str | bool | int | float | list[Any]
@@ -183,4 +183,4 @@ def _is_column(value: str) -> bool:
 
 
 def _names_a_section(column: str) -> bool:
-    return "." not in column and column != SEED
+    return "." not in column and column not in (SEED, STAGE)

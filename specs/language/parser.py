@@ -20,6 +20,7 @@ from xprun.specs.language.schema import (
     OPTIONAL_SECTIONS,
     REQUIRED_SECTIONS,
     Compare,
+    Confirm,
     Head,
     RunSettings,
     Strict,
@@ -42,6 +43,7 @@ class Spec:
     sections: dict[str, tuple[Alternative, ...]]
     run: Alternative
     compare: Compare
+    confirm: Confirm | None
     name: str
     exclusions: tuple[Exclusion, ...]
     ablations: tuple[Ablation, ...]
@@ -71,6 +73,7 @@ def read_spec(document: Document) -> Spec:
     problems += _section_problems(data)
     head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
+    confirm = _model(Confirm, data["confirm"], ("confirm",), problems) if "confirm" in data else None
     seed = _search_seed(data)
     present = [name for name in COMPONENT_SECTIONS if name in data or name not in OPTIONAL_SECTIONS]
     sections = {name: tuple(read_alternatives(data, name, problems, seed)) for name in present}
@@ -80,6 +83,7 @@ def read_spec(document: Document) -> Spec:
         sections=sections,
         run=_run(data, problems, seed),
         compare=compare or Compare(),
+        confirm=confirm,
         name=(head and head.name) or document.file.replace("\\", "/").rpartition("/")[2].removesuffix(".toml"),
         exclusions=tuple(read_exclusions(data, problems)),
         ablations=tuple(read_ablations(data, problems, seed)),

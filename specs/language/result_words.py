@@ -8,6 +8,7 @@ Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
 Moment = Literal["final", "best", "checkpoint"]
 
 SEED: Final = "seed"
+STAGE: Final = "stage"
 STEPS: Final = "steps"
 EPOCHS: Final = "epochs"
 SECONDS: Final = "seconds"

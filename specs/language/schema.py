@@ -109,6 +109,12 @@ class Plot(Named):
     """An item of `compare.plots`: a name, or a table of a name, settings and perhaps a label, which is its title."""
 
 
+def _distinct(seeds: int | list[int]) -> int | list[int]:
+    if isinstance(seeds, list) and (not seeds or len(set(seeds)) < len(seeds)):
+        raise ValueError("must name at least one seed, each once")
+    return seeds
+
+
 class SaveBest(Strict):
     """`run.save` with the result by which the best evaluation is told."""
 
@@ -152,9 +158,7 @@ class RunSettings(Strict):
     @field_validator("seeds")
     @classmethod
     def _seeds_are_distinct(cls, seeds: int | list[int]) -> int | list[int]:
-        if isinstance(seeds, list) and (not seeds or len(set(seeds)) < len(seeds)):
-            raise ValueError("must name at least one seed, each once")
-        return seeds
+        return _distinct(seeds)
 
     @property
     def seed_list(self) -> Sequence[int]:
@@ -186,8 +190,29 @@ class Compare(Strict):
     plots: list[Plot] = []
 
 
+class Confirm(Strict):
+    """`[confirm]`: on which fresh seeds the chosen setting of each alternative is trained after the search.
+
+    A number n means the n seeds after the largest of `run.seeds`; a list is taken as written.
+    """
+
+    seeds: Annotated[int, Gt(0)] | list[Annotated[int, Ge(0)]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_seeds(cls, table: Any) -> Any:
+        if isinstance(table, dict) and "seeds" not in table:
+            raise ValueError("must say on how many seeds, as in seeds = 10")
+        return table
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_distinct(cls, seeds: int | list[int]) -> int | list[int]:
+        return _distinct(seeds)
+
+
 # The tables that are xprun's own and stand once.
-OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, "compare": Compare}
+OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, "confirm": Confirm, "compare": Compare}
 # What else a spec may have at its top, beside the keys of `Head` and the sections above.
 OTHER_SECTIONS = ("exclude", "ablate", "expect", "extends")
 REQUIRED_SECTIONS = (*(name for name in COMPONENT_SECTIONS if name not in OPTIONAL_SECTIONS), "run")

@@ -133,6 +133,8 @@ def _deepest(by_place: dict[Path, list[str]]) -> list[Path]:
 def _sweep_typo(path: Path, value: Any) -> Diagnostic | None:
     """Return the problem of a table that was meant as a sweep: `{ gird = [0.1, 0.01] }`."""
     for key, content in value.items() if isinstance(value, dict) and "name" not in value else ():
+        if key in WORDS:
+            return Diagnostic(path, "cannot be swept")
         near = nearest(key, WORDS)
         if near and isinstance(content, list):
             message = f"there is no sweep {quoted(key)}; did you mean {near!r}?"

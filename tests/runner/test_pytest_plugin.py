@@ -254,3 +254,36 @@ def test_a_file_that_is_named_is_collected_whatever_is_in_it(pytester: pytest.Py
 def test_a_spec_that_extends_another_needs_not_have_all_sections(pytester: pytest.Pytester) -> None:
     pytester.makefile(".toml", short='extends = "base.toml"\n[run]\nsteps = 3\n')
     assert "short.toml::check" in pytester.runpytest_inprocess("--xprun", "--collect-only", "-q").outlines
+
+
+def test_the_second_stage_is_one_test(pytester: pytest.Pytester, specs: Path, grid_spec: str) -> None:
+    claims = '[[expect]]\nstatus = "done"\n[[expect]]\nwhere = { seed = 0, optimizer.lr = 0.1 }\nstatus = "done"\n'
+    (specs / "grid.toml").write_text(grid_spec + claims + "[confirm]\nseeds = 3\n", encoding="utf-8")
+    found = pytester.runpytest_inprocess("specs", "-v", "-p", "no:cacheprovider")
+    found.stdout.fnmatch_lines(["*grid.toml::confirm PASSED*", "*::expect?status = done? PASSED*"])
+    found.assert_outcomes(passed=1 + 4 + 1 + 5)
+
+
+def test_a_second_stage_that_fails_says_which_run_did(pytester: pytest.Pytester, specs: Path, line_spec: str) -> None:
+    (specs / "mine.py").write_text(FRESH_SEEDS_FAIL, encoding="utf-8")
+    pytester.makepyprojecttoml(
+        '[tool.pytest.ini_options]\nxprun_specs = ["specs/*.toml"]\n[tool.xprun]\nplugins = ["specs/mine.py"]\n'
+    )
+    text = line_spec.replace('"linear"', '"only_0"') + "[confirm]\nseeds = 2\n"
+    (specs / "grid.toml").write_text(text, encoding="utf-8")
+    found = pytester.runpytest_inprocess("specs", "-k", "confirm", "-p", "no:cacheprovider")
+    found.stdout.fnmatch_lines(["*scratch.gd seed=1: failed: ArithmeticError: seed 1*", "and 1 more"])
+    found.assert_outcomes(failed=1, deselected=2)
+
+
+FRESH_SEEDS_FAIL = """
+import torch
+from xprun.plugins import model
+
+
+@model("only_0")
+def only_0(x, y):
+    if torch.initial_seed() in (1, 2):
+        raise ArithmeticError(f"seed {torch.initial_seed()}")
+    return torch.nn.Linear(1, 1)
+"""

@@ -9,6 +9,7 @@ import pytest
 from support.training import MakePlan
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
 from xprun.runner.results.outcome import Outcome, Series
+from xprun.specs import Run
 
 Judge = Callable[..., Verdict]
 
@@ -156,3 +157,74 @@ def test_a_run_that_is_not_there_is_no_evidence(plan: MakePlan, line_spec: str) 
     made = plan(f'{line_spec}\n[[expect]]\nvalue = "loss"\nmax = 1e9')
     verdict = evaluate(made.spec.expectations[0], made, {})
     assert (verdict.holds, verdict.found) == (False, "not trained: 1 of 1 runs")
+
+
+@pytest.fixture
+def judge_stages(plan: MakePlan, line_spec: str) -> Judge:
+    """Return a function from an `[[expect]]` to its verdict, in a grid whose search prefers lr = 0.1 to lr = 1.
+
+    The losses of seeds 0 and 1, the search, are below 10; those of seeds 2 to 7, on which lr = 0.1 is confirmed, above.
+    """
+
+    def verdict(lines: str, *, whole: bool = True) -> Verdict:
+        text = line_spec.replace("[optimizer]", "[[optimizer]]\nname = 'Adam'\n[[optimizer]]")
+        made = plan(
+            f"{text}seeds = 2\n[confirm]\nseeds = 6\n[[expect]]\n{lines}",
+            "optimizer[0].lr=0.1",
+            "optimizer[1].lr=[0.1, 1.0]",
+        )
+        outcomes = {run.id: outcome(run.id, loss_of(run)) for run in made.searched[: None if whole else -1]}
+        made = made.after(outcomes)
+        outcomes |= {run.id: outcome(run.id, loss_of(run)) for run in made.confirmed or ()}
+        return evaluate(made.spec.expectations[0], made, outcomes)
+
+    return verdict
+
+
+def loss_of(run: Run) -> float:
+    base = run.choices["optimizer"].settings["lr"] + (10 if run.seed > 1 else 0)
+    return float(base) + (0.5 if run.choices["optimizer"].name == "Adam" else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("claim", "found"),
+    [
+        ('where = { optimizer = "scratch.gd" }', "10.1 over 6 runs"),  # an alternative: as it was confirmed
+        ("", "10.35 over 12 runs"),
+        ('where = { optimizer = "scratch.gd", "optimizer.lr" = 0.1 }', "0.1 over 2 runs"),  # a setting of the search
+        ('where = { optimizer = "scratch.gd", "optimizer.lr" = 1.0 }', "1 over 2 runs"),
+        ('where = { optimizer = "scratch.gd", seed = 1 }', "0.55 over 2 runs"),  # a seed of the search
+        ('where = { optimizer = "scratch.gd", seed = 5 }', "10.1 over 1 runs"),
+        ('where = { optimizer = "scratch.gd", "data.samples" = 20 }', "10.1 over 6 runs"),  # written, and not swept
+        ('where = { optimizer = "scratch.gd", stage = "search" }', "0.55 over 4 runs"),
+        ('where = { "optimizer.lr" = 0.1, stage = "confirm" }', "10.35 over 12 runs"),
+        ('where = { stage = ["search", "confirm"] }', "7.088889 over 18 runs"),
+    ],
+)
+def test_a_claim_about_alternatives_is_about_fresh_seeds(judge_stages: Judge, claim: str, found: str) -> None:
+    verdict = judge_stages(f'value = "loss"\nover = "mean"\nmax = 100\n{claim}')
+    assert (verdict.found, verdict.holds) == (found, True)
+
+
+def test_alternatives_are_compared_on_fresh_seeds(judge_stages: Judge) -> None:
+    wins = judge_stages('value = "loss"\nwhere = { optimizer = "scratch.gd" }\nbeats = { optimizer = "Adam" }')
+    assert wins.found == "better by 0.5 on average over 6 seeds, confidence 0.984"
+    two = judge_stages(
+        'value = "loss"\nwhere = { stage = "search", optimizer = "Adam" }\nbeats = { "optimizer.lr" = 1.0 }'
+    )
+    assert "over 2 seeds" in two.found
+    assert wins.claim == "scratch.gd: final.loss beats Adam with confidence 0.95"
+
+
+def test_a_claim_about_fresh_seeds_says_that_the_search_is_not_complete(judge_stages: Judge) -> None:
+    verdict = judge_stages('value = "loss"\nmax = 100', whole=False)
+    assert (verdict.holds, verdict.found) == (False, "not confirmed: 1 of 6 runs of the search are not trained")
+
+
+def test_data_that_are_drawn_again_make_pairs_of_their_own(plan: MakePlan, line_spec: str) -> None:
+    claim = '[[expect]]\nvalue = "loss"\nwhere = { optimizer.lr = 0.1 }\nbeats = { optimizer.lr = 1.0 }\n'
+    sets = ("optimizer.lr=[0.1, 1.0]", "data.valid=0.5", "data.split_seed=[0, 1, 2]", "run.seeds=2")
+    made = plan(line_spec + claim, *sets)
+    outcomes = {run.id: outcome(run.id, run.choices["optimizer"].settings["lr"]) for run in made.runs}
+    verdict = evaluate(made.spec.expectations[0], made, outcomes)
+    assert verdict.found == "better by 0.9 on average over 6 seeds, confidence 0.984"

@@ -1,0 +1,97 @@
+"""Writes the tables of a job, and what reports need beside them; only what has changed is written anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from xprun.runner.job import Job
+from xprun.runner.outputs.claim_verdicts import Verdict, claims_table
+from xprun.runner.outputs.environment import describe_environment, torch_facts
+from xprun.runner.outputs.result_tables import Pairs, write_tables
+from xprun.runner.outputs.run_observers import observe
+from xprun.runner.planning.plan import describe
+from xprun.runner.results.atomic_files import replace_text
+from xprun.runner.store.export_cache import export, hash_of_sources
+from xprun.runner.visuals.fitted_curves import data_of, data_sets, write_fits
+from xprun.runner.visuals.loss_surfaces import losses_over, windows, write_surfaces
+from xprun.runner.visuals.model_summaries import distinct_models, summaries, title_of
+from xprun.runner.visuals.sample_images import best_runs, pixels_of, wanted_rows, write_samples
+from xprun.runner.workers.isolated import run_isolated
+
+
+def hash_of_content(job: Job, verdicts: list[Verdict]) -> str:
+    """Return a hash of everything that tables and pages show."""
+    parts = [
+        hash_of_sources(Path(__file__).parent),
+        job.plan.spec.document.as_run(),
+        json.dumps([describe(job.plan), job.plan.goals], default=str),
+        str(find_spec("pyarrow") is not None),
+        job.store.stamp(run.id for run in job.plan.runs),
+        "\n".join(verdict.line for verdict in verdicts),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def write_results(job: Job, pairs: Pairs, made_of: str, verdicts: list[Verdict], *, anew: bool) -> list[Path]:
+    """Write the tables, which are returned, the spec and the environment; `anew`: runs were trained."""
+    folder = job.options.folder
+    tables = export(folder, "tables", made_of, partial(write_tables, folder, job.plan, pairs, claims_table(verdicts)))
+    _write_background(job, anew=anew)
+    return tables
+
+
+def write_made_by_components(job: Job, pairs: Pairs, made_of: str, *, anew: bool) -> None:
+    """Write that for which code of components is run; an interrupt may end it."""
+    folder = job.options.folder
+    for run, outcome in pairs:  # those of earlier calls, too
+        observe(job.plan, run, outcome, folder, job.plugins, job.run_isolated, again=False)
+    if anew or not (folder / "models.txt").is_file():
+        _write_models(job)
+    for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
+        export(folder, name, made_of, partial(write, job, pairs))
+
+
+def _write_background(job: Job, *, anew: bool) -> None:
+    """Write what the reports need beside the tables: the spec as run, as resolved, and the environment.
+
+    The environment is the one in which runs were trained, so that it is written only when some were, `anew`.
+    """
+    folder, plan = job.options.folder, job.plan
+    replace_text(folder / "spec.toml", plan.spec.document.as_run())
+    replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
+    if anew or not (folder / "environment.json").exists():
+        facts = torch_facts(job.device) if job.options.workers == 0 else run_isolated(torch_facts, job.device)
+        environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
+        replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
+
+
+def _write_models(job: Job) -> None:
+    """Write what the models look like; building them again costs little beside a run."""
+    runs, left_out = distinct_models(job.plan.searched)
+    described = zip(runs, job.map_isolated(summaries, runs), strict=True)
+    shown = [f"{title_of(run)}\n{summary}\n" for run, summary in described]
+    more = [f"and {left_out} more models\n"] if left_out else []
+    replace_text(job.options.folder / "models.txt", "\n".join(shown + more))
+
+
+def _write_surfaces(job: Job, pairs: Pairs) -> list[Path]:
+    """Write the loss around the paths of runs with one or two parameters."""
+    found = windows(pairs)
+    return write_surfaces(job.options.folder, found, job.map_isolated(losses_over, found))
+
+
+def _write_fits(job: Job, pairs: Pairs) -> list[Path]:
+    """Write the curves that runs have fitted, and the data beside them."""
+    found = data_sets(pairs)
+    return write_fits(job.options.folder, pairs, found, job.map_isolated(data_of, found))
+
+
+def _write_samples(job: Job, pairs: Pairs) -> list[Path]:
+    """Write images with what the best runs took them for."""
+    best = best_runs(job.plan, pairs)
+    wanted = wanted_rows(best)
+    return write_samples(job.options.folder, best, wanted, job.map_isolated(pixels_of, wanted))

@@ -1,0 +1,96 @@
+"""A job: one plan, one output folder, and how the plan is to be carried out there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from xprun.plugins.discovery import as_executed
+from xprun.plugins.registry import PluginFile, Registry
+from xprun.runner.execution.context import Context
+from xprun.runner.planning.plan import Plan
+from xprun.runner.process.interrupts import Interrupts
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.results_schema import FAILED
+from xprun.runner.status.progress import Progress
+from xprun.runner.store.run_store import Store
+from xprun.runner.workers.isolated import WorkerError, run_isolated
+from xprun.specs import Run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to carry out an experiment; none of it changes a result."""
+
+    folder: Path
+    plugins: tuple[Path, ...] = ()
+    device: str | None = None
+    debug: bool = False
+    workers: int | None = 0  # processes; None: as many as the size of the work repays, 0: this one, unsupervised
+    only: frozenset[str] | None = None  # ids of the runs to train; None: all
+    rerun: Literal["failed", "all"] | None = None  # which of the stored runs to train again; failed: and timed out
+
+    def wants(self, run: Run, outcome: Outcome | None) -> bool:
+        """Whether a run is to be trained, given what is stored of it."""
+        if self.only is not None and run.id not in self.only:
+            return False
+        again = self.rerun == "all" or (self.rerun == FAILED and outcome is not None and outcome.errored)
+        return outcome is None or not outcome.cacheable or again
+
+
+@dataclass
+class Job:
+    """What every part of an experiment needs. `outcomes` are those of the plan's runs, as they are stored."""
+
+    plan: Plan
+    store: Store
+    options: Options
+    device: str
+    registry: Registry
+    progress: Progress
+    interrupts: Interrupts
+    outcomes: dict[str, Outcome]
+
+    def look(self) -> None:
+        """Read what is stored; where it completes the search, the plan has its second stage from then on."""
+        self.outcomes = self.store.outcomes(run.id for run in self.plan.searched)
+        self.plan = self.plan.after(self.outcomes)
+        for run in self.plan.confirmed or ():
+            if (outcome := self.store.load(run.id)) is not None:
+                self.outcomes[run.id] = outcome
+
+    @property
+    def plugins(self) -> tuple[Path | PluginFile, ...]:
+        """The plugin files with the text by which the runs have their ids: somebody may edit them meanwhile."""
+        return as_executed(self.registry, self.options.plugins)
+
+    @cached_property
+    def longest(self) -> float | None:
+        """Seconds that the run with the longest limit may take; asked once, not for each run that is observed."""
+        return max((run.settings.timeout for run in self.plan.searched if run.settings.timeout), default=None)
+
+    def run_isolated(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what a function returns that runs code of components; in a worker process it can do no harm.
+
+        It may take as long as a run may, and an interrupt ends it.
+        """
+        with self.interrupts.raised():
+            if self.options.workers == 0:
+                return function(*arguments)
+            return run_isolated(function, *arguments, limit=self.longest)
+
+    def map_isolated(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
+        """Return what a function makes of each item, each called in a worker, or why there is nothing."""
+        context = Context(self.device, self.plugins)
+        made: list[T | str] = []
+        for item in items:
+            try:
+                made += self.run_isolated(function, [item], context)
+            except WorkerError as error:
+                made.append(str(error))
+        return made

@@ -1,0 +1,86 @@
+"""Trains the runs of a stage that the store lacks, and saves each as it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
+from xprun.runner.execution.context import Context
+from xprun.runner.execution.cost_estimate import seconds_of
+from xprun.runner.job import Job
+from xprun.runner.outputs.run_observers import observe
+from xprun.runner.planning.cohorts import Cohort, cohorts_of, unfinished_first
+from xprun.runner.planning.plan import keeps_visuals
+from xprun.runner.planning.run_identity import origin_of
+from xprun.runner.process.log import note
+from xprun.runner.results.atomic_files import writing
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.store.snapshots import forget, take_stock
+from xprun.runner.workers.isolated import WorkerError
+from xprun.runner.workload.devices import kind_of
+from xprun.specs import Run
+
+WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
+SURVEYED = 8  # cohorts that are looked at to estimate the whole
+
+
+def cohorts_to_train(job: Job, stage: Sequence[Run]) -> list[Cohort]:
+    """Return the cohorts of a stage's runs that are to be trained; those that were cut off go on in their layout."""
+    cohorts = cohorts_of(run for run in stage if job.options.wants(run, job.outcomes.get(run.id)))
+    to_run = {run.id for cohort in cohorts for run in cohort.runs}
+    ended = {run for run, outcome in job.outcomes.items() if not outcome.errored}
+    layouts, notes = take_stock(job.options.folder, to_run, ended, {run.id for run in job.plan.runs})
+    for text in notes:
+        note(text)
+    return unfinished_first(cohorts, layouts)
+
+
+def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
+    """Train cohorts of a stage's runs, save each run as it ends, and return their number."""
+    if not cohorts:
+        return 0
+    options = job.options
+    context = Context(
+        job.device, job.plugins, options.debug, visuals=keeps_visuals(stage), folder=options.folder.absolute()
+    )
+    workers = _workers(job, cohorts, context) if options.workers is None else options.workers
+    context = replace(context, workers=max(1, workers))
+    runs = {run.id: run for run in stage}
+    launch = job.registry.find("launcher", "processes" if workers else "inline").load()
+    for outcomes in launch(cohorts, context.execute, workers):
+        with job.interrupts.held():
+            _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
+        for outcome in outcomes:
+            with writing(options.folder):
+                observe(job.plan, runs[outcome.run], outcome, options.folder, job.plugins, job.run_isolated, again=True)
+            job.progress.ended(runs[outcome.run], outcome)
+    return sum(len(cohort.runs) for cohort in cohorts)
+
+
+def _save(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:
+    """Store what became of runs, after the checkpoints that they have."""
+    if any(outcome.state for outcome in outcomes):
+        from xprun.runner.store.checkpoints import save_checkpoints  # with torch
+
+        with writing(job.options.folder):
+            save_checkpoints(job.options.folder, runs, outcomes)
+    job.store.save(outcomes, {run.id: origin_of(run, kind_of(job.device)) for run in runs})
+    forget(job.options.folder, [outcome.run for outcome in outcomes if not outcome.errored])
+
+
+def _workers(job: Job, cohorts: list[Cohort], context: Context) -> int:
+    """Return how many processes will end soonest: one, unless the work repays starting more."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores == 1 or context.device != "cpu" or sum(len(cohort.runs) for cohort in cohorts) < 2:
+        return 1
+    try:
+        seconds = job.run_isolated(seconds_of, cohorts[:SURVEYED], context)
+    except WorkerError as error:
+        note(f"could not estimate the training time: {error}")
+        return cores
+    except Exception:  # a broken component: the loop reports it as the failure of its runs
+        return 1
+    whole = seconds * len(cohorts) / max(1, min(SURVEYED, len(cohorts)))
+    return cores if whole > WORKERS_REPAY else 1
