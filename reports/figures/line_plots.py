@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from xprun.reports.figures.axes import canvas, present, scale_settings, spans_decades, use_log
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import INK, Stroke
-from xprun.runner.results.results_schema import STEP
+from xprun.runner.results.results_schema import STEP, VALUE
 
 FEW = 8  # points of a line that are marked, since one alone would not be seen, nor a few near each other
 DECADES = 2.0
@@ -26,11 +26,13 @@ def curve_figure(
     level: float | None = None,
     floor: float | None = None,
     *,
+    lost: pd.DataFrame | None = None,
     log: bool | None = None,
 ) -> Figure:
     """One line and band an alternative over the steps. `lines`: see `curves`. `log`: the scale; None: what suits.
 
-    `level`: a target to draw dotted, or None; `floor`: what is known in closed form, dashed unless it is far away.
+    `level`: a target to draw dotted, or None; `floor`: what is known in closed form, dashed unless it is far away;
+    `lost`: where runs diverged, a cross each, see `divergences`. What stopped runs carry on is dotted.
 
     Lines without failed or diverged runs set the scale, if there are any: one that explodes must not flatten the rest.
     """
@@ -42,11 +44,15 @@ def curve_figure(
         use_log(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _make_room(axes, lines[STEP], _setting_scale(lines))
-    _draw(axes, calm, strokes, "step", markers=False)
+    _draw(axes, _until_carried(calm), strokes, "step", markers=False)
+    _draw_carried(axes, calm, strokes)
     scale = axes.get_ylim()
-    _draw(axes, wild, strokes, "step", markers=False)
+    _draw(axes, _until_carried(wild), strokes, "step", markers=False)
+    _draw_carried(axes, wild, strokes)
     if len(calm):
         axes.set_ylim(scale)
+    if lost is not None:
+        _mark_lost(axes, lost, strokes)
     if level is not None:
         axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     if floor is not None:
@@ -117,6 +123,29 @@ def tuning_figure(expected: pd.DataFrame, strokes: dict[str, Stroke], title: str
     _make_room(axes, points["tried"], well)
     _draw(axes, points, strokes, "tried", markers=points["tried"].max() <= MARKED)
     return figure
+
+
+def _until_carried(lines: pd.DataFrame) -> pd.DataFrame:
+    return lines[~lines["carried"]]
+
+
+def _draw_carried(axes: Axes, lines: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
+    """Dotted, from the last place at which all runs still trained, the lines that stopped runs carry on."""
+    for name, rows in lines.groupby("alternative", sort=False):
+        if rows["carried"].any():
+            start = max(0, int(np.argmax(rows["carried"])) - 1)
+            stroke, rest = strokes[str(name)], rows.iloc[start:]
+            axes.plot(rest["step"], rest["mean"], color=stroke.colour, linestyle=(0, (1, 1.6)), gid=stroke.group)
+
+
+def _mark_lost(axes: Axes, lost: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
+    """A cross where a run diverged, at the edge of the plot where that lies outside."""
+    low, high = axes.get_ylim()
+    drawn = lost[lost["alternative"].isin(list(strokes))]
+    for name, step, value in zip(drawn["alternative"], drawn[STEP], drawn[VALUE].clip(low, high), strict=True):
+        (cross,) = axes.plot([step], [value], "x", color=strokes[name].colour, markersize=6, clip_on=False)
+        cross.set(markeredgewidth=1.8, gid=strokes[name].group)
+    axes.set_ylim(low, high)
 
 
 def _draw_floor(axes: Axes, floor: float) -> None:

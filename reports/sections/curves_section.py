@@ -10,7 +10,7 @@ from xprun.reports.presentation.style import SHOWN, Stroke
 from xprun.reports.sections.blocks import Gallery, Section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import reference_value
-from xprun.reports.stats.curve_averages import BINS, curves
+from xprun.reports.stats.curve_averages import BINS, curves, divergences
 from xprun.runner.results.results_schema import LOSS, STEP
 
 
@@ -27,14 +27,15 @@ def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
     level = comparison.target if metric == comparison.metric else None
     floor = reference_value(analysis.best, metric)
     first = suits_log(lines)
+    lost = divergences(analysis.tables.history, analysis.best, metric)
     figures = {
-        "logarithmic" if log else "linear": curve_figure(lines, style, metric, level, floor, log=log)
+        "logarithmic" if log else "linear": curve_figure(lines, style, metric, level, floor, lost=lost, log=log)
         for log in [first, not first][: 2 if allows_log(lines) else 1]
     }
     return Plot(
         name=f"curve-{metric}",
         title=f"{metric} over the steps",
-        caption=_caption(metric, level, floor) + analysis.omitted,
+        caption=_caption(metric, level, floor) + _ends(lines, lost) + analysis.omitted,
         alt=_last_values(lines, style),
         figures=figures,
         alternatives=lines["alternative"],
@@ -49,8 +50,16 @@ def _caption(metric: str, level: float | None, floor: float | None) -> str:
     return (
         f"The {what} over the steps, each alternative at its best setting: the mean over its seeds, with a band from "
         f"the lowest to the highest. Long curves are averaged within at most {BINS} bins; a curve ends where its first "
-        f"run ends, and may leave the plot where runs failed or diverged.{target}{least}"
+        f"failed or diverged run ends, and may leave the plot there.{target}{least}"
     )
+
+
+def _ends(lines: pd.DataFrame, lost: pd.DataFrame) -> str:
+    """What a reader should know of lines that do not simply end with the last step."""
+    cross = "\N{MULTIPLICATION SIGN}"
+    crosses = f" {cross} marks where a run diverged." if len(lost) else ""
+    dotted = " Dotted: from where a stop rule ended the first run, with the last values of those that ended."
+    return crosses + (dotted if lines["carried"].any() else "")
 
 
 def _last_values(lines: pd.DataFrame, style: dict[str, Stroke]) -> str:

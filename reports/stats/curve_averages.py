@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from xprun.runner.results.results_schema import METRIC, RUN, STEP, VALUE
+from xprun.runner.results.results_schema import DIVERGED, METRIC, RUN, STATUS, STEP, STOPPED, VALUE
 
 BINS = 200
 
@@ -11,19 +11,45 @@ def curves(history: pd.DataFrame, judged: pd.DataFrame, metric: str, bins: int =
     """One row an alternative and bin of steps: `alternative`, `step`, `mean`, `low`, `high`, `bad` (has a bad run).
 
     `judged`: the runs to draw. Each run is averaged within a bin (at most `bins` of equal width, so that a bin is one
-    step in a short run); mean, low and high are over the runs. A line ends where the first of its runs ends.
+    step in a short run); mean, low and high are over the runs. A run that a stop rule ended keeps its last value as
+    long as others of the alternative go on, in rows that are `carried`. A line ends where the first bad run ends.
     """
     rows = history[(history[METRIC] == metric) & history[RUN].isin(judged[RUN])]
-    binned = _bin(rows, bins)
+    binned = _carry_on(_bin(rows, bins), judged)
     binned["alternative"] = binned[RUN].map(judged.set_index(RUN)["alternative"])
     lines = binned.groupby(["alternative", "bin"], sort=False)
     found = {"mean": (VALUE, "mean"), "low": (VALUE, "min"), "high": (VALUE, "max"), "n": (VALUE, "count")}
+    found["carried"] = ("carried", "any")
     table = lines.agg(**{STEP: (STEP, "mean")}, **found)
     table = table.reset_index()
     size = judged["alternative"].value_counts()
     whole = table["n"] == table["alternative"].map(size)
     table["bad"] = table["alternative"].map(judged.groupby("alternative")["bad"].any()).astype(bool)
     return table[whole].drop(columns=["bin", "n"]).sort_values(["alternative", STEP], ignore_index=True)
+
+
+def divergences(history: pd.DataFrame, judged: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a diverged run: `alternative`, `step` and the last finite `value` before it diverged."""
+    lost = judged[judged[STATUS] == DIVERGED].set_index(RUN)["alternative"]
+    rows = history[(history[METRIC] == metric) & history[RUN].isin(lost.index) & np.isfinite(history[VALUE])]
+    last = rows.sort_values(STEP, kind="stable").groupby(RUN, observed=True)[[STEP, VALUE]].last()
+    found: pd.DataFrame = last.assign(alternative=lost.reindex(last.index.astype(str)).to_numpy())
+    return found.reset_index(drop=True)
+
+
+def _carry_on(binned: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """The bins of each run and, of one that a stop rule ended, its last value in those that others still have."""
+    binned = binned.assign(carried=False)
+    stopped = judged.loc[judged[STATUS] == STOPPED, [RUN, "alternative"]] if STATUS in judged else judged.iloc[:0]
+    whose = binned[RUN].map(judged.set_index(RUN)["alternative"])
+    parts = [binned]
+    for run, alternative in stopped.itertuples(index=False):
+        own, all_bins = binned[binned[RUN] == run], binned[whose == alternative].groupby("bin")[STEP].mean()
+        if len(own):
+            later = all_bins[all_bins.index > own["bin"].max()]
+            last = own[VALUE].iloc[-1]
+            parts.append(pd.DataFrame({RUN: run, "bin": later.index, STEP: later, VALUE: last, "carried": True}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _bin(rows: pd.DataFrame, bins: int) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from xprun.reports.stats.curve_averages import curves, sensitivity
+from xprun.reports.stats.curve_averages import curves, divergences, sensitivity
 
 
 def history(values: dict[str, list[float]]) -> pd.DataFrame:
@@ -13,7 +13,8 @@ def history(values: dict[str, list[float]]) -> pd.DataFrame:
 
 
 def judged(**alternatives: str) -> pd.DataFrame:
-    return pd.DataFrame({"run": list(alternatives), "alternative": list(alternatives.values()), "bad": False})
+    runs = {"run": list(alternatives), "alternative": list(alternatives.values())}
+    return pd.DataFrame(runs).assign(status="done", bad=False)
 
 
 def test_mean_and_band_over_the_seeds() -> None:
@@ -42,3 +43,18 @@ def test_sensitivity_takes_the_best_of_the_other_settings() -> None:
     summary = pd.DataFrame(rows, columns=["alternative", "optimizer.lr", "optimizer.momentum", "mean"])
     points = sensitivity(summary, "optimizer.lr")
     assert points[["alternative", "x", "mean"]].to_numpy().tolist() == [["SGD", 0.01, 0.6], ["SGD", 0.1, 0.8]]
+
+
+def test_a_run_that_a_stop_rule_ended_keeps_its_last_value() -> None:
+    """Else the line would end with the fastest run, and say nothing of where the mean ends."""
+    runs = judged(a="SGD", b="SGD").assign(status=["stopped", "done"])
+    table = curves(history({"a": [0.5, 0.1], "b": [3.0, 2.0, 1.0, 0.3]}), runs, "loss")
+    assert table["step"].tolist() == [1, 2, 3, 4]
+    assert table["mean"].tolist() == [1.75, 1.05, 0.55, 0.2]
+    assert table["carried"].tolist() == [False, False, True, True]
+
+
+def test_where_runs_diverge() -> None:
+    runs = judged(a="SGD", b="Adam").assign(status=["diverged", "done"])
+    table = divergences(history({"a": [1.0, 9.0, np.inf], "b": [1.0, 1.0]}), runs, "loss")
+    assert table[["alternative", "step", "value"]].to_numpy().tolist() == [["SGD", 2, 9.0]]
