@@ -42,7 +42,7 @@ checkpoint_every = 1
 metrics = ["accuracy", "confusion"]
 RUN
 """
-DIGITS = '{ name = "digits", valid = 0.9, batch_size = 32 }'  # 180 rows in 6 steps an epoch
+DIGITS = '{ name = "digits", valid = 0.8, test = 0.1, batch_size = 32 }'  # 180 rows in 6 steps an epoch
 EVEN = DIGITS.replace("32", "30")
 SMALL = """{ layers = [
   { name = "Linear", in_features = 64, out_features = 6 }, MIDDLE
