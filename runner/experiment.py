@@ -29,6 +29,7 @@ from xprun.runner.planning.plan import Plan, describe, make_plan
 from xprun.runner.planning.run_identity import origin_of
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
 from xprun.runner.process.log import note
+from xprun.runner.resolve.data_parts import note_on_new_parts
 from xprun.runner.results.atomic_files import remove_leftovers, replace_text, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import FAILED
@@ -105,6 +106,8 @@ def run_experiment(
         options = replace(options, workers=0)
     device = pick(options.device or spec.head.device)
     plan = make_plan(spec, kind_of(device))
+    if changed := note_on_new_parts(spec, registry):
+        note(changed)
     for unknown in sorted((options.only or frozenset()) - {run.id for run in plan.runs}):
         raise UnknownRunError(
             f"there is no run {unknown!r} in this spec; run ids are in the column 'run' of results.csv"
