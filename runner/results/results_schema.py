@@ -238,7 +238,7 @@ SAMPLES = Table(
     "images with predictions",
     (
         OF_RUN,
-        Column(ROW, "integer", "key", "the row within the validation rows, or else those of the test, or of the training"),
+        Column(ROW, "integer", "key", "the row within the validation rows, else the test rows, else the training rows"),
         Column(TARGET, "integer", "value", "the actual class"),
         Column(PREDICTION, "integer", "value", "the predicted class"),
         Column(PROBABILITY, "number", "value", "of the predicted class: the softmax of the scores"),
