@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from xprun.plugins.signature import Setting, read_settings
-from xprun.plugins.types import Fraction, Init, NonNegativeInt, PositiveInt, SpecFile
+from xprun.plugins.types import AbsentByDefault, Fraction, Init, NonNegativeInt, PositiveInt, SpecFile
 
 
 def every_data(
     *,
     batch_size: PositiveInt | Literal["full"] = 32,
     valid: Fraction = 0.0,
+    test: Annotated[Fraction, AbsentByDefault()] = 0.0,
     split_seed: NonNegativeInt = 0,
     standardise: bool = False,
 ) -> None:
     """The settings of every data set.
 
     `batch_size` rows a step, in an order that the run's seed draws anew for each epoch, or "full": all rows in
-    their own order. The share `valid` of the rows is held out; which ones, `split_seed` says, the same for all runs.
+    their own order. The share `valid` of the rows is held out to choose by, the share `test` to report by; which ones,
+    `split_seed` says, the same for all runs.
     `standardise` shifts and scales each input to mean 0 and standard deviation 1 over the training rows.
     """
 
@@ -69,6 +71,10 @@ class Kind:
         return read_settings(self.common)
 
 
+# The rows that a data set can hold out: its own, which it declares, or those of the setting of the same name.
+PARTS = ("valid", "test")
+# The settings of every data set that say which rows are trained on; a component's own of that name must be the like.
+SPLITTING = (*PARTS, "k_folds", "fold")
 # The names by which a plot asks for what it draws.
 PLOT_RECEIVES = ("runs", "history", "settings", "ranking", "palette", "compare")
 METRIC_RECEIVES = "prediction [N, ...], target [N, ...]; parameters, truth and boundary by name"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from xprun.errors import Error
 from xprun.plugins.fingerprints import of_earlier_text
-from xprun.plugins.kinds import KINDS
-from xprun.plugins.signature import Setting, read_settings
+from xprun.plugins.kinds import KINDS, PARTS, SPLITTING
+from xprun.plugins.signature import Setting, read_settings, type_name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -25,7 +25,7 @@ LONGEST_NAME = 100  # characters
 
 class Decorator(Protocol):
     def __call__(
-        self, name: str, *, goal: str = "min", check: Check | None = None
+        self, name: str, *, goal: str = "min", check: Check | None = None, parts: Sequence[str] = ()
     ) -> Callable[[Function], Function]: ...
 
 
@@ -118,6 +118,7 @@ class Component:
     fingerprint: str
     goal: str = "min"  # of a metric: whether less ("min") or more ("max") is better; "none" for a matrix
     check: Check | None = None  # takes the settings, yields (setting, what is wrong); must not import torch
+    parts: tuple[str, ...] = ()  # of a data set: which of "valid" and "test" its table always brings
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -214,13 +215,17 @@ class Registry:
     def decorator(self, kind: str) -> Decorator:
         """Return the decorator `@kind("name")`, which registers a function and gives it back unchanged."""
 
-        def named(name: str, *, goal: str = "min", check: Check | None = None) -> Callable[[Function], Function]:
+        def named(
+            name: str, *, goal: str = "min", check: Check | None = None, parts: Sequence[str] = ()
+        ) -> Callable[[Function], Function]:
             if not isinstance(name, str):
                 raise TypeError(f'write @{kind}("name"): the name under which specs find this component')
             if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
                 raise ValueError(
                     f"{name[:LONGEST_NAME]!r} is not a valid name: write one line of 1 to {LONGEST_NAME} characters"
                 )
+            if set(parts) - set(PARTS if kind == "data" else ()) or isinstance(parts, str):
+                raise ValueError(f'parts of {name!r} are rows of a data set: parts=("valid",), ("test",) or both')
 
             def register(function: Function) -> Function:
                 origin = self._origin_of(function)
@@ -228,7 +233,9 @@ class Registry:
                 fingerprint = (
                     _fingerprint(executed.text) if executed else fingerprint_of(function, origin.file, self._release)
                 )
-                self.add(Component(kind, name, origin, function, lambda: function, fingerprint, goal, check))
+                made = Component(kind, name, origin, function, lambda: function, fingerprint, goal, check, tuple(parts))
+                _refuse_other_meanings(made)
+                self.add(made)
                 return function
 
             return register
@@ -274,6 +281,22 @@ class Registry:
 
 def _of_broken(plugin: Plugin) -> str:
     return f"{plugin.name} of {plugin.source}: {plugin.reason}"
+
+
+def _refuse_other_meanings(component: Component) -> None:
+    """Raise PluginError where a data set has a setting that is called as a part of the rows and is something else.
+
+    It may stand in for the common one, as `valid: Fraction | Literal["official"]` does: it takes the same numbers.
+    """
+    common = KINDS[component.kind].common_settings if component.kind == "data" else {}
+    taken = inspect.signature(component.signature).parameters.keys() & set(SPLITTING) & common.keys()
+    for name in sorted(taken):
+        own = component.settings.get(name)
+        if own is None or not own.takes_numbers_of(common[name]):
+            raise PluginError(
+                f"the setting {name!r} of the data set {component.name!r}, {component.origin}, is not what "
+                f"data.{name} is of every data set ({type_name(common[name].annotation)}): give it another name"
+            )
 
 
 def fingerprint_of(function: Callable[..., Any], file: str, release: str) -> str:

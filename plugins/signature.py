@@ -41,6 +41,10 @@ class Setting:
             return False
         return True
 
+    def takes_numbers_of(self, other: Setting) -> bool:
+        """Whether it takes those numbers that another setting takes, as far as a few can tell."""
+        return all(self._fits(number) == other._fits(number) for number in (-1, 0, 0.25, 1, 2, 2.5))
+
     @cached_property
     def component_kind(self) -> str | None:
         """The kind of the components that the value holds (itself, or as items), or None for plain values."""

@@ -16,9 +16,9 @@ from xprun.runner.workload.workload import predictions as outputs_of
 
 
 def predictions(folder: Path, name: str, split: str | None, registry: Registry) -> pd.DataFrame:
-    """Return one row for each example of the run whose id starts with a name: of the rows held out, or else of all.
+    """Return one row for each example of the run whose id starts with a name.
 
-    `split` names them, `train` or `valid`.
+    `split` names them: `train`, `valid` or `test`; by default the first of valid, test and train that there is.
     `row` counts from 0 within the split. For classes: `target`, `prediction` and the probabilities `p[0]`, `p[1]`, ...;
     else `target` and `prediction`, numbered where there are several outputs. Raises CheckpointError.
     """
@@ -29,9 +29,10 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     except Exception as error:  # of a component, or of what a file says about one
         why = f"{type(error).__name__}: {words_of(error)}"
         raise CheckpointError(f"run {run.id} cannot be rebuilt: {why[:200]}") from error
-    table = work.train if split == "train" else work.valid or (None if split else work.train)
+    parts = work.every_split
+    table = parts.get(split) if split else work.valid or work.test or work.train
     if table is None:
-        raise CheckpointError(f"run {run.id} has no held-out rows; use --data train")
+        raise CheckpointError(f"run {run.id} has no {split} rows; use --data {list(parts)[-1]}")
     load_state(module, path)
     module.eval()
     with torch.no_grad():

@@ -26,6 +26,7 @@ def image_set(
     name: str,
     *,
     valid: float | str = 0.0,
+    test: float | str = 0.0,
     transforms: Sequence[Image] = (),
     num_workers: int = 0,
     **settings: Any,
@@ -33,7 +34,8 @@ def image_set(
     """Return the set of torchvision with that class name: inputs [N, C, H, W] from 0 to 1, targets [N] of classes.
 
     Transforms up to the first that draws random numbers are applied once. From there on they are the table's
-    augmentation, while rows that are measured get those that draw nothing. `valid` may name the held-out part.
+    augmentation, while rows that are measured get those that draw nothing. `valid` and `test` may name held-out parts;
+    where both name one it is valid.
     Raises MissingFilesError where the files are absent, ValueError where the images do not fit together.
     """
     import torch
@@ -47,15 +49,20 @@ def image_set(
         plain = [t for t, drawn in zip(transforms[split:], chance, strict=True) if not drawn]
         inputs = _each(rows, plain)
         augmentation = Augmentation(rows, tuple(transforms[split:]), num_workers) if any(chance) else None
-        held_out = None
-        if isinstance(valid, str):
-            apart = _open(cls, {**settings, **_other_part(cls, valid)})
+
+        def part(named: float | str) -> Table | None:
+            if not isinstance(named, str):
+                return None
+            apart = _open(cls, {**settings, **_other_part(cls, named)})
             _same_classes(train, apart)
             held_out = Table(*_read(name, apart, [*transforms[:split], *plain]), image=_image(inputs))
-            _same_shape(f"the {valid} images", held_out.inputs[0], inputs[0])
+            _same_shape(f"the {named} images", held_out.inputs[0], inputs[0])
+            return held_out
+
+        to_choose, to_report = part(valid), part(test) if test != valid else None
         if augmentation:
             _same_shape("augmented images", in_turn(augmentation.steps, rows[0]), inputs[0])
-    return Table(inputs, targets, valid=held_out, augmentation=augmentation, image=_image(inputs))
+    return Table(inputs, targets, valid=to_choose, augmentation=augmentation, image=_image(inputs), test=to_report)
 
 
 def _image(inputs: Tensor) -> tuple[int, int, int] | None:

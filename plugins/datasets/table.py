@@ -28,7 +28,8 @@ class Table:
     """N examples, resident in memory.
 
     `inputs` [N, ...] floats; `targets` [N, k] floats for a regression, [N] int64 for classes. `truth` holds the
-    true parameters of a synthetic set by name. `valid` holds the rows that the set itself keeps apart. With an
+    true parameters of a synthetic set by name. `valid` and `test` hold the rows that the set itself keeps apart, to
+    choose by and to report; its component declares them: `@data("name", parts=("valid", "test"))`. With an
     `augmentation` the rows are trained on as it changes them; `inputs` are measured. `image` is the shape [C, H, W] in
     which a row, flat or not, is an image of 1 or 3 channels, so that a report can show it.
     """
@@ -39,6 +40,7 @@ class Table:
     valid: Table | None = None
     augmentation: Augmentation | None = None
     image: tuple[int, int, int] | None = None
+    test: Table | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

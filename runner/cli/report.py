@@ -76,7 +76,9 @@ def diff(first: Path, second: Path, tolerance: str, allow_inconclusive: bool, ma
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("name", metavar="RUN")
-@click.option("--data", "split", type=click.Choice(["train", "valid"]), help="Which rows (default: those held out).")
+@click.option(
+    "--data", "split", type=click.Choice(["train", "valid", "test"]), help="Which rows (default: those held out)."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A CSV file to write, instead of stdout.")
 @plugin_options
 def predict(folder: Path, name: str, split: str | None, output: Path | None, plugins: tuple[Path, ...]) -> None:

@@ -38,6 +38,19 @@ class Evaluation:
                 found[f"{split}.{name}"] = values.double().cpu().numpy().reshape(self.program.shape)
         return found
 
+    def at_end(self, chosen: Mask) -> dict[str, Numbers]:
+        """Return what is measured of the chosen runs as they end, `test.loss`, ..., as arrays [S, k]; NaN of others."""
+        found: dict[str, Numbers] = {}
+        for split, table in self.work.splits_at_end.items():
+            prepared = self.program.prepare(table.inputs, table.targets)
+            for columns in self._chunks(len(table)):
+                if chosen[:, columns].any():
+                    measured = self.program.measure(self.work.metrics, prepared, table.targets, columns)
+                    for name, values in measured.items():
+                        whole = found.setdefault(f"{split}.{name}", np.full(self.program.shape, np.nan))
+                        whole[:, columns] = values.double().cpu().numpy().reshape(whole[:, columns].shape)
+        return found
+
     def matrices(self) -> dict[str, Tensor]:
         """Return `valid.confusion`, ... as tensors [S, k, rows, columns]."""
         found: dict[str, Tensor] = {}

@@ -31,12 +31,12 @@ def least_squares(work: Workload) -> dict[str, float]:
     layers = read_layers(module)
     if isinstance(layers, str) or len(layers) > 1:
         return {}
-    valid = _double(work.valid) if work.valid else None
-    exact = replace(work, train=_double(work.train), valid=valid, dtype=torch.float64)
+    valid, test = (_double(part) if part else None for part in (work.valid, work.test))
+    exact = replace(work, train=_double(work.train), valid=valid, test=test, dtype=torch.float64)
     with torch.no_grad():
         _solve(module, layers[0], exact.train)
         whole = exact.loss(module(exact.train.inputs), exact.train.targets) / _batches(work)
-        found = {"loss": whole, **exact.measure(module)}
+        found = {"loss": whole, **exact.measure(module, {**exact.splits, **exact.splits_at_end})}
     return {name: float(value) for name, value in found.items()} | _parameters(module)
 
 

@@ -26,9 +26,12 @@ from xprun.runner.engine.trajectory_recorder import (
     wanted_steps,
 )
 from xprun.runner.results.outcome import PARAMETER, Outcome, Status
+from xprun.runner.results.results_schema import TEST, is_of_test
 from xprun.runner.store.snapshots import Snapshot, State
 from xprun.runner.workload.run_grid import Batch, Grid
 from xprun.runner.workload.workload import Workload
+from xprun.specs import Run
+from xprun.specs.language.schema import SaveBest
 
 
 class CancelledError(Exception):
@@ -174,7 +177,7 @@ class Training:
     def _close_unmeasurable(self, measured: dict[str, Numbers], chosen: Mask) -> None:
         """Close those of the chosen runs [S, K] that have diverged: a measured loss is not finite."""
         for metric, values in measured.items():
-            if metric.endswith(".loss") and not np.isfinite(values).all():
+            if metric.endswith(".loss") and not is_of_test(metric) and not np.isfinite(values).all():
                 for s, i in np.argwhere((chosen & self.open)[:, self.columns] & ~np.isfinite(values)):
                     reason = f"{metric} is {values[s, i]} after step {self.steps}"
                     self._close(s, self.columns[i], "diverged", reason, self.steps)
@@ -223,6 +226,7 @@ class Training:
         with self._evaluating():
             finite = self.program.finite().cpu().numpy()
             self.checkpoints.ended(here & finite, self.columns, self.program.tensors)
+            at_end = self.evaluation.at_end(here & finite)
             matrices = self.evaluation.matrices() if (here & finite).any() else {}
             visuals = self.evaluation.visuals(here & finite)
             parameters = self._reported_parameters()
@@ -236,6 +240,8 @@ class Training:
             outcome.parameters = {key: x for name, view in parameters.items() for key, x in numbers(name, view[s, i])}
             outcome.matrices = {name: values[s, i].tolist() for name, values in matrices.items()}
             outcome.visuals = visuals[s, i]
+            for metric, values in at_end.items():
+                self._history(metric).add_last(s, k, self.steps, float(values[s, i]))
 
     def _close(self, s: int, k: int, status: Status, reason: str, steps: int, *, measured: bool = True) -> Outcome:
         """End a run after so many steps; `measured` tells whether an evaluation after the last of them counts."""
@@ -253,7 +259,18 @@ class Training:
             found = {metric: history.series(s, k, until[metric]) for metric, history in self.histories.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}
             outcome.state = self.checkpoints.kept_of(s, k)
+            outcome.kept = self._measured_as_kept(outcome, self.grid.runs[s][k])
         return [self.ended[s, k] for s, k, _ in self.grid.cells()]
+
+    def _measured_as_kept(self, outcome: Outcome, run: Run) -> dict[str, float]:
+        """Return what the best checkpoint of a run reaches on the test rows: `test.loss`, ...; nothing of others."""
+        if not (self.work.test and isinstance(self.work.save, SaveBest) and outcome.state):
+            return {}
+        module = self.work.make_model(run.seed).eval()
+        module.load_state_dict({name: torch.from_numpy(values) for name, values in outcome.state.items()})
+        with torch.no_grad():
+            measured = self.work.measure(module, {TEST: self.work.test})
+        return {metric: float(value) for metric, value in measured.items()}
 
     # --- snapshots
 

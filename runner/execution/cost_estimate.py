@@ -54,7 +54,7 @@ def seconds_of(cohorts: list[Cohort], context: Context) -> float:
 
 def _memory(work: Workload, units: list[ExecutionUnit]) -> int:
     """Return about how many bytes data and models take; what a forward pass keeps for its backward pass is left out."""
-    tables = [table for table in (work.train, work.valid) if table]
+    tables = work.every_split.values()
     data = sum(tensor.nbytes for table in tables for tensor in (table.inputs, table.targets))
     model = sum(parameter.nbytes for parameter in work.make_model(0).parameters())
     at_once = max(len(unit.grid) if unit.program else 1 for unit in units)

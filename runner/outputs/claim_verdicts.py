@@ -16,7 +16,7 @@ from xprun.runner.planning.claimed_runs import needs_confirmation, selected, sel
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.paired_test import differences_of, paired_test
-from xprun.runner.results.results_schema import CLAIMS, DOES_NOT_HOLD, DONE, HOLDS, NOT_JUDGED
+from xprun.runner.results.results_schema import CLAIMS, DOES_NOT_HOLD, DONE, HOLDS, NOT_JUDGED, is_of_test
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.specs import Expectation, Run
 from xprun.specs.language.diagnostics import printable
@@ -173,7 +173,8 @@ def _why(expectation: Expectation, outcome: Outcome) -> str:
     if outcome.status != DONE:
         return f"the run {outcome.status} after {outcome.steps} steps"
     if expectation.step:
-        return "nothing was recorded at that step (see run.record_every, run.evaluate_every)"
+        see = "run.measure_test" if is_of_test(expectation.value) else "run.record_every"
+        return f"nothing was recorded at that step (see {see}, run.evaluate_every)"
     return f"the run has no {expectation.value}"
 
 

@@ -32,7 +32,9 @@ from xprun.runner.results.results_schema import (
     VALUE,
     ResultsSchema,
     best,
+    checkpoint,
     final,
+    is_of_test,
     parameter,
     reference,
 )
@@ -155,13 +157,15 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
 
 
 def _metrics(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
-    """Return `final.<metric>` of a run that came to its end, `best.<metric>`, `param.<name>` of a tiny model, and
-    `reference.<name>`, what is known in closed form."""
+    """Return `final.<metric>` of a run that came to its end, `best.<metric>` but of test rows, `checkpoint.<metric>` of
+    what is kept, `param.<name>` of a tiny model, and `reference.<name>`, what is known in closed form."""
     row: dict[str, Any] = {}
     for metric, goal in goals.items():
         series = outcome.history.get(metric)
         finite = series.values[np.isfinite(series.values)] if series else np.array([])
         row[final(metric)] = float(series.values[-1]) if series and outcome.ended_well else np.nan
-        row[best(metric)] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
+        if not is_of_test(metric):
+            row[best(metric)] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
+    row |= {checkpoint(metric): value for metric, value in outcome.kept.items()}
     row |= {parameter(name): value for name, value in outcome.parameters.items()}
     return row | {reference(name): value for name, value in outcome.reference.items()}

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.planned_schema import describe_tables
 from xprun.runner.planning.second_stage import best_of, confirmation, first_of
+from xprun.runner.resolve.data_parts import all_hold, chooses_on_test
 from xprun.runner.resolve.resolver import metrics_of
 from xprun.runner.results.results_schema import (
     CONFIRM,
     SEARCH,
     STAGE,
+    TEST,
     TRAIN,
     VALID,
     Comparison,
@@ -147,12 +149,21 @@ def compare(spec: Spec) -> Comparison:
     return Comparison(
         metric,
         goal,
+        reported=_reported(spec, metric),
+        at=asked.at,
+        tolerance=asked.tolerance,
         target=asked.target,
         baseline=asked.baseline or _ablated(spec),
         by=by,
         problems=problems,
         swept=swept_settings(spec),
+        chosen_on_test=metric.startswith(f"{VALID}.") and chooses_on_test(spec),
     )
+
+
+def _reported(spec: Spec, metric: str) -> str | None:
+    """Return the metric of the test rows that is called as one that chooses, where every run has test rows."""
+    return f"{TEST}.{metric.partition('.')[2] or metric}" if all_hold(spec, TEST) else None
 
 
 def swept_settings(spec: Spec) -> list[str]:
@@ -231,5 +242,5 @@ def _sweeps(axes: Any) -> dict[str, list[Any]]:
 def most_telling(metrics: list[Metric]) -> str:
     """Return the first metric of the held-out rows, or of the training rows; their loss when there is no other."""
     held_out = [metric for metric in metrics if metric.split == VALID]
-    candidates = held_out or [metric for metric in metrics if metric.split == TRAIN] or metrics
+    candidates = held_out or [metric for metric in metrics if metric.split == TRAIN] or metrics[:1]
     return next((metric for metric in candidates if not metric.is_loss), candidates[0]).name

@@ -20,6 +20,7 @@ from xprun.runner.results.results_schema import (
 )
 from xprun.runner.results.run_columns import components_key, settings_of_run
 from xprun.specs.language.repeats import is_repeat
+from xprun.specs.language.schema import SaveBest
 
 if TYPE_CHECKING:
     from xprun.runner.planning.plan import Plan
@@ -45,9 +46,13 @@ def describe_tables(plan: Plan) -> ResultsSchema:
             *_setting_columns(plan),
             SEED_COLUMN,
             *ENDING_COLUMNS,
-            *metric_columns(plan.metrics),
+            *metric_columns(plan.metrics, kept=_keeps_best(plan)),
         ]
     )
+
+
+def _keeps_best(plan: Plan) -> bool:
+    return any(isinstance(run.settings.save, SaveBest) for run in plan.runs)
 
 
 def _setting_columns(plan: Plan) -> list[Column]:

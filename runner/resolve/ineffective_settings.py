@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from xprun.runner.resolve.data_parts import some_hold, values_of
+from xprun.runner.results.results_schema import TEST, TRAIN, VALID
 from xprun.specs import Alternative, Diagnostic, Spec
 from xprun.specs.language.comparison import compared_labels
 from xprun.specs.language.dotted_paths import Path
@@ -20,7 +22,7 @@ def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
 
 
 def _split_problems(data: Alternative) -> Iterator[Diagnostic]:
-    if "split_seed" in data.written and not any(_values(data, "valid")):
+    if "split_seed" in data.written and not any([*values_of(data, VALID), *values_of(data, TEST)]):
         yield _idle((*data.path, "split_seed"), "no rows are held out", "write for example valid = 0.2")
 
 
@@ -34,19 +36,27 @@ def _search_problems(spec: Spec) -> Iterator[Diagnostic]:
 
 def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     written = _written(spec, "run")
-    if "evaluate_every" in written and columns == ["loss"]:
+    each = "each" in values_of(spec.run, "measure_test")
+    if "measure_test" in written and not some_hold(spec, TEST):
+        yield _idle(("run", "measure_test"), "no rows are held out for the test", "write for example data.test = 0.2")
+    if "evaluate_every" in written and not any(c.startswith(_evaluated(each=each)) for c in columns):
         yield _idle(
             ("run", "evaluate_every"), "nothing is evaluated", "list run.metrics, or hold rows out with data.valid"
         )
     for key, length in (("record_every", "steps"), ("evaluate_every", "epochs"), ("checkpoint_every", "epochs")):
-        longest = max((n for n in _values(spec.run, length) if n), default=None)
-        if key in written and longest and all(n and n > longest for n in _values(spec.run, key)):
+        longest = max((n for n in values_of(spec.run, length) if n), default=None)
+        if key in written and longest and all(n and n > longest for n in values_of(spec.run, key)):
             yield _idle(("run", key), f"the longest run has {longest:,} {length}", "")
 
 
 def _baseline_problems(spec: Spec) -> Iterator[Diagnostic]:
     if spec.compare.baseline is not None and len(compared_labels(spec)) == 1:
         yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "")
+
+
+def _evaluated(*, each: bool) -> tuple[str, ...]:
+    """Return the splits, as columns begin with them, that are measured at evaluations."""
+    return tuple(f"{split}." for split in ((TRAIN, VALID, TEST) if each else (TRAIN, VALID)))
 
 
 def _idle(path: Path, why: str, help_text: str) -> Diagnostic:
@@ -56,9 +66,3 @@ def _idle(path: Path, why: str, help_text: str) -> Diagnostic:
 def _written(spec: Spec, section: str) -> dict[str, Any]:
     written: dict[str, Any] = spec.document.data.get(section, {})
     return written
-
-
-def _values(alternative: Alternative, key: str) -> list[Any]:
-    """Return every value that a setting takes in an alternative."""
-    swept = [axis.values for axis in alternative.axes if axis.path == (key,)]
-    return list(swept[0]) if swept else [alternative.settings.get(key)]

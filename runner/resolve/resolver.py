@@ -12,13 +12,20 @@ from pydantic import ValidationError
 from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
+from xprun.runner.resolve.data_parts import part_problems, some_hold
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
-from xprun.runner.resolve.run_setting_checks import observer_problems, save_problems, stop_problems
+from xprun.runner.resolve.run_setting_checks import (
+    choosing_columns,
+    chosen_by_test,
+    observer_problems,
+    save_problems,
+    stop_problems,
+)
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
 from xprun.runner.results import results_schema
-from xprun.runner.results.results_schema import LOSS, TRAIN, VALID
+from xprun.runner.results.results_schema import LOSS, TEST, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
@@ -62,6 +69,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     problems += expect_problems(resolved, columns)
     if not problems:  # what can only be asked of settings that are right
         problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
+        problems += part_problems(resolved)
         problems += idle_problems(resolved, columns)
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
@@ -76,7 +84,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
 def metrics_of(spec: Spec) -> list[results_schema.Metric]:
     """Return what is measured of the runs of a resolved spec: `loss`, `train.accuracy`, `valid.accuracy`, ..."""
     scalars = [metric for metric in _asked_metrics(spec.run) if metric.goal != "none"]
-    splits = ([TRAIN] if scalars else []) + ([VALID] if holds_out(spec) else [])
+    splits = ([TRAIN] if scalars else []) + [split for split in (VALID, TEST) if some_hold(spec, split)]
     measured: dict[str, Any] = {LOSS: "min"} | {metric.column: metric.goal for metric in scalars}
     return [
         results_schema.Metric(LOSS, "min", is_loss=True),
@@ -86,14 +94,9 @@ def metrics_of(spec: Spec) -> list[results_schema.Metric]:
 
 def matrices_of(spec: Spec) -> list[results_schema.Matrix]:
     """Return which matrices the runs of a resolved spec end with: `valid.confusion`, ..."""
-    splits = [TRAIN, VALID] if holds_out(spec) else [TRAIN]
+    splits = [TRAIN, *(split for split in (VALID, TEST) if some_hold(spec, split))]
     asked = [metric for metric in _asked_metrics(spec.run) if metric.goal == "none"]
     return [results_schema.matrix_of(split, metric.column, metric.name) for split in splits for metric in asked]
-
-
-def holds_out(spec: Spec) -> bool:
-    """Whether a data set of the spec keeps rows from the training."""
-    return any(a.settings.get("valid") for variant in spec.variants() for a in variant.sections["data"])
 
 
 def columns_of(spec: Spec) -> list[str]:
@@ -152,6 +155,7 @@ class _Checker:
             absent_by_default={
                 n: setting.typed_default for n, setting in schema.items() if setting.is_absent_by_default
             },
+            own_parts=frozenset(component.parts),
         )
 
     def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
@@ -404,9 +408,11 @@ def _plain(value: Any) -> str:
 
 
 def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
-    columns = columns_of(spec)
+    columns = choosing_columns(columns_of(spec))
     metric, baseline = spec.compare.metric, spec.compare.baseline
-    if metric is not None and metric not in columns:
+    if metric is not None and results_schema.is_of_test(metric):
+        yield chosen_by_test(("compare", "metric"), metric, columns)
+    elif metric is not None and metric not in columns:
         why = "the runs of this spec have no such metric"
         yield Diagnostic(
             ("compare", "metric"), f"{why}{did_you_mean(metric, columns)}", f"they have {', '.join(columns)}"
@@ -433,7 +439,7 @@ def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                 yield Diagnostic(("run", "epochs"), f"{why}, so it has no epochs", "write steps = 1000", at="key")
             if alternative.settings["batch_size"] == "full":
                 yield Diagnostic((*alternative.path, "batch_size"), f"{why}: there is no full batch", "write a number")
-            for key in ("valid", "standardise"):
+            for key in ("valid", "test", "standardise"):
                 if alternative.settings[key]:
                     yield Diagnostic(
                         (*alternative.path, key), f"{why}: there are no fixed rows to do that with", "leave it out"

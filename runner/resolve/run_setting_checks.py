@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from xprun.plugins.registry import Registry, UnknownComponentError
 from xprun.runner.resolve.build import build
+from xprun.runner.resolve.data_parts import all_hold
+from xprun.runner.results.results_schema import TRAIN, VALID, is_of_test
 from xprun.specs import Diagnostic, RunSettings, Spec
+from xprun.specs.language.diagnostics import Path
 from xprun.specs.language.expansion import choices_of
 from xprun.specs.language.wording import did_you_mean
 
@@ -27,7 +30,7 @@ def stop_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
 
 
 def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
-    """Yield a best checkpoint by a result that the spec's evaluations do not have."""
+    """Yield a best checkpoint by a result that the spec's evaluations do not have, or a ranking by one not kept."""
     known = evaluated(spec, columns)
     for choice in choices_of(spec.run):
         save, wanted = choice.settings.get("save"), spec.compare.metric
@@ -38,6 +41,10 @@ def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
             yield Diagnostic(("run", "save"), message, HOW)
         if isinstance(save, dict):
             yield from unknown_result(("run", "save", "metric"), save["metric"], known)
+        best = save == "best" or (isinstance(save, dict) and save["metric"] == wanted)
+        if spec.compare.at == "checkpoint" and not best:
+            message = 'ranks by the checkpoint of the best evaluation, which only run.save = "best" keeps'
+            yield Diagnostic(("compare", "at"), message, 'write run.save = "best", or leave at out')
 
 
 def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
@@ -59,12 +66,28 @@ def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
 
 def evaluated(spec: Spec, columns: list[str]) -> list[str]:
     """Return the results that every run of a spec has at its evaluations."""
-    held_out = all(choice.settings["valid"] for a in spec.sections["data"] for choice in choices_of(a))
-    return [c for c in columns if c.startswith("train.") or (held_out and c.startswith("valid."))]
+    splits = (f"{TRAIN}.", f"{VALID}.") if all_hold(spec, VALID) else (f"{TRAIN}.",)
+    return [column for column in columns if column.startswith(splits)]
 
 
-def unknown_result(path: tuple[str | int, ...], column: str, known: list[str]) -> Iterator[Diagnostic]:
-    if column not in known:
+def choosing_columns(columns: list[str]) -> list[str]:
+    """Return the results by which something may be chosen: all but those of the test rows."""
+    return [column for column in columns if not is_of_test(column)]
+
+
+def chosen_by_test(path: Path, column: str, known: list[str]) -> Diagnostic:
+    """Return that a result of the test rows chooses nothing, and by which of the known ones to choose."""
+    same = f"{VALID}.{column.partition('.')[2]}"
+    held_out = [name for name in known if name.startswith(f"{VALID}.")]
+    instead = same if same in known else (held_out or [""])[-1]
+    help_text = f"choose by {instead}; the report shows {column}" if instead else f"hold rows out to choose by: {HOW}"
+    return Diagnostic(path, f"{column} is of the test rows, which choose nothing", help_text)
+
+
+def unknown_result(path: Path, column: str, known: list[str]) -> Iterator[Diagnostic]:
+    if is_of_test(column):
+        yield chosen_by_test(path, column, known)
+    elif column not in known:
         message = f"the runs have no metric {column!r} at their evaluations{did_you_mean(column, known)}"
         have = f"they have {', '.join(known)}" if known else "they have none"
         yield Diagnostic(path, message, f"{have}; {HOW}")

@@ -134,7 +134,14 @@ REPEAT_COLUMN = Column(
 FINAL_COLUMN = Column(
     f"{FINAL}<metric>", "number", "metric", "the last value of a metric; empty unless the run is `done` or `stopped`"
 )
-BEST_COLUMN = Column(f"{BEST}<metric>", "number", "metric", "the best finite value of a metric")
+BEST_COLUMN = Column(
+    f"{BEST}<metric>", "number", "metric", "the best finite value of a metric; not of the test rows, by which nothing "
+    "is chosen"
+)  # fmt: skip
+CHECKPOINT_COLUMN = Column(
+    f"{CHECKPOINT}<metric>", "number", "metric", "the value that a metric of the test rows has at the checkpoint which "
+    "`run.save = \"best\"` keeps"
+)  # fmt: skip
 PARAMETER_COLUMN = Column(
     f"{PARAMETER}<name>", "number", "parameter", "a final parameter of a model with at most 16 numbers, such as "
     "`param.w`, `param.b` or `param.w[1]`"
@@ -173,6 +180,7 @@ RESULTS = Table(
         *ENDING_COLUMNS,
         FINAL_COLUMN,
         BEST_COLUMN,
+        CHECKPOINT_COLUMN,
         PARAMETER_COLUMN,
         REFERENCE_COLUMN,
     ),
@@ -185,7 +193,12 @@ HISTORY = Table(
         OF_RUN,
         Column(STEP, "integer", "key", "the step after which, or for `loss` in which, it was measured; from 1"),
         Column(EPOCH, "number", "key", "the step divided by the steps of an epoch"),
-        Column(METRIC, "text", "key", "what was measured: `loss`, `train.<metric>`, `valid.<metric>`, `param.<name>`"),
+        Column(
+            METRIC,
+            "text",
+            "key",
+            "what was measured: `loss`, `train.<metric>`, `valid.<metric>`, `test.<metric>`, `param.<name>`",
+        ),
         Column(VALUE, "number", "value", "its value; `inf` and empty (NaN) occur at the last step of a diverged run"),
     ),
 )
@@ -240,7 +253,7 @@ SAMPLES = Table(
     "images with predictions",
     (
         OF_RUN,
-        Column(ROW, "integer", "key", "the row within the held-out rows, or the training rows where none are held out"),
+        Column(ROW, "integer", "key", "the row within the validation rows, else the test rows, else the training rows"),
         Column(TARGET, "integer", "value", "the actual class"),
         Column(PREDICTION, "integer", "value", "the predicted class"),
         Column(PROBABILITY, "number", "value", "of the predicted class: the softmax of the scores"),
@@ -293,12 +306,12 @@ class Comparison:
     reported: str | None = None
     at: Literal["final", "checkpoint"] = "final"
     tolerance: float = 0.0
-    chosen_on_test: bool = False
     target: float | None = None
     baseline: str | None = None
     by: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     swept: list[str] = field(default_factory=list)
+    chosen_on_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -411,14 +424,20 @@ def matrix_of(split: Split, name: str, component: str) -> Matrix:
     return Matrix(f"{split}.{name}", split, component)
 
 
-def metric_columns(metrics: list[Metric]) -> list[Column]:
-    """Return the columns of the final values, then those of the best."""
+def metric_columns(metrics: list[Metric], *, kept: bool = False) -> list[Column]:
+    """Return the columns of the final values, then those of the best, and where one is `kept`, of the checkpoint."""
 
     def column(pattern: Column, moment: Moment, name: str, metric: Metric) -> Column:
         return replace(pattern, name=name, moment=moment, metric=metric.name, goal=metric.goal, split=metric.split)
 
     finals = [column(FINAL_COLUMN, "final", final(metric.name), metric) for metric in metrics]
-    return finals + [column(BEST_COLUMN, "best", best(metric.name), metric) for metric in metrics]
+    bests = [column(BEST_COLUMN, "best", best(metric.name), metric) for metric in metrics if metric.split != TEST]
+    reported = [metric for metric in metrics if metric.split == TEST and kept]
+    return [
+        *finals,
+        *bests,
+        *(column(CHECKPOINT_COLUMN, "checkpoint", checkpoint(metric.name), metric) for metric in reported),
+    ]
 
 
 def parameter_column(name: str) -> Column:
@@ -440,8 +459,13 @@ def best(metric: str) -> str:
 
 
 def checkpoint(metric: str) -> str:
-    """Return the column of the value of a metric at the kept checkpoint."""
+    """Return the column of a metric of the checkpoint that is kept."""
     return CHECKPOINT + metric
+
+
+def is_of_test(metric: str) -> bool:
+    """Whether a metric is measured on the test rows."""
+    return metric.startswith(f"{TEST}.")
 
 
 def parameter(name: str) -> str:

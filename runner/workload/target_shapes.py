@@ -45,8 +45,10 @@ def with_targets_for(loss: Any, made: Table | Stream) -> Table | Stream:
     """Return a table with its targets as the loss takes them; see `targets_for`. A stream draws them as it will."""
     if isinstance(made, Stream):
         return made
-    valid = replace(made.valid, targets=targets_for(loss, made.valid.targets)) if made.valid else None
-    return replace(made, targets=targets_for(loss, made.targets), valid=valid)
+    valid, test = (
+        replace(part, targets=targets_for(loss, part.targets)) if part else None for part in (made.valid, made.test)
+    )
+    return replace(made, targets=targets_for(loss, made.targets), valid=valid, test=test)
 
 
 def check_outputs(loss: Any, outputs: Tensor, targets: Tensor) -> None:

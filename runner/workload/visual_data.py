@@ -77,7 +77,7 @@ def _powers(x: Tensor, k: int) -> Tensor:
 
 def images(work: Workload) -> Table | None:
     """Return the rows to choose samples from, held out where some are; None unless they are images with classes."""
-    table = work.valid or work.train
+    table = work.valid or work.test or work.train
     if table.image is None or table.targets.is_floating_point() or table.targets.dim() != 1:
         return None
     return Table(table.inputs[:LOOKED_AT], table.targets[:LOOKED_AT], image=table.image)

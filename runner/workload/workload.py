@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +14,11 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Registry
 from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
 from xprun.runner.resolve.timetable import Timetable, timetable_of
+from xprun.runner.results.results_schema import TEST, TRAIN, VALID
 from xprun.runner.store.checkpoints import load_state
 from xprun.runner.workload.augmentation import Augmented
 from xprun.runner.workload.batch_feeds import Drawn, Feed, Rows, sample_of
+from xprun.runner.workload.data_split import Split, check_parts, split_rows
 from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.step_schedule import Schedule
 from xprun.runner.workload.target_shapes import check_outputs, compares_one_by_one, with_targets_for
@@ -32,7 +33,8 @@ EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
 class Workload:
     """One program: everything about a run but its optimizer and its seed.
 
-    `train` and `valid` are what is measured; `feed` gives the batches that are trained on.
+    `train`, `valid` and `test` are what is measured; `feed` gives the batches that are trained on. `measure_test` says
+    whether the test rows are measured at each evaluation, or when a run has ended.
     """
 
     registry: Registry
@@ -51,6 +53,8 @@ class Workload:
     manual: bool = False  # whether the model brings the gradient itself
     save: str | SaveBest | None = None  # of which step a checkpoint is kept
     visuals: bool = True  # whether what only plots need is kept, too
+    test: Table | None = None
+    measure_test: Literal["end", "each"] = "end"
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
@@ -76,8 +80,7 @@ class Workload:
     @cached_property
     def all_targets(self) -> Tensor:
         """The targets of all rows, held-out ones included: a model must have an output for each class in them."""
-        tables = [self.train, self.valid] if self.valid else [self.train]
-        return torch.cat([table.targets.cpu() for table in tables])
+        return torch.cat([table.targets.cpu() for table in self.every_split.values()])
 
     def check_outputs(self) -> None:
         """Raise ValueError where the model's outputs have not the shape that the loss compares with."""
@@ -92,19 +95,25 @@ class Workload:
 
     @property
     def splits(self) -> dict[str, Table]:
-        """The sets that are measured at an evaluation: train where metrics are asked for, valid where held out."""
-        train = {"train": self.train} if self.metrics else {}
-        return {**train, "valid": self.valid} if self.valid else train
+        """The sets that are measured at an evaluation: train where metrics are asked for, others where held out."""
+        left_out = ([] if self.metrics else [TRAIN]) + [*self.splits_at_end]
+        return {split: table for split, table in self.every_split.items() if split not in left_out}
+
+    @property
+    def splits_at_end(self) -> dict[str, Table]:
+        """The sets that are measured only when a run has ended."""
+        return {TEST: self.test} if self.test and self.measure_test == "end" else {}
 
     @property
     def every_split(self) -> dict[str, Table]:
-        """The sets that matrices are measured on."""
-        return {"train": self.train, "valid": self.valid} if self.valid else {"train": self.train}
+        """The sets that there are, on which matrices are measured."""
+        known = {TRAIN: self.train, VALID: self.valid, TEST: self.test}
+        return {split: table for split, table in known.items() if table}
 
-    def measure(self, module: nn.Module) -> dict[str, Tensor]:
-        """Return `train.loss`, `valid.accuracy`, ... of a model, as scalars on its device."""
+    def measure(self, module: nn.Module, splits: dict[str, Table]) -> dict[str, Tensor]:
+        """Return `train.loss`, `valid.accuracy`, ... of a model on some sets, as scalars on its device."""
         results = {}
-        for split, table in self.splits.items():
+        for split, table in splits.items():
             prediction = predictions(module, table.inputs)
             results[f"{split}.loss"] = self.loss(prediction, table.targets)
             for name, metric in self.metrics.items():
@@ -157,11 +166,14 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
     criterion = build(registry, "loss", loss.name, loss.settings)
     made = with_targets_for(criterion, build(registry, "data", data.name, data.settings))
-    train, valid, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
+    check_parts(registry.find("data", data.name), data.settings, made)
+    split, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
+    train, measures_test = split.train, bool(split.test) and settings.measure_test == "each"
+    evaluates = bool(split.valid or settings.scalars or measures_test)
     work = Workload(
         registry,
         train,
-        valid,
+        split.valid,
         feed,
         batch_size,
         criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion,
@@ -169,11 +181,13 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         {m.column: make_measure(registry, m, criterion, train) for m in settings.matrices},
         {m.column: m.goal for m in settings.scalars},
         run.choices["model"],
-        Schedule.of(settings, len(train), batch_size or len(train), evaluates=bool(valid or settings.scalars)),
+        Schedule.of(settings, len(train), batch_size or len(train), evaluates=evaluates),
         device,
         dtype,
         settings.gradient == "manual",
         settings.save,
+        test=split.test,
+        measure_test=settings.measure_test,
     )
     work.check_outputs()
     return work
@@ -181,66 +195,16 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
 
 def _split_and_feed(
     made: Table | Stream, settings: dict[str, Any], batch_size: int | None, device: torch.device, dtype: torch.dtype
-) -> tuple[Table, Table | None, Feed]:
-    """Return the rows that are trained on, those held out, and where the batches come from."""
+) -> tuple[Split, Feed]:
+    """Return the rows that are trained on and those held out, and where the batches come from."""
     if isinstance(made, Stream):
-        if batch_size is None or settings["valid"] or settings["standardise"]:
+        if batch_size is None or settings["valid"] or settings.get("test") or settings["standardise"]:
             raise ValueError(
-                "a stream draws fresh rows at every step: it cannot have batch_size = 'full', valid or standardise"
+                "a stream draws fresh rows at every step: it has no batch_size = 'full', valid, test or standardise"
             )
         drawn = Drawn(made, batch_size, device, dtype)
-        return sample_of(drawn, settings["split_seed"]), None, drawn
-    train, valid = _split(made, settings["valid"], settings["split_seed"])
-    if settings["standardise"]:
-        train, valid = _standardised(train, valid)
-    train, valid = _moved(train, device, dtype), _moved(valid, device, dtype) if valid else None
-    if train.augmentation:
-        return train, valid, Augmented(train, batch_size, device, dtype, train.augmentation.workers)
-    return train, valid, Rows(train, batch_size)
-
-
-def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
-    targets = table.targets
-    kind = dtype if targets.is_floating_point() else targets.dtype
-    return replace(table, inputs=table.inputs.to(device, dtype), targets=targets.to(device, kind))
-
-
-def _split(table: Table, valid: float | str, seed: int) -> tuple[Table, Table | None]:
-    """Return the table without and with only the held-out rows: those that the set keeps apart, or a share of all.
-
-    `seed` picks the share; each part keeps its order.
-    """
-    if table.valid or isinstance(valid, str):
-        return table, table.valid
-    held_out = math.floor(len(table) * valid + 0.5)
-    if held_out == 0:
-        return table, None
-    if held_out == len(table):
-        raise ValueError(f"valid = {valid} holds out all {len(table)} rows; nothing is left to train on")
-    order = torch.randperm(len(table), generator=torch.Generator().manual_seed(seed))
-    apart, rest = order[:held_out].sort().values, order[held_out:].sort().values
-    return _rows(table, rest), _rows(replace(table, augmentation=None), apart)
-
-
-def _rows(table: Table, rows: Tensor) -> Table:
-    part = replace(table, inputs=table.inputs.index_select(0, rows), targets=table.targets.index_select(0, rows))
-    if table.augmentation is None:
-        return part
-    return replace(part, augmentation=replace(table.augmentation, rows=table.augmentation.rows.index_select(0, rows)))
-
-
-def _standardised(train: Table, valid: Table | None) -> tuple[Table, Table | None]:
-    """Return both parts with every input shifted and scaled as the training rows say; a constant one is only shifted.
-
-    True parameters are dropped: they belong to the inputs as they were.
-    """
-    if train.augmentation:
-        raise ValueError("standardise cannot be combined with random transforms; use the transform Normalize")
-    wide = train.inputs.double()
-    mean, deviation = wide.mean(0), wide.std(0, correction=0)
-    shift, scale = mean.to(train.inputs), torch.where(deviation > 0, deviation, 1.0).to(train.inputs)
-
-    def scaled(table: Table) -> Table:
-        return Table((table.inputs - shift) / scale, table.targets)
-
-    return scaled(train), scaled(valid) if valid else None
+        return Split(sample_of(drawn, settings["split_seed"])), drawn
+    split = split_rows(made, settings).moved(device, dtype)
+    if augmentation := split.train.augmentation:
+        return split, Augmented(split.train, batch_size, device, dtype, augmentation.workers)
+    return split, Rows(split.train, batch_size)

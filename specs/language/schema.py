@@ -135,6 +135,7 @@ class RunSettings(Strict):
     last step, or of the evaluation with the best `compare.metric`. `checkpoint_every` so many epochs the state of a
     run is saved, so that a run that is cut off goes on from there. `observers` write ended runs for other tools.
     `timeout` is the time in seconds after which a run, or runs that are trained together, are ended from outside.
+    `measure_test` measures the test rows when a run has ended, or for their curves at each evaluation, too.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -154,6 +155,7 @@ class RunSettings(Strict):
     compile: Literal["auto"] | bool = "auto"
     search_seed: Annotated[int, Ge(0)] = 0
     timeout: Annotated[float, Gt(0)] | None = None
+    measure_test: Annotated[Literal["end", "each"], AbsentByDefault()] = "end"
 
     @field_validator("seeds")
     @classmethod
@@ -179,12 +181,16 @@ class Compare(Strict):
     """`[compare]`: which result column ranks the alternatives, and against which baseline.
 
     `by` names the section, or sections, whose alternatives are compared; the other sections that have several are
-    problems, on each of which the alternatives are tried. `plots` are drawn for the report beside its own.
+    problems, on each of which the alternatives are tried. `at` says whether runs are ranked as they ended, or as the
+    checkpoint that `run.save = "best"` keeps. A difference of at most `tolerance` is none in practice. `plots` are
+    drawn for the report beside its own.
     """
 
     by: str | list[str] | None = None
     metric: str | None = None
     goal: Literal["min", "max"] | None = None
+    at: Literal["final", "checkpoint"] = "final"
+    tolerance: Annotated[float, Ge(0)] = 0.0
     target: float | None = None
     baseline: str | None = None
     plots: list[Plot] = []

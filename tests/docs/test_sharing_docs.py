@@ -53,6 +53,19 @@ def test_components_of_five_kinds_train() -> None:
 
 
 @pytest.mark.usefixtures("_components")
+def test_a_data_set_with_parts_of_its_own_trains() -> None:
+    Path("my_parts.py").write_text(next(b for b in blocks(PLUGINS, "python") if "my.parts" in b), encoding="utf-8")
+    spec = Path("waves.toml").read_text(encoding="utf-8")
+    spec = spec.replace('name = "my.waves"\nvalid = 0.25', 'name = "my.parts"')
+    Path("waves.toml").write_text(spec, encoding="utf-8")
+    result = xprun("xprun --plugin my_components.py --plugin my_parts.py waves.toml")
+    assert result.exit_code == 0, result.stderr
+    results = pd.read_csv("runs/waves/results.csv")
+    assert {"final.valid.my.within", "final.test.my.within", "final.test.loss"} < set(results)
+    assert results["final.test.my.within"].between(0, 1).all()
+
+
+@pytest.mark.usefixtures("_components")
 def test_the_project_names_its_plugins() -> None:
     Path("pyproject.toml").write_text(blocks(PLUGINS, "toml")[1], encoding="utf-8")
     assert xprun("xprun check waves.toml").stdout == "waves.toml: ok, 12 runs\n"

@@ -135,6 +135,7 @@ def same(one: Outcome, other: Outcome, rel: float = 1e-9) -> None:
         assert one.history[name].steps.tolist() == series.steps.tolist(), name
         np.testing.assert_allclose(one.history[name].values, series.values, rel, 1e-12, err_msg=name)
     assert one.parameters == pytest.approx(other.parameters, rel=rel, abs=1e-12)
+    assert one.kept == pytest.approx(other.kept, rel=rel, abs=1e-12)
 
 
 REAL = named("points", target="real", batch_size=4, valid=0.2)  # four steps an epoch

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from xprun.plugins.types import Download, Fraction, Transform, Workers
+from xprun.plugins.types import AbsentByDefault, Download, Fraction, Transform, Workers
 
 
-def CIFAR10(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def CIFAR10(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """CIFAR10 (https://www.cs.toronto.edu/~kriz/cifar.html) Dataset."""
 
 
-def CIFAR100(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def CIFAR100(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """CIFAR100 (https://www.cs.toronto.edu/~kriz/cifar.html) Dataset."""
 
 
-def CLEVRClassification(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def CLEVRClassification(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', test: Annotated[Fraction | str, AbsentByDefault()] = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """CLEVR (https://cs.stanford.edu/people/jcjohns/clevr/) classification dataset."""
 
 
@@ -27,15 +27,15 @@ def Caltech256(*, root: str = 'data', download: Download = False, transforms: li
     """Caltech 256 (https://data.caltech.edu/records/20087) Dataset."""
 
 
-def Country211(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'valid', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def Country211(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'valid', test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """The Country211 Data Set (https://github.com/openai/CLIP/blob/main/data/country211.md) from OpenAI."""
 
 
-def DTD(*, root: str = 'data', download: Download = False, split: str = 'train', partition: int = 1, valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def DTD(*, root: str = 'data', download: Download = False, split: str = 'train', partition: int = 1, valid: Fraction | str = 'val', test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Describable Textures Dataset (DTD) (https://www.robots.ox.ac.uk/~vgg/data/dtd/)."""
 
 
-def EMNIST(*, root: str = 'data', download: Download = False, split: str, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def EMNIST(*, root: str = 'data', download: Download = False, split: str, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """EMNIST (https://www.westernsydney.edu.au/bens/home/reproducible_research/emnist) Dataset."""
 
 
@@ -43,11 +43,11 @@ def EuroSAT(*, root: str = 'data', download: Download = False, transforms: list[
     """RGB version of the EuroSAT (https://github.com/phelber/eurosat) Dataset."""
 
 
-def FER2013(*, root: str = 'data', split: str = 'train', valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def FER2013(*, root: str = 'data', split: str = 'train', valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """FER2013 (https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge) Dataset."""
 
 
-def FGVCAircraft(*, root: str = 'data', download: Download = False, split: str = 'trainval', annotation_level: str = 'variant', valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def FGVCAircraft(*, root: str = 'data', download: Download = False, split: str = 'trainval', annotation_level: str = 'variant', valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """FGVC Aircraft (https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/) Dataset."""
 
 
@@ -55,19 +55,19 @@ def FakeData(*, size: int = 1000, image_size: tuple[int, int, int] = (3, 224, 22
     """A fake dataset that returns randomly generated images and returns them as PIL images."""
 
 
-def FashionMNIST(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def FashionMNIST(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Fashion-MNIST (https://github.com/zalandoresearch/fashion-mnist) Dataset."""
 
 
-def Flowers102(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def Flowers102(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Oxford 102 Flower (https://www.robots.ox.ac.uk/~vgg/data/flowers/102/) Dataset."""
 
 
-def Food101(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def Food101(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """The Food-101 Data Set (https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/)."""
 
 
-def GTSRB(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def GTSRB(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """German Traffic Sign Recognition Benchmark (GTSRB) (https://benchmark.ini.rub.de/) Dataset."""
 
 
@@ -75,23 +75,23 @@ def INaturalist(*, root: str = 'data', download: Download = False, version: str 
     """iNaturalist (https://github.com/visipedia/inat_comp) Dataset."""
 
 
-def ImageFolder(*, root: str = 'data', allow_empty: bool = False, valid: Fraction | str = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def ImageFolder(*, root: str = 'data', allow_empty: bool = False, valid: Fraction | str = 0.0, test: Annotated[Fraction | str, AbsentByDefault()] = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """The images of a folder, with a folder for each class: root/dog/1.png, root/cat/2.png."""
 
 
-def ImageNet(*, root: str = 'data', split: str = 'train', allow_empty: bool = False, valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def ImageNet(*, root: str = 'data', split: str = 'train', allow_empty: bool = False, valid: Fraction | str = 'val', test: Annotated[Fraction | str, AbsentByDefault()] = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """ImageNet (http://image-net.org/) 2012 Classification Dataset."""
 
 
-def Imagenette(*, root: str = 'data', download: Download = False, split: str = 'train', size: str = 'full', valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def Imagenette(*, root: str = 'data', download: Download = False, split: str = 'train', size: str = 'full', valid: Fraction | str = 'val', test: Annotated[Fraction | str, AbsentByDefault()] = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Imagenette (https://github.com/fastai/imagenette#imagenette-1) image classification dataset."""
 
 
-def KMNIST(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def KMNIST(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Kuzushiji-MNIST (https://github.com/rois-codh/kmnist) Dataset."""
 
 
-def MNIST(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def MNIST(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """MNIST (http://yann.lecun.com/exdb/mnist/) Dataset."""
 
 
@@ -99,23 +99,23 @@ def Omniglot(*, root: str = 'data', download: Download = False, background: bool
     """Omniglot (https://github.com/brendenlake/omniglot) Dataset."""
 
 
-def OxfordIIITPet(*, root: str = 'data', download: Download = False, split: str = 'trainval', valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def OxfordIIITPet(*, root: str = 'data', download: Download = False, split: str = 'trainval', valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Oxford-IIIT Pet Dataset (https://www.robots.ox.ac.uk/~vgg/data/pets/)."""
 
 
-def PCAM(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def PCAM(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """PCAM Dataset (https://github.com/basveeling/pcam)."""
 
 
-def Places365(*, root: str = 'data', download: Download = False, split: str = 'train-standard', small: bool = False, valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def Places365(*, root: str = 'data', download: Download = False, split: str = 'train-standard', small: bool = False, valid: Fraction | str = 'val', test: Annotated[Fraction | str, AbsentByDefault()] = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Places365 (http://places2.csail.mit.edu/index.html) classification dataset."""
 
 
-def QMNIST(*, root: str = 'data', download: Download = False, what: str | None = None, compat: bool = True, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def QMNIST(*, root: str = 'data', download: Download = False, what: str | None = None, compat: bool = True, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """QMNIST (https://github.com/facebookresearch/qmnist) Dataset."""
 
 
-def RenderedSST2(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def RenderedSST2(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'val', test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """The Rendered SST2 Dataset (https://github.com/openai/CLIP/blob/main/data/rendered-sst2.md)."""
 
 
@@ -123,7 +123,7 @@ def SEMEION(*, root: str = 'data', download: Download = False, transforms: list[
     """SEMEION (http://archive.ics.uci.edu/ml/datasets/semeion+handwritten+digit) Dataset."""
 
 
-def STL10(*, root: str = 'data', download: Download = False, split: str = 'train', folds: int | None = None, valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def STL10(*, root: str = 'data', download: Download = False, split: str = 'train', folds: int | None = None, valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """STL10 (https://cs.stanford.edu/~acoates/stl10/) Dataset."""
 
 
@@ -131,13 +131,13 @@ def SUN397(*, root: str = 'data', download: Download = False, transforms: list[T
     """The SUN397 Data Set (https://vision.princeton.edu/projects/2010/SUN/)."""
 
 
-def SVHN(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def SVHN(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """SVHN (http://ufldl.stanford.edu/housenumbers/) Dataset."""
 
 
-def StanfordCars(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def StanfordCars(*, root: str = 'data', download: Download = False, split: str = 'train', valid: Fraction | str = 0.1, test: Fraction | str = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """Stanford Cars Dataset."""
 
 
-def USPS(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def USPS(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """USPS (https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass.html#usps) Dataset."""

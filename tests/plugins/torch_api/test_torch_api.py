@@ -19,8 +19,9 @@ SOME = [
     ("layer", "Linear", {"in_features": None, "bias": True}),
     ("model", "resnet18", {"weights": None, "num_classes": None}),
     ("init", "normal_", {"mean": 0.0, "std": 1.0}),
-    ("data", "OxfordIIITPet", {"root": "data", "download": False, "split": "trainval", "valid": "test"}),
-    ("data", "Flowers102", {"split": "train", "valid": "val"}),
+    ("data", "OxfordIIITPet", {"root": "data", "download": False, "split": "trainval", "valid": 0.1, "test": "test"}),
+    ("data", "Flowers102", {"split": "train", "valid": "val", "test": "test"}),
+    ("data", "ImageNet", {"split": "train", "valid": "val", "test": 0.0}),
     ("transform", "RandomCrop", {"padding": None, "padding_mode": "constant"}),
 ]
 

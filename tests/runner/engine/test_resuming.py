@@ -43,6 +43,7 @@ metrics = ["accuracy", "confusion"]
 RUN
 """
 DIGITS = '{ name = "digits", valid = 0.9, batch_size = 32 }'  # 180 rows in 6 steps an epoch
+TESTED = '{ name = "digits", valid = 0.8, test = 0.1, batch_size = 32 }'
 EVEN = DIGITS.replace("32", "30")
 SMALL = """{ layers = [
   { name = "Linear", in_features = 64, out_features = 6 }, MIDDLE
@@ -87,6 +88,7 @@ ALONE = {
     "random layers": {"MODEL": DROPOUT},
     "running statistics": {"MODEL": NORM},
     "the best evaluation": {"RUN": 'save = "best"', "OPTIMIZER": '{ name = "SGD", lr = 9.0 }'},
+    "the test rows": {"DATA": TESTED, "RUN": 'save = "best"'},
     "the last step": {"RUN": 'save = "last"'},
     "patience": {"RUN": "stop = { patience = 2 }", "OPTIMIZER": '{ name = "SGD", lr = 5.0 }'},
     "a loss that is watched": {"RUN": "stop = { loss_below = 1.2 }"},
@@ -100,6 +102,11 @@ TOGETHER = {
         "OPTIMIZER": WOBBLING,
         "RUN": "seeds = 3\nrecord_every = 4\n"
         'stop = { patience = 2, loss_below = 0.7, metric_reached = { "valid.accuracy" = 0.7 } }',
+    },
+    "linear-stack, the test rows of runs that stop": {
+        "OPTIMIZER": WOBBLING,
+        "DATA": TESTED,
+        "RUN": 'seeds = 3\nsave = "best"\nstop = { patience = 2, metric_reached = { "valid.accuracy" = 0.7 } }',
     },
     "traced, rows changed at random": {"DATA": FLIPPED, "MODEL": IMAGES, "RUN": "seeds = 2"},
     "linear-stack, schedulers": {

@@ -156,7 +156,7 @@ def test_a_regression_has_numbers(plan: MakePlan, tmp_path: Path, line_spec: str
     assert len(lines) == 21
     result = predict(tmp_path / "out", made.runs[0].id, "--data", "valid")
     assert result.exit_code == 2
-    assert "has no held-out rows; use --data train" in result.stderr
+    assert "has no valid rows; use --data train" in result.stderr
 
 
 def test_a_run_that_is_not_there_is_told_with_those_that_are(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -110,15 +111,59 @@ def test_fashion_mnist_files_train_with_their_own_test_images_held_out(xprun: Xp
     assert done.exit_code == 0, done.stderr
     results = pd.read_csv("runs/spec/results.csv")
     assert results["status"].tolist() == ["done"] * 4
-    assert results["final.valid.accuracy"].min() > 0.9
+    assert results["final.test.accuracy"].min() > 0.9
+    assert results["final.valid.accuracy"].min() > 0.7
+
+
+def test_a_spec_that_does_not_say_what_chooses_is_told_that_it_is_no_longer_the_test_images(
+    xprun: Xprun, write: Any
+) -> None:
+    write_fashion_mnist()
+    told = xprun(write(SPEC)).stderr
+    assert told.count("note: FashionMNIST: its official test images are now reported as test.*") == 1
+    assert "official test images" not in xprun(write(SPEC), "--set", "data.valid=0.1").stderr
+
+
+CHOOSING = SPEC.replace("batch_size = 8", "batch_size = 8\nvalid = 0.25").replace(
+    "epochs = 2", 'epochs = 6\nsave = "best"\nstop = { patience = { evaluations = 2, metric = "valid.accuracy" } }'
+)
+
+
+def test_nothing_is_chosen_by_the_test_images(xprun: Xprun, write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = write_fashion_mnist()
+    assert xprun(write(CHOOSING), "-o", "first").exit_code == 0
+    write_idx(Path("data/FashionMNIST/raw/t10k-images-idx3-ubyte"), 255 - pixels["t10k"])  # the bright are dark
+    monkeypatch.setattr("xprun.runner.execution.cohort_execution._latest", {})  # as another process reads them
+    done = xprun(write(CHOOSING), "-o", "second")
+    assert done.exit_code == 0, done.stderr
+    first, second = (pd.read_csv(f"{folder}/results.csv") for folder in ("first", "second"))
+    reported = [name for name in first if ".test." in name]
+    assert {"final.test.loss", "checkpoint.test.accuracy"} < set(reported)
+    assert not [name for name in reported if name.startswith("best.")]
+    pd.testing.assert_frame_equal(*(table.drop(columns=[*reported, "seconds"]) for table in (first, second)))
+    for name in reported:
+        assert not first[name].equals(second[name]), name
+    states = [torch.load(next(Path(f, "checkpoints").glob("*.pt")), weights_only=True) for f in ("first", "second")]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+
+
+def test_the_test_images_may_choose_which_is_recorded(xprun: Xprun, write: Any) -> None:
+    write_fashion_mnist()
+    assert xprun(write(SPEC), "--set", "data.valid=test").exit_code == 0
+    assert not [name for name in pd.read_csv("runs/spec/results.csv") if ".test." in name]
+    comparison = json.loads(Path("runs/spec/tables.json").read_text(encoding="utf-8"))["comparison"]
+    assert (comparison["chosen_on_test"], comparison["metric"]) == (True, "valid.accuracy")
+    assert "reported" not in comparison
+    both = xprun("check", write(SPEC), "--set", "data.valid=test", "--set", "data.test=test")
+    assert 'data.test: is "test", as valid is: the rows that choose cannot be reported, too' in both.stderr
 
 
 def test_pixels_are_scaled_to_1_and_kept_as_a_tensor(plan: MakePlan) -> None:
     pixels = write_fashion_mnist()
-    work = workload(plan, SPEC)
+    work = workload(plan, SPEC, "data.valid=0")
     assert torch.equal(work.train.inputs, pixels["train"].unsqueeze(1).float() / 255)
-    assert work.valid is not None
-    assert torch.equal(work.valid.inputs, pixels["t10k"].unsqueeze(1).float() / 255)
+    assert work.test is not None
+    assert torch.equal(work.test.inputs, pixels["t10k"].unsqueeze(1).float() / 255)
     assert work.train.targets.tolist() == [i % 3 for i in range(40)]
 
 
@@ -128,6 +173,10 @@ def test_a_share_of_the_training_images_may_be_held_out_instead_or_none(plan: Ma
     assert work.valid is not None
     assert (len(work.train), len(work.valid)) == (30, 10)
     assert workload(plan, SPEC, "data.valid=0").valid is None
+    work = workload(plan, SPEC)
+    assert work.valid is not None
+    assert work.test is not None
+    assert (len(work.train), len(work.valid), len(work.test)) == (36, 4, 10)
 
 
 FOLDER = SPEC.replace('"FashionMNIST"', '"ImageFolder"\nroot = "pets/train"\nvalid = "pets/val"').replace("36", "108")
@@ -173,9 +222,10 @@ def test_a_set_of_files_with_a_split_of_its_own(plan: MakePlan) -> None:
     Image.new("RGB", (6, 6), (160, 0, 0)).save(test / "a.ppm")
     Path("data/gtsrb/GT-final_test.csv").write_text("Filename;ClassId\na.ppm;2\n", encoding="utf-8")
     work = workload(plan, SPEC.replace("FashionMNIST", "GTSRB"))
-    assert work.train.targets.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert work.valid is not None
-    assert work.valid.targets.tolist() == [2]
+    assert sorted([*work.train.targets.tolist(), *work.valid.targets.tolist()]) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert work.test is not None
+    assert (len(work.valid), work.test.targets.tolist()) == (1, [2])
 
 
 class Kept:
@@ -379,7 +429,8 @@ def test_describe_shows_settings_defaults_and_source(xprun: Xprun) -> None:
         "https://github.com/zalandoresearch/fashion-mnist",
         "root         string; default 'data'",
         "download     boolean; default False",
-        "valid        0 <= x <= 1 or 'test'; default 'test'",
+        "valid        0 <= x <= 1 or 'test'; default 0.1",
+        "test         0 <= x <= 1 or 'test'; default 'test'",
         "transforms   list of transform components; default []",
     ):
         assert words in told

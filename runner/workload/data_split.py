@@ -1,0 +1,106 @@
+"""Which rows of a table are trained on, which choose, and which are reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from xprun.plugins.datasets.stream import Stream
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.registry import Component
+from xprun.runner.resolve.data_parts import parts_of
+from xprun.runner.results.results_schema import TEST, VALID
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of a data set, in parts that share none."""
+
+    train: Table
+    valid: Table | None = None
+    test: Table | None = None
+
+    def map(self, change: Callable[[Table], Table]) -> Split:
+        """Return the split with each part changed."""
+        held_out = [change(part) if part else None for part in (self.valid, self.test)]
+        return Split(change(self.train), *held_out)
+
+    def moved(self, device: torch.device, dtype: torch.dtype) -> Split:
+        """Return the split on a device, its real numbers in a precision."""
+        return self.map(lambda table: _moved(table, device, dtype))
+
+
+def check_parts(data: Component, settings: dict[str, Any], made: Table | Stream) -> None:
+    """Raise ValueError where a data set brings rows that nobody expects, or lacks those that it says it brings."""
+    brought = {part for part in (VALID, TEST) if getattr(made, part, None)}
+    named = {part for part in (VALID, TEST) if isinstance(settings.get(part), str)}
+    promised = {*data.parts, *(named & parts_of(settings))}
+    allowed = promised | (parts_of(settings) & data.settings.keys())
+    for part in sorted(promised - brought):
+        raise ValueError(f"{data.name} promises {part} rows, but its Table has none: return Table(..., {part}=...)")
+    for part in sorted(brought - allowed):
+        what = f"the Table of {data.name} has {part} rows, which its component does not declare"
+        raise ValueError(f'{what}: write @data("{data.name}", parts=("{part}",))')
+
+
+def split_rows(table: Table, settings: dict[str, Any]) -> Split:
+    """Return the parts of a table: those that it keeps apart itself, and shares of its rows that the settings ask for.
+
+    `split_seed` picks the shares; each part keeps the order of its rows.
+    """
+    shares = {part: _share(table, part, settings) for part in (VALID, TEST)}
+    own = replace(table, valid=None, test=None)
+    if not any(shares.values()):
+        return _standardise_if(settings, Split(own, table.valid, table.test))
+    valid, test = shares[VALID], shares[TEST]
+    if valid + test >= len(table):
+        written = " and ".join(f"{part} = {settings[part]}" for part, rows in shares.items() if rows)
+        verb = "hold" if valid and test else "holds"
+        raise ValueError(f"{written} {verb} out all {len(table)} rows; nothing is left to train on")
+    order = torch.randperm(len(table), generator=torch.Generator().manual_seed(settings["split_seed"]))
+    train, *drawn = (rows.sort().values for rows in (order[valid + test :], order[:valid], order[valid : valid + test]))
+    plain = replace(own, augmentation=None)
+    held_out = [_rows(plain, rows) if len(rows) else None for rows in drawn]
+    found = Split(_rows(own, train), held_out[0] or table.valid, held_out[1] or table.test)
+    return _standardise_if(settings, found)
+
+
+def _share(table: Table, part: str, settings: dict[str, Any]) -> int:
+    """Return how many of the rows of a table are drawn for a part."""
+    asked = settings.get(part, 0.0)  # a run that was saved before there was a test part has no such setting
+    return 0 if getattr(table, part) or isinstance(asked, str) else math.floor(len(table) * asked + 0.5)
+
+
+def _rows(table: Table, rows: Tensor) -> Table:
+    part = replace(table, inputs=table.inputs.index_select(0, rows), targets=table.targets.index_select(0, rows))
+    if table.augmentation is None:
+        return part
+    return replace(part, augmentation=replace(table.augmentation, rows=table.augmentation.rows.index_select(0, rows)))
+
+
+def _standardise_if(settings: dict[str, Any], split: Split) -> Split:
+    return _standardised(split) if settings["standardise"] else split
+
+
+def _standardised(split: Split) -> Split:
+    """Return all parts with every input shifted and scaled as the training rows say; a constant one is only shifted.
+
+    True parameters are dropped: they belong to the inputs as they were.
+    """
+    train = split.train
+    if train.augmentation:
+        raise ValueError("standardise cannot be combined with random transforms; use the transform Normalize")
+    wide = train.inputs.double()
+    mean, deviation = wide.mean(0), wide.std(0, correction=0)
+    shift, scale = mean.to(train.inputs), torch.where(deviation > 0, deviation, 1.0).to(train.inputs)
+    return split.map(lambda table: Table((table.inputs - shift) / scale, table.targets))
+
+
+def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
+    targets = table.targets
+    kind = dtype if targets.is_floating_point() else targets.dtype
+    return replace(table, inputs=table.inputs.to(device, dtype), targets=targets.to(device, kind))
