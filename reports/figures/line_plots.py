@@ -135,7 +135,7 @@ def _draw_carried(axes: Axes, lines: pd.DataFrame, strokes: dict[str, Stroke]) -
         if rows["carried"].any():
             start = max(0, int(np.argmax(rows["carried"])) - 1)
             stroke, rest = strokes[str(name)], rows.iloc[start:]
-            axes.plot(rest["step"], rest["mean"], color=stroke.colour, linestyle=(0, (1, 1.6)), gid=stroke.group)
+            axes.plot(rest[STEP], rest["mean"], color=stroke.colour, linestyle=(0, (1, 1.6)), gid=stroke.group)
 
 
 def _mark_lost(axes: Axes, lost: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
