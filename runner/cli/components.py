@@ -77,6 +77,8 @@ def describe_component(component: Component) -> str:
 
     lines = [f"{component.kind} {component.name}", f"  from {component.origin}", ""]
     lines += [f"  {line}".rstrip() for line in component.doc.splitlines()]
+    if component.parts:
+        lines += ["", f"  brings its own {' and '.join(component.parts)} rows"]
     settings = component.schema
     lines += ["", "  settings:" if settings else "  no settings"]
     width = max((len(name) for name in settings), default=0)

@@ -63,6 +63,7 @@ def test_a_data_set_with_parts_of_its_own_trains() -> None:
     results = pd.read_csv("runs/waves/results.csv")
     assert {"final.valid.my.within", "final.test.my.within", "final.test.loss"} < set(results)
     assert results["final.test.my.within"].between(0, 1).all()
+    assert "brings its own valid and test rows" in xprun("xprun describe my.parts --plugin my_parts.py").stdout
 
 
 @pytest.mark.usefixtures("_components")
