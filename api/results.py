@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from xprun.reports.data.results_folder import Tables
 
-RANKED = 20  # rows of the ranking that a notebook shows
+RANKED = 20  # rows that a notebook shows
 
 
 def open_results(folder: str | Path) -> Results:
@@ -34,7 +34,7 @@ class Results:
     """What came out of an experiment: its output folder and the tables in it.
 
     `runs` has one row for each run and `history` one for each measurement, with the columns of `results.csv` and
-    `history.csv`; labels are as the spec writes them. A notebook shows the ranking.
+    `history.csv`; labels are as the spec writes them. A notebook shows the alternatives.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +67,7 @@ class Results:
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
-        """One row for each setting, the best first: mean and standard deviation over the seeds of what is compared.
+        """One row for each setting of the search, the best first: mean and standard deviation over the seeds.
 
         `ended` of `runs` came to their end. A setting of which one did not has no mean and ranks below all others.
         """
@@ -75,10 +75,20 @@ class Results:
 
         return ranking(self.folder)
 
+    @cached_property
+    def alternatives(self) -> pd.DataFrame:
+        """One row for each alternative at its chosen setting, the best first, as the report ranks them.
+
+        With `[confirm]` these are the means over fresh seeds, which did not choose the setting; `stage` says so.
+        """
+        from xprun.reports import alternatives
+
+        return alternatives(self.folder)
+
     @property
     def best(self) -> pd.Series[Any] | None:
-        """The first row of the ranking; None where no setting came to its end."""
-        first = self.ranking.iloc[0]
+        """The first of the alternatives; None where none came to its end."""
+        first = self.alternatives.iloc[0]
         return first if first["ended"] == first["runs"] else None
 
     def report(self, formats: Iterable[str] = ("html", "md"), *, plugins: Iterable[str | Path] = ()) -> list[Path]:
@@ -106,7 +116,7 @@ class Results:
         return f"<{name}: {len(self.runs)} runs ({ends}) in {self.folder}>"
 
     def _repr_html_(self) -> str:
-        """Return the ranking for a notebook, with a link to the report where one was written."""
+        """Return the alternatives for a notebook, with a link to the report where one was written."""
         report = self.folder / "report.html"
         link = f'<p><a href="{html.escape(report.as_posix())}">report</a></p>' if report.exists() else ""
-        return f"<p>{html.escape(repr(self))}</p>{self.ranking.to_html(max_rows=RANKED, index=False)}{link}"
+        return f"<p>{html.escape(repr(self))}</p>{self.alternatives.to_html(max_rows=RANKED, index=False)}{link}"

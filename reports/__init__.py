@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from xprun.reports.sections.asked_section import Asked
     from xprun.runner.results.results_schema import ResultsSchema
 
-__all__ = ["Difference", "ReportError", "difference", "ranking", "read_formats", "schema", "verdict", "write_report"]
+__all__ = [
+    "Difference",
+    "ReportError",
+    "alternatives",
+    "difference",
+    "ranking",
+    "read_formats",
+    "schema",
+    "verdict",
+    "write_report",
+]
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,18 @@ def ranking(folder: Path) -> "pandas.DataFrame":
     from xprun.reports.stats.ranking import rank_settings
 
     return rank_settings(read_results(folder))
+
+
+def alternatives(folder: Path) -> "pandas.DataFrame":
+    """One row for each alternative in `folder` at its chosen setting, as its report ranks them: see
+    `stats.ranking.rank_alternatives`.
+
+    `ReportError` where a table is missing or lacks a column. Reads no history.
+    """
+    from xprun.reports.data.results_folder import read_results
+    from xprun.reports.stats.ranking import rank_alternatives
+
+    return rank_alternatives(read_results(folder))
 
 
 def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: bool = False) -> "Difference":

@@ -17,8 +17,10 @@ from xprun.reports.presentation.formatting import (
     listing,
     marked,
     numbers,
+    percent,
     plus_minus,
     setting_texts,
+    short_names,
     texts,
 )
 from xprun.reports.presentation.style import SHOWN
@@ -26,6 +28,7 @@ from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, 
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import floor_sentence
 from xprun.reports.stats.steps_to_target import amortised
+from xprun.reports.stats.variance_shares import variance_shares
 from xprun.reports.text.findings import bad_runs
 from xprun.runner.results.results_schema import SECONDS, STATUSES, VALUE
 
@@ -43,6 +46,8 @@ def ranking_section(analysis: Analysis) -> Section:
     if floor:
         parts.append(Text(floor))
     parts.append(Gallery([draw(_dots(analysis), analysis)]))
+    if comparison.repeats:
+        parts.append(Grid(shares_listing(analysis), "Where the spread comes from: shares of the variance"))
     settings = settings_listing(analysis.summary, comparison)
     how = f"Every setting, best first, by {comparison.moment} {comparison.metric}"
     every = Folded(f"Every setting ({settings.total})", [Grid(settings, how)])
@@ -103,7 +108,7 @@ def ranking_listing(analysis: Analysis) -> Listing:
         exact("rank", ranking["rank"]),
         texts("alternative", marked(ranking["alternative"], comparison.baseline)),
         numbers("mean", ranking["mean"]),
-        _interval(ranking),
+        _interval(analysis),
         *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
         Column("failed or diverged", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
@@ -112,16 +117,15 @@ def ranking_listing(analysis: Analysis) -> Listing:
     return listing(columns)
 
 
-def _interval(ranking: pd.DataFrame) -> Column:
-    """The intervals of the means; where runs failed in part, how many; where settings were chosen, the range."""
-    if ranking["mean_low"].isna().all() and ranking["mean"].notna().any() and (ranking["n"] > 1).any():
+def _interval(analysis: Analysis) -> Column:
+    """The intervals of the means, or the range of the runs where settings were chosen on them."""
+    ranking = analysis.ranking
+    if analysis.exploratory:
         column = intervals("low to high", ranking["low"], ranking["high"])
     else:
         column = intervals("95% interval", ranking["mean_low"], ranking["mean_high"])
-    cells = [
-        bad_runs(row) if row["bad"] else cell for cell, (_, row) in zip(column.cells, ranking.iterrows(), strict=True)
-    ]
-    return Column(column.head, cells, number=True)
+    rows = zip(column.cells, (row for _, row in ranking.iterrows()), strict=True)
+    return Column(column.head, [bad_runs(row) if row["bad"] else cell for cell, row in rows], number=True)
 
 
 def spans(finals: pd.DataFrame, ranking: pd.DataFrame) -> list[Span | None]:
@@ -142,6 +146,18 @@ def spans(finals: pd.DataFrame, ranking: pd.DataFrame) -> list[Span | None]:
     facts = ranking[["mean", "mean_low", "mean_high"]]
     pairs = zip(facts.index, facts.to_numpy(), strict=True)
     return [None if np.isnan(row[0]) else span(setting, row) for setting, row in pairs]
+
+
+def shares_listing(analysis: Analysis) -> Listing:
+    """One row an alternative: how much of its spread comes from the seed, the split, the fold."""
+    table = variance_shares(analysis.finals, analysis.comparison)
+    names = short_names(analysis.comparison.repeats)
+    columns = [
+        Column(names.get(str(name), str(name)), percent(table[name]), number=True)
+        for name in table
+        if name != "alternative"
+    ]
+    return listing([texts("alternative", table["alternative"]), *columns])
 
 
 def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:

@@ -162,8 +162,8 @@ def _analysis(tables: Tables, comparison: Comparison, formats: tuple[str, ...]) 
     summary = summarise(search, comparison)
     finals, confirmed = final_runs(judged, summary, comparison)
     ranking = rank(summarise(finals, comparison), summary)
-    if not confirmed:  # an interval would not hold what it says where the best of several was taken
-        ranking.loc[ranking["tried"] > 1, ["mean_low", "mean_high"]] = np.nan
+    if not confirmed and (ranking["tried"] > 1).any():  # an interval of the best of several would not hold what it says
+        ranking[["mean_low", "mean_high"]] = np.nan
     return Analysis(
         tables,
         comparison,

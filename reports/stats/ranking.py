@@ -141,6 +141,28 @@ def rank_settings(tables: Tables) -> pd.DataFrame:
     return summary[[*told, "mean", "sd", "ended", "runs"]].rename(columns=names).reset_index(drop=True)
 
 
+def rank_alternatives(tables: Tables) -> pd.DataFrame:
+    """One row an alternative at its chosen setting, on each problem, the best first: as the report ranks them.
+
+    The columns that tell settings apart, the mean of what is reported, under the name of its column, its `sd` over the
+    seeds, how many of the `runs` have `ended` well, the `stage` of these runs, and the `rank` (1, 1, 3).
+    """
+    comparison = read_comparison(tables)
+    told = list(dict.fromkeys([*comparison.problems, *comparison.by, *comparison.keys]))
+    judged = judge(tables.runs, comparison)
+    problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]
+    table = pd.concat([_rank_finals(runs, replace(comparison, keys=told)) for _, runs in problems])
+    table = table.assign(ended=table["runs"] - table["bad"]).rename(columns={"mean": comparison.shown_column})
+    return table[[*told, comparison.shown_column, "sd", "ended", "runs", STAGE, "rank"]].reset_index(drop=True)
+
+
+def _rank_finals(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    summary = summarise(judged[judged[STAGE] == SEARCH], comparison)
+    finals, _ = final_runs(judged, summary, comparison)
+    stages = finals.groupby("setting")[STAGE].last()
+    return rank(summarise(finals, comparison), summary).join(stages)
+
+
 def at_edge(summary: pd.DataFrame, ranking: pd.DataFrame, key: str) -> pd.DataFrame:
     """The alternatives whose best `key` is the smallest or largest of at least three values that they tried.
 

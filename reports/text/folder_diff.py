@@ -147,9 +147,9 @@ def _refuse_other_rows(first: Tables, second: Tables) -> None:
     """Raise ReportError where a data set of the same label keeps other rows from the training in each folder."""
     here, there = (_held_out(tables) for tables in (first, second))
     for label in here.keys() & there.keys():
-        differing = [key for key in HELD_OUT if here[label].get(key) != there[label].get(key)]
+        differing = [key for key in HELD_OUT if (here[label].get(key) or 0) != (there[label].get(key) or 0)]
         if differing:
-            told = [f"{key} = {value_text(part[label].get(key))}" for part in (here, there) for key in differing]
+            told = [f"{key} = {value_text(part[label].get(key) or 0)}" for part in (here, there) for key in differing]
             raise ReportError(
                 f"the two folders hold out different rows of {label} ({listed(told)}), so their numbers cannot be "
                 "compared; run both with the same data.valid and data.test"

@@ -123,12 +123,14 @@ def describe_folder(
     problems: list[str] | None = None,
     types: dict[str, Any] | None = None,
     swept: list[str] | None = None,
+    repeats: list[str] | None = None,
     **changes: Any,
 ) -> Path:
     """Gives a folder the `tables.json` of this version; `problems` are data sets, `types` those of settings."""
     guessed = read_results(folder).schema
     found = replace(guessed.comparison, problems=["data"] if problems else [], swept=swept or guessed.comparison.swept)
     columns = [replace(c, type=(types or {}).get(c.name, c.type)) for c in guessed.columns]
+    columns = [replace(c, role="repeat") if c.name in (repeats or []) else c for c in columns]
     schema = replace(guessed, schema=2, comparison=found, problems=[[label] for label in problems or []])
     content = schema.with_columns(columns).as_json() | changes
     (folder / "tables.json").write_text(json.dumps(content), encoding="utf-8")

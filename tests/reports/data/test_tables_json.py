@@ -55,7 +55,7 @@ def test_a_column_that_the_schema_does_not_know_is_no_section(described: Make) -
     table = pd.read_csv(folder / "results.csv", dtype={"run": str})
     table.assign(note=[f"note {i}" for i in range(len(table))]).to_csv(folder / "results.csv", index=False)
     assert read_comparison(read_results(folder)).keys == ["optimizer.lr"]
-    assert verdict(folder).startswith("No clear winner: SGD at lr=0.1 has the best mean valid.accuracy, 0.850")
+    assert verdict(folder).startswith("Exploratory: SGD at lr=0.1 has the best mean valid.accuracy, 0.850")
 
 
 def test_a_text_that_looks_like_a_number_is_text(described: Make) -> None:
@@ -133,4 +133,4 @@ def test_what_a_later_version_of_this_schema_adds_is_passed_over(described: Make
     content = json.loads((folder / "tables.json").read_text(encoding="utf-8"))
     content["tables"]["results"]["columns"][0]["unit"] = "m"
     (folder / "tables.json").write_text(json.dumps(content | {"more": 1}), encoding="utf-8")
-    assert verdict(folder).startswith("No clear winner: SGD at lr=0.1")
+    assert verdict(folder).startswith("Exploratory: SGD at lr=0.1")

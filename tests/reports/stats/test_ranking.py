@@ -9,7 +9,7 @@ from support.folders import Case, Parts
 from xprun.reports import difference, verdict
 from xprun.reports.data.results_folder import read_tables
 from xprun.reports.stats.analysis import make_analysis
-from xprun.reports.stats.ranking import at_edge, rank_settings
+from xprun.reports.stats.ranking import at_edge, rank_alternatives, rank_settings
 
 Make = Callable[..., Path]
 
@@ -123,3 +123,18 @@ def test_a_notebook_ranks_settings_within_each_problem(make_folder: Make) -> Non
     assert table["data"].tolist() == ["easy"] * 3 + ["hard"] * 3
     assert table["final.valid.accuracy"].tolist() == [0.9, 0.8, 0.7, 0.3, 0.2, 0.1]
     assert table["optimizer"].tolist() == ["A", "A", "B", "A", "B", "A"]
+
+
+def test_alternatives_are_those_of_the_page(make_folder: Make) -> None:
+    cases = [
+        Case("A", 0.1, [0.9, 0.9], fresh=[0.5, 0.6]),
+        Case("A", 0.2, [0.8, 0.8]),
+        Case("B", 0.1, [0.7, 0.7], fresh=[0.7, 0.8]),
+        Case("C", 0.1, [None, None]),
+    ]
+    tables = read_tables(make_folder(cases))
+    table = rank_alternatives(tables)
+    assert table["optimizer"].tolist() == make_analysis(tables).ranking["alternative"].tolist() == ["B", "A", "C"]
+    assert table["final.valid.accuracy"].round(9).tolist()[:2] == [0.75, 0.55]
+    assert table["stage"].tolist() == ["confirm", "confirm", "search"]
+    assert table[["ended", "runs", "rank"]].to_numpy().tolist() == [[2, 2, 1], [2, 2, 2], [0, 2, 3]]
