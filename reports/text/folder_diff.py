@@ -110,7 +110,7 @@ def difference_listing(table: pd.DataFrame) -> Listing:
         numbers("first", table["first"]),
         numbers("second", table["second"]),
         numbers("change", table["change"]),
-        intervals("interval, 5% a side", table["low"], table["high"]),
+        intervals("90% interval", table["low"], table["high"]),
         exact("seeds", table["n"]),
         texts("finding", [_words(row) for row in table.itertuples()]),
     ]
