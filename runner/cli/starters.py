@@ -50,6 +50,9 @@ epochs = 10                # or steps = 1000
 seeds = 3                  # 0, 1, 2: the same start and the same batches for every alternative
 metrics = ["accuracy"]
 
+[confirm]                  # then the best setting of each alternative on fresh seeds, since these chose it
+seeds = 10
+
 [compare]                  # what ranks the alternatives
 metric = "valid.accuracy"
 target = 0.95              # how soon is it reached?

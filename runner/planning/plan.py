@@ -44,8 +44,8 @@ class Plan:
     """Everything that a spec stands for. Its runs are distinct; equal ones in the spec are planned once.
 
     `searched` are the runs of the first stage. `confirmed`, those of the second, follow from how these end; None until
-    then, or where the spec has no `[confirm]`. `unconfirmed` are the labels of which no run of the best setting ended
-    well. `device_kind` is part of the ids.
+    then, or where the spec has no `[confirm]`. `unconfirmed` are the labels of which every run of the best setting
+    failed or diverged. `device_kind` is part of the ids.
     """
 
     spec: Spec

@@ -50,7 +50,7 @@ def confirmation(runs: Sequence[Run], seeds: Sequence[int], salt: str, chosen: C
 
 
 def best_of(outcomes: Mapping[str, Outcome], comparison: Comparison) -> Choose:
-    """Return what chooses a setting by the outcomes of its runs; None where none of the best one's ended well."""
+    """Return what chooses a setting by the outcomes of its runs; None where all runs of the best failed or diverged."""
     value = partial(chosen_by, comparison)
 
     def best(settings: Settings) -> str | None:
@@ -66,7 +66,7 @@ def first_of(settings: Settings) -> str:
 
 
 def chosen_by(comparison: Comparison, outcome: Outcome) -> float:
-    """Return the value by which a run's setting is chosen; NaN where the run did not end well, or has none."""
+    """Return the value by which a run's setting is chosen; NaN where the run failed or diverged, or has none."""
     series = outcome.history.get(comparison.metric)
     if series is None or not outcome.ended_well or not len(series.values):
         return math.nan

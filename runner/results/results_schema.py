@@ -176,6 +176,7 @@ RESULTS = Table(
         RUN_COLUMN,
         SECTION_COLUMN,
         SETTING_COLUMN,
+        REPEAT_COLUMN,
         SEED_COLUMN,
         *ENDING_COLUMNS,
         FINAL_COLUMN,

@@ -13,10 +13,10 @@ DIGITS = 12  # of a mean that count: in more, means of the same values in anothe
 
 
 def choose(settings: Mapping[Setting, Sequence[float]], goal: Goal) -> Setting | None:
-    """Return the best setting, the first of equals, or None where not one run of it ended well.
+    """Return the best setting, the first of equals, or None where every run of it failed or diverged.
 
     The values of a setting are those of its runs by the metric that chooses; one that is not finite stands for a run
-    that did not end well.
+    that failed or diverged.
     """
     best = min(settings, key=lambda setting: merit(settings[setting], goal))
     return best if any(map(isfinite, settings[best])) else None
@@ -25,7 +25,7 @@ def choose(settings: Mapping[Setting, Sequence[float]], goal: Goal) -> Setting |
 def merit(values: Sequence[float], goal: Goal) -> tuple[float, float]:
     """Return what settings are ordered by, the least first, from the values of one setting's runs.
 
-    That is the share of runs that did not end well, then the mean of those that did, its sign turned where more is
+    That is the share of runs that failed or diverged, then the mean of the others, its sign turned where more is
     better, to twelve significant digits. Equals stay in the order of the spec.
     """
     ended = [float(value) for value in values if isfinite(value)]

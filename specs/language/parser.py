@@ -73,7 +73,8 @@ def read_spec(document: Document) -> Spec:
     problems += _section_problems(data)
     head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
-    confirm = _model(Confirm, data["confirm"], ("confirm",), problems) if "confirm" in data else None
+    confirm = data.get("confirm")
+    confirm = None if confirm is None else _model(Confirm, confirm, ("confirm",), problems)
     seed = _search_seed(data)
     present = [name for name in COMPONENT_SECTIONS if name in data or name not in OPTIONAL_SECTIONS]
     sections = {name: tuple(read_alternatives(data, name, problems, seed)) for name in present}

@@ -31,7 +31,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_first_spec_checks() -> None:
     result = CliRunner().invoke(main, ["check", "mine.toml"])
-    assert result.stdout == "mine.toml: ok, 36 runs\n"
+    assert result.stdout.startswith("mine.toml: ok, 36 runs, then 20 on fresh seeds\n")
 
 
 def test_the_error_is_the_one_that_is_shown() -> None:
@@ -48,7 +48,7 @@ def test_the_first_plugin_trains() -> None:
     result = CliRunner().invoke(main, ["--plugin", "my_optimizer.py", "mine.toml"])
     assert result.exit_code == 0, result.stderr
     results = pd.read_csv("runs/mine/results.csv")
-    assert results[results.optimizer == "lion"]["status"].tolist() == ["done"] * 3
+    assert results[results.optimizer == "lion"]["status"].tolist() == ["done"] * (3 + 10)
 
 
 def test_the_claims_hold_as_shown() -> None:

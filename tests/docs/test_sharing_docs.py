@@ -69,7 +69,7 @@ def test_a_data_set_with_parts_of_its_own_trains() -> None:
 @pytest.mark.usefixtures("_components")
 def test_the_project_names_its_plugins() -> None:
     Path("pyproject.toml").write_text(blocks(PLUGINS, "toml")[1], encoding="utf-8")
-    assert xprun("xprun check waves.toml").stdout == "waves.toml: ok, 12 runs\n"
+    assert xprun("xprun check waves.toml").stdout.startswith("waves.toml: ok, 12 runs\n")
 
 
 @pytest.mark.usefixtures("_components")

@@ -27,7 +27,9 @@ def test_a_started_spec_checks_and_has_its_schema_beside_it(xprun: Xprun) -> Non
     assert result.stdout.startswith("wrote experiment.toml and xprun.schema.json")
     assert Path("experiment.toml").read_text(encoding="utf-8").startswith("#:schema ./xprun.schema.json\n")
     assert json.loads(Path("xprun.schema.json").read_text(encoding="utf-8"))["$defs"]["optimizer.Adam"]
-    assert xprun("check", "experiment.toml").stdout == "experiment.toml: ok, 27 runs\n"
+    assert xprun("check", "experiment.toml").stdout.startswith(
+        "experiment.toml: ok, 27 runs, then 20 on fresh seeds\n  10 fresh seeds, 1 comparison of 2 alternatives: "
+    )
 
 
 def test_a_shipped_spec_is_copied(xprun: Xprun) -> None:
