@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.plugins.discovery import open_registry, project_plugins
-from xprun.runner.planning.claimed_runs import needs_confirmation, selected, selections, staged
+from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, selections, staged
 from xprun.runner.planning.plan import make_plan
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.runner.workload.gradient_check import check_gradients
-from xprun.specs import read_document, read_spec
+from xprun.specs import Expectation, read_document, read_spec
 from xprun.specs.language.diagnostics import printable
 
 if TYPE_CHECKING:
@@ -68,13 +68,17 @@ class Proof:
 
     def runs_of(self, claim: int) -> set[int]:
         """Return the runs of the search that a claim is about."""
-        wheres = selections(staged(self._spec.expectations[claim], self._plan))
+        wheres = [where for member in self._family(claim) for where in selections(member)]
         wanted = {run.id for where in wheres for run in selected(self._plan, where)}
         return {i for i, run in enumerate(self._runs) if run.id in wanted}
 
     def needs_confirmation(self, claim: int) -> bool:
         """Whether a claim is about runs of the second stage."""
-        return needs_confirmation(staged(self._spec.expectations[claim], self._plan))
+        return any(map(needs_confirmation, self._family(claim)))
+
+    def _family(self, claim: int) -> list[Expectation]:
+        """Return the claims that are judged together with one, each with its stage."""
+        return [staged(member, self._plan) for member in family_of(self._spec.expectations[claim], self._plan)]
 
     def train(self, wanted: set[int], folder: Path, *, confirm: bool = False) -> Results:
         """Train these runs, those that share a program together, and judge the claims; the folder holds the store.

@@ -147,7 +147,8 @@ def _no_winner(analysis: Analysis, names: list[str], rivals: list[str], pairs: l
     lead = f"{listed([names[0].split(' at ')[0], *rivals])} are practically equal" if equal else "No clear winner"
     shows = [pair.shows for pair in pairs if 0 < pair.shows < math.inf]
     would = f"; differences above {value_text(float(f'{max(shows):.2g}'))} would show" if shows and not equal else ""
-    whom = f"{len(rivals) + 1} of {len(names)} {_noun(analysis)}" if len(names) > 2 else "the two"
+    some = f"{len(rivals) + 1} of {len(names)}" if len(rivals) + 1 < len(names) else f"the {len(names)}"
+    whom = f"{some} {_noun(analysis)}" if len(names) > 2 else "the two"
     what = "" if equal else f"{whom} cannot be told apart ({analysis.comparison.shown}, {_blocks(analysis)}{would}). "
     sep = ". " if equal else ": "
     return (

@@ -8,21 +8,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from xprun.runner.outputs.result_tables import result_columns
-from xprun.runner.planning.claimed_runs import needs_confirmation, selected, selections, staged
+from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, selections, staged
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
-from xprun.runner.results.paired_test import differences_of, paired_test
+from xprun.runner.results.paired_test import differences_of, max_t_test, on_one_scale, paired_test
 from xprun.runner.results.results_schema import CLAIMS, DOES_NOT_HOLD, DONE, HOLDS, NOT_JUDGED, is_of_test
 from xprun.runner.results.run_columns import full_name, sections_that_differ
-from xprun.specs import Expectation, Run
+from xprun.specs import Expectation
 from xprun.specs.language.diagnostics import printable
 from xprun.specs.language.repeats import block_of
 
 SHOWN = 3  # runs named in the verdict on a claim that does not hold
+Differences = dict[tuple[Any, ...], float]  # by what a pair of runs shares
 OVER: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "median": median}
 
 
@@ -77,7 +79,7 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
     if broken and not expectation.status:
         return None, f"{len(broken)} of {sum(map(len, groups))} runs failed: {broken[0].reason}"
     if expectation.beats is not None:
-        return _judge_pairs(expectation, plan, outcomes, *groups)
+        return _judge_pairs(expectation, plan, outcomes)
     differing = sections_that_differ(plan.runs)
     ended = {full_name(run, differing): outcomes[run.id] for run in groups[0]}
     if expectation.status:
@@ -112,33 +114,61 @@ def _judge_values(expectation: Expectation, values: dict[str, float], ended: dic
     return True, low if low == high else f"{low} to {high} in {len(values)} runs"
 
 
-def _judge_pairs(
-    expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome], ours: list[Run], theirs: list[Run]
-) -> tuple[bool, str]:
+def _judge_pairs(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[bool, str]:
     """Judge "better, seed by seed", by the one-sided sign-flip test of paired differences.
 
-    Where the data are repeated, too, a pair has the same seed and the same repeat.
-
-    n pairs can give no more confidence than 1 - 2^-n: five of them are enough for 0.95.
+    n pairs can give no more confidence than 1 - 2^-n: five of them are enough for 0.95. Claims of one family are
+    corrected together, by flipping the signs of all of them at once (max-T).
     """
-    for runs, which in ((ours, "where"), (theirs, "beats")):
+    ahead, wrong = _differences(expectation, plan, outcomes)
+    if wrong:
+        return False, wrong
+    if expectation.family is None:
+        confidence, family = 1 - paired_test(np.array(list(ahead.values())), "greater"), ""
+    else:
+        confidence, family = _in_family(expectation, ahead, plan, outcomes)
+    size = _number(fmean(ahead.values()))
+    found = f"better by {size} on average over {len(ahead)} seeds, confidence {confidence:.3g}{family}"
+    return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence)
+
+
+def _in_family(
+    expectation: Expectation, ahead: Differences, plan: Plan, outcomes: Mapping[str, Outcome]
+) -> tuple[float, str]:
+    """Return the confidence of a claim among those of its family that can be judged, and how many these are."""
+    others = [claim for claim in family_of(expectation, plan) if claim.path != expectation.path]
+    judged = [differences for claim in others for differences, wrong in [_of_claim(claim, plan, outcomes)] if not wrong]
+    columns = [ahead, *judged]
+    blocks = list(dict.fromkeys(block for column in columns for block in column))
+    table = np.array([[column.get(block, math.nan) for block in blocks] for column in columns])
+    p = max_t_test(np.stack([on_one_scale(row) for row in table], axis=1), "greater")
+    return 1 - float(p[0]), f" for all {len(columns)} claims of the family" if judged else ""
+
+
+def _of_claim(claim: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[Differences, str]:
+    return _differences(staged(claim, plan), plan, outcomes)
+
+
+def _differences(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[Differences, str]:
+    """Return by how much the first is better at each seed, and repeat of the data, or in words why there is nothing."""
+    groups = [selected(plan, where) for where in selections(expectation)]
+    for runs, which in zip(groups, ("where", "beats"), strict=True):
+        if any(run.id not in outcomes for run in runs) or not runs:
+            return {}, f"no run matches `{which}`" if not runs else "not trained"
         block, n = Counter(map(block_of, runs)).most_common(1)[0]
         if n > 1:
-            return False, f"`{which}` matches {n} runs with seed {block[0]}; a pair needs one"
+            return {}, f"`{which}` matches {n} runs with seed {block[0]}; a pair needs one"
     sign = -1 if _goal(expectation, plan) == "min" else 1
     first, second = (
-        {block_of(run): _score(sign * _value(expectation, plan, outcomes[run.id])) for run in runs}
-        for runs in (ours, theirs)
+        {block_of(run): _score(sign * _value(expectation, plan, outcomes[run.id])) for run in runs} for runs in groups
     )
-    pairs = np.array([(first[block], second[block]) for block in first if block in second]).reshape(-1, 2)
-    ahead = differences_of(*pairs.T)
-    if not len(ahead) or np.isnan(ahead).any():
-        return False, "no shared seeds" if not len(
-            ahead
-        ) else f"no value in {np.isnan(ahead).sum()} of {len(ahead)} pairs"
-    confidence = 1 - paired_test(ahead, "greater")
-    found = f"better by {_number(float(ahead.mean()))} on average over {len(ahead)} seeds, confidence {confidence:.3g}"
-    return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence)
+    shared = [block for block in first if block in second]
+    if not shared:
+        return {}, "no shared seeds"
+    ahead = differences_of(*np.array([(first[block], second[block]) for block in shared]).T)
+    if lacking := int(np.isnan(ahead).sum()):
+        return {}, f"no value in {lacking} of {len(shared)} pairs"
+    return dict(zip(shared, ahead.tolist(), strict=True)), ""
 
 
 def _score(value: float) -> float:

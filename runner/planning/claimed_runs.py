@@ -6,26 +6,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from xprun.runner.planning.plan import Plan
-from xprun.runner.results.results_schema import CONFIRM, SEARCH, SEED, STAGE, Stage
+from xprun.runner.results.results_schema import CONFIRM, SEARCH, STAGE
 from xprun.specs import Expectation, Run
-from xprun.specs.language.confirmation import search_seeds
+from xprun.specs.language.claim_stages import is_about_search
 from xprun.specs.language.expectations import Cell, selects
 from xprun.specs.language.matching import alternatives_of
 
 
 def staged(expectation: Expectation, plan: Plan) -> Expectation:
-    """Return a claim that names its stage, as claims do that are written without one.
-
-    One that names a swept setting or a seed of the search is about the search. Every other one is about alternatives,
-    and so about the runs of their chosen settings on fresh seeds, where the spec has these.
-    """
+    """Return a claim that names its stage, as claims do that are written without one: see `is_about_search`."""
     if plan.spec.confirm is None:
         return expectation
     wheres = [expectation.where, expectation.beats or {}]
     named = next((where[STAGE] for where in wheres if STAGE in where), None)
-    stage: Cell = _stage(wheres, plan) if named is None else named
+    stage: Cell = named if named is not None else SEARCH if is_about_search(wheres, plan.spec) else CONFIRM
     beats = None if expectation.beats is None else {STAGE: stage, **expectation.beats}
     return replace(expectation, where={STAGE: stage, **expectation.where}, beats=beats)
+
+
+def family_of(expectation: Expectation, plan: Plan) -> list[Expectation]:
+    """Return the claims that are corrected together with one, itself included."""
+    if expectation.family is None:
+        return [expectation]
+    return [claim for claim in plan.spec.expectations if claim.family == expectation.family]
 
 
 def selections(expectation: Expectation) -> Iterator[dict[str, Cell]]:
@@ -35,17 +38,9 @@ def selections(expectation: Expectation) -> Iterator[dict[str, Cell]]:
 
 def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
     """Return the runs of a plan that a selection means."""
-    return [run for run, columns in zip(plan.runs, plan.columns, strict=True) if selects(where, columns)]
+    return [run for run, columns in zip(plan.runs, plan.selectable, strict=True) if selects(where, columns)]
 
 
 def needs_confirmation(expectation: Expectation) -> bool:
     """Whether a claim that names its stage is about runs of the second one."""
     return any(CONFIRM in alternatives_of(where.get(STAGE, SEARCH)) for where in selections(expectation))
-
-
-def _stage(wheres: list[dict[str, Cell]], plan: Plan) -> Stage:
-    columns = {column: cell for where in wheres for column, cell in where.items()}
-    searched = search_seeds(plan.spec)
-    named = [seed for where in wheres for seed in alternatives_of(where.get(SEED, []))]
-    by_seed = any(seed in seeds for seed in named for seeds in searched)
-    return SEARCH if by_seed or not columns.keys().isdisjoint(plan.comparison.swept) else CONFIRM

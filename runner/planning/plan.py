@@ -25,13 +25,12 @@ from xprun.runner.results.results_schema import (
     ResultsSchema,
     Stage,
 )
-from xprun.runner.results.run_columns import columns_of_run
+from xprun.runner.results.run_columns import columns_of_run, defaults_of_run
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.language.ablations import Ablation
-from xprun.specs.language.comparison import BETWEEN, compared_labels, compared_sections
+from xprun.specs.language.comparison import BETWEEN, compared_labels, compared_sections, swept_settings
 from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import dotted
-from xprun.specs.language.repeats import is_repeat
 
 if TYPE_CHECKING:
     from xprun.runner.results.outcome import Outcome  # with numpy
@@ -118,8 +117,13 @@ class Plan:
 
     @cached_property
     def columns(self) -> list[dict[str, Any]]:
-        """The columns of each run, by which claims select; made once for all claims."""
+        """The columns of each run that tables show."""
         return [{**columns_of_run(run), STAGE: self.stage_of(run)} for run in self.runs]
+
+    @cached_property
+    def selectable(self) -> list[dict[str, Any]]:
+        """What claims select each run by: its columns, and the settings that the spec leaves at their defaults."""
+        return [{**defaults_of_run(run), **columns} for run, columns in zip(self.runs, self.columns, strict=True)]
 
     def cohorts(self, leave_out: set[str]) -> list[Cohort]:
         """Return the cohorts of the runs whose ids are not in `leave_out`."""
@@ -164,22 +168,6 @@ def compare(spec: Spec) -> Comparison:
 def _reported(spec: Spec, metric: str) -> str | None:
     """Return the metric of the test rows that is called as one that chooses, where every run has test rows."""
     return f"{TEST}.{metric.partition('.')[2] or metric}" if all_hold(spec, TEST) else None
-
-
-def swept_settings(spec: Spec) -> list[str]:
-    """Return the dotted settings in which the alternatives of a spec have several values, or are ablated.
-
-    Those that only repeat a setting, as `data.split_seed` does, are none of them.
-    """
-    swept = [
-        dotted((section, *path))
-        for variant in spec.variants()
-        for section, alternatives in {**variant.sections, "run": (variant.run,)}.items()
-        for alternative in alternatives
-        for path in (*(axis.path for axis in alternative.axes), *alternative.shown)
-        if not is_repeat(section, path)
-    ]
-    return list(dict.fromkeys(swept))
 
 
 def _ablated(spec: Spec) -> str | None:

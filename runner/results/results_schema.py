@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, get_args
 
 from xprun.specs.language import result_words
 from xprun.specs.language.result_words import Moment, Status
+from xprun.specs.language.result_words import Stage as Stage
 
 SCHEMA: Final = 2  # of folders without a `tables.json` it is 1
 FILE: Final = "tables.json"
@@ -34,7 +35,6 @@ Role = Literal[
 ]
 Goal = Literal["min", "max"]
 Split = Literal["train", "valid", "test"]
-Stage = Literal["search", "confirm"]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 TRAIN, VALID, TEST = SPLITS

@@ -9,6 +9,8 @@ from xprun.specs import Choice, Run, Spec
 from xprun.specs.language.dotted_paths import dotted
 from xprun.specs.language.result_words import SEED, STAGE
 
+PLAIN = (bool, int, float, str)
+
 
 def columns_of_run(run: Run) -> dict[str, Any]:
     """Return a run's section labels, its dotted settings as far as the spec writes or sweeps them, and its seed."""
@@ -18,18 +20,40 @@ def columns_of_run(run: Run) -> dict[str, Any]:
     return {**row, SEED: run.seed}
 
 
+def defaults_of_run(run: Run) -> dict[str, Any]:
+    """Return every plain setting of a run by its dotted name, those at their defaults, too."""
+    choices = {**run.choices, "run": run.run_choice}
+    return {
+        dotted((section, key)): value
+        for section, choice in choices.items()
+        for key, value in choice.settings.items()
+        if isinstance(value, PLAIN)
+    }
+
+
 def settings_of_run(run: Run) -> dict[str, dict[str, Any]]:
     """Return by section the dotted settings of a run, as far as the spec writes or sweeps them."""
     choices = {**run.choices, "run": run.run_choice}
     return {section: _settings(section, choice) for section, choice in choices.items()}
 
 
+def defaults_of_spec(spec: Spec) -> set[str]:
+    """Return every plain setting of a resolved spec by its dotted name, those at their defaults, too."""
+    return {
+        dotted((alternative.section, key))
+        for variant in spec.variants()
+        for alternative in variant.alternatives
+        for key, value in alternative.settings.items()
+        if isinstance(value, PLAIN)
+    }
+
+
 def columns_of_spec(spec: Spec) -> set[str]:
-    """Return every column by which claims of the spec may select runs, without making the runs."""
+    """Return every column of the tables by which claims of the spec may select runs, without making the runs."""
     found = {*spec.sections, SEED, STAGE}
     for alternative in (a for variant in spec.variants() for a in variant.alternatives):
         settings, axes = alternative.settings, (axis.path for axis in alternative.axes)
-        plain = [(key,) for key in alternative.written if isinstance(settings.get(key), bool | int | float | str)]
+        plain = [(key,) for key in alternative.written if isinstance(settings.get(key), PLAIN)]
         found |= {dotted((alternative.section, *path)) for path in [*plain, *axes, *alternative.shown]}
     return found
 
@@ -61,13 +85,13 @@ def components_key(run: Run, sections: tuple[str, ...]) -> str:
 
 def cell(value: Any) -> Any:
     """Return a setting as a table holds it: a list or table as JSON."""
-    return value if isinstance(value, bool | int | float | str) else json.dumps(value)
+    return value if isinstance(value, PLAIN) else json.dumps(value)
 
 
 def _settings(section: str, choice: Choice) -> dict[str, Any]:
     plain = {
         dotted((section, key)): choice.settings[key]
         for key in choice.alternative.written
-        if isinstance(choice.settings[key], bool | int | float | str)
+        if isinstance(choice.settings[key], PLAIN)
     }
     return plain | {dotted((section, *path)): cell(value) for path, value in choice.swept.items()}

@@ -1,10 +1,12 @@
-"""What a spec compares, and on which problems: sections whose alternatives are ranked, and those they are tried on."""
+"""What a spec compares, and on which problems: the sections whose alternatives are ranked, and the settings swept."""
 
 from __future__ import annotations
 
 from itertools import product
 
+from xprun.specs.language.dotted_paths import dotted
 from xprun.specs.language.parser import Spec
+from xprun.specs.language.repeats import is_repeat
 
 BETWEEN = " · "  # labels of an alternative that several sections make
 
@@ -33,3 +35,19 @@ def compared_labels(spec: Spec) -> list[str]:
             for labels in product(*([a.label or a.name for a in variant.sections[section]] for section in by))
         )
     )
+
+
+def swept_settings(spec: Spec) -> list[str]:
+    """Return the dotted settings in which the alternatives of a spec have several values, or are ablated.
+
+    Those that only repeat a setting, as `data.split_seed` does, are none of them.
+    """
+    swept = [
+        dotted((section, *path))
+        for variant in spec.variants()
+        for section, alternatives in {**variant.sections, "run": (variant.run,)}.items()
+        for alternative in alternatives
+        for path in (*(axis.path for axis in alternative.axes), *alternative.shown)
+        if not is_repeat(section, path)
+    ]
+    return list(dict.fromkeys(swept))

@@ -22,7 +22,7 @@ FORMS = {  # what is claimed, and the keys that go with it
     "min": COMMON | {"min", "max", "over"},
     "max": COMMON | {"min", "max", "over"},
     "equals": COMMON | {"equals", "rel", "abs", "over"},
-    "beats": COMMON | {"beats", "confidence"},
+    "beats": COMMON | {"beats", "confidence", "family"},
     "status": {"where", "status"},
 }
 
@@ -33,7 +33,8 @@ class ExpectTable(Strict):
     `where` selects runs by columns of `results.csv`; left out, all are meant. `value` is a result column, or a metric
     with `at` a step, "final" or "best". `at` and `equals` may be lists of one length: a table of published values.
     `over` says what `min`, `max` and `equals` hold for: every run, or the mean or median over the runs. `beats` selects
-    the runs to be better than, seed by seed, with at least this `confidence`.
+    the runs to be better than, seed by seed, with at least this `confidence`. Claims of one `family` share it: it is
+    the confidence that all of them hold together.
     """
 
     where: dict[str, Cell] = Field(default_factory=dict)
@@ -48,6 +49,7 @@ class ExpectTable(Strict):
     status: Status | None = None
     beats: dict[str, Cell] | None = None
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
+    family: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Expectation:
     status: str | None
     beats: dict[str, Cell] | None
     confidence: float
+    family: str | None
 
     def holds_for(self, value: float) -> bool:
         """Whether a value fulfils `min`, `max` or `equals`; NaN fulfils nothing."""
@@ -89,7 +92,8 @@ class Expectation:
         if self.status:
             return f"status = {self.status}"
         if self.beats is not None:
-            return f"{self.subject} beats {words(self.beats)} with confidence {self.confidence:g}"
+            family = f" in the family {self.family}" if self.family else ""
+            return f"{self.subject} beats {words(self.beats)} with confidence {self.confidence:g}{family}"
         if self.equals is not None:
             return f"{self.subject} = {self.equals:.12g}{self._tolerance}"
         ends = [f">= {self.min:.12g}"] * math.isfinite(self.min) + [f"<= {self.max:.12g}"] * math.isfinite(self.max)

@@ -6,6 +6,10 @@ from typing import Final, Literal
 
 Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
 Moment = Literal["final", "best", "checkpoint"]
+Stage = Literal["search", "confirm"]
+
+SEARCH: Final = "search"  # every setting
+CONFIRM: Final = "confirm"  # the chosen ones, on fresh seeds
 
 SEED: Final = "seed"
 STAGE: Final = "stage"

@@ -9,9 +9,10 @@ import pytest
 from support.training import MakePlan
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
 from xprun.runner.results.outcome import Outcome, Series
-from xprun.specs import Run
+from xprun.specs import Run, SpecError
 
 Judge = Callable[..., Verdict]
+BEATS = 'where = { optimizer.lr = 0.1 }\nvalue = "loss"\nbeats = { optimizer.lr = 1.0 }'
 
 
 @pytest.fixture
@@ -91,10 +92,32 @@ def test_a_claim_is_about_the_runs_that_it_selects(judge: Judge) -> None:
 
 
 def test_a_claim_that_selects_no_run_fails(judge: Judge) -> None:
-    verdict = judge('where = { optimizer.lr = 0.5 }\nvalue = "loss"\nmax = 10', [0.1])
+    """Each value is there, but no run has both; values that no run has at all are refused before."""
+    claim = 'where = { optimizer.lr = 1.0 }\nvalue = "loss"\nmax = 10\n[[exclude]]\noptimizer.lr = 1.0'
+    verdict = judge(claim, [0.1], [0.1])
     assert not verdict.holds
     assert verdict.found == "no run matches `where`"
-    assert judge('where = { seed = 0 }\nvalue = "loss"\nbeats = { seed = 7 }', [0.1]).found == "no run matches `beats`"
+
+
+def test_settings_at_their_defaults_select(judge: Judge) -> None:
+    assert judge('where = { "data.valid" = 0.0, "run.dtype" = "float32" }\nstatus = "done"', [0.1]).holds
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ('where = { optimizer.lr = 0.5 }\nvalue = "loss"\nmax = 10', "no run has optimizer.lr = 0.5"),
+        ('where = { optimizer.lr = [0.1, 0.5] }\nvalue = "loss"\nmax = 10', "no run has optimizer.lr = 0.5"),
+        ('where = { "data.valid" = 0.9 }\nstatus = "done"', "no run has data.valid = 0.9"),
+        ('where = { seed = 7 }\nvalue = "loss"\nmax = 10', "no run has seed 7"),
+        (BEATS, "4 pairs of runs cannot give a confidence of 0.95, whatever they find"),
+        (f"{BEATS}\nconfidence = 0.94", "4 pairs of runs cannot give a confidence of 0.94"),
+    ],
+)
+def test_what_cannot_hold_is_refused_before_anything_is_trained(judge: Judge, claim: str, message: str) -> None:
+    with pytest.raises(SpecError) as found:
+        judge(claim, [0.1] * 4, [0.2] * 4)
+    assert message in str(found.value)
 
 
 def test_statuses(judge: Judge) -> None:
@@ -104,17 +127,22 @@ def test_statuses(judge: Judge) -> None:
     assert not judge('status = "diverged"', [nan, 0.1]).holds
 
 
-BEATS = 'where = { optimizer.lr = 0.1 }\nvalue = "loss"\nbeats = { optimizer.lr = 1.0 }'
-
-
 def test_five_seeds_ahead_are_enough_for_95_percent_and_four_are_not(judge: Judge) -> None:
     verdict = judge(BEATS, [0.1] * 5, [0.2, 0.3, 0.4, 0.5, 0.6])
     assert verdict.holds
     assert verdict.found == "better by 0.3 on average over 5 seeds, confidence 0.969"
-    few = judge(BEATS, [0.1] * 4, [0.2] * 4)
-    assert not few.holds
-    assert few.found.endswith("over 4 seeds, confidence 0.938; confidence 0.95 needs at least 5 seeds")
     assert judge(f"{BEATS}\nconfidence = 0.9", [0.1] * 4, [0.2] * 4).holds
+
+
+def test_claims_of_a_family_are_corrected_together(judge: Judge) -> None:
+    """A claim and its opposite: together they are a two-sided test, 2 / 2^6."""
+    opposite = 'where = { optimizer.lr = 1.0 }\nvalue = "loss"\nbeats = { optimizer.lr = 0.1 }\nfamily = "all"'
+    claims = f'{BEATS}\nfamily = "all"\n[[expect]]\n{opposite}'
+    verdict = judge(claims, [0.1] * 6, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+    assert verdict.holds
+    assert verdict.found.endswith("over 6 seeds, confidence 0.969 for all 2 claims of the family")
+    assert verdict.claim.endswith("beats optimizer.lr=1.0 with confidence 0.95 in the family all")
+    assert not judge(claims, [0.1] * 5, [0.2, 0.3, 0.4, 0.5, 0.6]).holds
 
 
 @pytest.mark.parametrize(
@@ -210,7 +238,8 @@ def test_alternatives_are_compared_on_fresh_seeds(judge_stages: Judge) -> None:
     wins = judge_stages('value = "loss"\nwhere = { optimizer = "scratch.gd" }\nbeats = { optimizer = "Adam" }')
     assert wins.found == "better by 0.5 on average over 6 seeds, confidence 0.984"
     two = judge_stages(
-        'value = "loss"\nwhere = { stage = "search", optimizer = "Adam" }\nbeats = { "optimizer.lr" = 1.0 }'
+        'value = "loss"\nwhere = { stage = "search", optimizer = "Adam" }\nbeats = { "optimizer.lr" = 1.0 }\n'
+        "confidence = 0.75"
     )
     assert "over 2 seeds" in two.found
     assert wins.claim == "scratch.gd: final.loss beats Adam with confidence 0.95"

@@ -37,8 +37,9 @@ def read(write: Callable[[str], Path], line_spec: str) -> Read:
         ('where = { optimizer = "descent" }\nstatus = "diverged"', "descent: status = diverged"),
         ('where = { optimizer.lr = 1 }\nvalue = "loss"\nmax = 1', "optimizer.lr=1: final.loss <= 1"),
         (
-            'where = { "optimizer.lr" = 0.1, seed = 0 }\nvalue = "loss"\nbeats = { "optimizer.lr" = 1 }',
-            "optimizer.lr=0.1 seed=0: final.loss beats optimizer.lr=1 with confidence 0.95",
+            'where = { "optimizer.lr" = 0.1, seed = 0 }\nvalue = "loss"\nbeats = { "optimizer.lr" = 1 }\n'
+            "confidence = 0.5",
+            "optimizer.lr=0.1 seed=0: final.loss beats optimizer.lr=1 with confidence 0.5",
         ),
     ],
 )
