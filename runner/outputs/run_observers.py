@@ -24,7 +24,7 @@ from xprun.runner.workers.isolated import WorkerError
 from xprun.specs import Run
 
 RunIsolated = Callable[..., Any]
-OPTIONAL = ("columns",)  # told to observers that have a parameter of that name
+OPTIONAL = ("columns", "stage")  # told to observers that have a parameter of that name
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
 
 
@@ -64,7 +64,8 @@ def write_observed(name: str, plugins: tuple[Path | PluginFile, ...], target: Pa
 def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
     """Return what an observer hears of a run: `settings`, `history` and `results`, as plain values.
 
-    One that asks for `columns` hears what each column of the results is, as in `tables.json`.
+    One that asks for `columns` hears what each column of the results is, as in `tables.json`; one that asks for `stage`
+    whether the run is of the search or confirms it.
     """
     schema, found = with_outcomes(plan.schema, [outcome]), result_columns(outcome, plan.goals)
     return {
@@ -72,6 +73,7 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
         "history": {metric: (series.steps, series.values) for metric, series in outcome.history.items()},
         "results": {name: found[name] for name in schema.names("metric") if not math.isnan(found[name])},
         "columns": columns_told(schema),
+        "stage": plan.stage_of(run),
     }
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from support.training import MakePlan
-from xprun.plugins import optimizer
+from xprun.plugins import observer, optimizer
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, Report, UnknownRunError, run_experiment
@@ -204,7 +204,16 @@ def test_a_checkpoint_is_chosen_by_its_best_evaluation() -> None:
 
 
 def test_checkpoints_and_observers_have_the_runs_of_both_stages(go: Go) -> None:
-    report, _ = go("run.save='last'")
+    @observer("staged")
+    def staged() -> Callable[..., None]:
+        def write(folder: Path, settings: object, history: object, results: object, stage: str) -> None:
+            (folder / "stage.txt").write_text(stage, encoding="utf-8")
+
+        return write
+
+    report, _ = go("run.save='last'", "run.observers=['staged']")
+    told = [path.read_text(encoding="utf-8") for path in (report.folder / "staged").glob("*/stage.txt")]
+    assert (told.count("search"), told.count("confirm")) == (SEARCHED, CONFIRMED)
     saved = {path.stem for path in (report.folder / "checkpoints").glob("*.pt")}
     assert saved == set(results(report).query("status == 'done'")["run"])
 
