@@ -11,11 +11,11 @@ from typing import Any, Literal
 from xprun.specs.language.diagnostics import CONTROL, Diagnostic, Diagnostics, SpecError, printable
 from xprun.specs.language.dotted_paths import Path as KeyPath
 from xprun.specs.language.dotted_paths import at as value_at
-from xprun.specs.language.extends import ExtendsError, follow, merged, read_source
+from xprun.specs.language.extends import ExtendsError, follow, merged
 from xprun.specs.language.library import shipped_specs
 from xprun.specs.language.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.language.references import Reference, resolve_references
-from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse
+from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse, read_source
 from xprun.specs.language.wording import listed, nearest
 
 

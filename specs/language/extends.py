@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xprun.specs.language.diagnostics import Diagnostic
-from xprun.specs.language.source import MAX_BYTES, Source, TextError, decode, parse
+from xprun.specs.language.source import Source, read_source
 from xprun.specs.language.sweeps import is_sweep
 from xprun.specs.language.wording import show
 
@@ -21,23 +21,6 @@ class ExtendsError(Exception):
     def __init__(self, source: Source, message: str, help_text: str = "") -> None:
         super().__init__(message)
         self.source, self.problem = source, Diagnostic(("extends",), message, help_text)
-
-
-def read_source(path: Path, file: str) -> Source:
-    """Return the source in a file, which errors call `file`. Raises TextError when it is no TOML text."""
-    text = ""
-    try:
-        with path.open("rb") as stream:
-            text = decode(stream.read(MAX_BYTES + 1))
-        return Source(file, text, parse(text))
-    except TextError as error:
-        error.file = file
-        if text:
-            error.source_line = text.split("\n")[error.line - 1]
-        raise
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise TextError(f"cannot be read: {reason[0].lower()}{reason[1:]}", file=file) from None
 
 
 def follow(source: Source) -> Iterator[Source]:

@@ -11,6 +11,8 @@ import tomli
 from xprun.specs.language.dotted_paths import MAX_PARTS, Path
 
 if TYPE_CHECKING:
+    import pathlib
+
     from xprun.specs.language.positions import Positions
 
 MAX_BYTES = 250_000
@@ -117,3 +119,20 @@ def _refuse_depth(text: str) -> None:
             line = text.count("\n", 0, token.start()) + 1
             column = token.start() - text.rfind("\n", 0, token.start())
             raise TextError(f"{what} more than {MAX_PARTS} levels deep", line, column)
+
+
+def read_source(path: pathlib.Path, file: str) -> Source:
+    """Return the source in a file, which errors call `file`. Raises TextError when it is no TOML text."""
+    text = ""
+    try:
+        with path.open("rb") as stream:
+            text = decode(stream.read(MAX_BYTES + 1))
+        return Source(file, text, parse(text))
+    except TextError as error:
+        error.file = file
+        if text:
+            error.source_line = text.split("\n")[error.line - 1]
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TextError(f"cannot be read: {reason[0].lower()}{reason[1:]}", file=file) from None
