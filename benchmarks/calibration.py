@@ -37,7 +37,8 @@ from xprun.reports.text.folder_diff import WORSE
 from xprun.reports.text.problem_findings import take_together, verdict_over
 from xprun.runner.results.paired_test import differences_of, paired_test
 
-LONG, SHORT = 2000, 60
+LONG, SHORT = 2000, 40
+LEAST = 20  # simulations of a row that only informs
 CONFIDENCE = 0.95  # of a claim
 
 # Alternatives that are equal in truth: whatever is said is false.
@@ -130,7 +131,7 @@ def false_rows(cases: int) -> Iterator[Row]:
 def exploratory_rows(cases: int) -> Iterator[Row]:
     """Yield the same where the seeds that judge have chosen the settings; all cases go through the whole page."""
     for setup in EXPLORED:
-        yield setup.text, cases // 20, page_findings(setup, cases // 20)
+        yield setup.text, max(LEAST, cases // 20), page_findings(setup, max(LEAST, cases // 20))
 
 
 def diff_rows(cases: int) -> Iterator[Row]:
@@ -163,14 +164,14 @@ def interval_rows(cases: int) -> Iterator[Row]:
 
 def power_rows(cases: int) -> Iterator[Row]:
     """Yield how often a page finds an alternative that is ahead; the first row is the one that is promised."""
-    for setup, n in [(PROMISED, cases), *((setup, cases // 10) for setup in AHEAD)]:
+    for setup, n in [(PROMISED, cases), *((setup, max(LEAST, cases // 10)) for setup in AHEAD)]:
         yield setup.text, n, page_power(setup, n)
 
 
 def diff_power_rows(cases: int) -> Iterator[Row]:
     """Yield how often `xprun diff` finds a folder that is behind."""
     for setup in BEHIND:
-        yield setup.text, cases // 10, diff_findings(setup, cases // 10)
+        yield setup.text, max(LEAST, cases // 10), diff_findings(setup, max(LEAST, cases // 10))
 
 
 def page_findings(setup: Setup, cases: int, seed: int = 0) -> Shares:

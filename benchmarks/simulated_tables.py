@@ -46,7 +46,7 @@ PAIR_SD = np.sqrt(2)  # of a paired difference, normal noise: both runs have a n
 CASE, PROBLEM, NAME = "case", "problem", "name"  # which part of the simulation a run is of
 METRIC = rs.metric_of("valid", "accuracy", "max")
 VALUE = rs.final(METRIC.name)
-BY, KEY = "optimizer", "optimizer.lr"
+BY, DATA, KEY = "optimizer", "data", "optimizer.lr"
 
 
 @dataclass(frozen=True)
@@ -235,14 +235,27 @@ class Difference:
 def differences(setup: Setup, cases: int, random: np.random.Generator) -> Iterator[Difference]:
     """Yield what `xprun diff` compares in two folders that are equal in truth, or of which the second is behind."""
     for size in batches(cases):
-        first, second = simulate(setup, size, random, folders=2)
-        comparison = common_comparison(first, second)
-        judged = runs_to_compare(first, second, comparison)
-        values = comparable(judged, comparison).groupby([judged[name] for name in (CASE, "block", NAME, "side")])
-        both = values.mean().unstack()
-        changes = pd.Series(differences_of(both[1].to_numpy(), both[0].to_numpy()), both.index).unstack()
-        for case, part in enumerate(_parts(changes, 1)):
-            yield Difference(judged, case, part, comparison)
+        yield from compare_cases(*simulate(setup, size, random, folders=2))
+
+
+def compare_cases(first: Tables, second: Tables) -> Iterator[Difference]:
+    """Yield the cases that share the tables of two folders."""
+    comparison = common_comparison(first, second)
+    judged = runs_to_compare(first, second, comparison)
+    values = comparable(judged, comparison).groupby([judged[name] for name in (CASE, "block", NAME, "side")])
+    both = values.mean().unstack()
+    changes = pd.Series(differences_of(both[1].to_numpy(), both[0].to_numpy()), both.index).unstack()
+    for case, part in enumerate(_parts(changes, 1)):
+        yield Difference(judged, case, part, comparison)
+
+
+def table_of_one_case(tables: Tables, case: int) -> Tables:
+    """Return the folder of one case alone, its problems as data sets, as `xprun` would have written it."""
+    runs = tables.runs[tables.runs[CASE] == case]
+    told = {BY: "alternative " + runs[NAME].astype(str), DATA: "problem " + runs[PROBLEM].astype(str)}
+    schema = tables.schema.with_columns([rs.section_column(DATA), *tables.schema.columns])
+    comparison = replace(schema.comparison, problems=[DATA])
+    return replace(tables, runs=runs.assign(**told), schema=replace(schema, comparison=comparison))
 
 
 def _parts(table: pd.DataFrame, keys: int) -> list[Numbers]:
