@@ -20,7 +20,7 @@ from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, over_problems
 from xprun.reports.stats.ranking import comparable
-from xprun.reports.stats.simultaneous_tests import LEVEL, SimultaneousTests
+from xprun.reports.stats.simultaneous_tests import LEVEL
 from xprun.reports.text.folder_diff import (
     ONE_SIDED,
     Tolerance,
@@ -29,7 +29,7 @@ from xprun.reports.text.folder_diff import (
     runs_to_compare,
 )
 from xprun.runner.results import results_schema as rs
-from xprun.runner.results.paired_test import differences_of
+from xprun.runner.results.paired_test import ROUNDING, differences_of, flips, on_one_scale
 from xprun.runner.results.setting_choice import choose
 
 Numbers = NDArray[Any]
@@ -42,6 +42,7 @@ FRESH = 100  # the first seed that confirms
 FAIL = 0.1  # the share of runs that fail
 ROWS = 50  # of which an accuracy is: it has ties
 BATCH = 250  # cases of a table
+AT_ONCE = 2**22  # sums in memory
 PAIR_SD = np.sqrt(2)  # of a paired difference, normal noise: both runs have a noise of their own
 CASE, PROBLEM, NAME = "case", "problem", "name"  # which part of the simulation a run is of
 METRIC = rs.metric_of("valid", "accuracy", "max")
@@ -142,14 +143,16 @@ def _described(runs: pd.DataFrame) -> Tables:
 
 @dataclass(frozen=True)
 class Page:
-    """One case: the final values [seeds, alternatives] on each of its problems, and the analysis of the whole batch.
+    """One case: the final values [seeds, alternatives] on each of its problems, the least p-value of each, and the
+    analysis of the whole batch.
 
-    The analysis of the case itself, which takes longer, is only made where the least p-values say that it may conclude.
+    The analysis of the case itself, which takes longer, is only made where a p-value says that it may conclude.
     """
 
     batch: Analysis
     case: int
     values: list[Numbers]
+    least_p: Numbers
 
     @cached_property
     def parts(self) -> list[Analysis]:
@@ -171,7 +174,7 @@ class Page:
     @property
     def may_conclude(self) -> bool:
         """Whether some corrected p-value of a problem is small enough; else no pair of it can be told apart."""
-        return any(_least_p(_pairs(values), len(self.values), LEVEL) < LEVEL for values in self.values)
+        return bool((len(self.values) * self.least_p < LEVEL).any())
 
     @property
     def may_conclude_over_problems(self) -> bool:
@@ -208,23 +211,25 @@ def split(analysis: Analysis) -> Iterator[Page]:
     keys = [finals[name] for name in (CASE, PROBLEM, "block", NAME)]
     values = _parts(comparable(finals, analysis.comparison).groupby(keys).mean().unstack(), 2)
     problems = len(values) // (int(finals[CASE].max()) + 1)
-    for case in range(len(values) // problems):
-        yield Page(batch, case, values[case * problems : (case + 1) * problems])
+    found = least_p_values([_pairs(part) for part in values])
+    for case, start in enumerate(range(0, len(values), problems)):
+        these = slice(start, start + problems)
+        yield Page(batch, case, values[these], found[these])
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One case of two folders: its changes [seeds, alternatives], and the runs of the whole batch."""
+    """One case of two folders: the least p-value of its changes, and the runs of the whole batch."""
 
     batch: pd.DataFrame
     case: int
-    changes: Numbers
+    least_p: float
     comparison: Comparison
 
     @property
     def may_conclude(self) -> bool:
         """Whether some corrected p-value is small enough; else there is no better and no worse."""
-        return _least_p(self.changes, 1, ONE_SIDED) < ONE_SIDED
+        return self.least_p < ONE_SIDED
 
     @property
     def table(self) -> pd.DataFrame:
@@ -245,8 +250,8 @@ def compare_cases(first: Tables, second: Tables) -> Iterator[Difference]:
     values = comparable(judged, comparison).groupby([judged[name] for name in (CASE, "block", NAME, "side")])
     both = values.mean().unstack()
     changes = pd.Series(differences_of(both[1].to_numpy(), both[0].to_numpy()), both.index).unstack()
-    for case, part in enumerate(_parts(changes, 1)):
-        yield Difference(judged, case, part, comparison)
+    for case, least_p in enumerate(least_p_values(_parts(changes, 1))):
+        yield Difference(judged, case, float(least_p), comparison)
 
 
 def table_of_one_case(tables: Tables, case: int) -> Tables:
@@ -269,8 +274,28 @@ def _pairs(values: Numbers) -> Numbers:
     return np.stack([differences_of(one, other) for one, other in combinations(values.T, 2)], axis=1)
 
 
-def _least_p(differences: Numbers, families: int, level: float) -> float:
-    return float(SimultaneousTests(differences, families, level).adjusted.min())
+def least_p_values(tests: list[Numbers]) -> Numbers:
+    """Return the least corrected p-value of each of many tests, of which each has differences [seeds, comparisons].
+
+    That of `SimultaneousTests`, for all that have as many seeds in one go, since one by one they take the most time.
+    """
+    found = np.ones(len(tests))
+    for n, k in {test.shape for test in tests}:
+        alike = [i for i, test in enumerate(tests) if test.shape == (n, k)]
+        at_once = max(1, AT_ONCE // (len(flips(n)) * k))
+        for part in np.split(alike, range(at_once, len(alike), at_once)):
+            scaled = np.stack([_on_one_scale(tests[i]) for i in part], axis=1)
+            sums = np.abs(flips(n) @ scaled.reshape(n, -1)).reshape(-1, len(part), k).max(axis=-1)
+            found[part] = (sums >= sums[0] - ROUNDING * n).mean(axis=0)  # the first signs are all positive
+    return found
+
+
+def _on_one_scale(differences: Numbers) -> Numbers:
+    """Return each column of differences [seeds, comparisons] on one scale; all at once where all are finite."""
+    if not np.isfinite(differences).all():
+        return np.stack([on_one_scale(column) for column in differences.T], axis=1)
+    length = np.sqrt(len(differences) * (differences**2).sum(axis=0))
+    return differences / np.where(length > 0, length, 1.0)
 
 
 def batches(cases: int) -> Iterator[int]:
