@@ -1,11 +1,15 @@
 """What is compared in a folder, by which metric, and which columns tell one setting from another."""
 
 from dataclasses import dataclass, field
+from functools import reduce
 
+import pandas as pd
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import RESULTS, ResultsSchema, best, checkpoint, final
+
+BETWEEN = " · "  # the labels of several sections
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,11 @@ def keys_of(tables: Tables, by: list[str]) -> list[str]:
     candidates = list(dict.fromkeys([*swept, *others, *settings]))
     varies = runs.groupby(by, sort=False)[candidates].nunique(dropna=False).gt(1).any()
     return [name for name in candidates if varies[name]]
+
+
+def joined_labels(runs: pd.DataFrame, sections: list[str]) -> pd.Series:
+    """The labels that fill some sections, of each run as one text; by columns, since rows take a thousand times longer."""
+    return reduce(lambda before, label: before + BETWEEN + label, [runs[name] for name in sections])
 
 
 def _check(name: str, wanted: list[str], known: list[str]) -> None:

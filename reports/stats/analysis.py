@@ -5,13 +5,13 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison, keys_of, read_comparison
+from xprun.reports.data.compared import BETWEEN, Comparison, keys_of, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import listed
 from xprun.reports.presentation.style import SHOWN, Stroke, strokes
 from xprun.reports.stats.pairwise import Pairwise, over_blocks
-from xprun.reports.stats.problem_scores import BETWEEN, problem_of, rank_table
+from xprun.reports.stats.problem_scores import problem_of, rank_table
 from xprun.reports.stats.ranking import comparable, final_runs, judge, rank, summarise
 from xprun.runner.results.results_schema import RUN, SEARCH, SEED, STAGE
 

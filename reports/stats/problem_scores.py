@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.compared import Comparison, joined_labels
 from xprun.reports.stats.averages import inter_quartile_mean
 from xprun.reports.stats.intervals import stratified_interval
 from xprun.runner.results.results_schema import VALUE
 
-BETWEEN = " · "  # the labels of several sections
 DECADES = 2.0
 
 
 def problem_of(runs: pd.DataFrame, comparison: Comparison) -> pd.Series:
     """The label of each run's problem."""
-    return runs[comparison.problems].agg(BETWEEN.join, axis=1)
+    return joined_labels(runs, comparison.problems)
 
 
 def rank_table(rankings: dict[str, pd.DataFrame]) -> pd.DataFrame:

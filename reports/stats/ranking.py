@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison, read_comparison
+from xprun.reports.data.compared import Comparison, joined_labels, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.averages import averages
 from xprun.runner.results.results_schema import (
@@ -36,7 +36,7 @@ def judge(runs: pd.DataFrame, comparison: Comparison, column: str | None = None)
     keys = [runs[name] for name in [*comparison.by, *comparison.keys]]
     blocks = [runs[name] for name in [SEED, *comparison.repeats]]
     told = runs.assign(
-        alternative=runs[comparison.by].agg(" · ".join, axis=1),
+        alternative=joined_labels(runs, comparison.by),
         setting=runs.groupby(keys, sort=False, dropna=False).ngroup(),
         block=runs.groupby(blocks, sort=False, dropna=False).ngroup(),
     )

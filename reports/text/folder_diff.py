@@ -70,8 +70,12 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
     the setting with the best mean over both. Metric, goal and what is compared are those of the first folder.
     `ReportError` where the second lacks the metric, or where the two hold out different rows.
     """
-    comparison = _common(first, second)
-    judged = _judge_both(first, second, comparison)
+    comparison = common_comparison(first, second)
+    return compare_runs(runs_to_compare(first, second, comparison), comparison, tolerance)
+
+
+def compare_runs(judged: pd.DataFrame, comparison: Comparison, tolerance: Tolerance) -> pd.DataFrame:
+    """The table of `compare_tables`, from the runs of both folders at the settings that are compared."""
     rows = [_values(name, runs, comparison) for name, runs in judged.groupby("alternative", sort=False)]
     told = pd.DataFrame([row.facts for row in rows])
     if not told["n"].any():
@@ -123,7 +127,7 @@ class _Row:
     changes: "pd.Series[float]"
 
 
-def _common(first: Tables, second: Tables) -> Comparison:
+def common_comparison(first: Tables, second: Tables) -> Comparison:
     """The comparison of the first folder, with what tells the settings of both apart."""
     comparison = read_comparison(first)
     if comparison.metric not in second.schema.compared_metrics:
@@ -161,7 +165,7 @@ def _held_out(tables: Tables) -> dict[str, dict[str, Any]]:
     return {str(a.get("label") or a.get("name")): a.get("settings", {}) for a in data if isinstance(a, dict)}
 
 
-def _judge_both(first: Tables, second: Tables, comparison: Comparison) -> pd.DataFrame:
+def runs_to_compare(first: Tables, second: Tables, comparison: Comparison) -> pd.DataFrame:
     """The runs of both that are compared: their `side`, setting, block and value."""
     both = pd.concat([first.runs.assign(side=0), second.runs.assign(side=1)], ignore_index=True)
     judged = judge(both, comparison)
