@@ -143,17 +143,21 @@ def _winner(analysis: Analysis, names: list[str], pairs: list[Pair]) -> str:
 
 
 def _no_winner(analysis: Analysis, names: list[str], rivals: list[str], pairs: list[Pair]) -> str:
-    equal = all(pair.finding in (EQUAL, IDENTICAL) for pair in pairs)
-    lead = f"{listed([names[0].split(' at ')[0], *rivals])} are practically equal" if equal else "No clear winner"
+    best, second = analysis.ranking.iloc[0], analysis.ranking.iloc[1]
+    if all(pair.finding in (EQUAL, IDENTICAL) for pair in pairs):
+        who = (
+            f"{listed([best['alternative'], *rivals])} are practically equal, within {analysis.comparison.tolerance:g}"
+        )
+        mean = f"{names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with {_result(second)}"
+        return f"{who}: {mean}."
     shows = [pair.shows for pair in pairs if 0 < pair.shows < math.inf]
-    would = f"; differences above {value_text(float(f'{max(shows):.2g}'))} would show" if shows and not equal else ""
-    some = f"{len(rivals) + 1} of {len(names)}" if len(rivals) + 1 < len(names) else f"the {len(names)}"
-    whom = f"{some} {_noun(analysis)}" if len(names) > 2 else "the two"
-    what = "" if equal else f"{whom} cannot be told apart ({analysis.comparison.shown}, {_blocks(analysis)}{would}). "
-    sep = ". " if equal else ": "
+    would = f" (differences above {value_text(float(f'{max(shows):.2g}'))} would show)" if shows else ""
+    others = len(names) - 1
+    several = f"all {others} others" if len(rivals) == others else f"{len(rivals)} of the {others} others"
+    whom = several if others > 1 else "the other"
     return (
-        f"{lead}{sep}{what}{names[0]} has the best mean, {_result(analysis.ranking.iloc[0])}, ahead of "
-        f"{names[1]} with {_result(analysis.ranking.iloc[1])}{_p_of_second(analysis)}."
+        f"No clear winner: {names[0]} has the best mean {_with_metric(analysis)}, and {whom} cannot be told apart from "
+        f"it{would}; next is {names[1]} with {_result(second)}{_p_of_second(analysis)}."
     )
 
 
@@ -186,11 +190,6 @@ def _p_of_second(analysis: Analysis) -> str:
     first, second = analysis.ranking["alternative"].iloc[:2]
     pair = analysis.pairwise.of(first, second)
     return f" (p = {p_texts([pair.adjusted])[0]})" if pair.tested and not pair.told_apart else ""
-
-
-def _noun(analysis: Analysis) -> str:
-    by = analysis.comparison.by
-    return f"{by[0]}s" if by in (["optimizer"], ["model"], ["scheduler"]) else "alternatives"
 
 
 def _blocks(analysis: Analysis) -> str:
