@@ -132,13 +132,14 @@ def _judge_pairs(
     )
     pairs = np.array([(first[block], second[block]) for block in first if block in second]).reshape(-1, 2)
     ahead = differences_of(*pairs.T)
+    noun = "seeds" if all(len(block) == 1 for block in first) else "repeats"
     if not len(ahead) or np.isnan(ahead).any():
-        return False, "no shared seeds" if not len(
+        return False, f"no shared {noun}" if not len(
             ahead
         ) else f"no value in {np.isnan(ahead).sum()} of {len(ahead)} pairs"
     confidence = 1 - paired_test(ahead, "greater")
-    found = f"better by {_number(float(ahead.mean()))} on average over {len(ahead)} seeds, confidence {confidence:.3g}"
-    return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence)
+    found = f"better by {_number(float(ahead.mean()))} on average over {len(ahead)} {noun}, confidence {confidence:.3g}"
+    return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence, noun)
 
 
 def _score(value: float) -> float:
@@ -146,11 +147,11 @@ def _score(value: float) -> float:
     return -math.inf if math.isinf(value) else value
 
 
-def _too_few(pairs: int, confidence: float) -> str:
+def _too_few(pairs: int, confidence: float, noun: str) -> str:
     if 1 - 0.5**pairs >= confidence:
         return ""
     needed = math.ceil(-math.log2(1 - confidence))
-    return f"; confidence {confidence:g} needs at least {needed} seeds"
+    return f"; confidence {confidence:g} needs at least {needed} {noun}"
 
 
 def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
-from xprun.runner.resolve.data_parts import part_problems, some_hold
+from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
 from xprun.runner.resolve.run_setting_checks import (
@@ -34,6 +34,7 @@ from xprun.specs.language.diagnostics import Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
 from xprun.specs.language.expansion import all_combinations
 from xprun.specs.language.filters import exclusion_problems, unknown_conditions
+from xprun.specs.language.folds import FOLD, K_FOLDS
 from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.parser import complete_run, point_at_item
 from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
@@ -120,7 +121,7 @@ def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
         help_text = f"use fewer seeds, or raise the limit: --max-runs {count + confirming}"
         yield Diagnostic(("confirm", "seeds"), f"{runs}, more than the limit of {max_runs:,}", help_text)
     elif count > max_runs:
-        axes = [((*a.path, *axis.path), len(axis.values)) for a in spec.alternatives for axis in a.axes]
+        axes = [(axis.inside(a), len(axis.values)) for a in spec.alternatives for axis in a.axes]
         largest = max([*axes, (("run", "seeds"), 1)], key=lambda axis: axis[1])[0]
         help_text = f"use smaller sweeps, or raise the limit: --max-runs {count}"
         yield Diagnostic(largest, f"the spec expands to {count:,} runs, more than the limit of {max_runs:,}", help_text)
@@ -138,7 +139,7 @@ class _Checker:
         component = self.find(alternative.section, alternative.name, alternative.path)
         if component is None:
             return alternative
-        schema = component.schema
+        schema = self.with_fold(component.schema, alternative)
         alternative = self.closed(schema, alternative)
         swept = {axis.key for axis in alternative.axes}
         settings = self.table(schema, alternative.settings, alternative.path, component.name, skip=swept)
@@ -146,6 +147,8 @@ class _Checker:
             path = (*alternative.path, key)
             settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
         axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
+        if alternative.section == "data":
+            settings = with_folds(settings, alternative.written)
         return replace(
             alternative,
             settings=settings,
@@ -157,6 +160,11 @@ class _Checker:
             },
             own_parts=frozenset(component.parts),
         )
+
+    def with_fold(self, schema: dict[str, Setting], alternative: Alternative) -> dict[str, Setting]:
+        """Return the schema with the fold that is held out, where a data set has some."""
+        has_folds = alternative.section == "data" and FOLD in {axis.key for axis in alternative.axes}
+        return {**schema, FOLD: Setting(FOLD, int)} if has_folds else schema
 
     def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
         """Return the alternative in which a list that came with `--set` is a sweep or a value, whichever fits."""
@@ -203,7 +211,7 @@ class _Checker:
         skip: set[str] = frozenset(),  # type: ignore[assignment]
     ) -> dict[str, Any]:
         """Return a component's settings, typed, with defaults for those left out."""
-        known = list(schema)
+        known = [name for name in schema if name != FOLD]
         self.problems += (unknown_key((*path, key), owner, known) for key in table if key not in schema)
         settings: dict[str, Any] = {}
         for name, setting in schema.items():
@@ -439,7 +447,7 @@ def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                 yield Diagnostic(("run", "epochs"), f"{why}, so it has no epochs", "write steps = 1000", at="key")
             if alternative.settings["batch_size"] == "full":
                 yield Diagnostic((*alternative.path, "batch_size"), f"{why}: there is no full batch", "write a number")
-            for key in ("valid", "test", "standardise"):
+            for key in (VALID, TEST, K_FOLDS, "standardise"):
                 if alternative.settings[key]:
                     yield Diagnostic(
                         (*alternative.path, key), f"{why}: there are no fixed rows to do that with", "leave it out"

@@ -128,8 +128,8 @@ SETTING_COLUMN = Column(
     "`data.batch_size`, `model.layers[0].out_features`: a number, text or true/false; a swept list or table as JSON"
 )  # fmt: skip
 REPEAT_COLUMN = Column(
-    "data.<seed>", "integer", "repeat", "a seed of the data, such as `data.split_seed`, which repeats a setting as "
-    "`seed` does"
+    "data.<seed>", "integer", "repeat", "a seed of the data, such as `data.split_seed`, or of `data.k_folds` folds the "
+    "one that is held out, `data.fold`, from 0: it repeats a setting as `seed` does"
 )  # fmt: skip
 FINAL_COLUMN = Column(
     f"{FINAL}<metric>", "number", "metric", "the last value of a metric; empty unless the run is `done` or `stopped`"
