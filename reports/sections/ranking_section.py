@@ -44,7 +44,7 @@ def ranking_section(analysis: Analysis) -> Section:
         parts.append(Text(floor))
     parts.append(Gallery([draw(_dots(analysis), analysis)]))
     settings = settings_listing(analysis.summary, comparison)
-    how = f"Every setting, best first, by {comparison.moment} {comparison.metric}"
+    how = f"Every setting, best first, by {comparison.chosen}"
     every = Folded(f"Every setting ({settings.total})", [Grid(settings, how)])
     return Section("ranking", "Ranking", [*parts, every])
 
@@ -52,11 +52,12 @@ def ranking_section(analysis: Analysis) -> Section:
 def _caption(analysis: Analysis) -> str:
     comparison = analysis.comparison
     better = "lower" if comparison.ascending else "higher"
-    chosen = f", chosen by {comparison.moment} {comparison.metric}" if comparison.reported else ""
+    chosen = f", chosen by {comparison.chosen}" if comparison.reported else ""
     fresh = ", on fresh seeds" if analysis.confirmed else ""
+    timed = f"; {comparison.how_timed}" if comparison.by_time else ""
     return (
         f"Each alternative (a labelled {' and '.join(comparison.by)}) at its best setting{chosen}{fresh}, "
-        f"by {analysis.measure} ({better} is better)"
+        f"by {analysis.measure} ({better} is better){timed}"
     )
 
 
@@ -99,6 +100,7 @@ def ranking_listing(analysis: Analysis) -> Listing:
     """One row an alternative at its chosen setting."""
     ranking, comparison = analysis.ranking, analysis.comparison
     shared = bool(amortised(analysis.finals).loc[ranking.index].any())
+    bad = "failed, diverged or not there" if comparison.by_time else "failed or diverged"
     columns = [
         exact("rank", ranking["rank"]),
         texts("alternative", marked(ranking["alternative"], comparison.baseline)),
@@ -106,7 +108,7 @@ def ranking_listing(analysis: Analysis) -> Listing:
         _interval(ranking),
         *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
-        Column("failed or diverged", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
+        Column(bad, _of(ranking["all_bad"], ranking["all_runs"]), number=True),
         numbers("seconds, amortised" if shared else "seconds", ranking[SECONDS], digits=3),
     ]
     return listing(columns)

@@ -157,7 +157,7 @@ def _too_few(pairs: int, confidence: float, noun: str) -> str:
 def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
     """Return the value a claim is about, NaN where the run has none."""
     if expectation.step is None:
-        return float(result_columns(outcome, plan.goals).get(expectation.value, math.nan))
+        return float(result_columns(outcome, plan.goals, plan.comparison).get(expectation.value, math.nan))
     series = outcome.history.get(expectation.value)
     there = series.values[series.steps == expectation.step] if series else np.array([])
     return float(there[0]) if len(there) else math.nan

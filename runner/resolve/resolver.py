@@ -16,16 +16,18 @@ from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
 from xprun.runner.resolve.run_setting_checks import (
+    by_time_problems,
     choosing_columns,
     chosen_by_test,
     observer_problems,
     save_problems,
     stop_problems,
+    target_problems,
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
 from xprun.runner.results import results_schema
-from xprun.runner.results.results_schema import LOSS, TEST, TRAIN, VALID
+from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
@@ -91,6 +93,13 @@ def metrics_of(spec: Spec) -> list[results_schema.Metric]:
         results_schema.Metric(LOSS, "min", is_loss=True),
         *(results_schema.metric_of(split, name, goal) for split in splits for name, goal in measured.items()),
     ]
+
+
+def most_telling(metrics: list[results_schema.Metric]) -> str:
+    """Return the first metric of the held-out rows, or of the training rows; their loss when there is no other."""
+    held_out = [metric for metric in metrics if metric.split == VALID]
+    candidates = held_out or [metric for metric in metrics if metric.split == TRAIN] or metrics[:1]
+    return next((metric for metric in candidates if not metric.is_loss), candidates[0]).name
 
 
 def matrices_of(spec: Spec) -> list[results_schema.Matrix]:
@@ -418,13 +427,15 @@ def _plain(value: Any) -> str:
 def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     columns = choosing_columns(columns_of(spec))
     metric, baseline = spec.compare.metric, spec.compare.baseline
-    if metric is not None and results_schema.is_of_test(metric):
+    yield from target_problems(spec.compare, columns)
+    if metric == STEPS_TO_TARGET:
+        yield from by_time_problems(spec.compare, most_telling(metrics_of(spec)))
+    elif metric is not None and results_schema.is_of_test(metric):
         yield chosen_by_test(("compare", "metric"), metric, columns)
     elif metric is not None and metric not in columns:
-        why = "the runs of this spec have no such metric"
-        yield Diagnostic(
-            ("compare", "metric"), f"{why}{did_you_mean(metric, columns)}", f"they have {', '.join(columns)}"
-        )
+        near = did_you_mean(metric, [*columns, STEPS_TO_TARGET])
+        message = f"the runs of this spec have no such metric{near}"
+        yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}")
     by, _ = compared_sections(spec)
     absent = [section for section in by if section not in spec.sections]
     for section in absent:

@@ -12,6 +12,8 @@ from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
 from xprun.runner.planning.second_stage import by_setting
 from xprun.runner.process.log import say
+from xprun.runner.results.compared_value import chosen_by
+from xprun.runner.results.compared_value import cost as cost_of
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import CONFIRM
 from xprun.runner.results.run_columns import sections_that_differ
@@ -134,10 +136,11 @@ class Narrator:
 
     def _note_best(self, run: Run, outcome: Outcome) -> None:
         comparison = self._plan.comparison
-        cost = outcome.cost(comparison.metric, comparison.goal)
+        cost = cost_of(comparison, outcome)
         if cost < (self._best[0] if self._best else math.inf):
-            value = outcome.history[comparison.metric].values[-1]
-            self._best = cost, f"{_name(run, self._telling)} {comparison.metric} {value:.4g}"
+            value = chosen_by(comparison, outcome)
+            told = f"{value:.0f}" if comparison.by_time else f"{value:.4g}"
+            self._best = cost, f"{_name(run, self._telling)} {comparison.metric} {told}"
 
 
 def duplicates(number: int) -> str:
