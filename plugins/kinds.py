@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from xprun.plugins.signature import Setting, read_settings
 from xprun.plugins.types import AbsentByDefault, Fraction, Init, NonNegativeInt, PositiveInt, SpecFile
 
@@ -15,6 +16,7 @@ def every_data(
     batch_size: PositiveInt | Literal["full"] = 32,
     valid: Fraction = 0.0,
     test: Annotated[Fraction, AbsentByDefault()] = 0.0,
+    k_folds: Annotated[Annotated[int, Ge(2)] | None, AbsentByDefault()] = None,
     split_seed: NonNegativeInt = 0,
     standardise: bool = False,
 ) -> None:
@@ -22,7 +24,7 @@ def every_data(
 
     `batch_size` rows a step, in an order that the run's seed draws anew for each epoch, or "full": all rows in
     their own order. The share `valid` of the rows is held out to choose by, the share `test` to report by; which ones,
-    `split_seed` says, the same for all runs.
+    `split_seed` says, the same for all runs. Instead of `valid`, `k_folds` parts of the rows are held out in turn.
     `standardise` shifts and scales each input to mean 0 and standard deviation 1 over the training rows.
     """
 

@@ -286,16 +286,19 @@ def _of_broken(plugin: Plugin) -> str:
 def _refuse_other_meanings(component: Component) -> None:
     """Raise PluginError where a data set has a setting that is called as a part of the rows and is something else.
 
-    It may stand in for the common one, as `valid: Fraction | Literal["official"]` does: it takes the same numbers.
+    A part may stand in for the common one, as `valid: Fraction | Literal["official"]` does: it takes the same numbers.
+    Nothing stands in for the folds, which xprun makes itself.
     """
-    common = KINDS[component.kind].common_settings if component.kind == "data" else {}
-    taken = inspect.signature(component.signature).parameters.keys() & set(SPLITTING) & common.keys()
-    for name in sorted(taken):
+    if component.kind != "data":
+        return
+    common = KINDS[component.kind].common_settings
+    for name in sorted(inspect.signature(component.signature).parameters.keys() & set(SPLITTING)):
         own = component.settings.get(name)
-        if own is None or not own.takes_numbers_of(common[name]):
+        if name not in PARTS or own is None or not own.takes_numbers_of(common[name]):
+            means = type_name(common[name].annotation) if name in common else "which part is held out in this run"
             raise PluginError(
                 f"the setting {name!r} of the data set {component.name!r}, {component.origin}, is not what "
-                f"data.{name} is of every data set ({type_name(common[name].annotation)}): give it another name"
+                f"data.{name} is of every data set ({means}): give it another name"
             )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.runner.results import results_schema
-from xprun.runner.results.results_schema import RESULTS, ResultsSchema, best, checkpoint, final
+from xprun.runner.results.results_schema import LOSS, RESULTS, ResultsSchema, best, checkpoint, final
 
 BETWEEN = " · "  # the labels of several sections
 
@@ -56,7 +56,17 @@ class Comparison(results_schema.Comparison):
     @property
     def chosen(self) -> str:
         """What chooses the settings, in words: `final valid.accuracy`."""
-        return f"{self.moment} {self.metric}"
+        return self.in_words(self.metric)
+
+    def in_words(self, metric: str) -> str:
+        """A metric that is compared with its moment; the steps to a target have none."""
+        return metric if self.by_time else f"{self.moment} {metric}"
+
+    @property
+    def how_timed(self) -> str:
+        """A sentence for captions: at which steps a run can be seen to reach the target."""
+        interval = "interval at which the loss is recorded" if self.aim[0] == LOSS else "evaluation interval"
+        return f"steps are multiples of the {interval}"
 
     @property
     def repeat(self) -> str:

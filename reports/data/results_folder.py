@@ -51,6 +51,7 @@ class _Compare(TypedDict, total=False):
     tolerance: float | None
     chosen_on_test: bool | None
     target: float | None
+    target_metric: str | None
     baseline: str | None
     by: list[str] | None
     problems: list[str] | None

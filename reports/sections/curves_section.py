@@ -16,7 +16,9 @@ from xprun.runner.results.results_schema import LOSS, STEP
 
 def curves_section(analysis: Analysis) -> Section:
     """One plot for the loss and one for the metric compared; empty where no run came to a first step."""
-    metrics = dict.fromkeys([LOSS, analysis.comparison.metric])
+    comparison = analysis.comparison
+    aimed = [] if comparison.target is None else [comparison.aim[0]]
+    metrics = dict.fromkeys([LOSS, comparison.measured[0], *aimed])
     lines = {metric: curves(analysis.tables.history, analysis.best, metric) for metric in metrics}
     pictures = [draw(_plot(line, metric, analysis), analysis) for metric, line in lines.items() if len(line)]
     return Section("curves", "Learning curves", [Gallery(pictures)] if pictures else [])
@@ -24,7 +26,7 @@ def curves_section(analysis: Analysis) -> Section:
 
 def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
     comparison, style = analysis.comparison, analysis.style
-    level = comparison.target if metric == comparison.metric else None
+    level = comparison.target if metric == comparison.aim[0] else None
     floor = reference_value(analysis.best, metric)
     first = suits_log(lines)
     lost = divergences(analysis.tables.history, analysis.best, metric)

@@ -49,7 +49,7 @@ def ranking_section(analysis: Analysis) -> Section:
     if comparison.repeats:
         parts.append(Grid(shares_listing(analysis), "Where the spread comes from: shares of the variance"))
     settings = settings_listing(analysis.summary, comparison)
-    how = f"Every setting, best first, by {comparison.moment} {comparison.metric}"
+    how = f"Every setting, best first, by {comparison.chosen}"
     every = Folded(f"Every setting ({settings.total})", [Grid(settings, how)])
     return Section("ranking", "Ranking", [*parts, every])
 
@@ -57,11 +57,12 @@ def ranking_section(analysis: Analysis) -> Section:
 def _caption(analysis: Analysis) -> str:
     comparison = analysis.comparison
     better = "lower" if comparison.ascending else "higher"
-    chosen = f", chosen by {comparison.moment} {comparison.metric}" if comparison.reported else ""
+    chosen = f", chosen by {comparison.chosen}" if comparison.reported else ""
     fresh = ", on fresh seeds" if analysis.confirmed else ""
+    timed = f"; {comparison.how_timed}" if comparison.by_time else ""
     return (
         f"Each alternative (a labelled {' and '.join(comparison.by)}) at its best setting{chosen}{fresh}, "
-        f"by {analysis.measure} ({better} is better)"
+        f"by {analysis.measure} ({better} is better){timed}"
     )
 
 
@@ -104,6 +105,7 @@ def ranking_listing(analysis: Analysis) -> Listing:
     """One row an alternative at its chosen setting."""
     ranking, comparison = analysis.ranking, analysis.comparison
     shared = bool(amortised(analysis.finals).loc[ranking.index].any())
+    bad = "failed, diverged or not there" if comparison.by_time else "failed or diverged"
     columns = [
         exact("rank", ranking["rank"]),
         texts("alternative", marked(ranking["alternative"], comparison.baseline)),
@@ -111,7 +113,7 @@ def ranking_listing(analysis: Analysis) -> Listing:
         _interval(analysis),
         *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
-        Column("failed or diverged", _of(ranking["all_bad"], ranking["all_runs"]), number=True),
+        Column(bad, _of(ranking["all_bad"], ranking["all_runs"]), number=True),
         numbers("seconds, amortised" if shared else "seconds", ranking[SECONDS], digits=3),
     ]
     return listing(columns)

@@ -27,8 +27,8 @@ def reading(analysis: Analysis) -> list[str]:
     best = "lowest" if comparison.ascending else "highest"
     return [
         "An alternative is one of the labelled configurations that are compared, with all the settings tried for it. "
-        f"Its setting is chosen in the search: the one with the {best} mean of the {comparison.moment} "
-        f"{comparison.metric} over its {repeat}s. {_where_it_is_tested(analysis)}",
+        f"Its setting is chosen in the search: the one with the {best} mean of the "
+        f"{comparison.chosen} over its {repeat}s. {_where_it_is_tested(analysis)}",
         "The 95% interval of a mean is Student's, exact for normal noise. sd is the standard deviation over "
         f"{repeat}s (dividing by n - 1): how much runs differ, not how uncertain the mean is. IQM is the mean of the "
         "middle half.",

@@ -16,7 +16,8 @@ def targets_section(analysis: Analysis) -> Section:
     """Steps, and seconds where they mean something, until the target is reached; empty without a target."""
     comparison = analysis.comparison
     table = target_listing(analysis.tables.history, analysis.finals, analysis.ranking, comparison)
-    caption = f"Until {comparison.metric} reaches {comparison.target}, each alternative at its best setting"
+    until = f"Until {comparison.aim[0]} reaches {comparison.target}, each alternative at its best setting"
+    caption = f"{until}; {comparison.how_timed}"
     if not table.rows:
         return Section("target", "Time to target", [])
     return Section("target", "Time to target", [Grid(table, caption), Gallery([draw(_plot(analysis), analysis)])])
@@ -26,13 +27,13 @@ def _plot(analysis: Analysis) -> Plot:
     history, comparison, runs = analysis.tables.history, analysis.comparison, analysis.best
     table = reached_shares(history, runs, comparison)
     medians = steps_to_target(history, runs, comparison).groupby(runs["alternative"]).median()
-    title = f"runs that have reached {comparison.metric} {value_text(comparison.target)}"
+    title = f"runs that have reached {comparison.aim[0]} {value_text(comparison.target)}"
     return Plot(
         name="target",
         title=title,
         caption=(
             f"The share of {title} by a given step, each alternative at its best setting. A run that fails, diverges "
-            f"or never reaches the target counts as not reached.{analysis.omitted}"
+            f"or never reaches the target counts as not reached; {comparison.how_timed}.{analysis.omitted}"
         ),
         alt="Median steps: " + listed([f"{name} {value_text(medians[name])}" for name in analysis.shown], SHOWN),
         figures={"": share_figure(table, analysis.style, title, "step")},

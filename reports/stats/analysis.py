@@ -120,7 +120,7 @@ class Analysis:
     @property
     def measure(self) -> str:
         """What the alternatives are ranked by, in words: `final valid.accuracy`."""
-        return f"{self.comparison.moment} {self.comparison.shown}"
+        return self.comparison.in_words(self.comparison.shown)
 
     @property
     def omitted(self) -> str:

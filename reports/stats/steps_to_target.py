@@ -12,8 +12,9 @@ def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Com
 
     Infinite where no step does, or where the run failed or diverged.
     """
-    rows = history[history[METRIC] == comparison.metric]
-    ahead = rows[VALUE].le(comparison.target) if comparison.ascending else rows[VALUE].ge(comparison.target)
+    metric, goal = comparison.aim
+    rows = history[history[METRIC] == metric]
+    ahead = rows[VALUE].le(comparison.target) if goal == "min" else rows[VALUE].ge(comparison.target)
     first = rows[ahead].groupby(RUN, observed=True)[STEP].min()
     steps = judged[RUN].map(dict(zip(first.index, first, strict=True)))
     return steps.astype("float64").fillna(np.inf).where(~judged["bad"], np.inf)

@@ -16,7 +16,7 @@ from xprun.reports.presentation.formatting import (
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, EQUAL, IDENTICAL, INCONCLUSIVE, WORSE, Pair
 from xprun.reports.stats.ranking import at_edge
-from xprun.runner.results.results_schema import ENDED_WELL, STATUS, STATUSES, TRAIN, VALID
+from xprun.runner.results.results_schema import ENDED_WELL, LOSS, RUN, STATUS, STATUSES, STEPS_TO_TARGET, TRAIN, VALID
 
 FRESH_SEEDS = 10  # that are advised to confirm a choice
 CONFIRM_LINE = f"--set confirm.seeds={FRESH_SEEDS}"
@@ -92,11 +92,12 @@ def cautions(analysis: Analysis) -> list[str]:
     """Return what speaks against the verdict, a sentence each."""
     found = [
         _selection(analysis),
+        _capped(analysis),
         _chosen_on_test(analysis),
         _few_blocks(analysis),
         _edges(analysis),
         _budgets(analysis.ranking),
-        _troubled(analysis.ranking),
+        _troubled(analysis),
     ]
     return [caution for caution in found if caution]
 
@@ -210,12 +211,27 @@ def _with_metric(analysis: Analysis) -> str:
 def _selection(analysis: Analysis) -> str:
     schema, comparison = analysis.comparison.schema, analysis.comparison
     held_out = [metric.name for metric in schema.metrics if metric.split == VALID]
-    compared = schema.metric(comparison.metric)
+    compared = schema.metric(comparison.measured[0])
     if not held_out or (compared and compared.split not in (None, TRAIN)):
         return ""
     return (
         f"Settings are chosen and ranked by {comparison.metric} on the training rows, although rows were held out: "
         f"set compare.metric to {listed(held_out)} to see what generalises."
+    )
+
+
+def _capped(analysis: Analysis) -> str:
+    """Whether runs stop at a value of the metric that is compared, so that it tells little."""
+    metric, resolved = analysis.comparison.metric, analysis.tables.resolved
+    stop = resolved.get("spec", {}).get(RUN, {}).get("stop") or {}
+    reached = (stop.get("metric_reached") or {}).get(metric)
+    below = stop.get("loss_below") if metric in (LOSS, f"{TRAIN}.{LOSS}") else None
+    if reached is None and below is None:
+        return ""
+    how = f"{metric} reaches {value_text(reached)}" if reached is not None else f"the loss is below {value_text(below)}"
+    return (
+        f"Runs stop when {how}, so their final values say little beyond that: compare steps to the target instead "
+        f'(compare.metric = "{STEPS_TO_TARGET}").'
     )
 
 
@@ -261,10 +277,11 @@ def _budgets(ranking: pd.DataFrame) -> str:
     )
 
 
-def _troubled(ranking: pd.DataFrame) -> str:
-    bad = ranking[ranking["bad"] > 0]
+def _troubled(analysis: Analysis) -> str:
+    bad = analysis.ranking[analysis.ranking["bad"] > 0]
     names = listed([f"{row.alternative} ({row.bad} of {row.runs})" for row in bad.itertuples()])
-    return f"Ranked last, because runs failed or diverged even at the best setting: {names}." if names else ""
+    what = "failed, diverged or never reached the target" if analysis.comparison.by_time else "failed or diverged"
+    return f"Ranked last, because runs {what} even at the best setting: {names}." if names else ""
 
 
 def bad_runs(row: pd.Series) -> str:

@@ -134,6 +134,8 @@ def common_comparison(first: Tables, second: Tables) -> Comparison:
         known = ", ".join(second.schema.compared_metrics)
         raise ReportError(f"the second folder has no metric {comparison.metric!r}; it has {known}")
     other = read_comparison(second)
+    if comparison.by_time and (comparison.aim, comparison.target) != (other.aim, other.target):
+        raise ReportError("the two folders have different targets, so their steps cannot be compared")
     _refuse_other_rows(first, second)
     by = [*comparison.problems, *comparison.by]
     keys = [key for key in dict.fromkeys([*comparison.keys, *other.keys]) if key not in by]

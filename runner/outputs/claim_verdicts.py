@@ -127,9 +127,9 @@ def _judge_pairs(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Ou
         confidence, family = 1 - paired_test(np.array(list(ahead.values())), "greater"), ""
     else:
         confidence, family = _in_family(expectation, ahead, plan, outcomes)
-    size = _number(fmean(ahead.values()))
-    found = f"better by {size} on average over {len(ahead)} seeds, confidence {confidence:.3g}{family}"
-    return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence)
+    size, noun = _number(fmean(ahead.values())), "seeds" if all(len(block) == 1 for block in ahead) else "repeats"
+    found = f"better by {size} on average over {len(ahead)} {noun}, confidence {confidence:.3g}{family}"
+    return confidence >= expectation.confidence, found + _too_few(len(ahead), expectation.confidence, noun)
 
 
 def _in_family(
@@ -176,17 +176,17 @@ def _score(value: float) -> float:
     return -math.inf if math.isinf(value) else value
 
 
-def _too_few(pairs: int, confidence: float) -> str:
+def _too_few(pairs: int, confidence: float, noun: str) -> str:
     if 1 - 0.5**pairs >= confidence:
         return ""
     needed = math.ceil(-math.log2(1 - confidence))
-    return f"; confidence {confidence:g} needs at least {needed} seeds"
+    return f"; confidence {confidence:g} needs at least {needed} {noun}"
 
 
 def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
     """Return the value a claim is about, NaN where the run has none."""
     if expectation.step is None:
-        return float(result_columns(outcome, plan.goals).get(expectation.value, math.nan))
+        return float(result_columns(outcome, plan.goals, plan.comparison).get(expectation.value, math.nan))
     series = outcome.history.get(expectation.value)
     there = series.values[series.steps == expectation.step] if series else np.array([])
     return float(there[0]) if len(there) else math.nan

@@ -14,6 +14,7 @@ import pandas as pd
 from xprun.runner.outputs.tables_description import with_outcomes, write_description
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.atomic_files import replace_file
+from xprun.runner.results.compared_value import steps_to_target
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import (
     EPOCH,
@@ -28,8 +29,10 @@ from xprun.runner.results.results_schema import (
     STATUS,
     STEP,
     STEPS,
+    STEPS_COLUMN,
     TOGETHER,
     VALUE,
+    Comparison,
     ResultsSchema,
     best,
     checkpoint,
@@ -45,9 +48,11 @@ from xprun.specs.language.diagnostics import inert
 Pairs = list[tuple[Run, Outcome]]
 
 
-def row_of_run(columns: dict[str, Any], outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
+def row_of_run(
+    columns: dict[str, Any], outcome: Outcome, goals: Mapping[str, str], comparison: Comparison | None
+) -> dict[str, Any]:
     """Return the row of a run whose labels, settings, seed and stage are `columns`; a run of old is of the search."""
-    return {RUN: outcome.run, STAGE: SEARCH, **columns, **result_columns(outcome, goals)}
+    return {RUN: outcome.run, STAGE: SEARCH, **columns, **result_columns(outcome, goals, comparison)}
 
 
 def runs_table(rows: list[dict[str, Any]], schema: ResultsSchema) -> pd.DataFrame:
@@ -99,7 +104,8 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -
     """
     schema = with_outcomes(plan.schema, (outcome for _, outcome in pairs))
     rows = [
-        row_of_run(columns_of_run(run) | {STAGE: plan.stage_of(run)}, outcome, plan.goals) for run, outcome in pairs
+        row_of_run(columns_of_run(run) | {STAGE: plan.stage_of(run)}, outcome, plan.goals, plan.comparison)
+        for run, outcome in pairs
     ]
     tables = {"results": runs_table(rows, schema), "history": history_table(outcome for _, outcome in pairs)}
     if any(run.settings.matrices for run, _ in pairs):
@@ -147,9 +153,14 @@ def _of_one_type(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.map(str, na_action="ignore") if len(types) > 1 and not types <= {int, float} else column
 
 
-def result_columns(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
-    """Return how a run ended (`status`, `steps`, ...) and what came out (`final.loss`, `best.loss`, `param.w`, ...)."""
-    return {**_ending(outcome), **_metrics(outcome, goals)}
+def result_columns(outcome: Outcome, goals: Mapping[str, str], comparison: Comparison | None) -> dict[str, Any]:
+    """Return how a run ended (`status`, `steps`, ...) and what came out (`final.loss`, `best.loss`, `param.w`, ...).
+
+    And its steps to the target, where runs are compared by these.
+    """
+    timed = comparison is not None and comparison.by_time
+    steps = {STEPS_COLUMN.name: steps_to_target(comparison, outcome)} if comparison and timed else {}
+    return {**_ending(outcome), **steps, **_metrics(outcome, goals)}
 
 
 def _ending(outcome: Outcome) -> dict[str, Any]:

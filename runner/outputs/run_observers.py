@@ -67,7 +67,7 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
     One that asks for `columns` hears what each column of the results is, as in `tables.json`; one that asks for `stage`
     whether the run is of the search or confirms it.
     """
-    schema, found = with_outcomes(plan.schema, [outcome]), result_columns(outcome, plan.goals)
+    schema, found = with_outcomes(plan.schema, [outcome]), result_columns(outcome, plan.goals, plan.comparison)
     return {
         "settings": columns_of_run(run),
         "history": {metric: (series.steps, series.values) for metric, series in outcome.history.items()},

@@ -11,13 +11,13 @@ from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.planned_schema import describe_tables
 from xprun.runner.planning.second_stage import best_of, confirmation, first_of
 from xprun.runner.resolve.data_parts import all_hold, chooses_on_test
-from xprun.runner.resolve.resolver import metrics_of
+from xprun.runner.resolve.resolver import metrics_of, most_telling
 from xprun.runner.results.results_schema import (
     CONFIRM,
     SEARCH,
     STAGE,
+    STEPS_TO_TARGET,
     TEST,
-    TRAIN,
     VALID,
     Comparison,
     Goal,
@@ -147,26 +147,36 @@ def make_plan(spec: Spec, device_kind: str) -> Plan:
 def compare(spec: Spec) -> Comparison:
     """Return the comparison that a spec asks for, or the most telling one where it does not say."""
     metrics, asked = metrics_of(spec), spec.compare
+    goals: dict[str, Goal] = {**{known.name: known.goal for known in metrics}, STEPS_TO_TARGET: "min"}
     metric = asked.metric or most_telling(metrics)
-    goal = asked.goal or {known.name: known.goal for known in metrics}[metric]
+    goal = asked.goal or goals[metric]
+    other = asked.target_metric if asked.target_metric != metric else None
     by, problems = compared_sections(spec)
-    return Comparison(
+    comparison = Comparison(
         metric,
         goal,
         reported=_reported(spec, metric),
         at=asked.at,
         tolerance=asked.tolerance,
-        target=asked.target,
+        target=asked.target_value,
+        target_metric=other,
+        target_goal=goals[other] if other else None,
         baseline=asked.baseline or _ablated(spec),
         by=by,
         problems=problems,
         swept=swept_settings(spec),
-        chosen_on_test=metric.startswith(f"{VALID}.") and chooses_on_test(spec),
     )
+    chooses = comparison.measured[0].startswith(f"{VALID}.")
+    return replace(comparison, chosen_on_test=chooses and chooses_on_test(spec))
 
 
 def _reported(spec: Spec, metric: str) -> str | None:
-    """Return the metric of the test rows that is called as one that chooses, where every run has test rows."""
+    """Return the metric of the test rows that is called as one that chooses, where every run has test rows.
+
+    They are measured when a run has ended, so they tell no time.
+    """
+    if metric == STEPS_TO_TARGET:
+        return None
     return f"{TEST}.{metric.partition('.')[2] or metric}" if all_hold(spec, TEST) else None
 
 
@@ -178,7 +188,8 @@ def _ablated(spec: Spec) -> str | None:
 
 def _with_best(run: Alternative, comparison: Comparison) -> Alternative:
     """Return `[run]` with the comparison's metric in `save = "best"`: what is kept is part of what a run is."""
-    best = {"metric": comparison.metric, "goal": comparison.goal}
+    metric, goal = comparison.measured
+    best = {"metric": metric, "goal": goal}
 
     def named(value: Any) -> Any:
         return best if value == "best" else value
@@ -225,10 +236,3 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def _sweeps(axes: Any) -> dict[str, list[Any]]:
     return {dotted(axis.path): list(axis.values) for axis in axes}
-
-
-def most_telling(metrics: list[Metric]) -> str:
-    """Return the first metric of the held-out rows, or of the training rows; their loss when there is no other."""
-    held_out = [metric for metric in metrics if metric.split == VALID]
-    candidates = held_out or [metric for metric in metrics if metric.split == TRAIN] or metrics[:1]
-    return next((metric for metric in candidates if not metric.is_loss), candidates[0]).name

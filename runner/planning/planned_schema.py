@@ -10,6 +10,7 @@ from xprun.runner.results.results_schema import (
     RUN_COLUMN,
     SEED_COLUMN,
     SHARED,
+    STEPS_COLUMN,
     Column,
     ResultsSchema,
     Type,
@@ -46,6 +47,7 @@ def describe_tables(plan: Plan) -> ResultsSchema:
             *_setting_columns(plan),
             SEED_COLUMN,
             *ENDING_COLUMNS,
+            *([STEPS_COLUMN] if plan.comparison.by_time else []),
             *metric_columns(plan.metrics, kept=_keeps_best(plan)),
         ]
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from xprun.runner.results.compared_value import chosen_by
 from xprun.runner.results.results_schema import Comparison
 from xprun.runner.results.setting_choice import choose
 from xprun.specs import Choice, Run, RunSettings
@@ -63,17 +63,6 @@ def best_of(outcomes: Mapping[str, Outcome], comparison: Comparison) -> Choose:
 def first_of(settings: Settings) -> str:
     """Return the first setting of an alternative, which stands for the chosen one as long as that is not known."""
     return next(iter(settings))
-
-
-def chosen_by(comparison: Comparison, outcome: Outcome) -> float:
-    """Return the value by which a run's setting is chosen; NaN where the run failed or diverged, or has none."""
-    series = outcome.history.get(comparison.metric)
-    if series is None or not outcome.ended_well or not len(series.values):
-        return math.nan
-    if comparison.at == "final":
-        return float(series.values[-1])
-    finite = [float(value) for value in series.values if math.isfinite(value)]
-    return (max if comparison.goal == "max" else min)(finite, default=math.nan)
 
 
 class _SettingNames:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xprun.runner.resolve.data_parts import values_of
-from xprun.runner.results.results_schema import CONFIRM, SEED, STAGE, STAGES, is_of_test
+from xprun.runner.results.results_schema import CONFIRM, SEED, STAGE, STAGES, STEPS_TO_TARGET, is_of_test
 from xprun.runner.results.run_columns import cell, columns_of_spec, defaults_of_spec
 from xprun.specs import Alternative, Diagnostic, Expectation, Spec
 from xprun.specs.language.claim_stages import most_pairs
@@ -27,12 +27,13 @@ SHOWN = 10  # values that an error lists
 def expect_problems(spec: Spec, metrics: list[str]) -> Iterator[Diagnostic]:
     """Yield what is wrong with the expectations of a spec whose runs will have these metrics."""
     columns = Selectable(columns_of_spec(spec), defaults_of_spec(spec))
+    by_time = [STEPS_TO_TARGET] if spec.compare.metric == STEPS_TO_TARGET else []
     keeps_best = any(save == "best" or isinstance(save, dict) for save in values_of(spec.run, "save"))
     for first in {e.table: e for e in reversed(spec.expectations)}.values():
         wrong = [
             *_selection_problems(spec, columns, first.where, (*first.table, "where")),
             *_selection_problems(spec, columns, first.beats or {}, (*first.table, "beats")),
-            *_value_problems(first, metrics, keeps_best=keeps_best),
+            *_value_problems(first, [*metrics, *(by_time if not first.step else [])], keeps_best=keeps_best),
         ]
         yield from wrong or _confidence_problems(first, spec)
 
@@ -152,6 +153,8 @@ def _value_problems(expectation: Expectation, metrics: list[str], *, keeps_best:
             message = f"the runs of this spec have no result {wanted!r}{did_you_mean(wanted, metrics)}"
             others = ", ".join([*metrics, *COUNTED, f"{PARAMETER}*", f"{REFERENCE}*"])
             yield Diagnostic(path, message, f"they have {others}")
+        elif metric == STEPS_TO_TARGET and not value.startswith(FINAL):
+            yield Diagnostic(path, "the steps to the target are one number of a run", f"claim {FINAL}{STEPS_TO_TARGET}")
         elif value.startswith(BEST) and is_of_test(metric):
             help_text = f'claim {FINAL}{metric}, or where run.save is "best" {CHECKPOINT}{metric}'
             yield Diagnostic(path, f"{metric} is of the test rows, among whose values no best one is chosen", help_text)

@@ -10,6 +10,7 @@ from xprun.runner.results.results_schema import TEST, TRAIN, VALID
 from xprun.specs import Alternative, Diagnostic, Spec
 from xprun.specs.language.comparison import compared_labels
 from xprun.specs.language.dotted_paths import Path
+from xprun.specs.language.folds import K_FOLDS
 
 
 def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
@@ -22,7 +23,8 @@ def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
 
 
 def _split_problems(data: Alternative) -> Iterator[Diagnostic]:
-    if "split_seed" in data.written and not any([*values_of(data, VALID), *values_of(data, TEST)]):
+    held_out = [*values_of(data, VALID), *values_of(data, TEST), data.settings[K_FOLDS]]
+    if "split_seed" in data.written and not any(held_out):
         yield _idle((*data.path, "split_seed"), "no rows are held out", "write for example valid = 0.2")
 
 

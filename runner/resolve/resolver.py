@@ -12,20 +12,22 @@ from pydantic import ValidationError
 from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
-from xprun.runner.resolve.data_parts import part_problems, some_hold
+from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
 from xprun.runner.resolve.run_setting_checks import (
+    by_time_problems,
     choosing_columns,
     chosen_by_test,
     observer_problems,
     save_problems,
     stop_problems,
+    target_problems,
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
 from xprun.runner.results import results_schema
-from xprun.runner.results.results_schema import LOSS, TEST, TRAIN, VALID
+from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
@@ -34,6 +36,7 @@ from xprun.specs.language.diagnostics import Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
 from xprun.specs.language.expansion import all_combinations
 from xprun.specs.language.filters import exclusion_problems, unknown_conditions
+from xprun.specs.language.folds import FOLD, K_FOLDS
 from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.parser import complete_run, point_at_item
 from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
@@ -92,6 +95,13 @@ def metrics_of(spec: Spec) -> list[results_schema.Metric]:
     ]
 
 
+def most_telling(metrics: list[results_schema.Metric]) -> str:
+    """Return the first metric of the held-out rows, or of the training rows; their loss when there is no other."""
+    held_out = [metric for metric in metrics if metric.split == VALID]
+    candidates = held_out or [metric for metric in metrics if metric.split == TRAIN] or metrics[:1]
+    return next((metric for metric in candidates if not metric.is_loss), candidates[0]).name
+
+
 def matrices_of(spec: Spec) -> list[results_schema.Matrix]:
     """Return which matrices the runs of a resolved spec end with: `valid.confusion`, ..."""
     splits = [TRAIN, *(split for split in (VALID, TEST) if some_hold(spec, split))]
@@ -120,7 +130,7 @@ def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
         help_text = f"use fewer seeds, or raise the limit: --max-runs {count + confirming}"
         yield Diagnostic(("confirm", "seeds"), f"{runs}, more than the limit of {max_runs:,}", help_text)
     elif count > max_runs:
-        axes = [((*a.path, *axis.path), len(axis.values)) for a in spec.alternatives for axis in a.axes]
+        axes = [(axis.inside(a), len(axis.values)) for a in spec.alternatives for axis in a.axes]
         largest = max([*axes, (("run", "seeds"), 1)], key=lambda axis: axis[1])[0]
         help_text = f"use smaller sweeps, or raise the limit: --max-runs {count}"
         yield Diagnostic(largest, f"the spec expands to {count:,} runs, more than the limit of {max_runs:,}", help_text)
@@ -138,7 +148,7 @@ class _Checker:
         component = self.find(alternative.section, alternative.name, alternative.path)
         if component is None:
             return alternative
-        schema = component.schema
+        schema = self.with_fold(component.schema, alternative)
         alternative = self.closed(schema, alternative)
         swept = {axis.key for axis in alternative.axes}
         settings = self.table(schema, alternative.settings, alternative.path, component.name, skip=swept)
@@ -146,6 +156,8 @@ class _Checker:
             path = (*alternative.path, key)
             settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
         axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
+        if alternative.section == "data":
+            settings = with_folds(settings, alternative.written)
         return replace(
             alternative,
             settings=settings,
@@ -157,6 +169,11 @@ class _Checker:
             },
             own_parts=frozenset(component.parts),
         )
+
+    def with_fold(self, schema: dict[str, Setting], alternative: Alternative) -> dict[str, Setting]:
+        """Return the schema with the fold that is held out, where a data set has some."""
+        has_folds = alternative.section == "data" and FOLD in {axis.key for axis in alternative.axes}
+        return {**schema, FOLD: Setting(FOLD, int)} if has_folds else schema
 
     def closed(self, schema: dict[str, Setting], alternative: Alternative) -> Alternative:
         """Return the alternative in which a list that came with `--set` is a sweep or a value, whichever fits."""
@@ -203,7 +220,7 @@ class _Checker:
         skip: set[str] = frozenset(),  # type: ignore[assignment]
     ) -> dict[str, Any]:
         """Return a component's settings, typed, with defaults for those left out."""
-        known = list(schema)
+        known = [name for name in schema if name != FOLD]
         self.problems += (unknown_key((*path, key), owner, known) for key in table if key not in schema)
         settings: dict[str, Any] = {}
         for name, setting in schema.items():
@@ -410,13 +427,15 @@ def _plain(value: Any) -> str:
 def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     columns = choosing_columns(columns_of(spec))
     metric, baseline = spec.compare.metric, spec.compare.baseline
-    if metric is not None and results_schema.is_of_test(metric):
+    yield from target_problems(spec.compare, columns)
+    if metric == STEPS_TO_TARGET:
+        yield from by_time_problems(spec.compare, most_telling(metrics_of(spec)))
+    elif metric is not None and results_schema.is_of_test(metric):
         yield chosen_by_test(("compare", "metric"), metric, columns)
     elif metric is not None and metric not in columns:
-        why = "the runs of this spec have no such metric"
-        yield Diagnostic(
-            ("compare", "metric"), f"{why}{did_you_mean(metric, columns)}", f"they have {', '.join(columns)}"
-        )
+        near = did_you_mean(metric, [*columns, STEPS_TO_TARGET])
+        message = f"the runs of this spec have no such metric{near}"
+        yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}")
     by, _ = compared_sections(spec)
     absent = [section for section in by if section not in spec.sections]
     for section in absent:
@@ -439,7 +458,7 @@ def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                 yield Diagnostic(("run", "epochs"), f"{why}, so it has no epochs", "write steps = 1000", at="key")
             if alternative.settings["batch_size"] == "full":
                 yield Diagnostic((*alternative.path, "batch_size"), f"{why}: there is no full batch", "write a number")
-            for key in ("valid", "test", "standardise"):
+            for key in (VALID, TEST, K_FOLDS, "standardise"):
                 if alternative.settings[key]:
                     yield Diagnostic(
                         (*alternative.path, key), f"{why}: there are no fixed rows to do that with", "leave it out"

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from xprun.plugins.registry import Registry, UnknownComponentError
 from xprun.runner.resolve.build import build
 from xprun.runner.resolve.data_parts import all_hold
-from xprun.runner.results.results_schema import TRAIN, VALID, is_of_test
+from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TRAIN, VALID, is_of_test
 from xprun.specs import Diagnostic, RunSettings, Spec
 from xprun.specs.language.diagnostics import Path
 from xprun.specs.language.expansion import choices_of
+from xprun.specs.language.schema import Compare
 from xprun.specs.language.wording import did_you_mean
 
 HOW = "set data.valid = 0.2 to hold rows out, or list metrics in run.metrics"
@@ -33,7 +34,8 @@ def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     """Yield a best checkpoint by a result that the spec's evaluations do not have, or a ranking by one not kept."""
     known = evaluated(spec, columns)
     for choice in choices_of(spec.run):
-        save, wanted = choice.settings.get("save"), spec.compare.metric
+        by_time = spec.compare.metric == STEPS_TO_TARGET
+        save, wanted = choice.settings.get("save"), spec.compare.target_metric if by_time else spec.compare.metric
         if save == "best" and (not known or (wanted and wanted not in known)):
             message = (
                 f"the best checkpoint is chosen by {wanted or 'a metric'} at evaluations, which the runs do not have"
@@ -42,9 +44,33 @@ def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
         if isinstance(save, dict):
             yield from unknown_result(("run", "save", "metric"), save["metric"], known)
         best = save == "best" or (isinstance(save, dict) and save["metric"] == wanted)
-        if spec.compare.at == "checkpoint" and not best:
+        if spec.compare.at == "checkpoint" and not best and not by_time:
             message = 'ranks by the checkpoint of the best evaluation, which only run.save = "best" keeps'
             yield Diagnostic(("compare", "at"), message, 'write run.save = "best", or leave at out')
+
+
+def target_problems(compare: Compare, columns: list[str]) -> Iterator[Diagnostic]:
+    """Yield a target of a metric that is not among `columns`, those that may choose."""
+    metric = compare.target_metric
+    if metric is not None:
+        path = ("compare", "target", metric)
+        if is_of_test(metric):
+            yield chosen_by_test(path, metric, columns)
+        elif metric not in columns:
+            why = f"the runs of this spec have no such metric{did_you_mean(metric, columns)}"
+            yield Diagnostic(path, why, f"they have {', '.join(columns)}", "key")
+
+
+def by_time_problems(compare: Compare, telling: str) -> Iterator[Diagnostic]:
+    """Yield what a comparison by the steps to a target lacks, or cannot have."""
+    if compare.target_metric is None:
+        help_text = f'write target = {{ "{telling}" = {0.1 if telling.endswith(LOSS) else 0.95} }}'
+        message = f"{STEPS_TO_TARGET} needs to know the target, and of which metric"
+        yield Diagnostic(("compare", "metric"), message, help_text)
+    if compare.goal == "max":
+        yield Diagnostic(("compare", "goal"), "fewer steps to the target are better", "leave goal out")
+    if compare.at == "checkpoint":
+        yield Diagnostic(("compare", "at"), "the steps to the target are those of no checkpoint", "leave at out")
 
 
 def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:

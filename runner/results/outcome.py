@@ -58,12 +58,3 @@ class Outcome:
     def ended_well(self) -> bool:
         """Whether the run came to its end, so that its last values are its results."""
         return self.status in ENDED_WELL
-
-    def cost(self, metric: str, goal: str) -> float:
-        """Return what a run is ranked by: the final value of a metric, of which less is better.
-
-        Infinite where the run failed or diverged, or has no finite value: that is worse than any.
-        """
-        series = self.history.get(metric)
-        value = float(series.values[-1]) if series and self.ended_well else np.nan
-        return (-value if goal == "max" else value) if np.isfinite(value) else np.inf

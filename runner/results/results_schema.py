@@ -71,6 +71,7 @@ CLAIM: Final = "claim"
 VERDICT: Final = "verdict"
 FOUND: Final = "found"
 LOSS: Final = "loss"
+STEPS_TO_TARGET: Final = "steps_to_target"  # a metric to compare by, which follows from the history
 SERIES: Final = "series"
 X: Final = "x"
 Y: Final = "y"
@@ -128,8 +129,8 @@ SETTING_COLUMN = Column(
     "`data.batch_size`, `model.layers[0].out_features`: a number, text or true/false; a swept list or table as JSON"
 )  # fmt: skip
 REPEAT_COLUMN = Column(
-    "data.<seed>", "integer", "repeat", "a seed of the data, such as `data.split_seed`, which repeats a setting as "
-    "`seed` does"
+    "data.<seed>", "integer", "repeat", "a seed of the data, such as `data.split_seed`, or of `data.k_folds` folds the "
+    "one that is held out, `data.fold`, from 0: it repeats a setting as `seed` does"
 )  # fmt: skip
 FINAL_COLUMN = Column(
     f"{FINAL}<metric>", "number", "metric", "the last value of a metric; empty unless the run is `done` or `stopped`"
@@ -141,6 +142,11 @@ BEST_COLUMN = Column(
 CHECKPOINT_COLUMN = Column(
     f"{CHECKPOINT}<metric>", "number", "metric", "the value that a metric of the test rows has at the checkpoint which "
     "`run.save = \"best\"` keeps"
+)  # fmt: skip
+STEPS_COLUMN = Column(
+    f"{FINAL}{STEPS_TO_TARGET}", "number", "metric", "with that `compare.metric`: the step of the first evaluation, or "
+    "for `loss` the first recorded step, at which the target is reached, and so a multiple of their interval; empty "
+    "where it never is", moment="final", metric=STEPS_TO_TARGET, goal="min"
 )  # fmt: skip
 PARAMETER_COLUMN = Column(
     f"{PARAMETER}<name>", "number", "parameter", "a final parameter of a model with at most 16 numbers, such as "
@@ -298,7 +304,8 @@ class Comparison:
 
     `metric` chooses the settings, by its final value, or by its best where `at` is "checkpoint". `reported`, a metric
     of the test rows, is what the chosen ones are ranked by; None: `metric` itself. A difference of at most `tolerance`
-    is none in practice. `chosen_on_test`: the part that chooses is the official test part of a data set. `by` and
+    is none in practice. `target` is a value of `target_metric`, which is better as `target_goal` says; None: `metric`
+    and `goal`. `chosen_on_test`: the part that chooses is the official test part of a data set. `by` and
     `problems` are sections, `swept` the settings whose values are compared.
     """
 
@@ -308,11 +315,28 @@ class Comparison:
     at: Literal["final", "checkpoint"] = "final"
     tolerance: float = 0.0
     target: float | None = None
+    target_metric: str | None = None
+    target_goal: Goal | None = None
     baseline: str | None = None
     by: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     swept: list[str] = field(default_factory=list)
     chosen_on_test: bool = False
+
+    @property
+    def by_time(self) -> bool:
+        """Whether runs are compared by the steps that they take to the target."""
+        return self.metric == STEPS_TO_TARGET
+
+    @property
+    def aim(self) -> tuple[str, Goal]:
+        """The metric of which the target is, and whether less or more of it is better."""
+        return self.target_metric or self.metric, self.target_goal or self.goal
+
+    @property
+    def measured(self) -> tuple[str, Goal]:
+        """The metric that runs measure and that decides which is better, if only by when it reaches the target."""
+        return self.aim if self.by_time else (self.metric, self.goal)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ def _write_tables(into: Path, planned: Told, known: list[tuple[Told, Outcome]]) 
     """Write the tables of runs, of which the labels, settings and seed come with the outcome."""
     schema, ended = _schema(planned), [outcome for _, outcome in known]
     goals = schema.goals if schema else planned.get("goals", {})
-    rows = [row_of_run(row, outcome, goals) for row, outcome in known]
+    comparison = schema.comparison if schema else None
+    rows = [row_of_run(row, outcome, goals, comparison) for row, outcome in known]
     results = runs_table(rows, with_outcomes(schema, ended)) if schema else pd.DataFrame(rows)
     for table, file in ((results, RESULTS.file), (history_table(ended), HISTORY.file)):
         replace_file(into / file, partial(write_csv, table))

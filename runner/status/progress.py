@@ -12,11 +12,14 @@ from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
 from xprun.runner.planning.second_stage import by_setting
 from xprun.runner.process.log import say
+from xprun.runner.results.compared_value import chosen_by
+from xprun.runner.results.compared_value import cost as cost_of
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import CONFIRM
 from xprun.runner.results.run_columns import sections_that_differ
 from xprun.specs import Run
 from xprun.specs.language.confirmation import fresh_seeds
+from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.wording import plural
 
 
@@ -133,10 +136,11 @@ class Narrator:
 
     def _note_best(self, run: Run, outcome: Outcome) -> None:
         comparison = self._plan.comparison
-        cost = outcome.cost(comparison.metric, comparison.goal)
+        cost = cost_of(comparison, outcome)
         if cost < (self._best[0] if self._best else math.inf):
-            value = outcome.history[comparison.metric].values[-1]
-            self._best = cost, f"{_name(run, self._telling)} {comparison.metric} {value:.4g}"
+            value = chosen_by(comparison, outcome)
+            told = f"{value:.0f}" if comparison.by_time else f"{value:.4g}"
+            self._best = cost, f"{_name(run, self._telling)} {comparison.metric} {told}"
 
 
 def duplicates(number: int) -> str:
@@ -150,25 +154,34 @@ def headline(plan: Plan) -> str:
     With a second stage `10 optimizers x 5 settings x 3 seeds = 150 search runs, then 10 x 10 confirmation runs`.
     """
     several = [f"{len(a)} {plural(s, len(a))}" for s, a in plan.spec.sections.items() if len(a) > 1]
-    seeds = len({run.seed for run in plan.searched})
-    parts = [*several, f"{seeds} {plural('seed', seeds)}"]
+    seeds, folds = len({run.seed for run in plan.searched}), _folds(plan)
+    parts = [*several, *([f"{folds} folds"] if folds else []), f"{seeds} {plural('seed', seeds)}"]
     total = len(plan.searched)
     if plan.spec.confirm is None:
         return f"{total:,} {plural('run', total)} ({', '.join(parts)})"
     fresh, confirmed = len(fresh_seeds(plan.spec)), plan.stages[CONFIRM]
-    second = f"{confirmed // fresh:,} x {fresh:,}" if confirmed else "no"
-    return f"{_search(plan, several, parts[-1])}, then {second} confirmation runs"
+    times = [confirmed // fresh, fresh]
+    if folds and times[0] % folds == 0:
+        times = [times[0] // folds, folds, fresh]
+    second = " x ".join(f"{number:,}" for number in times) if confirmed else "no"
+    return f"{_search(plan, several, parts[len(several) :])}, then {second} confirmation runs"
 
 
-def _search(plan: Plan, several: list[str], seeds: str) -> str:
+def _folds(plan: Plan) -> int:
+    """Return how many folds each setting is trained on; 0 where data sets differ in it."""
+    numbers = {data.settings.get(K_FOLDS) for data in plan.spec.sections["data"]}
+    return next(iter(numbers)) or 0 if len(numbers) == 1 else 0
+
+
+def _search(plan: Plan, several: list[str], repeats: list[str]) -> str:
     """Return the size of a search, as a product where it is one."""
     total, counts = len(plan.searched), {len(settings) for settings in by_setting(plan.searched).values()}
     noun = "learning rate" if plan.comparison.swept == ["optimizer.lr"] else "setting"
-    factors = [*several, *(f"{count} {noun}s" for count in counts if count > 1), seeds]
+    factors = [*several, *(f"{count} {noun}s" for count in counts if count > 1), *repeats]
     runs = f"{total:,} search {plural('run', total)}"
     product = math.prod(int(factor.split()[0].replace(",", "")) for factor in factors)
     if len(counts) > 1 or product != total or len(factors) == 1:
-        return f"{runs} ({', '.join([*several, seeds])})"
+        return f"{runs} ({', '.join([*several, *repeats])})"
     return f"{' x '.join(factors)} = {runs}"
 
 

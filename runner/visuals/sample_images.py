@@ -15,6 +15,7 @@ from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import replace_file
+from xprun.runner.results.compared_value import cost as cost_of
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import SAMPLES, SEARCH
 from xprun.specs import Run
@@ -26,7 +27,7 @@ Pixels = NDArray[np.uint8]  # [n, H, W, C]
 
 
 def best_runs(plan: Plan, pairs: Pairs) -> Pairs:
-    """Return the run with the best final result of each combination of alternatives, of those that have samples.
+    """Return the run with the best result of each combination of alternatives, of those that have samples.
 
     Where a combination has runs on fresh seeds, it is one of these: they are the ones that are ranked.
     """
@@ -35,7 +36,7 @@ def best_runs(plan: Plan, pairs: Pairs) -> Pairs:
     for run, outcome in pairs:
         if "samples" not in outcome.visuals:
             continue
-        cost = plan.stage_of(run) == SEARCH, outcome.cost(comparison.metric, comparison.goal)
+        cost = plan.stage_of(run) == SEARCH, cost_of(comparison, outcome)
         if math.isinf(cost[1]):
             continue
         labels = tuple(run.choices[s].label for s in COMPONENT_SECTIONS if s in run.choices)

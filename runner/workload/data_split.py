@@ -14,6 +14,7 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component
 from xprun.runner.resolve.data_parts import parts_of
 from xprun.runner.results.results_schema import TEST, VALID
+from xprun.specs.language.folds import FOLD, K_FOLDS
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,14 @@ def check_parts(data: Component, settings: dict[str, Any], made: Table | Stream)
 def split_rows(table: Table, settings: dict[str, Any]) -> Split:
     """Return the parts of a table: those that it keeps apart itself, and shares of its rows that the settings ask for.
 
-    `split_seed` picks the shares; each part keeps the order of its rows.
+    `split_seed` picks the shares, or the folds of which one is held out; each part keeps the order of its rows.
     """
+    folds = settings.get(K_FOLDS)  # a run that was saved before there were some has no such setting
+    if folds and table.valid:
+        raise ValueError(f"the data set brings its own validation rows, which would be no fold: leave {K_FOLDS} out")
     shares = {part: _share(table, part, settings) for part in (VALID, TEST)}
     own = replace(table, valid=None, test=None)
-    if not any(shares.values()):
+    if not folds and not any(shares.values()):
         return _standardise_if(settings, Split(own, table.valid, table.test))
     valid, test = shares[VALID], shares[TEST]
     if valid + test >= len(table):
@@ -62,11 +66,20 @@ def split_rows(table: Table, settings: dict[str, Any]) -> Split:
         verb = "hold" if valid and test else "holds"
         raise ValueError(f"{written} {verb} out all {len(table)} rows; nothing is left to train on")
     order = torch.randperm(len(table), generator=torch.Generator().manual_seed(settings["split_seed"]))
-    train, *drawn = (rows.sort().values for rows in (order[valid + test :], order[:valid], order[valid : valid + test]))
+    drawn = _folded(order[test:], folds, settings[FOLD]) if folds else (order[valid + test :], order[:valid])
+    train, *held = (rows.sort().values for rows in (*drawn, order[valid : valid + test]))
     plain = replace(own, augmentation=None)
-    held_out = [_rows(plain, rows) if len(rows) else None for rows in drawn]
+    held_out = [_rows(plain, rows) if len(rows) else None for rows in held]
     found = Split(_rows(own, train), held_out[0] or table.valid, held_out[1] or table.test)
     return _standardise_if(settings, found)
+
+
+def _folded(order: Tensor, folds: int, fold: int) -> tuple[Tensor, Tensor]:
+    """Return the rows to train on and those of a fold, of rows in random order; the sizes of folds differ by one."""
+    if folds > len(order):
+        raise ValueError(f"{K_FOLDS} = {folds} takes at least as many rows, but there are {len(order)}")
+    number = torch.arange(len(order)) % folds
+    return order[number != fold], order[number == fold]
 
 
 def _share(table: Table, part: str, settings: dict[str, Any]) -> int:

@@ -23,6 +23,7 @@ from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.step_schedule import Schedule
 from xprun.runner.workload.target_shapes import check_outputs, compares_one_by_one, with_targets_for
 from xprun.specs import Choice, Run
+from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.schema import SaveBest
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -198,9 +199,11 @@ def _split_and_feed(
 ) -> tuple[Split, Feed]:
     """Return the rows that are trained on and those held out, and where the batches come from."""
     if isinstance(made, Stream):
-        if batch_size is None or settings["valid"] or settings.get("test") or settings["standardise"]:
+        apart = settings[VALID] or settings.get(TEST) or settings.get(K_FOLDS)
+        if batch_size is None or apart or settings["standardise"]:
             raise ValueError(
-                "a stream draws fresh rows at every step: it has no batch_size = 'full', valid, test or standardise"
+                "a stream draws fresh rows at every step: it has no batch_size = 'full', valid, test, k_folds or "
+                "standardise"
             )
         drawn = Drawn(made, batch_size, device, dtype)
         return Split(sample_of(drawn, settings["split_seed"])), drawn

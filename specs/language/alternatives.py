@@ -8,6 +8,7 @@ from typing import Any
 
 from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.dotted_paths import Path, replaced
+from xprun.specs.language.folds import FOLD, K_FOLDS, fold_problems, folds_of
 from xprun.specs.language.keywords import LISTED
 from xprun.specs.language.overrides import Values
 from xprun.specs.language.sweeps import is_random, is_sweep, read_sweep
@@ -22,8 +23,8 @@ class Axis:
     """A swept setting: its path inside its section, and its values.
 
     Axes with the same `tag` move together. `options` are the values as they are listed in the document at `listed_at`,
-    where they are. `is_random`: the values are drawn. `is_open`: they are a list from `--set`, which may be meant as
-    the setting's one value.
+    where they are; one that another setting implies is `listed_at` that. `is_random`: the values are drawn. `is_open`:
+    they are a list from `--set`, which may be meant as the setting's one value.
     """
 
     path: Path
@@ -41,7 +42,8 @@ class Axis:
 
     def inside(self, alternative: Alternative) -> Path:
         """Return where the axis stands in the document."""
-        return (*alternative.path, *self.path)
+        implied = self.options is None and self.listed_at
+        return self.listed_at if implied else (*alternative.path, *self.path)
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,21 @@ def read_alternative(
     settings = {key: value for key, value in table.items() if key not in COMMON_KEYS}
     written = tuple(settings)
     settings, axes = split_axes(settings, path, problems, seed)
+    if section == "data":
+        problems += fold_problems(table, [axis.key for axis in axes], path)
+        settings, axes = _with_folds(settings, axes, path)
     if isinstance(name, str):
         yield Alternative(section, path, name, settings, axes, str(label), written)
+
+
+def _with_folds(
+    settings: dict[str, Any], axes: tuple[Axis, ...], path: Path
+) -> tuple[dict[str, Any], tuple[Axis, ...]]:
+    """Return the settings and sweeps of a data set with that over its folds, where it asks for some."""
+    folds = folds_of(settings)
+    if not folds:
+        return settings, axes
+    return {**settings, FOLD: 0}, (*axes, Axis((FOLD,), folds, listed_at=(*path, K_FOLDS)))
 
 
 def split_axes(

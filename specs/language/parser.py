@@ -17,6 +17,7 @@ from xprun.specs.language.filters import Exclusion, read_exclusions
 from xprun.specs.language.linked_sweeps import together_problems
 from xprun.specs.language.schema import (
     COMPONENT_SECTIONS,
+    CONFIRM_SECTION,
     OPTIONAL_SECTIONS,
     REQUIRED_SECTIONS,
     Compare,
@@ -73,8 +74,8 @@ def read_spec(document: Document) -> Spec:
     problems += _section_problems(data)
     head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
-    confirm = data.get("confirm")
-    confirm = None if confirm is None else _model(Confirm, confirm, ("confirm",), problems)
+    asked = CONFIRM_SECTION in data
+    confirm = _model(Confirm, data[CONFIRM_SECTION], (CONFIRM_SECTION,), problems) if asked else None
     seed = _search_seed(data)
     present = [name for name in COMPONENT_SECTIONS if name in data or name not in OPTIONAL_SECTIONS]
     sections = {name: tuple(read_alternatives(data, name, problems, seed)) for name in present}

@@ -1,4 +1,4 @@
-"""Which settings repeat a setting: they draw the data anew, as a seed draws the start, and are compared by nobody."""
+"""Which settings repeat a setting: they draw or split the data anew, and are compared by nobody."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 from xprun.specs.language.alternatives import Alternative, Axis
 from xprun.specs.language.dotted_paths import Path
 from xprun.specs.language.expansion import Choice, Run
+from xprun.specs.language.folds import FOLD
 
 
 def is_repeat(section: str, path: Path) -> bool:
-    """Whether a setting is a seed of the data: `split_seed`, or a data set's own `seed`."""
+    """Whether a setting is a seed of the data, `split_seed` or a data set's own `seed`, or the fold held out."""
     name = path[0] if len(path) == 1 else None
-    return section == "data" and isinstance(name, str) and (name == "seed" or name.endswith("_seed"))
+    return section == "data" and isinstance(name, str) and (name in ("seed", FOLD) or name.endswith("_seed"))
 
 
 def compared_axes(alternative: Alternative) -> Iterator[Axis]:

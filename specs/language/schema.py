@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Gt
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -182,8 +182,9 @@ class Compare(Strict):
 
     `by` names the section, or sections, whose alternatives are compared; the other sections that have several are
     problems, on each of which the alternatives are tried. `at` says whether runs are ranked as they ended, or as the
-    checkpoint that `run.save = "best"` keeps. A difference of at most `tolerance` is none in practice. `plots` are
-    drawn for the report beside its own.
+    checkpoint that `run.save = "best"` keeps. A difference of at most `tolerance` is none in practice. `target` is a
+    value of `metric`, or of the metric that it names; with the metric "steps_to_target" the fastest there is best.
+    `plots` are drawn for the report beside its own.
     """
 
     by: str | list[str] | None = None
@@ -191,9 +192,25 @@ class Compare(Strict):
     goal: Literal["min", "max"] | None = None
     at: Literal["final", "checkpoint"] = "final"
     tolerance: Annotated[float, Ge(0)] = 0.0
-    target: float | None = None
+    target: float | dict[str, float] | None = None
     baseline: str | None = None
     plots: list[Plot] = []
+
+    @field_validator("target")
+    @classmethod
+    def _target_names_one_metric(cls, target: float | dict[str, float] | None) -> float | dict[str, float] | None:
+        if isinstance(target, dict) and len(target) != 1:
+            raise ValueError('must name one metric, as in { "valid.accuracy" = 0.95 }')
+        return target
+
+    @property
+    def target_metric(self) -> str | None:
+        """The metric that the target names; None where it is a number, of `metric`, or there is none."""
+        return next(iter(self.target)) if isinstance(self.target, dict) else None
+
+    @property
+    def target_value(self) -> float | None:
+        return next(iter(self.target.values())) if isinstance(self.target, dict) else self.target
 
 
 class Confirm(Strict):
@@ -217,8 +234,9 @@ class Confirm(Strict):
         return _distinct(seeds)
 
 
+CONFIRM_SECTION: Final = "confirm"
 # The tables that are xprun's own and stand once.
-OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, "confirm": Confirm, "compare": Compare}
+OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, CONFIRM_SECTION: Confirm, "compare": Compare}
 # What else a spec may have at its top, beside the keys of `Head` and the sections above.
 OTHER_SECTIONS = ("exclude", "ablate", "expect", "extends")
 REQUIRED_SECTIONS = (*(name for name in COMPONENT_SECTIONS if name not in OPTIONAL_SECTIONS), "run")

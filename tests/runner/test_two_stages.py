@@ -18,8 +18,8 @@ from xprun.plugins import observer, optimizer
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, Report, UnknownRunError, run_experiment
-from xprun.runner.planning.second_stage import chosen_by
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.compared_value import chosen_by
 from xprun.runner.results.outcome import Outcome, Series
 from xprun.runner.results.results_schema import Comparison
 from xprun.runner.status.folder_status import gather, look

@@ -1,6 +1,7 @@
 """The verdict says no more than the seeds allow."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,6 +157,36 @@ def test_few_seeds_are_a_caution(analysis: Make) -> None:
 def test_missing_runs_are_a_caution(analysis: Make) -> None:
     found = objections(analysis(Case("SGD", 0.1, [0.1, 0.2])), planned=9)
     assert "Not finished: only 2 of 9 planned runs are in the table." in found
+
+
+@pytest.mark.parametrize(
+    ("metric", "stop", "words"),
+    [
+        (
+            "valid.accuracy",
+            {"metric_reached": {"valid.accuracy": 0.95}},
+            "Runs stop when valid.accuracy reaches 0.95",
+        ),
+        ("loss", {"loss_below": 0.001, "metric_reached": {}}, "Runs stop when the loss is below 0.001, so their final"),
+    ],
+)
+def test_a_stop_rule_that_caps_what_is_compared_is_a_caution(
+    analysis: Make, metric: str, stop: dict[str, object], words: str
+) -> None:
+    fair = [Case(name, 0.1, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]) for name in ("SGD", "Adam")]
+    plain = analysis(*fair, metric=metric, goal="min" if metric == "loss" else "max")
+    assert not any("Runs stop" in caution for caution in cautions(plain))
+
+    def stopped(rule: object) -> list[str]:
+        resolved = plain.tables.resolved | {"spec": {"run": {"stop": rule}}}
+        return [
+            c for c in cautions(replace(plain, tables=replace(plain.tables, resolved=resolved))) if "Runs stop" in c
+        ]
+
+    [found] = stopped(stop)
+    assert found.startswith(words)
+    assert found.endswith('compare steps to the target instead (compare.metric = "steps_to_target").')
+    assert stopped({"metric_reached": {"valid.other": 0.95}}) == stopped(None) == []
 
 
 def test_a_choice_by_training_rows_is_a_caution(analysis: Make) -> None:

@@ -256,4 +256,4 @@ def test_data_that_are_drawn_again_make_pairs_of_their_own(plan: MakePlan, line_
     made = plan(line_spec + claim, *sets)
     outcomes = {run.id: outcome(run.id, run.choices["optimizer"].settings["lr"]) for run in made.runs}
     verdict = evaluate(made.spec.expectations[0], made, outcomes)
-    assert verdict.found == "better by 0.9 on average over 6 seeds, confidence 0.984"
+    assert verdict.found == "better by 0.9 on average over 6 repeats, confidence 0.984"

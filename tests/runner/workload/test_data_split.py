@@ -80,8 +80,54 @@ def test_held_out_rows_are_scaled_as_the_training_rows_are(plan: MakePlan) -> No
 
 
 def test_parts_that_leave_nothing_to_train_on_are_refused(plan: MakePlan) -> None:
-    with pytest.raises(ValueError, match=r"valid = 0.5 and test = 0.5 hold out all 40 rows; nothing is left"):
+    with pytest.raises(SpecError, match=r"valid = 0.5 and test = 0.5 hold out all rows; nothing is left"):
         work_of(plan, ", valid = 0.5, test = 0.5")
+    with pytest.raises(SpecError, match=r"valid = 0.8 and test = 0.2 hold out all rows"):
+        work_of(plan, ", valid = { grid = [0.2, 0.8] }, test = 0.2")
+    with pytest.raises(ValueError, match=r"valid = 0.5 and test = 0.49 hold out all 40 rows"):
+        work_of(plan, ", valid = 0.5, test = 0.49")
+
+
+def test_shares_that_move_together_may_each_be_large(plan: MakePlan) -> None:
+    together = ', valid = { grid = [0.2, 0.7], with = "a" }, test = { grid = [0.7, 0.2], with = "a" }'
+    assert len(rows(work_of(plan, together).train)) == 4
+    excluded = NUMBERED.replace(
+        "DATA", '{ name = "numbered", valid = { grid = [0.2, 0.7] }, test = { grid = [0.7, 0.2] } }'
+    )
+    assert len(plan('exclude = { "data.valid" = 0.7, "data.test" = 0.7 }\n' + excluded).runs) == 3
+
+
+def test_each_row_that_is_not_reported_is_held_out_in_one_fold(plan: MakePlan) -> None:
+    made = plan(NUMBERED.replace("DATA", '{ name = "numbered", k_folds = 3, test = 0.15, split_seed = 3 }'))
+    works = [make_workload(REGISTRY, run, CPU) for run in made.runs]
+    assert [len(rows(work.valid)) for work in works] == [12, 11, 11]
+    reported = rows(works[0].test)
+    assert len(reported) == 6
+    held_out = sorted(row for work in works for row in rows(work.valid))
+    assert held_out == sorted(set(range(40)) - set(reported))
+    for work in works:
+        assert rows(work.test) == reported
+        assert sorted([*rows(work.train), *rows(work.valid), *reported]) == list(range(40))
+    other = plan(NUMBERED.replace("DATA", '{ name = "numbered", k_folds = 3, test = 0.15, split_seed = 4 }'))
+    assert rows(make_workload(REGISTRY, other.runs[0], CPU).valid) != rows(works[0].valid)
+
+
+def test_folds_take_the_place_of_a_share_that_is_held_out_by_default(plan: MakePlan) -> None:
+    @data("tenth")
+    def tenth(*, valid: Fraction = 0.1) -> Table:
+        return Table(torch.arange(40.0).unsqueeze(1), torch.arange(40) % 3)
+
+    made = plan(NUMBERED.replace("DATA", '{ name = "tenth", k_folds = 40 }'))
+    assert rows(make_workload(REGISTRY, made.runs[0], CPU).valid) != []
+    assert len(rows(make_workload(REGISTRY, made.runs[0], CPU).train)) == 39
+    same = plan(NUMBERED.replace("DATA", '{ name = "tenth", k_folds = 40, valid = 0 }'))
+    assert [run.id for run in same.runs] == [run.id for run in made.runs]
+
+
+def test_there_are_at_most_as_many_folds_as_rows(plan: MakePlan) -> None:
+    made = plan(NUMBERED.replace("DATA", '{ name = "numbered", k_folds = 37, test = 0.1 }'))
+    with pytest.raises(ValueError, match="k_folds = 37 takes at least as many rows, but there are 36"):
+        make_workload(REGISTRY, made.runs[0], CPU)
 
 
 # --- rows that a data set brings itself
@@ -111,6 +157,13 @@ def test_rows_that_a_data_set_brings_are_measured_without_any_setting(plan: Make
 def test_a_setting_for_rows_that_a_data_set_brings_is_refused(plan: MakePlan) -> None:
     with pytest.raises(SpecError, match="brings brings its own valid rows"):
         plan(SPEC.replace("DATA", '{ name = "brings", valid = 0.2 }'))
+
+
+@pytest.mark.usefixtures("_brings")
+def test_rows_that_a_data_set_brings_are_no_fold(plan: MakePlan) -> None:
+    for made in ('"brings"', '"Flowers102"'):
+        with pytest.raises(SpecError, match=r"brings its own validation rows, .*\n.*\n.*\n +leave k_folds out"):
+            plan(SPEC.replace("DATA", f"{{ name = {made}, k_folds = 5 }}"))
 
 
 def brought(plan: MakePlan, parts: tuple[str, ...], **tables: Table) -> Workload:
@@ -150,6 +203,14 @@ def test_a_setting_that_is_called_as_a_part_and_is_none_is_refused_with_its_file
     assert f"the setting '{name}' of the data set 'mine.set'" in told
     assert str(file) in told
     assert "(0 <= x <= 1): give it another name" in told
+
+
+@pytest.mark.parametrize("setting", ["k_folds: int = 5", "fold: int = 0", "k_folds: int | None = None"])
+def test_a_setting_that_is_called_as_the_folds_are_is_refused(tmp_path: Path, setting: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f'from xprun.plugins import data\n@data("mine.set")\ndef one(*, {setting}):\n    """No."""\n')
+    with pytest.raises(PluginError, match=rf"'{setting.partition(':')[0]}' of the data set 'mine.set'.* another name"):
+        load_file(REGISTRY, file)
 
 
 def test_a_setting_that_is_called_as_a_part_may_be_one(plan: MakePlan) -> None:

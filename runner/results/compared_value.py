@@ -1,0 +1,46 @@
+"""The value by which a run is compared, and its setting chosen: for tables, second stage and progress alike."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from xprun.runner.results.results_schema import Comparison
+
+if TYPE_CHECKING:
+    from xprun.runner.results.outcome import Outcome  # with numpy
+
+
+def chosen_by(comparison: Comparison, outcome: Outcome) -> float:
+    """Return the value by which a run's setting is chosen; NaN where the run did not end well, or has none."""
+    if comparison.by_time:
+        return steps_to_target(comparison, outcome)
+    series = outcome.history.get(comparison.metric)
+    if series is None or not outcome.ended_well or not len(series.values):
+        return math.nan
+    if comparison.at == "final":
+        return float(series.values[-1])
+    finite = [float(value) for value in series.values if math.isfinite(value)]
+    return (max if comparison.goal == "max" else min)(finite, default=math.nan)
+
+
+def cost(comparison: Comparison, outcome: Outcome) -> float:
+    """Return that value with its sign turned where more is better: less is better.
+
+    Infinite where the run did not end well, or has no finite value: that is worse than any.
+    """
+    value = chosen_by(comparison, outcome)
+    return (-value if comparison.goal == "max" else value) if math.isfinite(value) else math.inf
+
+
+def steps_to_target(comparison: Comparison, outcome: Outcome) -> float:
+    """Return the first measured step at which a run has reached the target; NaN where none has, or it did not end well.
+
+    The loss is measured at recorded steps, other metrics at evaluations.
+    """
+    metric, goal = comparison.aim
+    series, target = outcome.history.get(metric), comparison.target
+    if series is None or target is None or not outcome.ended_well:
+        return math.nan
+    reached = series.steps[series.values >= target if goal == "max" else series.values <= target]
+    return float(reached[0]) if len(reached) else math.nan
