@@ -200,11 +200,9 @@ def said_by(page: Page) -> list[str]:
 
 def diff_findings(setup: Setup, cases: int, seed: int = 0) -> Shares:
     """Return how often `xprun diff` calls an alternative of the second folder worse."""
-    found = (
-        [WORSE] if case.may_conclude and (case.table["finding"] == WORSE).any() else []
-        for case in differences(setup, cases, generator(seed))
-    )
-    return shares(found, cases)
+    made = differences(setup, cases, generator(seed))
+    worse = (case.may_conclude and (case.table["finding"] == WORSE).any() for case in made)
+    return shares(([str(WORSE)] if found else [] for found in worse), cases)
 
 
 def claims(n: int, noise: Noise, cases: int, seed: int = 0) -> Shares:
