@@ -134,7 +134,7 @@ def _rows(values: Numbers, settings: Numbers, first_seed: int) -> pd.DataFrame:
 def _described(runs: pd.DataFrame) -> Tables:
     labels = runs.groupby([CASE, PROBLEM, NAME]).ngroup()
     ended = np.where(runs[VALUE].isna(), rs.FAILED, rs.DONE)
-    runs = runs.assign(**{rs.RUN: np.arange(len(runs)).astype(str), BY: labels.astype(str), rs.STATUS: ended})
+    runs[rs.RUN], runs[BY], runs[rs.STATUS] = np.arange(len(runs)).astype(str), labels.astype(str), ended
     runs[[rs.STEPS, rs.EPOCHS, rs.SECONDS]] = 1.0
     columns = [rs.RUN_COLUMN, rs.section_column(BY), rs.setting_column(KEY, BY, "number", swept=True), rs.SEED_COLUMN]
     comparison = rs.Comparison(METRIC.name, METRIC.goal, by=[BY], swept=[KEY])
