@@ -31,7 +31,7 @@ from simulated_tables import (
 )
 from xprun.reports.stats.analysis import make_analysis
 from xprun.reports.stats.intervals import mean_interval
-from xprun.reports.stats.pairwise import BETTER, over_blocks
+from xprun.reports.stats.pairwise import BETTER, BLOCKS_NEEDED, over_blocks
 from xprun.reports.text.findings import verdict
 from xprun.reports.text.folder_diff import WORSE
 from xprun.reports.text.problem_findings import take_together, verdict_over
@@ -176,7 +176,8 @@ def diff_power_rows(cases: int) -> Iterator[Row]:
 
 def page_findings(setup: Setup, cases: int, seed: int = 0) -> Shares:
     """Return how often a page says something about alternatives, each share by what it says."""
-    return shares((said_by(page) for page in pages(setup, cases, generator(seed))), cases)
+    found = shares((said_by(page) for page in pages(setup, cases, generator(seed))), cases)
+    return {OVER: 0.0, **found} if setup.problems >= BLOCKS_NEEDED else found
 
 
 def said_by(page: Page) -> list[str]:
@@ -200,11 +201,9 @@ def said_by(page: Page) -> list[str]:
 
 def diff_findings(setup: Setup, cases: int, seed: int = 0) -> Shares:
     """Return how often `xprun diff` calls an alternative of the second folder worse."""
-    found = (
-        [WORSE] if case.may_conclude and (case.table["finding"] == WORSE).any() else []
-        for case in differences(setup, cases, generator(seed))
-    )
-    return shares(found, cases)
+    made = differences(setup, cases, generator(seed))
+    worse = (case.may_conclude and (case.table["finding"] == WORSE).any() for case in made)
+    return shares(([str(WORSE)] if found else [] for found in worse), cases)
 
 
 def claims(n: int, noise: Noise, cases: int, seed: int = 0) -> Shares:
@@ -275,12 +274,14 @@ def show(title: str, heads: list[str], rows: Iterable[Row]) -> None:
     """Print a table in Markdown, row by row."""
     print(f"\n{title}\n\n| conditions | simulations | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 2)}", flush=True)
     for conditions, cases, found in rows:
-        told = [_text(head, found.get(head, 0.0)) for head in heads]
+        told = [_text(head, found.get(head)) for head in heads]
         print(f"| {conditions} | {cases:,} | {' | '.join(told)} |", flush=True)
 
 
-def _text(head: str, value: float) -> str:
-    return f"{value:+.2f}" if head.startswith(GOOD) else f"{value:.1%}"
+def _text(head: str, value: float | None) -> str:
+    if head == OVER and value is None:
+        return ""  # so few problems are not tested
+    return f"{value:+.2f}" if head.startswith(GOOD) else f"{value or 0:.1%}"
 
 
 TABLES: dict[str, tuple[list[str], Callable[[int], Iterator[Row]]]] = {

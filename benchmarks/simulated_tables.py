@@ -133,8 +133,9 @@ def _rows(values: Numbers, settings: Numbers, first_seed: int) -> pd.DataFrame:
 
 def _described(runs: pd.DataFrame) -> Tables:
     labels = runs.groupby([CASE, PROBLEM, NAME]).ngroup()
-    ended = {rs.STATUS: np.where(runs[VALUE].isna(), rs.FAILED, rs.DONE), rs.STEPS: 1, rs.EPOCHS: 1.0, rs.SECONDS: 1.0}
-    runs = runs.assign(**{rs.RUN: np.arange(len(runs)).astype(str), BY: labels.astype(str)}, **ended)
+    ended = np.where(runs[VALUE].isna(), rs.FAILED, rs.DONE)
+    runs[rs.RUN], runs[BY], runs[rs.STATUS] = np.arange(len(runs)).astype(str), labels.astype(str), ended
+    runs[[rs.STEPS, rs.EPOCHS, rs.SECONDS]] = 1.0
     columns = [rs.RUN_COLUMN, rs.section_column(BY), rs.setting_column(KEY, BY, "number", swept=True), rs.SEED_COLUMN]
     comparison = rs.Comparison(METRIC.name, METRIC.goal, by=[BY], swept=[KEY])
     schema = rs.ResultsSchema(comparison, metrics=[METRIC])
