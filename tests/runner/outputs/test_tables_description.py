@@ -103,7 +103,8 @@ def test_the_comparison_is_that_of_the_plan(folder: Path) -> None:
     assert schema.stages == {"search": 36}
     resolved = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
     assert resolved["swept"] == schema.comparison.swept
-    keys = ["metric", "goal", "reported", "at", "tolerance", "target", "baseline", "by", "problems", "chosen_on_test"]
+    keys = ["metric", "goal", "reported", "at", "tolerance", "target", "target_metric", "target_goal", "baseline"]
+    keys += ["by", "problems", "chosen_on_test"]
     assert list(resolved["compare"]) == [*keys, "plots"]
 
 
