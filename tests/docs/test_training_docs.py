@@ -80,7 +80,7 @@ def test_the_plugins_train() -> None:
 
 
 def test_there_is_no_other_example() -> None:
-    specs = {"schedules.toml", "early.toml", "saved.toml", "long.toml", "three_gradients.toml"}
+    specs = {"schedules.toml", "early.toml", "fastest.toml", "saved.toml", "long.toml", "three_gradients.toml"}
     expected = {*specs, "square_root.py", "ray.py"}
     assert set(FILES) == expected
     assert TEXT.count("```toml") + TEXT.count("```python") == len(expected)
