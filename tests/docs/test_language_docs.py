@@ -46,7 +46,7 @@ def test_the_errors_are_those_that_are_shown() -> None:
 @pytest.mark.parametrize("text", re.findall(r"^\| `--set '?(.*?)'?` \|", PAGE, re.MULTILINE))
 def test_every_set_text_of_the_table_is_understood(text: str) -> None:
     alternatives = TOML[0].replace("[optimizer]", '[[optimizer]]\nname = "Adam"\n\n[[optimizer]]')
-    assert re.match(r"wrong.toml: ok, \d+ runs\n", check(alternatives, "--set", text))
+    assert re.match(r"wrong.toml: ok, \d+ runs\b", check(alternatives, "--set", text))
 
 
 def test_every_sweep_of_the_table_is_one() -> None:
