@@ -63,7 +63,7 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
 
     `alternative`, `setting` (as text), `first` and `second` (means), `n` (blocks that both have), `change` (mean of
     second less first) with the interval `low` to `high` of what the test at 5% a side does not reject, below five
-    blocks the least and the largest change, `broken` (runs that ended well in the first and not in the second),
+    blocks the least and the largest change, `broken` (runs that finished in the first and not in the second),
     `tolerated`, `shows` (the least change that would have shown), and `finding`: see `CHANGES`.
 
     Where both folders have runs on fresh seeds, those are compared, each folder at its own choice; elsewhere both at

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def chosen_by(comparison: Comparison, outcome: Outcome) -> float:
-    """Return the value by which a run's setting is chosen; NaN where the run did not end well, or has none."""
+    """Return the value by which a run's setting is chosen; NaN where the run failed or diverged, or has none."""
     if comparison.by_time:
         return steps_to_target(comparison, outcome)
     series = outcome.history.get(comparison.metric)
@@ -27,14 +27,14 @@ def chosen_by(comparison: Comparison, outcome: Outcome) -> float:
 def cost(comparison: Comparison, outcome: Outcome) -> float:
     """Return that value with its sign turned where more is better: less is better.
 
-    Infinite where the run did not end well, or has no finite value: that is worse than any.
+    Infinite where the run failed or diverged, or has no finite value: that is worse than any.
     """
     value = chosen_by(comparison, outcome)
     return (-value if comparison.goal == "max" else value) if math.isfinite(value) else math.inf
 
 
 def steps_to_target(comparison: Comparison, outcome: Outcome) -> float:
-    """Return the first measured step at which a run has reached the target; NaN where none has, or it did not end well.
+    """Return the first measured step at which a run has reached the target; NaN where none has, or it failed.
 
     The loss is measured at recorded steps, other metrics at evaluations.
     """
