@@ -86,7 +86,7 @@ def keys_of(tables: Tables, by: list[str]) -> list[str]:
 
 
 def joined_labels(runs: pd.DataFrame, sections: list[str]) -> pd.Series:
-    """The labels that fill some sections, of each run as one text; by columns, since rows take a thousand times longer."""
+    """The labels that fill some sections, of each run as one text; by columns, since rows take far longer."""
     return reduce(lambda before, label: before + BETWEEN + label, [runs[name] for name in sections])
 
 
