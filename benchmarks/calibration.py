@@ -3,7 +3,7 @@
     python benchmarks/calibration.py [--long]
 
 Prints the tables of docs/report.md. The short form takes less than a minute and has few simulations, so that its
-shares are rough; `--long` has 2,000 a row and takes about a quarter of an hour.
+shares are rough; `--long` has 2,000 a row and takes about twenty minutes of one core.
 """
 
 from __future__ import annotations

@@ -159,9 +159,9 @@ class Page:
     def parts(self) -> list[Analysis]:
         """The analysis of each problem."""
         finals, ranking = (table[table[CASE] == self.case] for table in (self.batch.finals, self.batch.ranking))
-        ranked, families = dict(iter(ranking.groupby(PROBLEM))), len(self.values)
+        ranked, problems = dict(iter(ranking.groupby(PROBLEM))), len(self.values)
         return [
-            replace(self.batch, finals=runs, ranking=ranked[problem], families=families)
+            replace(self.batch, finals=runs, ranking=ranked[problem], side_by_side=problems)
             for problem, runs in finals.groupby(PROBLEM)
         ]
 

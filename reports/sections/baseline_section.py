@@ -51,6 +51,6 @@ def _note(analysis: Analysis) -> str:
         return "; exploratory, since settings were chosen on these runs: nothing is tested"
     if analysis.blocks < BLOCKS_NEEDED:
         return f"; {analysis.blocks} cannot show a difference, run at least {BLOCKS_NEEDED}"
-    pairs = len(analysis.ranking) * (len(analysis.ranking) - 1) // 2 * analysis.families
-    several = f" on {analysis.families} problems" if analysis.families > 1 else ""
+    pairs = len(analysis.ranking) * (len(analysis.ranking) - 1) // 2 * analysis.side_by_side
+    several = f" on {analysis.side_by_side} problems" if analysis.side_by_side > 1 else ""
     return f"; p is corrected for all {pairs} pairs of alternatives{several}" if pairs > 1 else ""

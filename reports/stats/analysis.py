@@ -10,7 +10,7 @@ from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import listed
 from xprun.reports.presentation.style import SHOWN, Stroke, strokes
-from xprun.reports.stats.pairwise import Pairwise, over_blocks
+from xprun.reports.stats.pairwise import Pairwise, level_divisor, over_blocks
 from xprun.reports.stats.problem_scores import problem_of, rank_table
 from xprun.reports.stats.ranking import comparable, final_runs, judge, rank, summarise
 from xprun.runner.results.results_schema import RUN, SEARCH, SEED, STAGE
@@ -25,7 +25,7 @@ class Analysis:
     fresh seeds where there are such, `confirmed`. `ranking`: of these, see `rank`. `order`: all alternatives, best
     first. `formats`: what is written. `problems`: an analysis for each problem, by its label, where there are several;
     `number` is which one this is, from 1, or 0. `present` are the labels of the problems that have runs, `absent` those
-    of the ones that were planned and have none. `families`: how many problems are tested side by side on the page.
+    of the ones that were planned and have none. `side_by_side`: how many problems are tested on the page.
     """
 
     tables: Tables
@@ -36,7 +36,7 @@ class Analysis:
     ranking: pd.DataFrame
     order: list[str]
     confirmed: bool = False
-    families: int = 1
+    side_by_side: int = 1
     formats: tuple[str, ...] = DEFAULT
     problems: dict[str, "Analysis"] = field(default_factory=dict)
     number: int = 0
@@ -77,7 +77,7 @@ class Analysis:
             blocks[list(self.ranking["alternative"])],
             ascending=self.comparison.ascending,
             tolerance=self.comparison.tolerance,
-            families=self.families,
+            families=level_divisor(self.side_by_side),
             exploratory=self.exploratory,
         )
 
@@ -140,9 +140,8 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
     whole = replace(whole, present=present, absent=tuple(label for label in planned if label not in present))
     if len(present) == 1:
         return whole
-    families = len(present)
     parts = {
-        str(label): replace(_analysis(replace(tables, runs=runs), comparison, formats), families=families)
+        str(label): replace(_analysis(replace(tables, runs=runs), comparison, formats), side_by_side=len(present))
         for label, runs in groups
     }
     ranks = rank_table({label: part.ranking for label, part in parts.items()})

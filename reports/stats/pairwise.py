@@ -12,6 +12,8 @@ from xprun.runner.results.paired_test import differences_of, paired_test, tested
 
 BLOCKS_NEEDED = 6  # of which a two-sided test of one pair can say anything: 2 / 2^6 < LEVEL
 
+OVER_PROBLEMS_DIVISOR = 1.5  # see `level_divisor`; six problems that all agree have p = 1.5 * 2 / 2^6 < LEVEL
+
 Finding = Literal["better", "worse", "practically equal", "identical", "inconclusive", "exploratory"]
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 BETTER, WORSE, EQUAL, IDENTICAL, INCONCLUSIVE, EXPLORATORY = FINDINGS
@@ -88,8 +90,8 @@ class Pairwise:
 
     `differences` [blocks, pairs] of first less second, in the order of `combinations`; NaN for a block that one lacks.
     `values` [blocks, alternatives] are what they are of, None over problems. `tolerance`: how large a difference is
-    none in practice. `families`: how many such comparisons of all pairs there are on the page; each has its share of
-    the level (Bonferroni). `exploratory`: nothing is tested, since settings were chosen on these very blocks.
+    none in practice. `families`: by how much the level of the page is divided, since it asks more than this (see
+    `level_divisor`). `exploratory`: nothing is tested, since settings were chosen on these very blocks.
     """
 
     names: list[str]
@@ -97,7 +99,7 @@ class Pairwise:
     values: pd.DataFrame | None = None
     ascending: bool = False
     tolerance: float = 0.0
-    families: int = 1
+    families: float = 1.0
     exploratory: bool = False
 
     def of(self, first: str, second: str) -> Pair:
@@ -192,7 +194,7 @@ class Pairwise:
         return BETTER if tested_values(better).sum() > 0 else WORSE
 
 
-def over_blocks(values: pd.DataFrame, *, ascending: bool, tolerance: float = 0.0, **options: int | bool) -> Pairwise:
+def over_blocks(values: pd.DataFrame, *, ascending: bool, tolerance: float = 0.0, **options: float | bool) -> Pairwise:
     """All pairs of the columns of `values` [blocks, alternatives].
 
     A bad run has the worst value, an infinity; NaN stands for a block that an alternative does not have.
@@ -222,7 +224,17 @@ def over_problems(runs: list[dict[str, np.ndarray]], names: list[str], *, explor
         return [probability_of_improvement(*both, ascending=False) - 0.5 for both in found]
 
     differences = [np.array(shares(one, other)) for one, other in combinations(names, 2)]
-    return Pairwise(names, _side_by_side(differences, len(runs)), exploratory=exploratory)
+    return Pairwise(
+        names, _side_by_side(differences, len(runs)), families=OVER_PROBLEMS_DIVISOR, exploratory=exploratory
+    )
+
+
+def level_divisor(problems: int) -> float:
+    """By how much the level of a page with so many problems is divided for each single one.
+
+    Where all problems together are tested, too, that has two thirds of the level, and the single ones share the rest.
+    """
+    return 3.0 * problems if problems >= BLOCKS_NEEDED else float(problems)
 
 
 def effect_size(differences: np.ndarray) -> float:

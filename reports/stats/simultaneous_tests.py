@@ -15,11 +15,11 @@ class SimultaneousTests:
     """The two-sided sign-flip tests of the columns of `differences` [blocks, comparisons], corrected for their number.
 
     NaN stands for a block that a comparison lacks; where a difference is infinite, signed ranks are tested. `families`:
-    how many such sets there are on a page; each has its share of the level (Bonferroni).
+    by how much the level is divided, since a page asks more than this (Bonferroni).
     """
 
     differences: np.ndarray
-    families: int = 1
+    families: float = 1.0
     level: float = LEVEL
 
     @cached_property

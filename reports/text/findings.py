@@ -30,8 +30,8 @@ def verdict(analysis: Analysis) -> str:
         return _none_ended_everywhere(analysis, names[0])
     if len(ranking) == 1:
         return f"{names[0]} reached a mean {_with_metric(analysis)}; there is no other alternative to compare."
-    if ranking.iloc[1]["bad"]:
-        others = "every other alternative has failed or diverged runs at all its settings"
+    if (ranking["bad"] == ranking["runs"])[1:].all():
+        others = "every run of every other alternative failed or diverged"
         return f"{names[0]} has the best mean {_with_metric(analysis)}; {others}."
     if analysis.exploratory:
         return _explored(analysis, names)

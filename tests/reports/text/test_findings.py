@@ -81,7 +81,7 @@ def test_what_no_seed_of_the_search_could_train_needs_no_confirmation(analysis: 
     found = analysis(Case("Adam", 0.1, [0.7, 0.7], fresh=[0.6] * 10), Case("Adam", 0.2, [0.6, 0.6]), lost)
     assert found.confirmed
     assert found.ranking["alternative"].tolist() == ["Adam", "SGD"]
-    assert verdict(found).endswith("every other alternative has failed or diverged runs at all its settings.")
+    assert verdict(found).endswith("every run of every other alternative failed or diverged.")
 
 
 def test_several_that_cannot_be_told_apart(analysis: Make) -> None:
