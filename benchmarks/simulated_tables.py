@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xprun.reports.data.compared import Comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.analysis import Analysis, make_analysis
-from xprun.reports.stats.pairwise import BLOCKS_NEEDED, over_problems
+from xprun.reports.stats.pairwise import BLOCKS_NEEDED, level_divisor, over_problems
 from xprun.reports.stats.ranking import comparable
 from xprun.reports.stats.simultaneous_tests import LEVEL
 from xprun.reports.text.folder_diff import (
@@ -175,7 +175,7 @@ class Page:
     @property
     def may_conclude(self) -> bool:
         """Whether some corrected p-value of a problem is small enough; else no pair of it can be told apart."""
-        return bool((len(self.values) * self.least_p < LEVEL).any())
+        return bool((level_divisor(len(self.values)) * self.least_p < LEVEL).any())
 
     @property
     def may_conclude_over_problems(self) -> bool:

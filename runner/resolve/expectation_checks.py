@@ -19,6 +19,7 @@ from xprun.specs.language.dotted_paths import at, dotted
 from xprun.specs.language.expectations import Cell
 from xprun.specs.language.matching import alternatives_of, fits
 from xprun.specs.language.result_words import BEST, CHECKPOINT, COUNTED, FINAL, PARAMETER, REFERENCE
+from xprun.specs.language.schema import CONFIRM_SECTION
 from xprun.specs.language.wording import did_you_mean, show
 
 SHOWN = 10  # values that an error lists
@@ -57,7 +58,7 @@ def _selection_problems(spec: Spec, columns: Selectable, where: dict[str, Cell],
         if column not in columns.every:
             message = f"no run of this spec has such a column{did_you_mean(column, columns.every)}"
             yield Diagnostic((*path, column), message, f"they have {', '.join(sorted(columns.shown))}", "key")
-        elif column == SEED:
+        elif column == SEED and not _is_overridden(spec, "run", CONFIRM_SECTION):
             yield from _seed_problems(spec, wanted, (*path, column))
         elif column == STAGE:
             yield from _stage_problems(spec, wanted, (*path, column))
@@ -66,7 +67,7 @@ def _selection_problems(spec: Spec, columns: Selectable, where: dict[str, Cell],
                 near = did_you_mean(unknown, labels) if isinstance(unknown, str) else ""
                 message = f"no {column} is labelled {show(unknown)}{near}"
                 yield Diagnostic((*path, column), message, f"there is {', '.join(labels)}")
-        elif known := _values_of(spec, column, where):
+        elif not _is_overridden(spec, column.partition(".")[0]) and (known := _values_of(spec, column, where)):
             yield from _unknown_values(column, wanted, known, (*path, column))
 
 
@@ -126,9 +127,14 @@ def _seed_problems(spec: Spec, wanted: Cell, path: Path) -> Iterator[Diagnostic]
             yield Diagnostic(path, f"no run has seed {show(seed)}", f"the seeds are {_some(known)}")
 
 
+def _is_overridden(spec: Spec, *sections: str) -> bool:
+    """Whether these sections are not those of the file: a claim that cannot hold then is no mistake in it."""
+    return any(override.path[0] in sections for override in spec.document.overrides)
+
+
 def _confidence_problems(expectation: Expectation, spec: Spec) -> Iterator[Diagnostic]:
     """Yield a confidence that so few pairs cannot give, whatever they find."""
-    if expectation.beats is None:
+    if expectation.beats is None or _is_overridden(spec, "run", CONFIRM_SECTION):
         return
     pairs, wanted = most_pairs(expectation, spec), expectation.confidence
     if 1 - 0.5**pairs < wanted:

@@ -50,7 +50,8 @@ def simulated(calibration: ModuleType) -> ModuleType:
 )
 def test_a_page_of_equals_seldom_finds_a_difference(calibration: ModuleType, setup: dict[str, Any]) -> None:
     found = calibration.page_findings(calibration.Setup(**setup), CASES, seed=1)
-    assert 0 < found["a pair told apart"] < ALLOWED
+    assert found.get("a pair told apart", 0) < ALLOWED
+    assert 0 < found["anything"] < ALLOWED
     assert found.get("over the problems", 0) < ALLOWED
     assert found.get("a winner named", 0) < ALLOWED
 
@@ -97,7 +98,7 @@ def test_fresh_seeds_take_the_luck_out_of_the_chosen_mean(calibration: ModuleTyp
 
 def test_many_cases_in_a_table_are_judged_as_each_alone(simulated: ModuleType) -> None:
     """The simulation chooses the settings of all cases at once, and asks a page only where a p-value is small."""
-    setup = simulated.Setup(2, 10, 4, confirm=True, problems=6, noise="10% failing", ahead=0.7)
+    setup = simulated.Setup(2, 10, 4, confirm=True, problems=6, noise="10% failing", ahead=0.9)
     (tables,) = simulated.simulate(setup, 2, np.random.default_rng(0))
     concluded = []
     for page in simulated.split(make_analysis(tables)):
@@ -109,7 +110,7 @@ def test_many_cases_in_a_table_are_judged_as_each_alone(simulated: ModuleType) -
         assert page.may_conclude == (min(apart) < 0.05)
         assert page.may_conclude_over_problems == (min(over) < 0.05)
         concluded.append((page.may_conclude, page.may_conclude_over_problems))
-    assert concluded == [(True, False), (False, True)]
+    assert concluded == [(True, True), (False, True)]
 
 
 def test_diff_of_a_case_is_that_of_its_folders(simulated: ModuleType) -> None:

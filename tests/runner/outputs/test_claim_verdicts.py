@@ -23,8 +23,8 @@ def judge(plan: MakePlan, line_spec: str) -> Judge:
     """
 
     def verdict(lines: str, *losses: list[float]) -> Verdict:
-        text = f"{line_spec}seeds = {len(losses[0])}\n[[expect]]\n{lines}"
-        made = plan(text, "optimizer.lr=[0.1, 1.0]" if len(losses) > 1 else "optimizer.lr=[0.1]")
+        grid = line_spec.replace("lr = 0.1", f"lr = {{ grid = {[0.1, 1.0][: len(losses)]} }}")
+        made = plan(f"{grid}seeds = {len(losses[0])}\n[[expect]]\n{lines}")
         outcomes = map(outcome, (run.id for run in made.runs), (loss for group in losses for loss in group))
         return evaluate(made.spec.expectations[0], made, {outcome.run: outcome for outcome in outcomes})
 
@@ -132,6 +132,14 @@ def test_five_seeds_ahead_are_enough_for_95_percent_and_four_are_not(judge: Judg
     assert verdict.holds
     assert verdict.found == "better by 0.3 on average over 5 seeds, confidence 0.969"
     assert judge(f"{BEATS}\nconfidence = 0.9", [0.1] * 4, [0.2] * 4).holds
+
+
+def test_what_the_command_line_changes_makes_no_claim_a_mistake(plan: MakePlan, line_spec: str) -> None:
+    grid = line_spec.replace("lr = 0.1", "lr = { grid = [0.1, 1.0] }")
+    made = plan(f"{grid}seeds = 5\n[[expect]]\n{BEATS}", "run.seeds=2")
+    outcomes = {run.id: outcome(run.id, run.choices["optimizer"].settings["lr"]) for run in made.runs}
+    verdict = evaluate(made.spec.expectations[0], made, outcomes)
+    assert (verdict.holds, verdict.found.partition("; ")[2]) == (False, "confidence 0.95 needs at least 5 seeds")
 
 
 def test_claims_of_a_family_are_corrected_together(judge: Judge) -> None:

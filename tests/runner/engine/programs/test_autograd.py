@@ -232,13 +232,13 @@ def test_the_thermometer_has_its_published_first_steps(train: Train) -> None:
 
 
 def test_the_split_is_the_same_for_every_seed_and_covers_all_rows() -> None:
-    from xprun.runner.workload.workload import _split
+    from xprun.runner.workload.data_split import split_rows
 
-    table = digits()
-    train, valid = _split(table, 0.2, 0)
-    assert valid is not None
-    assert (len(train), len(valid)) == (1438, 359)
-    rows = sorted(itertools.chain(train.inputs.sum(1).tolist(), valid.inputs.sum(1).tolist()))
+    table, settings = digits(), {"valid": 0.2, "test": 0.0, "split_seed": 0, "standardise": False}
+    split = split_rows(table, settings)
+    assert split.valid is not None
+    assert (len(split.train), len(split.valid)) == (1438, 359)
+    rows = sorted(itertools.chain(split.train.inputs.sum(1).tolist(), split.valid.inputs.sum(1).tolist()))
     assert rows == sorted(table.inputs.sum(1).tolist())
-    with pytest.raises(ValueError, match="holds out all 11 rows"):
-        _split(thermometer(), 1.0, 0)
+    with pytest.raises(ValueError, match="all 11 rows"):
+        split_rows(thermometer(), {**settings, "valid": 1.0})
