@@ -3,6 +3,7 @@
 A run that failed, diverged, or has no finite value is worse than every other, whatever is compared.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -130,15 +131,12 @@ def rank_settings(tables: Tables) -> pd.DataFrame:
     The columns that tell settings apart, the mean of the final metric compared, under its own name, its `sd` over the
     seeds, and how many of the `runs` have `ended` well. A setting of which one has not has no mean and comes last.
     """
-    comparison = read_comparison(tables)
-    told = list(dict.fromkeys([*comparison.problems, *comparison.by, *comparison.keys]))
-    judged = judge(tables.runs, comparison)
-    judged = judged[judged[STAGE] == SEARCH]
-    problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]
-    summary = pd.concat([summarise(runs, replace(comparison, keys=told)) for _, runs in problems])
-    summary = summary.assign(ended=summary["runs"] - summary["bad"])
-    names = {"mean": comparison.chosen_by}
-    return summary[[*told, "mean", "sd", "ended", "runs"]].rename(columns=names).reset_index(drop=True)
+    comparison = _with_problems(read_comparison(tables))
+
+    def of_problem(judged: pd.DataFrame) -> pd.DataFrame:
+        return summarise(judged[judged[STAGE] == SEARCH], comparison)
+
+    return _by_problem(tables, comparison, of_problem, comparison.chosen_by)
 
 
 def rank_alternatives(tables: Tables) -> pd.DataFrame:
@@ -147,20 +145,36 @@ def rank_alternatives(tables: Tables) -> pd.DataFrame:
     The columns that tell settings apart, the mean of what is reported, under the name of its column, its `sd` over the
     seeds, how many of the `runs` have `ended` well, the `stage` of these runs, and the `rank` (1, 1, 3).
     """
-    comparison = read_comparison(tables)
-    told = list(dict.fromkeys([*comparison.problems, *comparison.by, *comparison.keys]))
+    comparison = _with_problems(read_comparison(tables))
+
+    def of_problem(judged: pd.DataFrame) -> pd.DataFrame:
+        summary = summarise(judged[judged[STAGE] == SEARCH], comparison)
+        finals, _ = final_runs(judged, summary, comparison)
+        stages = finals.groupby("setting")[STAGE].last()
+        return rank(summarise(finals, comparison), summary).join(stages)
+
+    return _by_problem(tables, comparison, of_problem, comparison.shown_column, STAGE, "rank")
+
+
+def _with_problems(comparison: Comparison) -> Comparison:
+    """The comparison whose keys tell a row from all others: the problem and the alternative, too."""
+    keys = dict.fromkeys([*comparison.problems, *comparison.by, *comparison.keys])
+    return replace(comparison, keys=list(keys))
+
+
+def _by_problem(
+    tables: Tables,
+    comparison: Comparison,
+    of_problem: Callable[[pd.DataFrame], pd.DataFrame],
+    mean: str,
+    *more: str,
+) -> pd.DataFrame:
+    """One table of what is made of the judged runs of each problem, for a notebook; `mean` is what its mean is of."""
     judged = judge(tables.runs, comparison)
     problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]
-    table = pd.concat([_rank_finals(runs, replace(comparison, keys=told)) for _, runs in problems])
-    table = table.assign(ended=table["runs"] - table["bad"]).rename(columns={"mean": comparison.shown_column})
-    return table[[*told, comparison.shown_column, "sd", "ended", "runs", STAGE, "rank"]].reset_index(drop=True)
-
-
-def _rank_finals(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    summary = summarise(judged[judged[STAGE] == SEARCH], comparison)
-    finals, _ = final_runs(judged, summary, comparison)
-    stages = finals.groupby("setting")[STAGE].last()
-    return rank(summarise(finals, comparison), summary).join(stages)
+    table = pd.concat([of_problem(runs) for _, runs in problems])
+    table = table.assign(ended=table["runs"] - table["bad"]).rename(columns={"mean": mean})
+    return table[[*comparison.keys, mean, "sd", "ended", "runs", *more]].reset_index(drop=True)
 
 
 def at_edge(summary: pd.DataFrame, ranking: pd.DataFrame, key: str) -> pd.DataFrame:
