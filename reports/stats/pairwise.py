@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from xprun.reports.stats.simultaneous_tests import LEVEL, SimultaneousTests
 from xprun.runner.results.paired_test import differences_of, paired_test, tested_values
-
-BLOCKS_NEEDED = 6  # of which a two-sided test of one pair can say anything: 2 / 2^6 < LEVEL
+from xprun.runner.results.what_shows import BLOCKS_NEEDED as BLOCKS_NEEDED
 
 OVER_PROBLEMS_DIVISOR = 1.5  # see `level_divisor`; six problems that all agree have p = 1.5 * 2 / 2^6 < LEVEL
 

@@ -6,8 +6,7 @@ from functools import cached_property
 import numpy as np
 from xprun.reports.stats.intervals import inverted_interval
 from xprun.runner.results.paired_test import LargestSums, on_one_scale
-
-LEVEL = 0.05
+from xprun.runner.results.what_shows import LEVEL as LEVEL
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,7 @@ from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, EQUAL, IDENTICAL, INCONCLUSIVE, WORSE, Pair
 from xprun.reports.stats.ranking import at_edge
 from xprun.runner.results.results_schema import ENDED_WELL, LOSS, RUN, STATUS, STATUSES, STEPS_TO_TARGET, TRAIN, VALID
-
-FRESH_SEEDS = 10  # that are advised to confirm a choice
-CONFIRM_LINE = f"--set confirm.seeds={FRESH_SEEDS}"
+from xprun.runner.results.what_shows import CONFIRM_OPTION
 
 
 def verdict(analysis: Analysis) -> str:
@@ -116,7 +114,7 @@ def _explored(analysis: Analysis, names: list[str]) -> str:
     return (
         f"Exploratory: {names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with "
         f"{_result(analysis.ranking.iloc[1])}. Settings were chosen on these {analysis.comparison.repeat}s, which "
-        f"therefore cannot test the difference; to conclude something, confirm them on fresh seeds: {CONFIRM_LINE}."
+        f"therefore cannot test the difference; to conclude something, confirm them on fresh seeds: {CONFIRM_OPTION}."
     )
 
 
@@ -165,7 +163,7 @@ def _no_winner(analysis: Analysis, names: list[str], rivals: list[str], pairs: l
 def _too_few(analysis: Analysis, names: list[str]) -> str:
     n, repeat = analysis.blocks, analysis.comparison.repeat
     several = f"one {repeat} each" if n == 1 else f"{n} {repeat}s"
-    more = CONFIRM_LINE if analysis.confirmed else f"--set run.seeds={BLOCKS_NEEDED}"
+    more = CONFIRM_OPTION if analysis.confirmed else f"--set run.seeds={BLOCKS_NEEDED}"
     return (
         f"No clear winner: {names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with "
         f"{_result(analysis.ranking.iloc[1])}; {several} cannot separate them; run at least {BLOCKS_NEEDED} ({more})."

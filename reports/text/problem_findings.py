@@ -23,7 +23,8 @@ from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, INCONCLUSIVE, Pair, Pairwise, over_problems
 from xprun.reports.stats.problem_scores import averages_over, rank_table, scores
 from xprun.reports.stats.ranking import comparable
-from xprun.reports.text.findings import CONFIRM_LINE, bad_runs, cautions, finding_text, none_ended_well
+from xprun.reports.text.findings import bad_runs, cautions, finding_text, none_ended_well
+from xprun.runner.results.what_shows import CONFIRM_OPTION
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _sureness(overall: Overall) -> tuple[str, str]:
         why = (
             "settings were chosen on these runs, which therefore cannot test this; to conclude something, confirm them"
         )
-        return "Exploratory: ", f"{why} on fresh seeds: {CONFIRM_LINE}"
+        return "Exploratory: ", f"{why} on fresh seeds: {CONFIRM_OPTION}"
     if not overall.is_tested:
         return "No clear winner: ", f"{counted(n, 'problem')} cannot separate them; at least {BLOCKS_NEEDED} are needed"
     pairs = [overall.pairwise.of(names[0], name) for name in names[1:]]

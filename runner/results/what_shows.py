@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import atan, comb, cos, pi, sin, sqrt
 from statistics import NormalDist
 
-LEAST_BLOCKS = 6  # of fewer, even signs that all agree are no rarer than 2 in 32 by chance
+BLOCKS_NEEDED = 6  # of fewer, even signs that all agree are no rarer than 2 in 32 by chance
 LEVEL = 0.05  # of all comparisons together, two-sided
 POWER = 0.8
+CONFIRM_OPTION = "--set confirm.seeds=10"
 COARSE = {6: 1.3, 7: 1.08}  # how much more a difference takes where there are few ways to flip signs, by simulation
 LIKE_NORMAL = 300  # degrees of freedom beyond which Student's distribution is the normal one
 
@@ -25,9 +26,9 @@ def what_can_be_shown(seeds: int, alternatives: int, *, chosen: bool, confirm: i
     number, fresh = (confirm, "fresh ") if confirm else (seeds, "")
     blocks, tests = number * repeats, comb(alternatives, 2)
     what = f"{_count(number, f'{fresh}seed')}{f' x {repeats:,} repeats' if repeats > 1 else ''}"
-    if blocks < LEAST_BLOCKS:
-        more = "--set confirm.seeds=10" if confirm else f"--set run.seeds={LEAST_BLOCKS}, or [confirm] seeds = 10"
-        return f"{what} cannot show any difference: a paired test needs at least {LEAST_BLOCKS} ({more})"
+    if blocks < BLOCKS_NEEDED:
+        more = CONFIRM_OPTION if confirm else f"--set run.seeds={BLOCKS_NEEDED}, or [confirm] seeds = 10"
+        return f"{what} cannot show any difference: a paired test needs at least {BLOCKS_NEEDED} ({more})"
     compared = f"{_count(tests, 'comparison')} of {alternatives:,} alternatives"
     size = f"about {least_difference(blocks, tests):.2g} standard deviations of the paired differences"
     return f"{what}, {compared}: differences above {size} would show ({POWER:.0%} power)"
