@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.plugins.discovery import open_registry, project_plugins
-from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, selections, staged
+from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, staged
 from xprun.runner.planning.plan import make_plan
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.run_columns import full_name, sections_that_differ
@@ -68,7 +68,7 @@ class Proof:
 
     def runs_of(self, claim: int) -> set[int]:
         """Return the runs of the search that a claim is about."""
-        wheres = [where for member in self._family(claim) for where in selections(member)]
+        wheres = [where for member in self._family(claim) for where in member.selections]
         wanted = {run.id for where in wheres for run in selected(self._plan, where)}
         return {i for i, run in enumerate(self._runs) if run.id in wanted}
 

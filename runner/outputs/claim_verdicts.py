@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from xprun.runner.outputs.result_tables import result_columns
-from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, selections, staged
+from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, staged
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.paired_test import differences_of, max_t_test, on_one_scale, paired_test
@@ -68,7 +68,7 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
     if needs_confirmation(expectation) and plan.confirmed is None:
         lacking = sum(run.id not in outcomes for run in plan.searched)
         return False, f"not confirmed: {lacking} of {len(plan.searched)} runs of the search are not trained"
-    groups = [selected(plan, where) for where in selections(expectation)]
+    groups = [selected(plan, where) for where in expectation.selections]
     for runs, which in zip(groups, ("where", "beats"), strict=False):
         if not runs:
             return False, f"no run matches `{which}`{_unconfirmed(expectation, plan)}"
@@ -151,7 +151,7 @@ def _of_claim(claim: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -
 
 def _differences(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[Differences, str]:
     """Return by how much the first is better at each seed, and repeat of the data, or in words why there is nothing."""
-    groups = [selected(plan, where) for where in selections(expectation)]
+    groups = [selected(plan, where) for where in expectation.selections]
     for runs, which in zip(groups, ("where", "beats"), strict=True):
         if any(run.id not in outcomes for run in runs) or not runs:
             return {}, f"no run matches `{which}`" if not runs else "not trained"

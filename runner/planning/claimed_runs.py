@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.results_schema import CONFIRM, SEARCH, STAGE
 from xprun.specs import Expectation, Run
-from xprun.specs.language.claim_stages import is_about_search
+from xprun.specs.language.claim_stages import stage_of
 from xprun.specs.language.expectations import Cell, selects
 from xprun.specs.language.matching import alternatives_of
 
 
 def staged(expectation: Expectation, plan: Plan) -> Expectation:
-    """Return a claim that names its stage, as claims do that are written without one: see `is_about_search`."""
+    """Return a claim that names its stage, as claims do that are written without one: see `stage_of`."""
     if plan.spec.confirm is None:
         return expectation
-    wheres = [expectation.where, expectation.beats or {}]
-    named = next((where[STAGE] for where in wheres if STAGE in where), None)
-    stage: Cell = named if named is not None else SEARCH if is_about_search(wheres, plan.spec) else CONFIRM
+    stage = stage_of(expectation, plan.spec)
     beats = None if expectation.beats is None else {STAGE: stage, **expectation.beats}
     return replace(expectation, where={STAGE: stage, **expectation.where}, beats=beats)
 
@@ -31,11 +28,6 @@ def family_of(expectation: Expectation, plan: Plan) -> list[Expectation]:
     return [claim for claim in plan.spec.expectations if claim.family == expectation.family]
 
 
-def selections(expectation: Expectation) -> Iterator[dict[str, Cell]]:
-    """Yield what a claim selects: its `where`, then its `beats`."""
-    return (where for where in (expectation.where, expectation.beats) if where is not None)
-
-
 def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
     """Return the runs of a plan that a selection means."""
     return [run for run, columns in zip(plan.runs, plan.selectable, strict=True) if selects(where, columns)]
@@ -43,4 +35,4 @@ def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
 
 def needs_confirmation(expectation: Expectation) -> bool:
     """Whether a claim that names its stage is about runs of the second one."""
-    return any(CONFIRM in alternatives_of(where.get(STAGE, SEARCH)) for where in selections(expectation))
+    return any(CONFIRM in alternatives_of(where.get(STAGE, SEARCH)) for where in expectation.selections)

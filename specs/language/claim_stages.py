@@ -26,17 +26,18 @@ def is_about_search(wheres: Sequence[dict[str, Cell]], spec: Spec) -> bool:
     return by_seed or not {column for where in wheres for column in where}.isdisjoint(swept_settings(spec))
 
 
+def stage_of(expectation: Expectation, spec: Spec) -> Cell:
+    """Return the stage, or stages, that a claim is about: as it says, or else by what it selects."""
+    stated = next((where[STAGE] for where in expectation.selections if STAGE in where), None)
+    if stated is not None:
+        return stated
+    return SEARCH if is_about_search(expectation.selections, spec) else CONFIRM
+
+
 def most_pairs(expectation: Expectation, spec: Spec) -> int:
     """Return at most how many pairs of runs a claim of a resolved spec can have that compares seed by seed."""
-    wheres = [where for where in (expectation.where, expectation.beats) if where is not None]
-    named = [len(set(map(str, alternatives_of(where[SEED])))) for where in wheres if SEED in where]
+    named = [len(set(map(str, alternatives_of(where[SEED])))) for where in expectation.selections if SEED in where]
     searched, fresh = max(map(len, search_seeds(spec))), len(fresh_seeds(spec))
-    seeds = max(fresh if stage == CONFIRM else searched for stage in _stages(wheres, spec))
+    stages = alternatives_of(stage_of(expectation, spec))
+    seeds = max(fresh if stage == CONFIRM else searched for stage in stages)
     return min([*named, seeds]) * repeats_of(spec)
-
-
-def _stages(wheres: Sequence[dict[str, Cell]], spec: Spec) -> list[Cell]:
-    stated = next((where[STAGE] for where in wheres if STAGE in where), None)
-    if stated is not None:
-        return alternatives_of(stated)
-    return [SEARCH if is_about_search(wheres, spec) else CONFIRM]

@@ -82,6 +82,11 @@ class Expectation:
         return self.min <= value <= self.max
 
     @property
+    def selections(self) -> list[dict[str, Cell]]:
+        """What it selects: its `where`, then its `beats`."""
+        return [where for where in (self.where, self.beats) if where is not None]
+
+    @property
     def claim(self) -> str:
         """The claim in words: `scratch.adam optimizer.lr=0.01: best.valid.accuracy >= 0.95`."""
         runs = words(self.where)
