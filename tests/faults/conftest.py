@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.fault_runs import GRID, Driver, Experiment, build_shim
+from support.fault_runs import GRID, Driver, Experiment, build_shim, run_once
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +18,4 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
 @pytest.fixture(scope="session")
 def uninterrupted(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """Return an experiment that was run once, from its start to its end."""
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    spec = folder / "grid.toml"
-    spec.write_text(GRID, encoding="utf-8")
-    experiment = Experiment(driver, spec, folder / "out")
-    experiment.first = experiment.run()
-    assert experiment.first.code == 0, experiment.first.output
-    return experiment
+    return run_once(driver, GRID, tmp_path_factory.mktemp("uninterrupted"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.fault_checks import calls_of, check_end, spread
-from support.fault_runs import GRID, Driver, Experiment, rounds
+from support.fault_runs import GRID, Driver, Experiment, rounds, run_once
 
 TWO_STAGES = GRID.replace("seeds = 4", "seeds = 2") + "[confirm]\nseeds = 6\n"
 SEARCHED, CONFIRMED = 8, 6
@@ -17,12 +17,7 @@ SEARCHED, CONFIRMED = 8, 6
 @pytest.fixture(scope="module")
 def whole(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """Return an experiment of two stages that was run once, from its start to its end."""
-    folder = tmp_path_factory.mktemp("two_stages")
-    spec = folder / "grid.toml"
-    spec.write_text(TWO_STAGES, encoding="utf-8")
-    experiment = Experiment(driver, spec, folder / "out")
-    experiment.first = experiment.run()
-    assert experiment.first.code == 0, experiment.first.output
+    experiment = run_once(driver, TWO_STAGES, tmp_path_factory.mktemp("two_stages"))
     assert len(experiment.reported()) == SEARCHED + CONFIRMED
     return experiment
 

@@ -112,6 +112,16 @@ class Experiment:
 TABLES = ("results.csv", "history.csv")
 
 
+def run_once(driver: Driver, text: str, folder: Path) -> Experiment:
+    """Return an experiment of a spec that was run once, from its start to its end."""
+    spec = folder / "grid.toml"
+    spec.write_text(text, encoding="utf-8")
+    experiment = Experiment(driver, spec, folder / "out")
+    experiment.first = experiment.run()
+    assert experiment.first.code == 0, experiment.first.output
+    return experiment
+
+
 def without_seconds(table: str) -> str:
     rows = [line.split(",") for line in table.splitlines(keepends=True)]
     column = rows[0].index("seconds") if "seconds" in rows[0] else None
