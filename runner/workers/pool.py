@@ -115,8 +115,7 @@ class WorkerPool:
 
     def release(self, worker: Worker) -> None:
         """Keep a worker that has done its task for the next one."""
-        for stream in worker.streams:
-            stream.flush()
+        worker.flush_output()  # what it printed may arrive after its result: it is not the next task's
         if worker.kill_reason:
             self.discard(worker)  # it was too late
         elif not worker.dead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -68,6 +69,25 @@ SPOILERS = [
     "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute",
     "import sys; sys.settrace(lambda *args: 1 / 0)",
 ]
+
+
+def print_half_a_line() -> None:
+    print("half a line", end="")
+
+
+def test_what_arrives_after_the_result_is_not_mixed_with_the_next_task(
+    pool: WorkerPool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker = pool.acquire()
+    for _ in range(2):
+        pool.submit(worker, print_half_a_line)
+        while not any(isinstance(message, Result) for message in worker.messages):
+            with contextlib.suppress(BlockingIOError):
+                worker.receive(time.monotonic())  # and not what it printed
+        worker.messages.clear()
+        pool.release(worker)
+        worker = pool.acquire()
+    assert capfd.readouterr().out == 2 * "half a line\n"
 
 
 def asleep(pool: WorkerPool) -> Worker:
