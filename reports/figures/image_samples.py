@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from xprun.reports.presentation.style import INK
 from xprun.reports.stats.analysis import Analysis
 from xprun.runner.results.results_schema import RUN, VALUE
 
 COLUMNS = 4
 WRONG = "#d55e00"
-TILE = 1.4  # inches
+TILE, GAP, WORDS, HEADING = 1.4, 0.12, 0.24, 0.4  # inches: of an image, between two, of a line, of the title
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,31 @@ def _samples(rows: pd.DataFrame, images: dict[str, np.ndarray]) -> list[Sample]:
 
 
 def sample_figure(found: list[Sample], title: str) -> Figure:
-    """A grid of images, each with what it was taken for and how surely; wrong ones in a frame."""
+    """A grid of images, each with what it was taken for and how surely; wrong ones in a frame.
+
+    All stand in one axes, in units of an image: axes of their own, laid out, take several times as long to draw.
+    """
     rows = -(-len(found) // COLUMNS)
-    figure = Figure(figsize=(COLUMNS * TILE, rows * (TILE + 0.12) + 0.4), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes, sample in zip(panels, found, strict=False):
-        grey = sample.image.shape[2] == 1
-        axes.imshow(sample.image[..., 0] if grey else sample.image, cmap="gray", vmin=0, vmax=255, interpolation="none")
-        axes.set_title(f"{sample.words} ({sample.probability:.0%})", fontsize=9, fontweight="normal", pad=4)
-        axes.spines[:].set(visible=not sample.right, color=WRONG, linewidth=2)
-    for axes in panels:
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-    for axes in panels[len(found) :]:
-        axes.set_axis_off()
-    figure.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold", color=INK)
+    width, height = COLUMNS * TILE, rows * (TILE + WORDS) + HEADING
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0 - HEADING / height), frameon=False, xticks=[], yticks=[])
+    for number, sample in enumerate(found):
+        _draw(axes, sample, left=number % COLUMNS * TILE, top=number // COLUMNS * (TILE + WORDS))
+    axes.set(xlim=(0, width), ylim=(rows * (TILE + WORDS), 0), aspect="auto")
+    figure.text(0.02, 1.0 - HEADING / 2 / height, title, va="center", fontsize=11, fontweight="bold", color=INK)
     return figure
+
+
+def _draw(axes: Axes, sample: Sample, left: float, top: float) -> None:
+    """One image below its words, as large as its place and its shape allow."""
+    tall, wide = sample.image.shape[:2]
+    scale = (TILE - GAP) / max(tall, wide)
+    x, y = left + (TILE - wide * scale) / 2, top + WORDS
+    extent = (x, x + wide * scale, y + tall * scale, y)
+    pixels = sample.image[..., 0] if sample.image.shape[2] == 1 else sample.image
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none", extent=extent)
+    words = f"{sample.words} ({sample.probability:.0%})"
+    axes.text(left + TILE / 2, top + WORDS - 0.05, words, fontsize=9, ha="center", va="bottom")
+    if not sample.right:
+        frame = Rectangle((x, y), wide * scale, tall * scale, fill=False, edgecolor=WRONG, linewidth=2)
+        axes.add_patch(frame)

@@ -37,6 +37,7 @@ THEME: Any = {
     "font.size": 10.0,
     "grid.color": RULE,
     "grid.linewidth": 0.6,
+    "image.composite_image": False,  # an SVG keeps each as it is
     "legend.frameon": False,
     "legend.handlelength": 3.0,
     "legend.labelcolor": INK,
