@@ -136,7 +136,7 @@ def search_and_confirm(job: Job) -> int:
     searching = cohorts_to_train(job, job.plan.searched)
     job.progress.start(job.plan, searching, job.device, _ahead(job))
     trained = train(job, job.plan.searched, searching)
-    if trained:
+    if trained and job.plan.spec.confirm is not None:
         job.look()
     if job.plan.confirmed is None:
         return trained
