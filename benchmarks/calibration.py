@@ -30,10 +30,10 @@ from simulated_tables import (
     simulate,
 )
 from xprun.reports.stats.analysis import make_analysis
+from xprun.reports.stats.folder_changes import WORSE
 from xprun.reports.stats.intervals import mean_interval
 from xprun.reports.stats.pairwise import BETTER, BLOCKS_NEEDED, over_blocks
 from xprun.reports.text.findings import verdict
-from xprun.reports.text.folder_diff import WORSE
 from xprun.reports.text.problem_findings import take_together, verdict_over
 from xprun.runner.results.paired_test import differences_of, paired_test
 

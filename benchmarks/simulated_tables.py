@@ -15,19 +15,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.analysis import Analysis, make_analysis
+from xprun.reports.stats.folder_changes import ONE_SIDED, Tolerance, compare_runs
+from xprun.reports.stats.folder_pairing import common_comparison, runs_to_compare
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, level_divisor, over_problems
 from xprun.reports.stats.ranking import comparable
 from xprun.reports.stats.simultaneous_tests import LEVEL
-from xprun.reports.text.folder_diff import (
-    ONE_SIDED,
-    Tolerance,
-    common_comparison,
-    compare_runs,
-    runs_to_compare,
-)
 from xprun.runner.results import results_schema as rs
 from xprun.runner.results.paired_test import ROUNDING, differences_of, flips, on_one_scale
 from xprun.runner.results.setting_choice import choose

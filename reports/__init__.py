@@ -95,17 +95,11 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
     `tolerance`: how much worse is no regression, `0.01` in units of the metric compared or `1%` of the first mean.
     `ValueError` for another tolerance, `ReportError` for folders that cannot be compared. Reads no history.
     """
-    from xprun.reports.data.compared import read_comparison
+    from xprun.reports.data.folder_comparison import read_comparison
     from xprun.reports.data.results_folder import read_results
     from xprun.reports.page.rendering import render_listing
-    from xprun.reports.text.folder_diff import (
-        REGRESSIONS,
-        compare_tables,
-        difference_listing,
-        read_tolerance,
-        undecided,
-        unfinished,
-    )
+    from xprun.reports.stats.folder_changes import REGRESSIONS, compare_tables, read_tolerance
+    from xprun.reports.text.folder_diff import difference_listing, undecided, unfinished
 
     both = read_results(first), read_results(second)
     table = compare_tables(*both, read_tolerance(tolerance))

@@ -1,7 +1,7 @@
 """What tiny models have learnt, as numbers."""
 
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.presentation.formatting import Listing, listing, numbers, texts
 from xprun.reports.sections.blocks import Grid, Section
 from xprun.reports.stats.analysis import Analysis

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.figures.interval_dots import dots_figure
 from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import (

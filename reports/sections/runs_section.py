@@ -1,7 +1,7 @@
 """All runs, failed and diverged ones first."""
 
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.presentation.formatting import Listing, exact, key_columns, listing, numbers, texts
 from xprun.reports.sections.blocks import Folded, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis

@@ -1,7 +1,7 @@
 """How much the settings matter: the final metric against each that was swept."""
 
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.figures.heat_maps import heat_figure, heat_tables
 from xprun.reports.figures.line_plots import sensitivity_figure, tuning_figure
 from xprun.reports.figures.plot_files import Plot, draw

@@ -1,7 +1,7 @@
 """How fast the alternatives reach the target."""
 
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.figures.line_plots import share_figure
 from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import Column, Listing, exact, listed, listing, numbers, texts, value_text

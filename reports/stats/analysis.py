@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import BETWEEN, Comparison, keys_of, read_comparison
+from xprun.reports.data.folder_comparison import BETWEEN, Comparison, keys_of, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import listed

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
-from xprun.reports.data.compared import Comparison, joined_labels
+from xprun.reports.data.folder_comparison import Comparison, joined_labels
 from xprun.reports.stats.averages import inter_quartile_mean
 from xprun.reports.stats.intervals import stratified_interval
 from xprun.runner.results.results_schema import VALUE

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison, joined_labels, read_comparison
+from xprun.reports.data.folder_comparison import Comparison, joined_labels, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.stats.averages import averages
 from xprun.runner.results.results_schema import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.stats.distributions import shares
 from xprun.runner.results.results_schema import METRIC, RUN, SECONDS, STEP, STEPS, TOGETHER, VALUE
 

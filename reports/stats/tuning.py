@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.special import gammaln
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.stats.curve_averages import sensitivity
 
 NEAR = 0.05

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.runner.results.results_schema import SEED, VALUE
 
 REST = "rest"

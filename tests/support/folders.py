@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.data.results_folder import read_results
 
 Parts = tuple[Comparison, pd.DataFrame, pd.DataFrame, pd.DataFrame]  # comparison, judged runs, summary, ranking

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from support.folders import Case, describe_folder
 from xprun.reports import ReportError, ranking, verdict, write_report
-from xprun.reports.data.compared import read_comparison
+from xprun.reports.data.folder_comparison import read_comparison
 from xprun.reports.data.results_folder import read_results
 from xprun.reports.presentation.report_errors import NewerFolderError
 

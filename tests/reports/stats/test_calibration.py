@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from xprun.reports.stats.analysis import make_analysis
-from xprun.reports.text.folder_diff import Tolerance, compare_tables
+from xprun.reports.stats.folder_changes import Tolerance, compare_tables
 from xprun.reports.text.problem_findings import take_together
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"

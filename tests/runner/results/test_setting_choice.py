@@ -7,7 +7,7 @@ import random
 
 import pandas as pd
 import pytest
-from xprun.reports.data.compared import Comparison
+from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.stats.ranking import judge, summarise
 from xprun.runner.results.results_schema import DIVERGED, DONE, FAILED, STATUS, Goal, ResultsSchema, final
 from xprun.runner.results.results_schema import Comparison as Planned

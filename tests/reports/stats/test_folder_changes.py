@@ -10,7 +10,7 @@ import pytest
 from support.folders import Case
 from xprun.reports import ReportError, difference
 from xprun.reports.data.results_folder import read_results
-from xprun.reports.text.folder_diff import compare_tables, read_tolerance
+from xprun.reports.stats.folder_changes import compare_tables, read_tolerance
 
 Make = Callable[..., Path]
 
