@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from xprun.runner.engine.loop import Training
-from xprun.runner.engine.optimizer_families import can_join, program_key
+from xprun.runner.engine.optimizer_families import can_join, families_of, program_key
 from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.programs.linear_stack import LinearStack
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.programs.traced import Traced, draws_at_random
 from xprun.runner.engine.thread_counts import threads_for, using_threads
+from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.planning.layout import Layout
 from xprun.runner.process.log import words_of
+from xprun.runner.resolve.build import own_settings
 from xprun.runner.resolve.timetable import ScheduleError
 from xprun.runner.workload.run_grid import Grid, make_grids
 from xprun.runner.workload.workload import Workload
@@ -97,10 +99,12 @@ def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
     wanted = runs[0].settings.engine
     units: list[ExecutionUnit] = []
     joinable: list[Run] = []
+    faults = _faults(work, runs)
     for run in runs:
+        fault = _schedule_fault(work, run) or faults[program_key(run)]
         obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
-        if obstacle:
-            units.append(_alone([run], obstacle))
+        if fault or obstacle:
+            units.append(_alone([run], fault or obstacle, 0.0 if fault else None))
         else:
             joinable.append(run)
     if joinable:
@@ -113,11 +117,40 @@ def _obstacle(work: Workload, run: Run) -> str:
     """Return why a run cannot be trained together with others, or nothing when it can."""
     if work.manual:
         return "its manual gradient is for one run"
+    return can_join(work.registry, run)
+
+
+def _schedule_fault(work: Workload, run: Run) -> str:
+    """Return why there is no timetable for a run, or nothing."""
     try:
         work.timetable(run)
     except ScheduleError as error:
         return f"it will fail: {error}"
-    return can_join(work.registry, run)
+    return ""
+
+
+def _faults(work: Workload, runs: list[Run]) -> dict[str, str]:
+    """Return for each family of runs why its first steps will fail, or nothing where they do not.
+
+    Each is tried by itself, so that one that breaks keeps no other from being trained together.
+    """
+    first = {program_key(run): run for run in reversed(runs)}
+    return {key: _fault(work, run) for key, run in first.items()} if len(first) > 1 else dict.fromkeys(first, "")
+
+
+def _fault(work: Workload, run: Run) -> str:
+    """Return what an update rule raises in two steps on the parameters of a fresh model, or nothing."""
+    component = work.registry.find("optimizer", run.choices["optimizer"].name)
+    thing = component.load()
+    if isinstance(thing, type):
+        return ""
+    module = work.make_model(run.seed)
+    try:
+        settings = own_settings(work.registry, component, run.choices["optimizer"].settings)
+        read_rule(thing).try_steps([w.detach() for w in module.parameters() if w.requires_grad], settings)
+    except (Exception, SystemExit) as error:
+        return f"a trial step of it fails: {words_of(error)}"
+    return ""
 
 
 def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:
@@ -146,16 +179,43 @@ def _units(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
     if len(grid) == 1 and not forced:
         return [_lone(work, grid, matched)]
     alone = time_alone(work, grid.runs[0][0])
-    if stacked:
-        return _best_size(work, grid, LinearStack.name, STACKED, alone, forced=forced)
-    obstacle = "" if forced else _too_short_to_trace(work, grid, alone.seconds)
+    obstacle = "" if forced or stacked else _too_short_to_trace(work, grid, alone.seconds)
     if obstacle:
         return [_alone(grid.every_run, f"{matched}; {obstacle}", alone.seconds)]
+    program, why = (LinearStack.name, STACKED) if stacked else (Traced.name, str(matched))
     try:
-        return _best_size(work, grid, Traced.name, str(matched), alone, forced=forced)
+        return _best_size(work, grid, program, why, alone, forced=forced)
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
-        words = words_of(error)[:120]
-        return [_alone(grid.every_run, f"it cannot be batched ({type(error).__name__}: {words})", alone.seconds)]
+        return _without_those_that_break(work, grid, program, error, alone, forced=forced)
+
+
+def _without_those_that_break(
+    work: Workload, grid: Grid, program: str, error: Exception, alone: Timed, *, forced: bool
+) -> list[ExecutionUnit]:
+    """Return the units of a grid of which a trial has failed: of the families that do so by themselves, and the rest.
+
+    All its runs are alone where none is to blame by itself, or all are.
+    """
+    errors = {columns: _error_of(work, grid.keep(list(columns[:1])), program) for columns in families_of(grid)}
+    broken = {columns: found for columns, found in errors.items() if found}
+    sound = [k for columns in errors.keys() - broken.keys() for k in columns]
+    if not broken or not sound:
+        return [_alone(grid.every_run, _cannot_be_batched(error), alone.seconds)]
+    units = [_alone(grid.keep(list(columns)).every_run, _cannot_be_batched(e)) for columns, e in broken.items()]
+    return units + _units(work, grid.keep(sorted(sound)), forced=forced)
+
+
+def _error_of(work: Workload, grid: Grid, program: str) -> Exception | None:
+    """Return what the first steps of a grid raise, or None."""
+    try:
+        _time(work, grid, program, 0)
+    except Exception as error:
+        return error
+    return None
+
+
+def _cannot_be_batched(error: Exception) -> str:
+    return f"it cannot be batched ({type(error).__name__}: {words_of(error)[:120]})"
 
 
 def _lone(work: Workload, grid: Grid, matched: LinearStack | str) -> ExecutionUnit:
@@ -242,4 +302,4 @@ def time_alone(work: Workload, run: Run) -> Timed:
 
 
 def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> ExecutionUnit:
-    return ExecutionUnit(Grid([runs]), None, reason, seconds * len(runs) if seconds else None)
+    return ExecutionUnit(Grid([runs]), None, reason, None if seconds is None else seconds * len(runs))

@@ -216,6 +216,11 @@ def _chosen(value: Any, index: Tensor) -> Any:
     return value.index_select(0, index) if isinstance(value, Tensor) and value.dim() == 1 else value
 
 
+def families_of(grid: Grid) -> list[tuple[int, ...]]:
+    """Return the columns of each family of a grid."""
+    return [tuple(column for column, _ in group) for group in _neighbours(grid)]
+
+
 def _neighbours(grid: Grid) -> Iterator[list[tuple[int, Run]]]:
     columns = enumerate(grid.runs[0])
     for _, group in groupby(columns, key=lambda column: program_key(column[1])):

@@ -6,17 +6,23 @@ import builtins
 import dis
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from xprun.errors import Error
 from xprun.plugins.signature import positional_names, read_settings
 
 GIVEN = ("w", "g", "t", "n")  # positional parameters with a fixed meaning; all others are state tensors
+
+
+class UpdateRuleError(Error):
+    """An update rule does not return what its signature asks for."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,33 @@ class Rule:
     def update(
         self, w: Tensor, g: Tensor, states: tuple[Tensor, ...], t: Any, n: Any, settings: dict[str, Any]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the new parameter and the new state tensors."""
+        """Return the new parameter and the new state tensors.
+
+        Raises UpdateRuleError where the rule returns another number of them than its signature asks for.
+        """
         given = {"w": w, "g": g, "t": t, "n": n}
         rest = iter(states)
         arguments = [given[name] if name in given else next(rest) for name in self.positions]
         result = self.function(*arguments, **settings)
-        if isinstance(result, tuple):
-            return result[0], result[1:]
-        return result, ()
+        if not isinstance(result, tuple):
+            result = (result,)
+        if len(result) != 1 + len(states):
+            raise UpdateRuleError(self._miscount(len(result)))
+        return result[0], result[1:]
+
+    def _miscount(self, returned: int) -> str:
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        place = f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
+        name, asked = getattr(self.function, "__name__", "the rule"), ("w", *self.states)
+        returns = f"{returned} {'value' if returned == 1 else 'values'}"
+        return f"{name}{place} returns {returns}; its signature asks for {len(asked)}: {', '.join(asked)}"
+
+    def try_steps(self, parameters: Iterable[Tensor], settings: dict[str, Any]) -> None:
+        """Take two steps with gradients of one, for whatever these raise."""
+        for w in parameters:
+            states = tuple(torch.zeros_like(w) for _ in self.states)
+            for t in (1, 2):
+                w, states = self.update(w, torch.ones_like(w), states, t, 1, settings)
 
 
 def own_memory(states: tuple[Tensor, ...], *others: Tensor) -> tuple[Tensor, ...]:

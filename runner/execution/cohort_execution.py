@@ -15,6 +15,7 @@ from xprun.plugins.registry import PluginFile
 from xprun.runner.engine.allocator import keep_freed_memory
 from xprun.runner.engine.execution_units import ExecutionUnit, from_layout, select_strategy
 from xprun.runner.engine.least_squares import least_squares
+from xprun.runner.engine.optimizer_families import families_of
 from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.engine.thread_counts import share
 from xprun.runner.execution.context import Context
@@ -104,14 +105,27 @@ def _together(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator
     except OutputError:
         raise
     except FAULTS as error:
-        if len(unit.runs) > 1:
-            _note(f"{len(unit.runs)} runs train one by one, because they failed together", error, context)
         for shard in range(unit.shards):
             if snapshot := _snapshot(unit, context, shard):
                 snapshot.remove()
-        yield from _alone(work, unit, context)
+        yield from _apart(work, unit, error, context)
         return
     yield outcomes
+
+
+def _apart(work: Workload, unit: ExecutionUnit, error: BaseException, context: Context) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of runs of which some broke the training of all: family by family, else one by one."""
+    families = families_of(unit.grid)
+    if len(families) == 1:
+        if len(unit.runs) > 1:
+            _note(f"{len(unit.runs)} runs train one by one, because they failed together", error, context)
+        yield from _alone(work, unit, context)
+        return
+    _note(f"{len(families)} optimizers train apart, because they failed together", error, context)
+    for columns in families:
+        part = replace(unit, grid=unit.grid.keep(list(columns)), shards=1)
+        now_training([run.id for run in part.runs])
+        yield from _together(work, part, context)
 
 
 def _alone(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:

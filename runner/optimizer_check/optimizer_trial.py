@@ -13,7 +13,7 @@ from torch import Tensor
 from xprun.plugins.installed_plugins import describe_error
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting
-from xprun.runner.engine.update_rules import Rule
+from xprun.runner.engine.update_rules import Rule, UpdateRuleError
 from xprun.runner.optimizer_check.fixed_gradients import STEPS, Path, Settings, Walker, fixed_gradients, start
 from xprun.specs.language.wording import unknown_key, value_problems
 
@@ -108,6 +108,8 @@ def _wrong_step(walker: Walker) -> list[str]:
             problems |= dict.fromkeys(_wrong_results(walker, walker.rule, dtype) if walker.rule else ())
             if not problems:
                 walker.path(fixed_gradients(dtype=dtype)[:2])
+        except UpdateRuleError as error:
+            return [str(error)]
         except Exception as error:
             return [f"it raises {describe_error(error)}"]
     return list(problems)
@@ -119,9 +121,6 @@ def _wrong_results(walker: Walker, rule: Rule, dtype: torch.dtype) -> Iterator[s
     for w, g in zip(start(gradients).values(), gradients.values(), strict=True):
         states = tuple(torch.zeros_like(g) for _ in rule.states)
         new, new_states = rule.update(w, g, states, 1, 1, walker.live(walker.settings))
-        if len(new_states) != len(states):
-            yield f"it returns {1 + len(new_states)} values; its signature asks for {len(names)}: {', '.join(names)}"
-            return
         for name, tensor in zip(names, (new, *new_states), strict=True):
             yield from _misfit(name, tensor, w)
 

@@ -77,7 +77,7 @@ def raising(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
     [
         (in_place, "it changes v in place; write v = "),
         (not_finite, "with zero gradients in float32 a parameter is nan after step 1"),
-        (forgetful, "it returns 1 values; its signature asks for 2: w, v"),
+        (forgetful, "forgetful (test_optimizer_trial.py:41) returns 1 value; its signature asks for 2: w, v"),
         (reducing, "the new v has the shape [] where the parameter has [3, 4]"),
         (narrowing, "the new v is float32 where the parameter is float64"),
         (unused, "momentum has no effect: "),
