@@ -14,6 +14,7 @@ import tomli
 from xprun.plugins import torch_api
 from xprun.plugins.entry_points import find_entry_points
 from xprun.plugins.installed_plugins import Installed
+from xprun.plugins.optimizers import packages
 from xprun.plugins.registry import REGISTRY, PluginError, PluginFile, Registry
 
 BUILT_IN = (
@@ -57,6 +58,7 @@ def find_plugins(registry: Registry) -> None:
     """Add the plugins of installed distributions to a registry, once, and what is wrong with the distributions."""
     points, complaints = find_entry_points()
     registry.plugins += [Installed(point) for point in points]
+    packages.register(registry)
     registry.complaints += complaints
 
 

@@ -147,6 +147,9 @@ class Registry:
         self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
         self.plugins: list[Plugin] = []
         self.declined: dict[tuple[str, str], str] = {}  # (kind, name) that people may expect: why there is none
+        self.absent: dict[
+            str, str
+        ] = {}  # by what names of a package that is not installed begin with: how to install it
         self.contested: dict[tuple[str, str], str] = {}  # (kind, name) that two plugins register: who they are
         self.files: dict[str, PluginFile] = {}  # by path: what was executed
         self.complaints: list[str] = []  # what is wrong with distributions, so that they could not be read well
@@ -170,8 +173,13 @@ class Registry:
             raise PluginError(self.contested[kind, name])
         if name in self._components[kind]:
             return self._components[kind][name]
-        broken, why = [_of_broken(plugin) for plugin in self.broken()], self.declined.get((kind, name), "")
+        broken, why = [_of_broken(plugin) for plugin in self.broken()], self._why_not(kind, name)
         raise UnknownComponentError(kind, name, self.names(kind), broken, why)
+
+    def _why_not(self, kind: str, name: str) -> str:
+        """Return why there is no component of a name that people may expect, or nothing."""
+        cures = [cure for home, cure in self.absent.items() if name.startswith(f"{home}.")]
+        return self.declined.get((kind, name)) or next((f"its package is not installed: {cure}" for cure in cures), "")
 
     def find_any(self, name: str) -> list[Component]:
         """Return the components of that name, of whatever kind; raise PluginError as `find` does."""
@@ -262,7 +270,7 @@ class Registry:
         """Forget everything and take over the components of `other`."""
         self._components = {kind: dict(known) for kind, known in other._components.items()}
         self.plugins, self.contested = list(other.plugins), dict(other.contested)
-        self.declined, self.files = dict(other.declined), dict(other.files)
+        self.declined, self.absent, self.files = dict(other.declined), dict(other.absent), dict(other.files)
 
     def forget(self, source: str) -> None:
         """Forget the components that come from a source."""

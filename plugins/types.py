@@ -51,6 +51,7 @@ NonNegativeInt = Annotated[int, Ge(0)]
 Vector = Annotated[list[float], AsTensor()]
 SpecFile = Annotated[str, SpecRelativePath()]
 Layer = Annotated[dict[str, Any], OfKind("layer")]  # the model receives a function that makes the layer
+InnerOptimizer = Annotated[dict[str, Any], OfKind("optimizer")]  # a class receives a function that makes it
 Init = Annotated[dict[str, Any], OfKind("init")]
 Scheduler = Annotated[dict[str, Any], OfKind("scheduler")]
 Transform = Annotated[dict[str, Any], OfKind("transform")]

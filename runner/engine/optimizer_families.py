@@ -191,7 +191,7 @@ def schedule_of(runs: list[Run], timetable: Callable[[Run], Timetable | None], l
     """Return what schedulers make of the runs of a family, or None where none is asked for."""
     timetables = [found for found in map(timetable, runs) if found]
     settings = [run.choices["optimizer"].settings for run in runs]
-    own = [s["betas"][0] if "betas" in s else s.get("momentum") for s in settings]
+    own = [s["betas"][0] if s.get("betas") else s.get("momentum") for s in settings]
     return SettingsSchedule(timetables, own, like) if timetables else None
 
 

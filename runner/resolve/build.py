@@ -58,7 +58,20 @@ def _nested(registry: Registry, kind: str, value: Any) -> Any:
         return [_nested(registry, kind, item) for item in value]
     if "name" not in value:
         return {key: _nested(registry, kind, item) for key, item in value.items()}
+    if kind == "optimizer":
+        return _optimizer_maker(registry, value)
     return build(registry, kind, value["name"], {k: v for k, v in value.items() if k != "name"})
+
+
+def _optimizer_maker(registry: Registry, value: dict[str, Any]) -> Callable[..., Any]:
+    """Return a function that makes an optimizer of parameters: of torch.optim the class, not the rule it runs as."""
+    component = registry.find("optimizer", value["name"])
+    thing = component.load()
+    if not inspect.isclass(thing):
+        import torch
+
+        thing = getattr(torch.optim, component.name)
+    return partial(thing, **own_settings(registry, component, {k: v for k, v in value.items() if k != "name"}))
 
 
 def fill_parameters(module: torch.nn.Module, fillers: dict[str, Callable[[torch.Tensor], Any]]) -> None:

@@ -270,6 +270,11 @@ class _Checker:
         component = self.find(kind, value["name"], path)
         if component is None:
             return value
+        is_rule = positional_names(component.signature)[:1] == ("w",) and component.origin.source != "torch.optim"
+        if kind == "optimizer" and is_rule:
+            help_text = "name one of torch.optim, or a class"
+            message = f"{component.name} is an update rule, and another optimizer can only wrap a class"
+            self.problems.append(Diagnostic((*path, "name"), message, help_text))
         own = {key: inner for key, inner in value.items() if key != "name"}
         return {"name": component.name, **self.present(component, own, path)}
 

@@ -80,7 +80,7 @@ def test_a_trial_prints_what_is_shown(command: str) -> None:
 
 def test_an_optimizer_from_pypi_is_wrapped_in_a_few_lines() -> None:
     pytest.importorskip("lion_pytorch", reason="the package that the page wraps; CI does without it")
-    wrapped = next(block for block in blocks(PLUGINS, "python") if "lion_pytorch" in block)
+    wrapped = next(block for block in blocks(PLUGINS, "python") if "from lion_pytorch" in block)
     Path("lion.py").write_text(wrapped, encoding="utf-8")
     assert xprun("xprun check --plugin lion.py lion").exit_code == 0
     assert "weight_decay" in xprun("xprun describe lion --plugin lion.py").stdout
@@ -105,3 +105,14 @@ def test_init_says_what_is_shown() -> None:
     command = "xprun init mine.toml"
     assert xprun(command).stdout == shown(EDITORS)[command]
     assert Path("mine.toml").read_text(encoding="utf-8").startswith(blocks(EDITORS, "toml")[0])
+
+
+def test_the_optimizers_of_a_package_are_named_as_in_python() -> None:
+    spec = next(block for block in blocks(PLUGINS, "toml") if "pytorch_optimizer.Lion" in block)
+    Path("published.toml").write_text(spec, encoding="utf-8")
+    assert xprun("xprun check published.toml").exit_code == 0
+    result = xprun("xprun published.toml")
+    assert result.exit_code == 0, result.stderr
+    results = pd.read_csv("runs/published/results.csv")
+    assert results["status"].tolist() == ["done"] * 8
+    assert "Decay rates for update interpolation" in xprun("xprun describe pytorch_optimizer.Lion").stdout
