@@ -17,9 +17,10 @@ from xprun.runner.engine.programs.traced import Traced, draws_at_random
 from xprun.runner.engine.thread_counts import threads_for, using_threads
 from xprun.runner.planning.layout import Layout
 from xprun.runner.process.log import words_of
+from xprun.runner.resolve.parameter_groups import GroupError, group_parameters, groups_of
 from xprun.runner.resolve.timetable import ScheduleError
 from xprun.runner.workload.run_grid import Grid, make_grids
-from xprun.runner.workload.workload import Workload
+from xprun.runner.workload.workload import Workload, trained_parameters
 from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one unit may take in a step
@@ -97,8 +98,9 @@ def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
     wanted = runs[0].settings.engine
     units: list[ExecutionUnit] = []
     joinable: list[Run] = []
+    names = list(trained_parameters(work.make_model(runs[0].seed))) if any(map(_has_groups, runs)) else []
     for run in runs:
-        obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
+        obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run, names)
         if obstacle:
             units.append(_alone([run], obstacle))
         else:
@@ -109,15 +111,21 @@ def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
     return units
 
 
-def _obstacle(work: Workload, run: Run) -> str:
-    """Return why a run cannot be trained together with others, or nothing when it can."""
+def _obstacle(work: Workload, run: Run, names: list[str]) -> str:
+    """Return why a run cannot be trained together with others, or nothing when it can; `names` are its parameters'."""
     if work.manual:
         return "its manual gradient is for one run"
     try:
         work.timetable(run)
-    except ScheduleError as error:
+        if groups := groups_of(run.choices["optimizer"]):
+            group_parameters(names, groups)
+    except (ScheduleError, GroupError) as error:
         return f"it will fail: {error}"
     return can_join(work.registry, run)
+
+
+def _has_groups(run: Run) -> bool:
+    return bool(groups_of(run.choices["optimizer"]))
 
 
 def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:

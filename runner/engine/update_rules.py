@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from xprun.plugins.signature import positional_names, read_settings
 
-GIVEN = ("w", "g", "t", "n")  # positional parameters with a fixed meaning; all others are state tensors
+# Positional parameters with a fixed meaning; all others are state tensors.
+GIVEN = ("w", "g", "t", "n", "T", "loss", "name")
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,25 @@ class Rule:
     def states(self) -> tuple[str, ...]:
         return tuple(name for name in self.positions if name not in GIVEN)
 
+    @property
+    def asks_for_loss(self) -> bool:
+        return "loss" in self.positions
+
     def update(
-        self, w: Tensor, g: Tensor, states: tuple[Tensor, ...], t: Any, n: Any, settings: dict[str, Any]
+        self,
+        w: Tensor,
+        g: Tensor,
+        states: tuple[Tensor, ...],
+        t: Any,
+        n: Any,
+        settings: dict[str, Any],
+        **others: Any,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the new parameter and the new state tensors."""
-        given = {"w": w, "g": g, "t": t, "n": n}
+        """Return the new parameter and the new state tensors; `others` are what else the rule may ask for by name.
+
+        These are `T`, the steps in all, `loss`, that of the batch, and `name`, the parameter's.
+        """
+        given = {"w": w, "g": g, "t": t, "n": n, **others}
         rest = iter(states)
         arguments = [given[name] if name in given else next(rest) for name in self.positions]
         result = self.function(*arguments, **settings)
@@ -92,17 +107,18 @@ class _Watch(TorchFunctionMode):
 def _is_elementwise(rule: Rule) -> bool:
     """Whether the rule does pointwise operations only and asks for no shape.
 
-    It is watched with some settings, and its code is searched for what it may do with others.
+    It is watched with some settings, and its code is searched for what it may do with others. One that asks for the
+    name of a parameter is given each by itself.
     """
-    if not _names_only_pointwise(rule.function):
+    if "name" in rule.positions or not _names_only_pointwise(rule.function):
         return False
     settings = {name: s.example for name, s in read_settings(rule.function).items()}
     w, g = torch.linspace(-1, 1, 6).view(2, 3), torch.linspace(0.5, 1, 6).view(2, 3)
-    states = tuple(torch.zeros(2, 3) for _ in rule.states)
+    states, loss = tuple(torch.zeros(2, 3) for _ in rule.states), torch.ones(())
     try:
         with _Watch() as watch:
             for t in (1, 2):
-                rule.update(w, g, states, t, 1, settings)
+                rule.update(w, g, states, t, 1, settings, T=2, loss=loss)
     except Exception:
         return False  # it cannot be told with these settings; the safe way is always open
     return bool(watch.pointwise)

@@ -131,11 +131,6 @@ def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train
     assert curve == pytest.approx([(place * x[0] + x[1]).item() for place in places], **exact)
 
 
-def test_a_muon_rule_takes_matrices_only_and_says_so(train: Train) -> None:
-    with pytest.raises(ValueError, match="Muon only supports 2D parameters"):
-        train(DIGITS.replace('"SGD"', '"Muon"'))
-
-
 def test_a_rule_and_its_class_agree(train: Train) -> None:
     [ours] = train(DIGITS.replace('"SGD"', '"scratch.gd"'))
     [torchs] = train(DIGITS)
