@@ -254,7 +254,7 @@ class Closure:
     def __call__(self) -> Tensor:
         is_known = self.before is not None and all(_is_as_before(*one) for one in self.before)
         self.before = None
-        return self.loss if is_known else self.evaluate()
+        return (self.loss if is_known else self.evaluate()).detach()
 
 
 def _is_as_before(parameter: Tensor, value: Tensor, grad: Tensor | None, values: Tensor | None) -> bool:

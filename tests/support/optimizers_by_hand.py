@@ -46,6 +46,7 @@ class ByHand:
     middle: Callable[[], nn.Module] = nn.Tanh
     make: Callable[[], nn.Module] | None = None
     losses: list[float] = field(default_factory=list)
+    latest: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def __post_init__(self) -> None:
         table = digits()
@@ -80,6 +81,7 @@ class ByHand:
             for one in optimizers:
                 one.zero_grad()
             loss = self.loss(x, y)
+            self.latest = loss.detach()
             loss.backward()  # type: ignore[no-untyped-call]
             for one in optimizers:
                 one.step()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.optimizer_classes import Both
 from support.optimizers_by_hand import ByHand, spec_of
 from support.training import MakePlan, all_together, each_alone
 from torch import nn
@@ -229,22 +230,6 @@ def test_a_function_may_return_an_optimizer(scheduler: str, plan: MakePlan) -> N
     made = layerwise(hand.model, lr=0.02)
     hand.train(made, warmup(made).step if scheduler else lambda: None)
     np.testing.assert_allclose(losses(outcome), hand.losses, rtol=1e-12, atol=1e-12)
-
-
-class Both(torch.optim.Optimizer):
-    """Two optimizers inside one, which the groups of the outer one say nothing about."""
-
-    def __init__(self, params: Any, lr: float = 0.1) -> None:
-        params = list(params)
-        super().__init__(params, {"lr": lr})
-        self.inner = {
-            "matrices": torch.optim.Muon([p for p in params if p.ndim == 2], lr=lr),
-            "others": torch.optim.AdamW([p for p in params if p.ndim != 2], lr=0.1 * lr),
-        }
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        for one in self.inner.values():
-            one.step()
 
 
 def test_a_scheduler_reaches_the_optimizers_inside_a_class(plan: MakePlan) -> None:
