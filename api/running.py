@@ -13,7 +13,7 @@ from xprun.plugins.discovery import open_registry
 from xprun.results import Results
 from xprun.runner.resolve.resolver import MAX_RUNS, resolve
 from xprun.runner.results.atomic_files import folder_name
-from xprun.runner.workload.gradient_check import check_gradients
+from xprun.runner.workload.checks_with_torch import check_with_torch
 from xprun.specs import Diagnostic, Document, SpecError, read_document, read_spec, read_text
 from xprun.specs.language.library import find_spec
 from xprun.specs.language.writer import toml_of, toml_value
@@ -49,7 +49,7 @@ def run(
     document = _read(spec, _called_set(settings, earlier) if earlier else settings)
     files = tuple(map(Path, plugins))
     registry = open_registry(files)
-    resolved = check_gradients(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
+    resolved = check_with_torch(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
 
     from xprun.runner.experiment import Options, run_experiment
     from xprun.runner.process.log import are_notes_routed, notes_on_stderr

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 from xprun.plugins.signature import Setting, read_settings
-from xprun.plugins.types import AbsentByDefault, Fraction, Init, NonNegativeInt, PositiveInt, SpecFile
+from xprun.plugins.types import AbsentByDefault, Fraction, Init, NonNegativeInt, ParameterGroups, PositiveInt, SpecFile
 
 
 def every_data(
@@ -40,6 +40,17 @@ def every_model(
     `init` fills parameters: a key is a parameter's full name, the last part of it, or a pattern with `*`.
     `freeze` names in the same way the parameters that training leaves as they are.
     `start_from` is a `state_dict` file beside the spec, such as a checkpoint, whose parameters all seeds start with.
+    """
+
+
+def every_optimizer(
+    *,
+    groups: Annotated[ParameterGroups, AbsentByDefault()] = {},  # noqa: B006 - read, never changed
+) -> None:
+    """The settings of every optimizer.
+
+    `groups` gives some parameters other settings than the rest: a key names parameters as those of `model.freeze` do.
+    Where several fit a parameter, the later one counts.
     """
 
 
@@ -90,7 +101,12 @@ KINDS = {
         Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),
         Kind("init", "tensor: the parameter to fill in place", "nothing"),
         Kind("loss", "prediction [B, ...], target [B, ...]", "a scalar tensor, the mean or sum over the batch"),
-        Kind("optimizer", "w, g, then state tensors; t and n by name", "the new w, then the new state"),
+        Kind(
+            "optimizer",
+            "w, g, then state tensors; t, n, T, loss and name by name",
+            "the new w, then the new state",
+            every_optimizer,
+        ),
         Kind(
             "scheduler",
             "lr, the optimizer's; t, the time from 0; T, the length of the run",

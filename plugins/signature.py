@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from xprun.plugins.types import AbsentByDefault, AsTensor, NotIdentity, OfKind, SpecRelativePath
+from xprun.plugins.types import AbsentByDefault, AsTensor, ByParameter, NotIdentity, OfKind, SpecRelativePath
 
 REQUIRED = inspect.Parameter.empty
+# What an optimizer that is a class, or a function that makes one, is handed by name; other parameters are settings.
+HANDED_IN = ("params", "named_parameters", "model")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Setting:
         return any(isinstance(mark, SpecRelativePath) for mark in _marks(self.annotation))
 
     @cached_property
+    def is_by_parameter(self) -> bool:
+        """Whether the value is a table from patterns of parameter names to settings of the component's own."""
+        return any(isinstance(mark, ByParameter) for mark in _marks(self.annotation))
+
+    @cached_property
     def is_identity(self) -> bool:
         """Whether another value may give other results."""
         return not any(isinstance(mark, NotIdentity) for mark in _marks(self.annotation))
@@ -105,12 +112,12 @@ def read_settings(function: Callable[..., Any]) -> dict[str, Setting]:
 def _class_settings(cls: Any) -> dict[str, Setting]:
     """Return the settings of a class, such as one of torch.optim: the named parameters of its constructor.
 
-    Not `params`, which the runner fills in, and none whose default could not stand in a spec. Such a class was not
-    written for specs: what its annotations say in other words than a spec's is not checked.
+    Not those that are HANDED_IN, and none whose default could not stand in a spec. Such a class was not written for
+    specs: what its annotations say in other words than a spec's is not checked.
     """
     names = getattr(cls.__init__, "__globals__", {})
     parameters = inspect.signature(cls).parameters.values()
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "params"]
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in HANDED_IN]
     return {p.name: Setting(p.name, _lenient_annotation(p, names), p.default) for p in named if _is_plain(p.default)}
 
 
@@ -136,12 +143,18 @@ def positional_names(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
+def makes_optimizer(function: Callable[..., Any]) -> bool:
+    """Whether an optimizer component is a class or makes an object of one, and is no update rule."""
+    return inspect.isclass(function) or not set(HANDED_IN).isdisjoint(positional_names(function)[:1])
+
+
 def type_name(annotation: Any) -> str:
     """Return an annotation as a reader of a TOML file would put it: `number > 0`, `0 <= x < 1`, `list of integers`."""
     if get_origin(annotation) is Annotated:
         base, *marks = get_args(annotation)
         kinds = [f"{mark.kind} component" for mark in marks if isinstance(mark, OfKind)]
         kinds += ["file beside the spec" for mark in marks if isinstance(mark, SpecRelativePath)]
+        kinds += ["table of settings by parameter" for mark in marks if isinstance(mark, ByParameter)]
         return kinds[0] if kinds else _bounded(type_name(base), marks)
     if get_origin(annotation) in (list, tuple):
         items = [type_name(a) for a in get_args(annotation) if a is not Ellipsis]

@@ -41,6 +41,10 @@ class SpecRelativePath:
     """
 
 
+class ByParameter:
+    """Marks a table from patterns of parameter names to settings of the component's own; the order of keys matters."""
+
+
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
@@ -55,5 +59,6 @@ InnerOptimizer = Annotated[dict[str, Any], OfKind("optimizer")]  # a class recei
 Init = Annotated[dict[str, Any], OfKind("init")]
 Scheduler = Annotated[dict[str, Any], OfKind("scheduler")]
 Transform = Annotated[dict[str, Any], OfKind("transform")]
+ParameterGroups = Annotated[dict[str, dict[str, Any]], ByParameter()]
 Workers = Annotated[int, Ge(0), NotIdentity()]
 Download = Annotated[bool, NotIdentity()]

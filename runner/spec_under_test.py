@@ -14,7 +14,7 @@ from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, se
 from xprun.runner.planning.plan import make_plan
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.run_columns import full_name, sections_that_differ
-from xprun.runner.workload.gradient_check import check_gradients
+from xprun.runner.workload.checks_with_torch import check_with_torch
 from xprun.specs import Expectation, read_document, read_spec
 from xprun.specs.language.diagnostics import printable
 
@@ -91,7 +91,7 @@ class Proof:
         from xprun.runner.store.run_store import Store
         from xprun.runner.workload.devices import kind_of, pick
 
-        check_gradients(self._spec, self._registry)
+        check_with_torch(self._spec, self._registry)
         plan = make_plan(self._spec, kind_of(pick(self._spec.head.device)))
         ids = [run.id for run in plan.searched]
         options = Options(

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from xprun.plugins.optimizers.torch_optim import FUNCTIONAL_OPTIMIZERS
+from xprun.plugins.optimizers.torch_pairs import PAIRED_OPTIMIZERS
 from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
 from xprun.plugins.schedulers.torch_schedulers import FUNCTIONAL_SCHEDULERS, UNSUPPORTED_SCHEDULERS
 from xprun.plugins.torch_api.generated import nn_losses
@@ -36,13 +37,15 @@ def register(registry: Registry) -> None:
     for kind, (module, home) in SOURCES.items():
         signatures = importlib.import_module(f"{__name__}.generated.{module}")
         for name, function in vars(signatures).items():
-            if inspect.isfunction(function):
+            if inspect.isfunction(function) and name not in PAIRED_OPTIMIZERS:
                 functional = FUNCTIONAL_OPTIMIZERS.get(name) if kind == "optimizer" else None
                 registry.add(
                     _functional_component(kind, name, home, functional)
                     if functional
                     else _component(kind, name, home, function)
                 )
+    for name, pair in PAIRED_OPTIMIZERS.items():
+        registry.add(_paired_component(name, pair))
     for name, takes in nn_losses.OTHERS.items():
         registry.declined["loss", name] = f"it needs more than a prediction and a target: {takes}"
     for name, functional in FUNCTIONAL_SCHEDULERS.items():
@@ -96,6 +99,13 @@ def _functional_component(kind: str, name: str, home: str, functional: Any) -> C
     code = functional.__code__
     origin = Origin(home, functional.__module__, code.co_filename, code.co_firstlineno)
     return Component(kind, name, origin, functional, lambda: functional, fingerprint_of_file(origin.file))
+
+
+def _paired_component(name: str, pair: Any) -> Component:
+    """Return a class of torch that trains some kinds of parameters only, with its partner for the others."""
+    code = pair.__code__
+    origin = Origin("torch.optim", pair.__module__, code.co_filename, code.co_firstlineno)
+    return Component("optimizer", name, origin, pair, lambda: pair, _version("torch"))
 
 
 @cache

@@ -26,12 +26,12 @@ def open_registry(plugins: tuple[Path, ...]) -> Registry:
 def load_spec(path: Path, registry: Registry, options: SpecOptions) -> Spec:
     """Return a checked spec; raise SpecError with everything that is wrong with it, and PluginError."""
     from xprun.runner.resolve.resolver import resolve
-    from xprun.runner.workload.gradient_check import check_gradients
+    from xprun.runner.workload.checks_with_torch import check_with_torch
     from xprun.specs import read_document, read_spec
     from xprun.specs.language.library import find_spec
 
     spec = read_spec(read_document(find_spec(path), options.sets))
-    return check_gradients(resolve(spec, registry, options.max_runs), registry)
+    return check_with_torch(resolve(spec, registry, options.max_runs), registry)
 
 
 def default_folder(spec: Spec) -> Path:

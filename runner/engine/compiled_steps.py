@@ -145,11 +145,13 @@ def _steps(training: Training) -> Function:
     """
     if not all(family.rule.elementwise for family in _families(training)):
         raise TypeError("a rule looks at whole parameters")
-    if any(family.schedule for family in _families(training)):
+    if any(family.changes for family in _families(training)):
         raise TypeError("a scheduler changes their settings")
     if not _program(training).pure:
         raise TypeError("the model draws random numbers, or keeps running statistics, or has frozen parameters")
-    gradient_of = _gradient(training)
+    if _program(training).unused:
+        raise TypeError("some parameters have no part in the loss")
+    gradient_of, T = _gradient(training), training.work.schedule.steps
     families = [(f.rule, slice(f.start, f.stop), f.columns, len(f.states)) for f in _families(training)]
     state_count = sum(count for *_, count in families)
 
@@ -163,9 +165,8 @@ def _steps(training: Training) -> Function:
             left, states = iter(states), []
             for rule, columns, settings, count in families:
                 own = tuple(next(left) for _ in range(count))
-                part, moved = rule.update(
-                    flat[:, columns], gradient[:, columns], own, t + (i + 1), x.shape[1], settings
-                )
+                w, g, others = flat[:, columns], gradient[:, columns], {"T": T, "loss": values[:, columns, None]}
+                part, moved = rule.update(w, g, own, t + (i + 1), x.shape[1], settings, **others)
                 parts.append(part)
                 states += moved
             flat = torch.cat(parts, 1)

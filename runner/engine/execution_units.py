@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from xprun.plugins.signature import makes_optimizer
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.optimizer_families import can_join, families_of, program_key
 from xprun.runner.engine.programs.autograd import Autograd
@@ -19,9 +20,10 @@ from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.planning.layout import Layout
 from xprun.runner.process.log import words_of
 from xprun.runner.resolve.build import own_settings
+from xprun.runner.resolve.parameter_groups import GroupError, group_parameters, groups_of
 from xprun.runner.resolve.timetable import ScheduleError
 from xprun.runner.workload.run_grid import Grid, make_grids
-from xprun.runner.workload.workload import Workload
+from xprun.runner.workload.workload import Workload, trained_parameters
 from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one unit may take in a step
@@ -100,8 +102,9 @@ def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
     units: list[ExecutionUnit] = []
     joinable: list[Run] = []
     faults = _faults(work, runs)
+    names = list(trained_parameters(work.make_model(runs[0].seed))) if any(map(_has_groups, runs)) else []
     for run in runs:
-        fault = _schedule_fault(work, run) or faults[program_key(run)]
+        fault = _setting_fault(work, run, names) or faults[program_key(run)]
         obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
         if fault or obstacle:
             units.append(_alone([run], fault or obstacle, 0.0 if fault else None))
@@ -120,11 +123,13 @@ def _obstacle(work: Workload, run: Run) -> str:
     return can_join(work.registry, run)
 
 
-def _schedule_fault(work: Workload, run: Run) -> str:
-    """Return why there is no timetable for a run, or nothing."""
+def _setting_fault(work: Workload, run: Run, names: list[str]) -> str:
+    """Return why there is no timetable for a run, or no group for its parameters, whose `names` are given."""
     try:
         work.timetable(run)
-    except ScheduleError as error:
+        if groups := groups_of(run.choices["optimizer"]):
+            group_parameters(names, groups)
+    except (ScheduleError, GroupError) as error:
         return f"it will fail: {error}"
     return ""
 
@@ -142,15 +147,20 @@ def _fault(work: Workload, run: Run) -> str:
     """Return what an update rule raises in two steps on the parameters of a fresh model, or nothing."""
     component = work.registry.find("optimizer", run.choices["optimizer"].name)
     thing = component.load()
-    if isinstance(thing, type):
+    if makes_optimizer(thing):
         return ""
     module = work.make_model(run.seed)
     try:
         settings = own_settings(work.registry, component, run.choices["optimizer"].settings)
-        read_rule(thing).try_steps([w.detach() for w in module.parameters() if w.requires_grad], settings)
+        parameters = {name: w.detach() for name, w in trained_parameters(module).items()}
+        read_rule(thing).try_steps(parameters, settings)
     except (Exception, SystemExit) as error:
         return f"a trial step of it fails: {words_of(error)}"
     return ""
+
+
+def _has_groups(run: Run) -> bool:
+    return bool(groups_of(run.choices["optimizer"]))
 
 
 def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:

@@ -342,7 +342,7 @@ class Training:
         size = self.program.parameters
         steps = wanted_steps(self.work, size)
         places = number_places(self.program.views(torch.arange(size))) if steps else {}
-        return TrajectoryRecorder(steps, places, lambda: self.program.flat.clone())
+        return TrajectoryRecorder(steps, places, lambda: self.optimizers.look(lambda: self.program.flat.clone()))
 
 
 def _modules(work: Workload, grid: Grid) -> list[list[nn.Module]]:

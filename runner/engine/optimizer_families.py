@@ -12,24 +12,61 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 from xprun.plugins.registry import Registry
+from xprun.plugins.signature import makes_optimizer
 from xprun.runner.engine.programs.program import Differentiable
 from xprun.runner.engine.settings_schedule import SettingsSchedule
 from xprun.runner.engine.update_rules import Rule, own_memory, read_rule
 from xprun.runner.resolve.build import own_settings
+from xprun.runner.resolve.parameter_groups import GROUPS, group_parameters, groups_of
 from xprun.runner.resolve.timetable import Timetable, scheduled
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Grid
 from xprun.specs import Run
 
 Views = Callable[[Tensor], dict[str, Tensor]]  # a program's function from [..., P] to named views [..., *shape]
+NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Settings that some parameters share, and what schedulers change of them.
+
+    `settings` holds a plain number where all columns of a family agree and [n] tensors where they differ.
+    """
+
+    settings: dict[str, Any]
+    schedule: SettingsSchedule | None = None
+
+    def at(self, t: int) -> dict[str, Any]:
+        """Return the settings of step t."""
+        return scheduled(self.settings, *self.schedule.at(t)) if self.schedule else self.settings
+
+    def changes_at(self, t: int) -> bool:
+        """Whether the settings of step t may differ from those of the step before."""
+        return self.schedule is not None and self.schedule.changes_at(t)
+
+    def keep(self, columns: list[int], index: Tensor) -> Part:
+        """Return the settings of these columns only."""
+        settings = {name: _chosen(value, index) for name, value in self.settings.items()}
+        return Part(settings, self.schedule.keep(columns) if self.schedule else None)
+
+
+@dataclass(frozen=True)
+class Members:
+    """Which part each parameter of a model is in, by its name, and each number of all of them [P]."""
+
+    by_name: dict[str, int]
+    places: Tensor
+    dtype: torch.dtype
 
 
 @dataclass
 class Family:
     """The columns `start:stop` of a grid, which differ in the float settings of one rule.
 
-    `settings` holds a plain number where all columns agree and [n] tensors where they differ. `states` are
-    [S, n, P] tensors. `schedule` holds what schedulers change from step to step.
+    `settings` are those of the optimizer; `states` are [S, n, P] tensors; `schedule` holds what schedulers change from
+    step to step. Where parameters have settings of their own, `groups` are these, and `members` says whose they are:
+    the first part is that of the optimizer. `steps` are those of the whole training.
     """
 
     rule: Rule
@@ -38,19 +75,51 @@ class Family:
     settings: dict[str, Any]
     states: tuple[Tensor, ...]
     schedule: SettingsSchedule | None = None
+    groups: tuple[Part, ...] = ()
+    members: Members | None = None
+    steps: int = 0
     _now: dict[str, Any] = field(default_factory=dict)  # the settings of the latest step
+    _masks: dict[frozenset[str], Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.columns = _columns(self.settings) if self.stop - self.start > 1 else self.settings
+        self.parts = (Part(self.settings, self.schedule), *self.groups)
+        self.changes = any(part.schedule for part in self.parts)
+        self.columns = self._columns_of([part.settings for part in self.parts])
 
-    def update(self, w: Tensor, g: Tensor, t: int, n: int, views: Views) -> Tensor:
-        """Return the new parameters [S, n, P] of the family's columns, and move its states on."""
-        if self.rule.elementwise:
-            settings = self._columns_at(t) if self.schedule else self.columns
-            new, states = self.rule.update(w, g, self.states, t, n, settings)
-            self.states = own_memory(states, w, g)
-            return new
-        return self._update_by_parameter(w, g, t, n, views)
+    def update(
+        self,
+        w: Tensor,
+        g: Tensor,
+        t: int,
+        n: int,
+        views: Views,
+        losses: Tensor | None = None,
+        unused: frozenset[str] = NOTHING,
+    ) -> Tensor:
+        """Return the new parameters [S, n, P] of the family's columns, and move its states on.
+
+        `losses` [S, n] are those of the batch. Parameters that have no part in them, the `unused`, stay as they are.
+        """
+        if not self.rule.elementwise:
+            return self._update_by_parameter(w, g, t, n, views, losses, unused)
+        loss = losses.unsqueeze(-1) if losses is not None and self.rule.asks_for_loss else None
+        new, states = self.rule.update(w, g, self.states, t, n, self._columns_at(t), T=self.steps, loss=loss)
+        if unused:
+            used = self._used(unused, w, views)
+            new = new.where(used, w)
+            states = tuple(state.where(used, old) for state, old in zip(states, self.states, strict=True))
+        self.states = own_memory(states, w, g)
+        return new
+
+    def keep(self, columns: list[int], start: int, device: torch.device) -> Family:
+        """Return the family of only these of its columns, which start at another place of the grid."""
+        index = torch.tensor(columns, device=device)
+        own, *groups = (part.keep(columns, index) for part in self.parts)
+        states = tuple(state.index_select(1, index) for state in self.states)
+        stop = start + len(columns)
+        return Family(
+            self.rule, start, stop, own.settings, states, own.schedule, tuple(groups), self.members, self.steps
+        )
 
     def state(self) -> State:
         return {"states": list(self.states)}
@@ -60,25 +129,50 @@ class Family:
 
     def _columns_at(self, t: int) -> dict[str, Any]:
         """Return the settings of step t, whose tensors broadcast against [S, n, P]."""
-        assert self.schedule
-        if not self._now or self.schedule.changes_at(t):
-            self._now = scheduled(self.columns, *map(_column_of, self.schedule.at(t)))
+        if not self.changes:
+            return self.columns
+        if not self._now or any(part.changes_at(t) for part in self.parts):
+            if self.members is None and self.schedule:
+                self._now = scheduled(self.columns, *map(_column_of, self.schedule.at(t)))
+            else:
+                self._now = self._columns_of([part.at(t) for part in self.parts])
         return self._now
 
-    def _update_by_parameter(self, w: Tensor, g: Tensor, t: int, n: int, views: Views) -> Tensor:
+    def _columns_of(self, parts: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the settings of all parts as one: tensors broadcast against [S, n, P]."""
+        if self.members is None:
+            return _columns(parts[0]) if self.stop - self.start > 1 else parts[0]
+        return {name: _spread([part[name] for part in parts], self.members) for name in parts[0]}
+
+    def _used(self, unused: frozenset[str], w: Tensor, views: Views) -> Tensor:
+        """Return which numbers [P] of the parameters are used."""
+        if unused not in self._masks:
+            mask = torch.ones(w.shape[-1], dtype=torch.bool, device=w.device)
+            for name in unused:
+                views(mask)[name].fill_(False)
+            self._masks = {unused: mask}
+        return self._masks[unused]
+
+    def _update_by_parameter(
+        self, w: Tensor, g: Tensor, t: int, n: int, views: Views, losses: Tensor | None, unused: frozenset[str]
+    ) -> Tensor:
         """Apply a rule that looks at whole parameters to each parameter of each run by itself."""
-        settings = scheduled(self.settings, *self.schedule.at(t)) if self.schedule else self.settings
-        batched, fixed = _split(settings)
-
-        def one(w: Tensor, g: Tensor, states: tuple[Tensor, ...], settings: dict[str, Any]) -> Any:
-            return self.rule.update(w, g, states, t, n, {**fixed, **settings})
-
-        over_runs = vmap(vmap(one), in_dims=(0, 0, 0, None))
-        new, states = torch.empty_like(w), tuple(torch.empty_like(s) for s in self.states)
+        batched = [_split(part.at(t)) for part in self.parts]
+        losses = w.new_zeros(w.shape[:2]) if losses is None else losses
+        fresh = torch.clone if unused else torch.empty_like
+        new, states = fresh(w), tuple(fresh(state) for state in self.states)
         old_w, old_g, old_states = views(w), views(g), [views(s) for s in self.states]
         new_w, new_states = views(new), [views(s) for s in states]
-        for name in old_w:
-            w_part, state_parts = over_runs(old_w[name], old_g[name], tuple(s[name] for s in old_states), batched)
+        for name in (name for name in old_w if name not in unused):
+            differing, fixed = batched[self.members.by_name[name] if self.members else 0]
+
+            def one(w: Tensor, g: Tensor, states: Any, loss: Tensor, settings: dict[str, Any]) -> Any:
+                others = {"T": self.steps, "loss": loss, "name": name}  # noqa: B023
+                return self.rule.update(w, g, states, t, n, {**fixed, **settings}, **others)  # noqa: B023
+
+            over_runs = vmap(vmap(one), in_dims=(0, 0, 0, 0, None))
+            own_states = tuple(s[name] for s in old_states)
+            w_part, state_parts = over_runs(old_w[name], old_g[name], own_states, losses, differing)
             new_w[name].copy_(w_part)
             for target, part in zip(new_states, state_parts, strict=True):
                 target[name].copy_(part)
@@ -97,23 +191,28 @@ class Families:
     def train(self, mode: bool) -> None:
         """Do nothing: a rule has no modes."""
 
+    def look(self, read: Callable[[], Tensor]) -> Tensor:
+        return read()
+
     def step(self, batch: Any, t: int) -> Tensor:
         """Take the step t with a batch and return its losses [S, k]."""
         program = self.program
         losses, rows = program.differentiate(batch)
         if len(self.families) == 1:
-            new = self.families[0].update(program.weights, program.gradient, t, rows, program.views)
-            program.replace(new)
+            [family] = self.families
+            w, g = program.weights, program.gradient
+            program.replace(family.update(w, g, t, rows, program.views, losses, program.unused))
         else:
-            self._update_slices(program.weights, program.gradient, t, rows)
+            self._update_slices(program.weights, program.gradient, t, rows, losses)
         return losses
 
-    def _update_slices(self, weights: Tensor, gradient: Tensor, t: int, rows: int) -> None:
+    def _update_slices(self, weights: Tensor, gradient: Tensor, t: int, rows: int, losses: Tensor) -> None:
         """Let each family update its columns of the weights [S, k, P]."""
+        views, unused = self.program.views, self.program.unused
         slices = [slice(family.start, family.stop) for family in self.families]
         for family, columns in zip(self.families, slices, strict=True):
             w, g = weights[:, columns], gradient[:, columns]
-            w.copy_(family.update(w, g, t, rows, self.program.views))
+            w.copy_(family.update(w, g, t, rows, views, losses[:, columns], unused))
 
     def keep(self, columns: list[int]) -> None:
         """Go on with these columns of the grid only."""
@@ -138,6 +237,17 @@ def _column_of(value: Any) -> Any:
     return value.unsqueeze(1) if isinstance(value, Tensor) and value.dim() == 1 else value
 
 
+def _spread(values: list[Any], members: Members) -> Any:
+    """Return a setting of which each part has a value of its own, as a tensor that broadcasts against [S, n, P]."""
+    if isinstance(values[0], tuple):
+        return tuple(_spread(list(column), members) for column in zip(*values, strict=True))
+    if not any(isinstance(value, Tensor) for value in values) and all(value == values[0] for value in values):
+        return values[0]
+    like = {"dtype": members.dtype, "device": members.places.device}
+    columns = torch.broadcast_tensors(*(torch.as_tensor(value, **like).reshape(-1) for value in values))
+    return torch.stack(columns, 1).index_select(1, members.places)
+
+
 def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings that differ between columns, and those that do not."""
 
@@ -150,63 +260,99 @@ def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def can_join(registry: Registry, run: Run) -> str:
     """Return why the optimizer of a run cannot be stacked with others, or nothing when it can."""
-    component = registry.find("optimizer", run.choices["optimizer"].name)
-    if isinstance(component.load(), type):
+    choice = run.choices["optimizer"]
+    component = registry.find("optimizer", choice.name)
+    if makes_optimizer(component.load()):
         return f"{component.name} is an optimizer class, not an update rule"
-    return ""
+    words = [key for table in groups_of(choice).values() for key, value in table.items() if not _is_float(value)]
+    return f"its groups differ in {words[0]}, which is no number" if words else ""
 
 
 def program_key(run: Run) -> str:
-    """Return what two runs must share to be in one family: the rule, and every setting that is no float."""
+    """Return what two runs must share to be in one family: the rule, its groups, and every setting that is no float."""
     choice = run.choices["optimizer"]
+    groups = groups_of(choice)
     static = {k: v for k, v in choice.settings.items() if not _is_float(v)}
+    if groups:
+        static[GROUPS] = [[pattern, sorted(table)] for pattern, table in groups.items()]
     return json.dumps([choice.name, choice.alternative.fingerprint, static], sort_keys=True, default=str)
 
 
+TimetableOf = Callable[..., Timetable | None]  # of a run, and of a learning rate that is not its optimizer's
+
+
 def make_families(
-    registry: Registry, grid: Grid, flat: Tensor, timetable: Callable[[Run], Timetable | None] = lambda run: None
+    registry: Registry,
+    grid: Grid,
+    flat: Tensor,
+    timetable: TimetableOf = lambda run, rate=None: None,
+    views: Views = lambda flat: {},
+    steps: int = 0,
 ) -> list[Family]:
     """Return the families of a grid, whose columns are sorted by family, for parameters [S, K, P].
 
-    `timetable` tells how a run's settings change in the course of time.
+    `timetable` tells how a run's settings change in the course of time, `views` are those of the program, and `steps`
+    are those of the training. Raises GroupError where groups do not fit the parameters.
     """
     families = []
     for group in _neighbours(grid):
-        first = group[0][1].choices["optimizer"]
-        component = registry.find("optimizer", first.name)
-        rule = read_rule(component.load())
-        start, stop = group[0][0], group[-1][0] + 1
-        settings = stack_settings(
-            [own_settings(registry, component, run.choices["optimizer"].settings) for _, run in group], flat
-        )
+        runs, start, stop = [run for _, run in group], group[0][0], group[-1][0] + 1
+        rule = read_rule(registry.find("optimizer", runs[0].choices["optimizer"].name).load())
         states = tuple(
             torch.zeros_like(flat[:, start:stop], memory_format=torch.contiguous_format) for _ in rule.states
         )
-        schedule = schedule_of([run for _, run in group], timetable, flat)
-        families.append(Family(rule, start, stop, settings, states, schedule))
+        (own, *others), members = parts_of(registry, runs, list(views(flat)), timetable, flat)
+        whose = _members(members, views, flat) if others else None
+        families.append(Family(rule, start, stop, own.settings, states, own.schedule, tuple(others), whose, steps))
     return families
 
 
-def schedule_of(runs: list[Run], timetable: Callable[[Run], Timetable | None], like: Tensor) -> SettingsSchedule | None:
-    """Return what schedulers make of the runs of a family, or None where none is asked for."""
-    timetables = [found for found in map(timetable, runs) if found]
-    settings = [run.choices["optimizer"].settings for run in runs]
-    own = [s["betas"][0] if s.get("betas") else s.get("momentum") for s in settings]
-    return SettingsSchedule(timetables, own, like) if timetables else None
+def parts_of(
+    registry: Registry, runs: list[Run], names: list[str], timetable: TimetableOf, like: Tensor
+) -> tuple[list[Part], dict[str, int]]:
+    """Return the parts into which groups divide the parameters of the runs of a family, and which one each is in."""
+    component = registry.find("optimizer", runs[0].choices["optimizer"].name)
+    groupings = [group_parameters(names, groups_of(run.choices["optimizer"])) for run in runs]
+    parts = []
+    for i in range(len(groupings[0].overrides)):
+        settings = [
+            {**run.choices["optimizer"].settings, **grouping.overrides[i]}
+            for run, grouping in zip(runs, groupings, strict=True)
+        ]
+        live = [own_settings(registry, component, own) for own in settings]
+        parts.append(Part(stack_settings(live, like), _schedule_of(runs, settings, timetable, like)))
+    return parts, groupings[0].members
+
+
+def _schedule_of(
+    runs: list[Run], settings: list[dict[str, Any]], timetable: TimetableOf, like: Tensor
+) -> SettingsSchedule | None:
+    """Return what schedulers make of the settings of some parameters, or None where none is asked for."""
+    rates = [own.get("lr") for own in settings]
+    own_rates = [run.choices["optimizer"].settings.get("lr") for run in runs]
+    timetables = [
+        timetable(run) if rate == own else timetable(run, rate)
+        for run, rate, own in zip(runs, rates, own_rates, strict=True)
+    ]
+    momenta = [own["betas"][0] if own.get("betas") else own.get("momentum") for own in settings]
+    found = [table for table in timetables if table]
+    return SettingsSchedule(found, momenta, like) if found else None
+
+
+def _members(by_name: dict[str, int], views: Views, flat: Tensor) -> Members:
+    places = torch.zeros(flat.shape[-1], dtype=torch.int64, device=flat.device)
+    for name, view in views(places).items():
+        view.fill_(by_name[name])
+    return Members(by_name, places, flat.dtype)
 
 
 def keep_columns(families: list[Family], columns: list[int], device: torch.device) -> list[Family]:
     """Return the families with only these columns of the grid."""
-    kept, start = [], 0
+    kept: list[Family] = []
     for family in families:
         inside = [column - family.start for column in columns if family.start <= column < family.stop]
         if inside:
-            index = torch.tensor(inside, device=device)
-            states = tuple(state.index_select(1, index) for state in family.states)
-            settings = {name: _chosen(value, index) for name, value in family.settings.items()}
-            schedule = family.schedule.keep(inside) if family.schedule else None
-            kept.append(Family(family.rule, start, start + len(inside), settings, states, schedule))
-            start += len(inside)
+            kept.append(family.keep(inside, kept[-1].stop if kept else 0, device))
     return kept
 
 

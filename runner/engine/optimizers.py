@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
-from xprun.runner.engine.module_families import ParameterRule, torch_optimizer
-from xprun.runner.engine.optimizer_families import Families, Family, make_families, schedule_of
+from xprun.plugins.registry import Component
+from xprun.plugins.signature import makes_optimizer
+from xprun.runner.engine.module_families import ParameterRule, VectorRule
+from xprun.runner.engine.optimizer_families import Families, make_families, parts_of
+from xprun.runner.engine.optimizer_objects import TorchOptimizer, maker
 from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.programs.program import Differentiable, Program
 from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.resolve.build import own_settings
+from xprun.runner.resolve.parameter_groups import Grouping, group_parameters, groups_of
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import Workload
+from xprun.specs import Choice
 
 FLAT_LIMIT = 1_000_000  # parameters: above this, gathering the gradients into one vector costs more than it saves
 
@@ -26,6 +34,9 @@ class Optimizers(Protocol):
 
     def train(self, mode: bool) -> None:
         """Get ready for steps, or for a look at the parameters that these lead to."""
+
+    def look(self, read: Callable[[], Tensor]) -> Tensor:
+        """Return what `read` reads of the parameters, between two steps, as a measurement would see them."""
 
     def step(self, batch: Any, t: int) -> Tensor:
         """Take the step t, counted from 1, with a batch and return its losses [S, k]."""
@@ -44,21 +55,32 @@ def make_optimizers(work: Workload, grid: Grid, program: Program) -> Optimizers:
     """Return what takes the steps of a grid on the parameters of its program."""
     if isinstance(program, Autograd):
         return _for_module(work, grid, program)
-    batched = cast(Differentiable, program)
-    return Families(batched, make_families(work.registry, grid, batched.flat, work.timetable))
+    batched, steps = cast(Differentiable, program), work.schedule.steps
+    families = make_families(work.registry, grid, batched.flat, work.timetable, batched.views, steps)
+    return Families(batched, families)
 
 
 def _for_module(work: Workload, grid: Grid, program: Autograd) -> Optimizers:
     """Return what takes the steps of a lone run: on one vector where the rule allows it, which is fastest."""
     [run] = grid.every_run
-    component = work.registry.find("optimizer", run.choices["optimizer"].name)
-    thing, settings = component.load(), own_settings(work.registry, component, run.choices["optimizer"].settings)
-    schedule = schedule_of([run], work.timetable, torch.empty(()))
-    if isinstance(thing, type):
-        return torch_optimizer(thing, program, settings, schedule)
-    rule = read_rule(thing)
-    if rule.elementwise and program.parameters <= FLAT_LIMIT:
-        program.flatten()
-        states = tuple(torch.zeros_like(program.weights) for _ in rule.states)
-        return Families(program, [Family(rule, 0, 1, settings, states, schedule)])
-    return ParameterRule(rule, program, settings, schedule)
+    choice = run.choices["optimizer"]
+    component = work.registry.find("optimizer", choice.name)
+    thing = component.load()
+    if makes_optimizer(thing):
+        settings = own_settings(work.registry, component, choice.settings)
+        make = maker(thing, program, settings, _grouping(work, component, choice, program))
+        saved = run.settings.checkpoint_every is not None
+        return TorchOptimizer(make, program, partial(work.timetable, run) if work.timetable(run) else None, saved=saved)
+    rule, steps = read_rule(thing), work.schedule.steps
+    parts, by_name = parts_of(work.registry, [run], program.names, work.timetable, torch.empty(()))
+    if not rule.elementwise or program.parameters > FLAT_LIMIT:
+        return ParameterRule(rule, program, parts, [by_name[name] for name in program.names], steps)
+    program.flatten(sorted(range(len(program.names)), key=lambda i: by_name[program.names[i]]))
+    return VectorRule(rule, program, parts, [by_name[name] for name in program.names], steps)
+
+
+def _grouping(work: Workload, component: Component, choice: Choice, program: Autograd) -> Grouping:
+    """Return the groups of the parameters of a module, with settings as the optimizer takes them."""
+    found = group_parameters(program.names, groups_of(choice))
+    live = tuple(own_settings(work.registry, component, own) for own in found.overrides)
+    return replace(found, overrides=live)

@@ -6,7 +6,7 @@ import builtins
 import dis
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 from xprun.errors import Error
 from xprun.plugins.signature import positional_names, read_settings
 
-GIVEN = ("w", "g", "t", "n")  # positional parameters with a fixed meaning; all others are state tensors
+# Positional parameters with a fixed meaning; all others are state tensors.
+GIVEN = ("w", "g", "t", "n", "T", "loss", "name")
 
 
 class UpdateRuleError(Error):
@@ -41,14 +42,26 @@ class Rule:
     def states(self) -> tuple[str, ...]:
         return tuple(name for name in self.positions if name not in GIVEN)
 
-    def update(
-        self, w: Tensor, g: Tensor, states: tuple[Tensor, ...], t: Any, n: Any, settings: dict[str, Any]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the new parameter and the new state tensors.
+    @property
+    def asks_for_loss(self) -> bool:
+        return "loss" in self.positions
 
-        Raises UpdateRuleError where the rule returns another number of them than its signature asks for.
+    def update(
+        self,
+        w: Tensor,
+        g: Tensor,
+        states: tuple[Tensor, ...],
+        t: Any,
+        n: Any,
+        settings: dict[str, Any],
+        **others: Any,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the new parameter and the new state tensors; `others` are what else the rule may ask for by name.
+
+        These are `T`, the steps in all, `loss`, that of the batch, and `name`, the parameter's. Raises UpdateRuleError
+        where the rule returns another number of tensors than its signature asks for.
         """
-        given = {"w": w, "g": g, "t": t, "n": n}
+        given = {"w": w, "g": g, "t": t, "n": n, **others}
         rest = iter(states)
         arguments = [given[name] if name in given else next(rest) for name in self.positions]
         result = self.function(*arguments, **settings)
@@ -65,12 +78,13 @@ class Rule:
         returns = f"{returned} {'value' if returned == 1 else 'values'}"
         return f"{name}{place} returns {returns}; its signature asks for {len(asked)}: {', '.join(asked)}"
 
-    def try_steps(self, parameters: Iterable[Tensor], settings: dict[str, Any]) -> None:
+    def try_steps(self, parameters: dict[str, Tensor], settings: dict[str, Any]) -> None:
         """Take two steps with gradients of one, for whatever these raise."""
-        for w in parameters:
+        for name, w in parameters.items():
             states = tuple(torch.zeros_like(w) for _ in self.states)
             for t in (1, 2):
-                w, states = self.update(w, torch.ones_like(w), states, t, 1, settings)
+                others = {"T": 2, "loss": torch.ones((), dtype=w.dtype, device=w.device), "name": name}
+                w, states = self.update(w, torch.ones_like(w), states, t, 1, settings, **others)
 
 
 def own_memory(states: tuple[Tensor, ...], *others: Tensor) -> tuple[Tensor, ...]:
@@ -117,17 +131,18 @@ class _Watch(TorchFunctionMode):
 def _is_elementwise(rule: Rule) -> bool:
     """Whether the rule does pointwise operations only and asks for no shape.
 
-    It is watched with some settings, and its code is searched for what it may do with others.
+    It is watched with some settings, and its code is searched for what it may do with others. One that asks for the
+    name of a parameter is given each by itself.
     """
-    if not _names_only_pointwise(rule.function):
+    if "name" in rule.positions or not _names_only_pointwise(rule.function):
         return False
     settings = {name: s.example for name, s in read_settings(rule.function).items()}
     w, g = torch.linspace(-1, 1, 6).view(2, 3), torch.linspace(0.5, 1, 6).view(2, 3)
-    states = tuple(torch.zeros(2, 3) for _ in rule.states)
+    states, loss = tuple(torch.zeros(2, 3) for _ in rule.states), torch.ones(())
     try:
         with _Watch() as watch:
             for t in (1, 2):
-                rule.update(w, g, states, t, 1, settings)
+                rule.update(w, g, states, t, 1, settings, T=2, loss=loss)
     except Exception:
         return False  # it cannot be told with these settings; the safe way is always open
     return bool(watch.pointwise)

@@ -18,6 +18,7 @@ from xprun.runner.optimizer_check.fixed_gradients import STEPS, Path, Settings, 
 from xprun.specs.language.wording import unknown_key, value_problems
 
 TOLERANCE = 1e-10  # of float64 sums taken in another order, relative to the parameters
+GIVEN: dict[str, Any] = {"T": STEPS, "loss": torch.ones(()), "name": "weight"}  # what a rule may ask for by name
 CARRIED_OUT = {"foreach", "fused", "capturable", "differentiable"}  # settings of a class that change no value
 
 
@@ -120,7 +121,7 @@ def _wrong_results(walker: Walker, rule: Rule, dtype: torch.dtype) -> Iterator[s
     names = ("w", *rule.states)
     for w, g in zip(start(gradients).values(), gradients.values(), strict=True):
         states = tuple(torch.zeros_like(g) for _ in rule.states)
-        new, new_states = rule.update(w, g, states, 1, 1, walker.live(walker.settings))
+        new, new_states = rule.update(w, g, states, 1, 1, walker.live(walker.settings), **GIVEN)
         for name, tensor in zip(names, (new, *new_states), strict=True):
             yield from _misfit(name, tensor, w)
 
@@ -145,7 +146,7 @@ def _changed_inputs(walker: Walker) -> list[str]:
     states = {name: torch.full_like(g, 0.5) for name in rule.states}
     inputs = {"w": torch.ones_like(g), "g": g, **states}
     before = {name: tensor.clone() for name, tensor in inputs.items()}
-    rule.update(inputs["w"], g, tuple(states.values()), 1, 1, walker.live(walker.settings))
+    rule.update(inputs["w"], g, tuple(states.values()), 1, 1, walker.live(walker.settings), **GIVEN)
     wrong = _changed(inputs, before)
     return [f"it changes {name} in place; write {name} = ..., without functions that end in _" for name in wrong]
 
@@ -238,7 +239,8 @@ def _other_values(setting: Setting, value: Any) -> list[Any]:
     if setting.annotation is Any:
         return []
     words = [choice for choice in get_args(setting.annotation) if isinstance(choice, str)]
-    candidates = [*(_times(value, factor) for factor in (0.5, 1e-6, 1e6)), 0.25, 1, not value, *words]
+    numbers = [STEPS // 2] if type(value) is int else []  # the first steps of a walk may be a warm-up, or the like
+    candidates = [*(_times(value, factor) for factor in (0.5, 1e-6, 1e6)), *numbers, 0.25, 1, not value, *words]
     typed = [_read(setting, candidate) for candidate in candidates]
     return [one for one in typed if one is not None and one != value]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting
+from xprun.runner.resolve.parameter_groups import fits, some_of
 from xprun.runner.resolve.spec_files import ResolvedSpecFile
 
 if TYPE_CHECKING:
@@ -102,11 +102,7 @@ def named_parameters(module: torch.nn.Module, key: str, setting: str) -> list[to
     Raises ValueError, which tells the setting that the key stands in, when there is none.
     """
     parameters = dict(module.named_parameters())
-    chosen = [p for name, p in parameters.items() if fnmatchcase(name, key) or name.rpartition(".")[2] == key]
+    chosen = [p for name, p in parameters.items() if fits(name, key)]
     if not chosen:
-        raise ValueError(f"{setting} matches no parameter of the model: {key!r}; it has {_some(list(parameters))}")
+        raise ValueError(f"{setting} matches no parameter of the model: {key!r}; it has {some_of(list(parameters))}")
     return chosen
-
-
-def _some(names: list[str], most: int = 20) -> str:
-    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")

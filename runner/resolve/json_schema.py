@@ -104,11 +104,18 @@ class _Maker:
             "properties": {
                 "name": {"const": component.name},
                 **label,
-                **{n: self.setting(s) for n, s in settings.items()},
+                **{n: self.setting(s) for n, s in settings.items() if not s.is_by_parameter},
+                **{n: self.by_parameter(component) for n, s in settings.items() if s.is_by_parameter},
             },
             "required": needed if component.name in needed else ["name", *needed],  # `layers = [...]` needs no name
             "additionalProperties": False,
         }
+
+    def by_parameter(self, component: Component) -> Schema:
+        """Return a table from patterns of parameter names to the component's own settings."""
+        own = {name: self.type(setting.annotation) for name, setting in component.settings.items()}
+        table = {"type": "object", "minProperties": 1, "properties": own, "additionalProperties": False}
+        return {"type": "object", "description": "Other settings, by parameter names.", "additionalProperties": table}
 
     def setting(self, setting: Setting) -> Schema:
         """Return a reference to the setting's type, with its default where TOML can write it."""

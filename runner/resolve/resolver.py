@@ -15,6 +15,7 @@ from xprun.plugins.signature import Setting, positional_names
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
+from xprun.runner.resolve.parameter_groups import group_problems
 from xprun.runner.resolve.run_setting_checks import (
     by_time_problems,
     choosing_columns,
@@ -77,6 +78,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
+        problems += group_problems(resolved, registry)
         problems += confirm_problems(resolved)
         problems += dict.fromkeys([*stop_problems(resolved, columns), *save_problems(resolved, columns)])
     if problems:
@@ -139,6 +141,8 @@ def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
 class _Checker:
     """Collects the problems of all alternatives while resolving them."""
 
+    owner: Component  # whose settings are being checked
+
     def __init__(self, registry: Registry, problems: Diagnostics, spec_file: str) -> None:
         self.registry, self.problems, self.spec_file = registry, problems, spec_file
         self.fingerprints: list[str] = []
@@ -148,13 +152,16 @@ class _Checker:
         component = self.find(alternative.section, alternative.name, alternative.path)
         if component is None:
             return alternative
-        schema = self.with_fold(component.schema, alternative)
+        self.owner, schema = component, self.with_fold(component.schema, alternative)
         alternative = self.closed(schema, alternative)
         swept = {axis.key for axis in alternative.axes}
         settings = self.table(schema, alternative.settings, alternative.path, component.name, skip=swept)
         for key in swept & schema.keys():
             path = (*alternative.path, key)
             settings[key], _ = self.apart(lambda: self.value(schema[key], alternative.settings[key], path))  # noqa: B023
+        settings = {
+            name: v for name, v in settings.items() if v or not (name in schema and schema[name].is_by_parameter)
+        }
         axes = tuple(self.axis(schema, alternative, axis) for axis in alternative.axes if axis.key in schema)
         if alternative.section == "data":
             settings = with_folds(settings, alternative.written)
@@ -167,6 +174,7 @@ class _Checker:
             absent_by_default={
                 n: setting.typed_default for n, setting in schema.items() if setting.is_absent_by_default
             },
+            ordered=frozenset(name for name, setting in schema.items() if setting.is_by_parameter),
             own_parts=frozenset(component.parts),
         )
 
@@ -241,6 +249,8 @@ class _Checker:
             return value
         if setting.is_file and typed is not None:
             return self.file(typed, path)
+        if setting.is_by_parameter:
+            return {pattern: self.group(table, (*path, pattern)) for pattern, table in typed.items()}
         return self.nested(setting.component_kind, typed, path) if setting.component_kind else typed
 
     def file(self, name: str, path: Path) -> str:
@@ -253,6 +263,15 @@ class _Checker:
             self.problems.append(Diagnostic(path, str(error), error.help))
             return name
         return found
+
+    def group(self, table: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Return the settings of the owner that a group of parameters has of its own, typed."""
+        own, name = self.owner.settings, self.owner.name
+        if not table:
+            help_text = f"{name} takes {listed('', own)}"
+            self.problems.append(Diagnostic(path, "changes no setting", help_text, "key"))
+        self.problems += (unknown_key((*path, key), name, list(own)) for key in table if key not in own)
+        return {key: self.value(own[key], value, (*path, key)) for key, value in table.items() if key in own}
 
     def nested(self, kind: str, value: Any, path: Path) -> Any:
         """Return a component inside a setting, or a list or table of them, with its own settings resolved."""

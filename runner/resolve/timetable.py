@@ -46,9 +46,12 @@ def scheduled(settings: dict[str, Any], lr: Any, momentum: Any) -> dict[str, Any
     return {**settings, "lr": lr, "momentum": momentum}
 
 
-def timetable_of(registry: Registry, run: Run, steps: int, steps_per_epoch: int) -> Timetable | None:
+def timetable_of(
+    registry: Registry, run: Run, steps: int, steps_per_epoch: int, rate: float | None = None
+) -> Timetable | None:
     """Return the timetable of a run of so many steps, or None where no scheduler is asked for.
 
+    `rate` is the learning rate of parameters that have another one than the optimizer.
     Raises ScheduleError where the scheduler does not fit the run, or leaves everything as it is.
     """
     choice = run.choices.get("scheduler")
@@ -58,6 +61,8 @@ def timetable_of(registry: Registry, run: Run, steps: int, steps_per_epoch: int)
     interval = steps_per_epoch if per == "epoch" else 1
     ticks = math.ceil(steps / interval)
     optimizer = run.choices["optimizer"].settings
+    if rate is not None:
+        return Timetable(interval, *values_of(registry, choice.name, choice.settings, rate, ticks))
     lr, momentum = values_of(registry, choice.name, choice.settings, optimizer["lr"], ticks)
     if ticks_of(run.settings.model_dump(), per) is None and is_idle(registry, choice.name, lr, momentum, optimizer):
         raise ScheduleError(f"{choice.name} leaves the learning rate unchanged in all {ticks} {per}s of the run")

@@ -90,9 +90,9 @@ class Workload:
                 outputs = self.make_model(0).eval()(self.train.inputs[:2])
             check_outputs(self.loss, outputs, self.train.targets[:2])
 
-    def timetable(self, run: Run) -> Timetable | None:
+    def timetable(self, run: Run, rate: float | None = None) -> Timetable | None:
         """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""
-        return timetable_of(self.registry, run, self.schedule.steps, self.schedule.steps_per_epoch)
+        return timetable_of(self.registry, run, self.schedule.steps, self.schedule.steps_per_epoch, rate)
 
     @property
     def splits(self) -> dict[str, Table]:

@@ -52,9 +52,9 @@ class Alternative:
 
     `path` is where it stands in the document. `settings` hold each axis' first value. `shown` are settings that tables
     show although they are not swept. `fingerprint` identifies the component's source. `cache_neutral` names settings
-    that change no result, `absent_by_default` those, with their defaults, that change none at these. `own_parts` are
-    the rows that a data set itself keeps apart. All this and the defaults are filled in by whoever knows the
-    components.
+    that change no result, `absent_by_default` those, with their defaults, that change none at these, `ordered` tables
+    in which the order of keys counts. `own_parts` are the rows that a data set itself keeps apart. All this and the
+    defaults are filled in by whoever knows the components.
     """
 
     section: str
@@ -67,6 +67,7 @@ class Alternative:
     fingerprint: str = ""
     cache_neutral: frozenset[str] = frozenset()
     absent_by_default: Mapping[str, Any] = field(default_factory=dict)
+    ordered: frozenset[str] = frozenset()
     own_parts: frozenset[str] = frozenset()
     shown: tuple[Path, ...] = ()
 

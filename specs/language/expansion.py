@@ -40,7 +40,7 @@ class Choice:
         """What decides the choice's results, as canonical text: the same for the same settings in any order."""
         neutral, absent = self.alternative.cache_neutral, self.alternative.absent_by_default
         settings = {
-            key: value
+            key: list(value.items()) if key in self.alternative.ordered else value
             for key, value in self.settings.items()
             if key not in neutral and not (key in absent and value == absent[key])
         }

@@ -78,6 +78,26 @@ def test_a_trial_prints_what_is_shown(command: str) -> None:
     assert xprun(command).stdout == shown(PLUGINS)[command]
 
 
+ASKING = """
+data = { name = "digits", valid = 0.2, batch_size = 64 }
+model = { layers = [{ name = "Linear", in_features = 64, out_features = 10 }] }
+loss = { name = "CrossEntropyLoss" }
+optimizer = [{ name = "my.polyak" }, { name = "my.layerwise" }, { name = "my.sam" }]
+scheduler = { name = "warmup_cosine", warmup = 5, per = "step" }
+run = { epochs = 2 }
+"""
+
+
+def test_optimizers_that_ask_for_more_train() -> None:
+    Path("asking.py").write_text(next(b for b in blocks(PLUGINS, "python") if "my.polyak" in b), encoding="utf-8")
+    Path("asking.toml").write_text(ASKING, encoding="utf-8")
+    result = xprun("xprun --plugin asking.py asking.toml")
+    assert result.exit_code == 0, result.output
+    assert (pd.read_csv("runs/asking/results.csv")["final.valid.loss"] < 2.25).all()
+    for name in ("my.polyak", "my.layerwise", "my.sam"):
+        assert xprun(f"xprun check --plugin asking.py {name}").exit_code == 0
+
+
 def test_an_optimizer_from_pypi_is_wrapped_in_a_few_lines() -> None:
     pytest.importorskip("lion_pytorch", reason="the package that the page wraps; CI does without it")
     wrapped = next(block for block in blocks(PLUGINS, "python") if "from lion_pytorch" in block)

@@ -79,8 +79,27 @@ def test_the_plugins_train() -> None:
     assert results("ray.toml", "ray.py", "square_root.py")["status"].tolist() == ["done"]
 
 
+def test_groups_of_parameters_train() -> None:
+    table = results("no_decay.toml", sets=("run.epochs=1",))
+    assert table["status"].tolist() == ["done"] * 3
+    assert table['optimizer.groups."1.*".lr'].dropna().tolist() == [0.001, 0.01]
+
+
+def test_muon_trains_with_its_partner() -> None:
+    assert results("muon.toml", sets=("run.epochs=1",))["status"].tolist() == ["done"]
+
+
 def test_there_is_no_other_example() -> None:
-    specs = {"schedules.toml", "early.toml", "fastest.toml", "saved.toml", "long.toml", "three_gradients.toml"}
+    specs = {
+        "no_decay.toml",
+        "muon.toml",
+        "schedules.toml",
+        "early.toml",
+        "fastest.toml",
+        "saved.toml",
+        "long.toml",
+        "three_gradients.toml",
+    }
     expected = {*specs, "square_root.py", "ray.py"}
     assert set(FILES) == expected
     assert TEXT.count("```toml") + TEXT.count("```python") == len(expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,38 +38,40 @@ class Autograd:
     def begin(self, modules: list[list[nn.Module]]) -> None:
         seed_torch(self.seed, self.work.device)  # what random layers draw from
         [[self.module]] = modules
-        self.trained = [p for p in self.module.parameters() if p.requires_grad]
-        self._shapes = {name: p.shape for name, p in trained_parameters(self.module).items()}
+        named = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+        self.names, self.trained = list(named), list(named.values())
+        self._sparse = any(getattr(part, "sparse", False) is True for part in self.module.modules())
         self.parameters = sum(p.numel() for p in self.trained)
         self.loss_of = loss_of(self.work, self.module)
 
     # --- the backward pass, for each kind of optimizer
 
-    def flatten(self) -> None:
-        """Lay the parameters out as views of one vector, and have memory for their gradient."""
+    def flatten(self, order: Sequence[int]) -> None:
+        """Lay the parameters out in an order as views of one vector, and have memory for their gradient."""
+        self.names, self.trained = [self.names[i] for i in order], [self.trained[i] for i in order]
         self.weights = torch.cat([p.detach().reshape(-1) for p in self.trained])
         for parameter, part in zip(self.trained, self.weights.split([p.numel() for p in self.trained]), strict=True):
             parameter.data = part.view_as(parameter)
         self.gradient, self.flattened = torch.empty_like(self.weights), True
 
-    def differentiate(self, batch: Rows) -> tuple[Tensor, int]:
-        loss, gradients = self.gradients(batch)
-        torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
-        return loss, len(batch[0])
-
-    def replace(self, weights: Tensor) -> None:
-        self.weights.copy_(weights)
-
-    def gradients(self, batch: Rows) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return the loss of a batch and the gradients of the `trained` parameters, zeros where one takes no part."""
+    def gradients(self, batch: Rows) -> tuple[Tensor, Sequence[Tensor | None]]:
+        """Return the loss of a batch and the gradients of the `trained` parameters, None where one takes no part."""
         with torch.enable_grad():
             loss = self.loss_of(*batch)
-        return loss.detach(), torch.autograd.grad(loss, self.trained, materialize_grads=True)
+        gradients = torch.autograd.grad(loss, self.trained, allow_unused=True)
+        return loss.detach(), [_dense(g) for g in gradients] if self._sparse else gradients
 
-    def backward(self, batch: Rows) -> Tensor:
-        """Return the loss of a batch; add its gradient to the `grad` of each parameter that has a part in it."""
+    def backward(self, batch: Rows, *, create_graph: bool = False) -> Tensor:
+        """Return the loss of a batch; add its gradient to the `grad` of each parameter that has a part in it.
+
+        With `create_graph` the gradients are differentiable themselves.
+        """
         loss = self.loss_of(*batch)
-        loss.backward()
+        if not create_graph:
+            loss.backward()
+            return loss
+        with warnings.catch_warnings(action="ignore"):  # of memory that is not freed; the optimizer frees it
+            loss.backward(create_graph=True)
         return loss
 
     def rows_in(self, batch: Rows) -> int:
@@ -88,7 +91,7 @@ class Autograd:
         return inputs, targets
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        return named_views(flat, self._shapes)
+        return named_views(flat, {name: p.shape for name, p in zip(self.names, self.trained, strict=True)})
 
     def tensors(self) -> dict[str, Tensor]:
         return {name: tensor[None, None] for name, tensor in self.module.state_dict().items()}
@@ -123,6 +126,11 @@ class Autograd:
         for name, tensor in _all_tensors(self.module).items():
             tensor.copy_(state["model"][name])
         _restore_random(state["random"], self.work.device)
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    """Return a gradient as update rules take it."""
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
 def _as_tensor(measured: Any) -> Tensor:

@@ -70,12 +70,10 @@ class Program(Protocol):
 
 
 class Differentiable(Program, Protocol):
-    """A program whose `weights`, the trained parameters, and their `gradient` are one tensor [S, k, P] each.
-
-    Those of a lone run may be vectors [P]: each axis more costs every operation of a rule a third of a microsecond.
-    """
+    """A program whose `weights`, the trained parameters, and their `gradient` are one tensor [S, k, P] each."""
 
     gradient: Tensor
+    unused: frozenset[str]  # trained parameters that have no part in the losses of the latest batch
 
     @property
     def weights(self) -> Tensor: ...

@@ -23,6 +23,7 @@ class Stacked:
     flat: Tensor
     gradient: Tensor
     held: dict[str, Tensor]
+    unused: frozenset[str] = frozenset()
 
     def pack(self, module: nn.Module) -> Tensor:
         """Return the trained parameters of a module as one vector [P], in the order of this program."""

@@ -98,7 +98,7 @@ class Traced(Stacked):
 
     def differentiate(self, batch: Batch) -> tuple[Tensor, int]:
         x, y = batch
-        program = self._program(x, y)
+        program, self.unused = self._program(x, y)
         gradients, losses = program(self.views(self.flat), self.held, self._draw(x), x, y)
         torch.cat([g.reshape(*self.shape, -1) for g in gradients.values()], 2, out=self.gradient)
         return losses, x.shape[1]
@@ -148,9 +148,12 @@ class Traced(Stacked):
         key = (self.flat.shape, x.shape)
         if key not in self._programs:
             self._programs[key] = self._trace(x, y)
+            if any(unused != self._programs[key][1] for _, unused in self._programs.values()):
+                raise CannotBatchError("some of its parameters have a part in the loss of some batches only")
         return self._programs[key]
 
-    def _trace(self, x: Tensor, y: Tensor) -> Any:
+    def _trace(self, x: Tensor, y: Tensor) -> tuple[Any, frozenset[str]]:
+        """Return the program for batches of a shape, and the names of the parameters that it does not use."""
         from torch.fx.experimental.proxy_tensor import make_fx
 
         _, K = self.shape
@@ -170,7 +173,17 @@ class Traced(Stacked):
             name: torch.ones((x.shape[0], x.shape[1], *layer.shape[1:]), dtype=x.dtype, device=x.device)
             for name, layer in self.masked.items()
         }
-        return _without_no_ops(make_fx(all_runs)(self.views(self.flat), state, masks, x, y))
+        unused = self._unused(loss_of, masks, x, y)
+        return _without_no_ops(make_fx(all_runs)(self.views(self.flat), state, masks, x, y)), unused
+
+    def _unused(self, loss_of: Any, masks: dict[str, Tensor], x: Tensor, y: Tensor) -> frozenset[str]:
+        """Return which trained parameters have no part in the loss, by the ordinary backward pass of one run."""
+        parameters = {name: p[0, 0].clone().requires_grad_() for name, p in self.views(self.flat).items()}
+        state = {name: tensor[0, 0].clone() for name, tensor in self.held.items()}
+        with torch.enable_grad():
+            loss = loss_of(parameters, state, {name: mask[0] for name, mask in masks.items()}, x[0], y[0])
+        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        return frozenset(name for name, g in zip(parameters, gradients, strict=True) if g is None)
 
 
 def _numbers_of_a_row(module: nn.Module, inputs: Tensor) -> int:

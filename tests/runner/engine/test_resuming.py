@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from support.optimizer_classes import SAM, AdaHessian, Both, Lookahead, Opaque
 from support.training import SCHEDULE_FREE, MakePlan
+from support.unused_parameters import Heads, LayerDrop
 from torch import Tensor
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.engine import compiled_steps as compiled
 from xprun.runner.engine import stop_rules as stopping
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
+from xprun.runner.engine.optimizer_state import UnsavableError
 from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.engine.stop_rules import StopRules
 from xprun.runner.planning.layout import Layout
@@ -71,6 +74,9 @@ WOBBLING = """[
   { name = "Adam", lr = { grid = [0.1, 0.3, 1.0] } },
 ]"""
 
+WARM = '[scheduler]\nname = "LinearLR"\nper = "step"\ntotal_iters = 30'
+GROUPS = '{ name = "NAME", lr = 0.02, groups = { "*.bias" = { betas = [0.5, 0.9] }, "2.*" = { lr = 0.05 } } }'
+
 ALONE = {
     "a rule on one vector": {"OPTIMIZER": '{ name = "scratch.momentum", lr = 0.1 }'},
     "two states and bias correction": {"OPTIMIZER": '{ name = "Adam", lr = 0.01, amsgrad = true }'},
@@ -85,6 +91,14 @@ ALONE = {
         "OPTIMIZER": '{ name = "averaged", lr = 0.3 }',
         "RUN": 'save = "best"',
     },
+    "optimizers inside a class": {"OPTIMIZER": '{ name = "both", lr = 0.02 }', "SCHEDULER": WARM},
+    "a class that shares its groups": {"OPTIMIZER": '{ name = "sam", lr = 0.2 }', "SCHEDULER": WARM},
+    "a class with lists and objects of its own": {"OPTIMIZER": '{ name = "lookahead", lr = 0.02 }'},
+    "a class with a generator and a count": {"OPTIMIZER": '{ name = "ada_hessian", lr = 0.1 }'},
+    "a pair": {"OPTIMIZER": '{ name = "Muon", lr = 0.02 }', "SCHEDULER": WARM},
+    "groups of a rule": {"OPTIMIZER": GROUPS.replace("NAME", "AdamW"), "SCHEDULER": MOVING},
+    "groups of a class": {"OPTIMIZER": GROUPS.replace("NAME", "Adafactor").replace("betas = [0.5, 0.9]", "lr = 0.1")},
+    "layers that steps leave out": {"MODEL": '{ name = "layer_drop" }', "OPTIMIZER": '{ name = "Adam", lr = 0.02 }'},
     "random layers": {"MODEL": DROPOUT},
     "running statistics": {"MODEL": NORM},
     "the best evaluation": {"RUN": 'save = "best"', "OPTIMIZER": '{ name = "SGD", lr = 9.0 }'},
@@ -113,6 +127,10 @@ TOGETHER = {
         "SCHEDULER": "\n".join(f'[[scheduler]]\nname = "StepLR"\nstep_size = {n}\nper = "step"' for n in (2, 5)),
         "OPTIMIZER": TWO_RULES,
     },
+    "linear-stack, groups": {
+        "OPTIMIZER": GROUPS.replace("NAME", "AdamW").replace("= 0.05", "= { grid = [0.05, 0.1] }")
+    },
+    "traced, parameters that no step uses": {"MODEL": '{ name = "heads" }', "OPTIMIZER": TWO_RULES, "DATA": EVEN},
     "linear-stack, a rule on whole parameters": {"OPTIMIZER": '{ name = "test.by_norm", lr = { grid = [0.1, 0.3] } }'},
 }
 STREAM = """
@@ -145,9 +163,14 @@ def by_norm(w: Tensor, g: Tensor, m: Tensor, *, lr: float = 0.1) -> tuple[Tensor
 
 @pytest.fixture(autouse=True)
 def _rule(_registry_as_installed: None, one_thread: None) -> None:
-    from xprun.plugins.registry import optimizer
+    from xprun.plugins.registry import model, optimizer
 
     optimizer("test.by_norm")(by_norm)
+    for name, cls in {"both": Both, "sam": SAM, "lookahead": Lookahead, "ada_hessian": AdaHessian}.items():
+        optimizer(name)(cls)
+    optimizer("opaque")(Opaque)
+    model("heads")(lambda x, y: Heads())
+    model("layer_drop")(lambda x, y: LayerDrop())
     open_registry((SCHEDULE_FREE,))
 
 
@@ -257,6 +280,15 @@ def test_a_lone_run_goes_on(what: str, plan: MakePlan, tmp_path: Path, scissors:
     assert bool(outcome.state) == ("save" in ALONE[what].get("RUN", ""))
     if what == "the best evaluation":
         assert outcome.history["valid.accuracy"].values.argmax() < 4
+
+
+def test_what_cannot_be_saved_is_refused_at_the_first_step(plan: MakePlan, tmp_path: Path) -> None:
+    text = text_of({"OPTIMIZER": '{ name = "opaque", lr = 0.1 }'})
+    work, runs = work_of(plan, text)
+    with pytest.raises(UnsavableError, match="Opaque keeps a Clock in 'state', which checkpoint_every cannot save"):
+        alone(work, runs, tmp_path)
+    work, runs = work_of(plan, text.replace("checkpoint_every = 1", ""))
+    assert [outcome.status for outcome in alone(work, runs, tmp_path)] == ["done"]
 
 
 @pytest.mark.parametrize("what", TOGETHER)

@@ -164,3 +164,21 @@ def test_what_cannot_be_tried_is_told_with_exit_code_2(xprun: Xprun, arguments: 
 def test_a_class_with_modes_is_tried_in_that_of_training() -> None:
     open_registry((SCHEDULE_FREE,))
     assert try_optimizer(REGISTRY, "averaged").problems == []
+
+
+class WarmedUp(torch.optim.SGD):
+    """The step grows over the first `warmup_steps`, of which one is none."""
+
+    def __init__(self, params: Any, lr: float = 0.1, warmup_steps: int = 0) -> None:
+        super().__init__(params, lr=lr)
+        self.warmup_steps, self.steps, self.full = warmup_steps, 0, lr
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        self.steps += 1
+        for group in self.param_groups:
+            group["lr"] = self.full * min(1.0, self.steps / max(1, self.warmup_steps))
+        super().step()
+
+
+def test_a_warm_up_is_a_setting_with_an_effect() -> None:
+    assert problems(WarmedUp) == []

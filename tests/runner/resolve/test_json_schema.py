@@ -71,6 +71,9 @@ def test_the_started_spec_is_valid(validator: Draft202012Validator) -> None:
         ("lr = 0.1", "lr = { logspace = [0.1, 1.0] }"),
         ("lr = 0.1", "lr = { logspace = [0.1, 1.0], num = 0 }"),
         ("lr = 0.1", "lr = { grit = [0.1] }"),
+        ("lr = 0.1", 'groups = { "b" = { lrr = 0.1 } }'),
+        ("lr = 0.1", 'groups = { "b" = { lr = -0.1 } }'),
+        ("lr = 0.1", 'groups = { "b" = {} }'),
         ("samples = 20", "samples = 2.5"),
         ('"full"', '"fully"'),
         ("steps = 5", "step = 5"),
@@ -104,6 +107,7 @@ def test_a_mistake_is_refused(good: str, bad: str, validator: Draft202012Validat
     [
         ("lr = 0.1", "lr = { grid = [0.1, 1] }"),
         ("lr = 0.1", "lr = { logspace = [0.1, 1.0], num = 3 }"),
+        ("lr = 0.1", 'groups = { "b" = { lr = 0.1 }, "*.weight" = { lr = { grid = [0.1, 0.2] } } }'),
         ("[optimizer]", "[[optimizer]]"),
         ("samples = 20", "samples = { range = [10, 30, 10] }"),
         ('batch_size = "full"', 'batch_size = { grid = [1, "full"] }'),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from support.training import SCHEDULE_FREE, Train
+from support.training import SCHEDULE_FREE, MakePlan, Train
 from torch import nn
 from xprun.plugins.datasets.digits import digits
 from xprun.plugins.datasets.line import line
 from xprun.plugins.datasets.thermometer import thermometer
 from xprun.plugins.discovery import open_registry
-from xprun.plugins.registry import optimizer
+from xprun.plugins.registry import REGISTRY, optimizer
+from xprun.runner.engine.shards import train_alone
+from xprun.runner.workload.workload import make_workload
 
 DIGITS = """
 [data]
@@ -106,12 +109,13 @@ def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train
     table, order = line(samples=30, noise=0.1), torch.randperm(30, generator=torch.Generator().manual_seed(0))
     train_rows, valid_rows = order[6:].sort().values, order[:6].sort().values
     x = z = torch.tensor([1.0, 0.5], dtype=torch.float64)
-    losses, measured, averages = [], [], []
+    losses, measured, averages, path = [], [], [], []
 
     def loss_at(at: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return (table.inputs[rows].double() * at[0] + at[1] - table.targets[rows].double()).square().mean()
 
     for k in range(1, 41):
+        path.append(x)
         y = (0.1 * z + 0.9 * x).requires_grad_()
         losses.append(loss_at(y, train_rows))
         z = z - 0.2 * torch.autograd.grad(losses[-1], y)[0]
@@ -125,15 +129,24 @@ def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train
     assert outcome.history["loss"].values == pytest.approx([loss.item() for loss in losses], **exact)
     assert outcome.history["valid.loss"].values == pytest.approx(measured, **exact)
     assert [outcome.parameters["w"], outcome.parameters["b"]] == pytest.approx(x.tolist(), **exact)
+    for number, name in enumerate(("param.w", "param.b")):  # the path that pictures draw
+        assert outcome.history[name].steps.tolist() == list(range(1, 41))
+        assert outcome.history[name].values == pytest.approx([at[number].item() for at in path], **exact)
     best = averages[measured.index(min(measured))]
     assert [outcome.state["w"].item(), outcome.state["b"].item()] == pytest.approx(best.tolist(), **exact)
     places, curve = outcome.visuals["fit"]
     assert curve == pytest.approx([(place * x[0] + x[1]).item() for place in places], **exact)
 
 
-def test_a_muon_rule_takes_matrices_only_and_says_so(train: Train) -> None:
-    with pytest.raises(ValueError, match="Muon only supports 2D parameters"):
-        train(DIGITS.replace('"SGD"', '"Muon"'))
+def test_a_picture_of_a_schedule_free_optimizer_changes_no_bit(plan: MakePlan) -> None:
+    open_registry((SCHEDULE_FREE,))
+    [run] = plan(AVERAGED).runs
+    work = make_workload(REGISTRY, run, torch.device("cpu"))
+    seen, unseen = train_alone(work, run), train_alone(replace(work, visuals=False), run)
+    assert "param.w" in seen.history
+    assert "param.w" not in unseen.history
+    assert seen.history["loss"].values.tobytes() == unseen.history["loss"].values.tobytes()
+    assert seen.parameters == unseen.parameters
 
 
 def test_a_rule_and_its_class_agree(train: Train) -> None:

@@ -1,0 +1,27 @@
+"""What can only be asked of a spec with torch: gradients by hand, and the parameters that groups name."""
+
+from __future__ import annotations
+
+from xprun.plugins.registry import Registry
+from xprun.runner.resolve.parameter_groups import GROUPS
+from xprun.specs import Spec, SpecError
+from xprun.specs.language.expansion import choices_of
+
+
+def check_with_torch(spec: Spec, registry: Registry) -> Spec:
+    """Return a resolved spec after trying what no setting tells; without torch where there is nothing of the kind.
+
+    Raises SpecError for a gradient that is not the loss's, and for groups that name no parameter of a model.
+    """
+    problems = []
+    if any(run.settings.get("gradient") == "manual" for run in choices_of(spec.run)):
+        from xprun.runner.workload.gradients import gradient_problems
+
+        problems += gradient_problems(spec, registry)
+    if any(alternative.settings.get(GROUPS) for alternative in spec.sections["optimizer"]):
+        from xprun.runner.workload.named_groups import unmatched_problems
+
+        problems += unmatched_problems(spec, registry)
+    if problems:
+        raise SpecError(spec.document, problems)
+    return spec
