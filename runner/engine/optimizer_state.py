@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -17,7 +18,7 @@ from xprun.runner.store.snapshots import State
 
 PLAIN = (bool, int, float, str, bytes, type(None))
 # What an object holds that no step changes: code, kinds of numbers, and the module, which is saved by its program.
-UNCHANGED = (nn.Module, torch.dtype, torch.device, type, ModuleType)
+UNCHANGED = (nn.Module, torch.dtype, torch.device, type, ModuleType, logging.Logger)
 OF_GROUPS = ("params", "param_names")
 
 Parameters = Sequence[Tensor]
