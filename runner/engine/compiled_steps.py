@@ -165,8 +165,8 @@ def _steps(training: Training) -> Function:
             left, states = iter(states), []
             for rule, columns, settings, count in families:
                 own = tuple(next(left) for _ in range(count))
-                w, g, others = flat[:, columns], gradient[:, columns], {"T": T, "loss": values[:, columns, None]}
-                part, moved = rule.update(w, g, own, t + (i + 1), x.shape[1], settings, **others)
+                w, g, loss = flat[:, columns], gradient[:, columns], values[:, columns, None]
+                part, moved = rule.update(w, g, own, t + (i + 1), x.shape[1], settings, T=T, loss=loss)
                 parts.append(part)
                 states += moved
             flat = torch.cat(parts, 1)

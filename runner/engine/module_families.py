@@ -41,7 +41,7 @@ class ModuleProgram(Protocol):
     def restore(self, state: State) -> None: ...
 
 
-class Now:
+class StepSettings:
     """The settings of each part of a run's parameters at the step at hand."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -70,7 +70,7 @@ class ParameterRule:
         self, rule: Rule, program: ModuleProgram, parts: Sequence[Part], members: Sequence[int], steps: int
     ) -> None:
         self.rule, self.program, self.members, self.steps = rule, program, members, steps
-        self.settings = Now(parts)
+        self.settings = StepSettings(parts)
         self.states: list[States] = [tuple(torch.zeros_like(w) for _ in rule.states) for w in program.trained]
         self.left_out = [0] * len(self.states)  # steps, by parameter
 
@@ -129,7 +129,7 @@ class VectorRule:
         self, rule: Rule, program: VectorProgram, parts: Sequence[Part], members: Sequence[int], steps: int
     ) -> None:
         self.rule, self.program, self.parts, self.members, self.steps = rule, program, parts, members, steps
-        self.settings = Now(parts)
+        self.settings = StepSettings(parts)
         sizes = [0] * len(parts)
         for parameter, part in zip(program.trained, members, strict=True):
             sizes[part] += parameter.numel()

@@ -243,8 +243,9 @@ def _spread(values: list[Any], members: Members) -> Any:
         return tuple(_spread(list(column), members) for column in zip(*values, strict=True))
     if not any(isinstance(value, Tensor) for value in values) and all(value == values[0] for value in values):
         return values[0]
-    like = {"dtype": members.dtype, "device": members.places.device}
-    columns = torch.broadcast_tensors(*(torch.as_tensor(value, **like).reshape(-1) for value in values))
+    dtype, device = members.dtype, members.places.device
+    tensors = (torch.as_tensor(value, dtype=dtype, device=device).reshape(-1) for value in values)
+    columns = torch.broadcast_tensors(*tensors)
     return torch.stack(columns, 1).index_select(1, members.places)
 
 

@@ -82,7 +82,7 @@ class RateSchedule:
     """What a scheduler makes of the learning rates of an optimizer: each group's own, those of inner ones, too."""
 
     def __init__(self, optimizer: Optimizer, rates: RatesOf) -> None:
-        groups = [group for group in groups_in(optimizer) if "lr" in group]
+        groups = [group for group in groups_in(optimizer) if isinstance(group.get("lr"), int | float | Tensor)]
         made = {rate: rates(rate) for rate in dict.fromkeys(float(group["lr"]) for group in groups)}
         self.groups = [(group, table) for group in groups if (table := made[float(group["lr"])])]
         self.optimizers = len(optimizers_in(optimizer))

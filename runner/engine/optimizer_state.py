@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -17,7 +18,8 @@ from xprun.runner.store.snapshots import State
 
 PLAIN = (bool, int, float, str, bytes, type(None))
 # What an object holds that no step changes: code, kinds of numbers, and the module, which is saved by its program.
-UNCHANGED = (nn.Module, torch.dtype, torch.device, type, ModuleType)
+UNCHANGED = (nn.Module, torch.dtype, torch.device, type, ModuleType, logging.Logger)
+SEQUENCES = (list, tuple, set, deque)
 OF_GROUPS = ("params", "param_names")
 
 Parameters = Sequence[Tensor]
@@ -62,7 +64,7 @@ def _objects(thing: Any, seen: set[int]) -> Iterator[Any]:
     seen.add(id(thing))
     if isinstance(thing, dict):
         inside = [*thing.values()]
-    elif isinstance(thing, list | tuple | set | deque):
+    elif isinstance(thing, SEQUENCES):
         inside = [*thing]
     else:
         yield thing
@@ -104,14 +106,12 @@ class _Encoder:
                 return ["parameter", self.numbers[id(value)]]
             return ["tensor", value.detach(), str(value.device)]
         if isinstance(value, PLAIN):
-            kind = next(kind for kind in PLAIN if isinstance(value, kind))
-            return ["plain", None if value is None else kind(value)]
+            return ["plain", _plain(value)]
         if isinstance(value, dict):
-            return ["dict", [[self.value(key, name), self.value(inner, str(name))] for key, inner in value.items()]]
-        for kind in (list, tuple, set, deque):
-            if isinstance(value, kind):
-                length = value.maxlen if isinstance(value, deque) else None
-                return [kind.__name__, [self.value(item, name) for item in value], length]
+            return ["dict", [[self.value(key, name), self.value(inner, name)] for key, inner in value.items()]]
+        if isinstance(value, SEQUENCES):
+            [tag] = [kind.__name__ for kind in SEQUENCES if isinstance(value, kind)]
+            return [tag, [self.value(item, name) for item in value], getattr(value, "maxlen", None)]
         if isinstance(value, torch.Generator):
             return ["generator", value.get_state()]
         if isinstance(value, UNCHANGED) or inspect.isroutine(value) or isinstance(value, Optimizer):
@@ -133,6 +133,12 @@ class _Encoder:
         return ["object", found]
 
 
+def _plain(value: Any) -> Any:
+    """Return a plain value as one of Python's own, which it may be a kind of."""
+    kinds: dict[type, Any] = {bool: bool, int: int, float: float, str: str, bytes: bytes}
+    return next((make(value) for kind, make in kinds.items() if isinstance(value, kind)), None)
+
+
 def _kept(optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
     return ((n, value) for n, value in _attributes(optimizer) if n not in ("state", "param_groups"))
 
@@ -147,24 +153,23 @@ def _restore_attributes(thing: Any, saved: dict[str, Encoded], parameters: Param
 
 def _decoded(saved: Encoded, now: Any, parameters: Parameters) -> Any:
     """Return a value that was saved; what stands there `now` is changed in place, so that all who hold it see it."""
-    tag, *rest = saved
+    tag: str = saved[0]
+    what: Any = saved[1] if len(saved) > 1 else None
     if tag == "plain":
-        return rest[0]
+        return what
     if tag == "parameter":
-        return parameters[rest[0]]
+        return parameters[what]
     if tag == "tensor":
-        return _tensor(*rest, now)
-    if tag == "unchanged":
-        return now
+        return _tensor(what, saved[2], now)
     if tag == "generator":
-        now.set_state(rest[0])
-        return now
-    if tag == "object":
-        _restore_attributes(now, rest[0], parameters)
-        return now
-    if tag == "dict":
-        return _dict(rest[0], now, parameters)
-    return _sequence(tag, *rest, now, parameters)
+        now.set_state(what)
+    elif tag == "object":
+        _restore_attributes(now, what, parameters)
+    elif tag == "dict":
+        return _dict(what, now, parameters)
+    elif tag != "unchanged":
+        return _sequence(tag, what, saved[2], now, parameters)
+    return now
 
 
 def _tensor(saved: Tensor, device: str, now: Any) -> Tensor:

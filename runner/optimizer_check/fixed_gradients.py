@@ -89,7 +89,7 @@ class _Walk:
         self.module = nn.Module()
         for name, values in parameters.items():
             self.module.register_parameter(name, nn.Parameter(values, requires_grad=False))
-        self.parameters = dict(self.module.named_parameters())
+        self.parameters: Parameters = {**dict(self.module.named_parameters())}
         self.names, self.trained = list(self.parameters), list(self.parameters.values())
 
     def gradients(self, batch: Parameters) -> tuple[Tensor, list[Tensor]]:

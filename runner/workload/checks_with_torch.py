@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xprun.plugins.registry import Registry
 from xprun.runner.resolve.parameter_groups import GROUPS
-from xprun.specs import Spec, SpecError
+from xprun.specs import Diagnostic, Spec, SpecError
 from xprun.specs.language.expansion import choices_of
 
 
@@ -13,7 +13,7 @@ def check_with_torch(spec: Spec, registry: Registry) -> Spec:
 
     Raises SpecError for a gradient that is not the loss's, and for groups that name no parameter of a model.
     """
-    problems = []
+    problems: list[Diagnostic] = []
     if any(run.settings.get("gradient") == "manual" for run in choices_of(spec.run)):
         from xprun.runner.workload.gradients import gradient_problems
 
