@@ -42,8 +42,8 @@ class Optimizers(Protocol):
 
 def make_optimizers(work: Workload, grid: Grid, program: Program) -> Optimizers:
     """Return what takes the steps of a grid on the parameters of its program."""
-    if isinstance(program, Autograd):
-        return _for_module(work, grid, program)
+    if not program.batched:
+        return _for_module(work, grid, cast(Autograd, program))
     batched = cast(Differentiable, program)
     return Families(batched, make_families(work.registry, grid, batched.flat, work.timetable))
 

@@ -39,7 +39,7 @@ SYNONYMS = {
 }
 
 LONGEST_NAME = 60  # characters of a name that are shown and compared
-MOST_LISTED = 20  # names; of more, only the nearest are shown
+MOST_LISTED = 25  # names; of more, only the nearest are shown
 NEAREST_LISTED = 6
 
 TYPES = {

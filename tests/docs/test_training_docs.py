@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from support.bfloat16 import needs_bfloat16
 from xprun.plugins.discovery import open_registry
 from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, run_experiment
@@ -48,6 +49,20 @@ def test_schedules_are_compared() -> None:
     assert set(table["scheduler"]) == {"constant", "StepLR", "warmup_cosine"}
 
 
+def test_a_recipe_is_swept() -> None:
+    table = results("recipe.toml")
+    assert table["status"].tolist() == ["done"] * 12
+    assert table["steps"].tolist() == [8 * 45] * 12
+    assert set(table["run.clip_norm"]) == {0.5, 5.0}
+    assert set(table["run.average.ema"]) == {0.9, 0.99}
+
+
+@needs_bfloat16
+def test_a_run_in_mixed_precision_learns() -> None:
+    [accuracy] = results("mixed.toml")["final.valid.accuracy"]
+    assert accuracy > 0.8
+
+
 def test_runs_stop_early() -> None:
     table = results("early.toml")
     assert "stopped" in set(table["status"])
@@ -80,7 +95,7 @@ def test_the_plugins_train() -> None:
 
 
 def test_there_is_no_other_example() -> None:
-    specs = {"schedules.toml", "early.toml", "fastest.toml", "saved.toml", "long.toml", "three_gradients.toml"}
-    expected = {*specs, "square_root.py", "ray.py"}
+    specs = {"schedules.toml", "recipe.toml", "mixed.toml", "early.toml", "fastest.toml", "saved.toml", "long.toml"}
+    expected = {*specs, "three_gradients.toml", "square_root.py", "ray.py"}
     assert set(FILES) == expected
     assert TEXT.count("```toml") + TEXT.count("```python") == len(expected)
