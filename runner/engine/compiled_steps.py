@@ -49,7 +49,7 @@ def _fresh(training: Training) -> CompiledSteps:
     steps, settings = CompiledSteps(), training.grid.runs[0][0].settings
     more = [name for name in NOT_COMPILED if getattr(settings, name) != RunSettings.model_fields[name].default]
     if more:
-        steps.refuse(f"run.{more[0]} is not compiled")
+        steps.refuse(f"with run.{more[0]} they cannot be")
     return steps
 
 

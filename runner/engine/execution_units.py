@@ -149,7 +149,7 @@ def _plain_program(work: Workload, grid: Grid, name: str) -> Program:
 def _match_stack(work: Workload) -> LinearStack | str:
     """Return the stack of a model, or why it is none, or not to be trained as one."""
     if work.autocast:
-        return "run.autocast is for the products of a module"
+        return "run.autocast casts its products"
     return LinearStack.of(work.make_model(0), work.loss, work.train.targets)
 
 

@@ -207,7 +207,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         test=split.test,
         measure_test=settings.measure_test,
         accumulate=settings.accumulate,
-        autocast=_autocast_on(device) if settings.autocast else None,
+        autocast=autocast_on(device) if settings.autocast else None,
     )
     work.check_outputs()
     return work
@@ -230,7 +230,7 @@ def _batches_in(rows: int, batch_size: int | None) -> int:
     return math.ceil(rows / (batch_size or rows))
 
 
-def _autocast_on(device: torch.device) -> torch.dtype:
+def autocast_on(device: torch.device) -> torch.dtype:
     """Return the precision of `run.autocast`; raises ValueError on a device where torch does not offer it."""
     try:
         with warnings.catch_warnings(action="error"):

@@ -20,7 +20,7 @@ from xprun.plugins.registry import data, optimizer
 from xprun.runner.engine.execution_units import select_strategy
 from xprun.runner.engine.weight_average import first_step
 from xprun.runner.results.outcome import Outcome
-from xprun.runner.workload.workload import Workload
+from xprun.runner.workload.workload import Workload, autocast_on
 from xprun.specs import Run, RunSettings
 
 ROWS = named("points", target="class", rows=42, batch_size=4, valid=0.2)  # 34 rows in nine batches, the last of two
@@ -334,6 +334,7 @@ def test_more_batches_than_an_epoch_has_are_refused(plan: MakePlan) -> None:
 # --- mixed precision
 
 WIDE = layers(linear(3, 32), "Tanh", linear(32, 3))
+LAYER_NORM = layers(linear(3, 32), named("LayerNorm", normalized_shape=[32]), "GELU", linear(32, 3))
 MIXED = run_of({"autocast": "bfloat16"}, dtype="float32")
 
 
@@ -356,11 +357,11 @@ def test_mixed_precision_rounds(plan: MakePlan) -> None:
 
 
 @needs_bfloat16
-@pytest.mark.parametrize("model", [WIDE, NORM])
+@pytest.mark.parametrize("model", [WIDE, NORM, LAYER_NORM])
 def test_runs_in_mixed_precision_train_together_up_to_its_rounding(model: Any, plan: MakePlan) -> None:
     cohort = Cohort(plan, data=ROWS, model=model, run=MIXED | {"seeds": 2, "engine": "together"})
     [unit] = select_strategy(cohort.work, cohort.runs)
-    assert (unit.program, len(unit.grid)) == ("traced", 6)
+    assert (unit.program, len(unit.grid)) == ("traced", 6), unit.reason
     outcomes = cohort.together("traced")
     for run in cohort.runs:
         check(cohort.work, run, outcomes[run.id], rtol=0.05, atol=0.02)
@@ -370,3 +371,23 @@ def test_runs_in_mixed_precision_train_together_up_to_its_rounding(model: Any, p
 def test_the_master_weights_stay_in_single_precision(plan: MakePlan) -> None:
     [outcome] = Cohort(plan, data=ROWS, model=WIDE, optimizer=named("SGD", lr=0.1), run=MIXED).alone().values()
     assert {values.dtype.name for values in outcome.state.values()} == {"float32"}
+
+
+def test_a_lone_chain_of_layers_says_why_it_is_no_stack(plan: MakePlan) -> None:
+    cohort = Cohort(plan, data=ROWS, optimizer=named("SGD"), run=MIXED)
+    [unit] = select_strategy(cohort.work, cohort.runs)
+    assert (unit.program, unit.reason) == (None, "a single run, and run.autocast casts its products")
+
+
+def test_a_device_without_mixed_precision_is_named() -> None:
+    with pytest.raises(ValueError, match=r'run\.autocast = "bfloat16" cannot be had on meta: '):
+        autocast_on(torch.device("meta"))
+
+
+@pytest.mark.parametrize("recipe", [{"clip_norm": 1.0}, {"accumulate": 2}, {"average": {"ema": 0.9}}])
+def test_its_steps_are_not_compiled_and_say_so(
+    recipe: dict[str, Any], plan: MakePlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    cohort = Cohort(plan, data=ROWS, run=run_of(recipe, compile=True))
+    cohort.check("linear-stack")
+    assert caplog.messages == [f"the steps are not compiled: with run.{next(iter(recipe))} they cannot be"]
