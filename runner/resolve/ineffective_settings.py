@@ -53,12 +53,11 @@ def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
 
 
 def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
-    written = _written(spec, "run")
     batch_sizes = {size for data in spec.sections["data"] for size in values_of(data, "batch_size")}
     if max(values_of(spec.run, "accumulate")) > 1 and batch_sizes == {"full"}:
         help_text = "write for example data.batch_size = 64"
         yield _idle(("run", "accumulate"), 'batch_size = "full" makes all rows one batch', help_text)
-    if "autocast" in written and all(kind == "float64" for kind in values_of(spec.run, "dtype")):
+    if "bfloat16" in values_of(spec.run, "autocast") and set(values_of(spec.run, "dtype")) == {"float64"}:
         why = 'torch.autocast leaves dtype = "float64" as it is'
         yield _idle(("run", "autocast"), why, 'write dtype = "float32", or leave autocast out')
 

@@ -56,7 +56,7 @@ def recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
         if settings["clip_norm"] is not None and settings["clip_value"] is not None:
             message = "clip_norm clips the gradient already"
             yield Diagnostic(("run", "clip_value"), message, "leave one of them out", "key")
-        if settings["autocast"] and settings["gradient"] == "manual":
+        if settings["autocast"] != "none" and settings["gradient"] == "manual":
             message = "a manual gradient is computed as it is written, in the precision of run.dtype"
             yield Diagnostic(("run", "autocast"), message, "leave autocast out", "key")
 

@@ -27,6 +27,7 @@ from xprun.runner.workload.target_shapes import check_outputs, compares_one_by_o
 from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.schema import SaveBest
+from xprun.specs.language.wording import plural
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 Forward = TypeVar("Forward", bound=Callable[..., Tensor])
@@ -207,7 +208,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         test=split.test,
         measure_test=settings.measure_test,
         accumulate=settings.accumulate,
-        autocast=autocast_on(device) if settings.autocast else None,
+        autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
     )
     work.check_outputs()
     return work
@@ -222,7 +223,8 @@ def _steps_per_epoch(settings: RunSettings, feed: Feed, rows: int, batch_size: i
     if isinstance(feed, Drawn):
         return batches  # an epoch of a stream is so many steps, whatever is drawn for them
     if settings.accumulate > batches:
-        raise ValueError(f"run.accumulate = {settings.accumulate}, but an epoch has only {batches} batches")
+        only = f"an epoch has only {batches} {plural('batch', batches)}"
+        raise ValueError(f"run.accumulate = {settings.accumulate}, but {only}")
     return math.ceil(batches / settings.accumulate)
 
 

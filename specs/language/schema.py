@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Gt, Lt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 # The sections that name a component, in the order in which a run is built and in which tables show them. Each may be
 # written several times.
@@ -140,10 +149,14 @@ class Average(Strict):
             raise ValueError(f"must have one of {' and '.join(type(self).model_fields)}")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, float]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
 
 def _needs_no_scaler(kind: Any) -> Any:
     if kind == "float16":
-        raise ValueError("must be 'bfloat16' (float16 needs a scaled loss, which is not offered)")
+        raise ValueError("must be 'none' or 'bfloat16' (float16 needs a scaled loss, which is not offered)")
     return kind
 
 
@@ -187,7 +200,7 @@ class RunSettings(Strict):
     clip_norm: Annotated[Annotated[float, Gt(0)] | None, AbsentByDefault()] = None
     clip_value: Annotated[Annotated[float, Gt(0)] | None, AbsentByDefault()] = None
     accumulate: Annotated[int, Gt(0), AbsentByDefault()] = 1
-    autocast: Annotated[Literal["bfloat16"] | None, BeforeValidator(_needs_no_scaler), AbsentByDefault()] = None
+    autocast: Annotated[Literal["none", "bfloat16"], BeforeValidator(_needs_no_scaler), AbsentByDefault()] = "none"
     average: Annotated[Average | None, AbsentByDefault()] = None
 
     @field_validator("seeds")

@@ -25,7 +25,7 @@ from xprun.specs import Run, RunSettings
 
 ROWS = named("points", target="class", rows=42, batch_size=4, valid=0.2)  # 34 rows in nine batches, the last of two
 STREAM = named("polynomial", batch_size=4)
-NORM = layers(linear(3, 4), named("BatchNorm1d", num_features=4), "Tanh", linear(4, 3))
+NORM = layers(linear(3, 4), named("BatchNorm1d", num_features=4), "Tanh", named("Dropout", p=0.3), linear(4, 3))
 STEP = named("StepLR", step_size=3, gamma=0.7, per="step")
 TOGETHER = [
     named("Adam", lr=grid(0.003, 0.01), eps=1e-3),
@@ -122,7 +122,7 @@ def train_by_hand(work: Workload, run: Run) -> ByHand:
             opt.zero_grad()
             total = 0.0
             for x, y in group:
-                with torch.autocast("cpu", torch.bfloat16, enabled=settings.autocast is not None):
+                with torch.autocast("cpu", torch.bfloat16, enabled=settings.autocast == "bfloat16"):
                     loss = work.loss(module(x), y) / len(group)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.item()
@@ -214,7 +214,7 @@ def test_runs_that_train_together_follow_it(program: str, recipe: str, plan: Mak
 
 
 @pytest.mark.parametrize("recipe", ["all", "all, from a step on"])
-def test_running_statistics_are_averaged_with_the_weights(recipe: str, plan: MakePlan) -> None:
+def test_running_statistics_are_averaged_and_each_batch_drops_its_own(recipe: str, plan: MakePlan) -> None:
     cohort = Cohort(plan, data=ROWS, model=NORM, optimizer=TOGETHER[1], run=run_of(RECIPES[recipe], seeds=2))
     for outcomes in (cohort.alone(), cohort.together("traced")):
         for run in cohort.runs:
@@ -230,6 +230,14 @@ def test_a_step_on_a_stream_draws_all_its_batches(recipe: str, plan: MakePlan) -
     for outcomes in (cohort.alone(), cohort.together("linear-stack")):
         for one in cohort.runs:
             check(cohort.work, one, outcomes[one.id], rtol=1e-9)
+
+
+def test_a_gradient_by_hand_is_clipped_like_any_other(plan: MakePlan) -> None:
+    sections = {"data": named("line", samples=20, batch_size=4), "model": named("linear"), "loss": named("MSELoss")}
+    run = {"epochs": 3, "save": "last", "metrics": ["mae"], "gradient": "manual", **RECIPES["all"]}
+    cohort = Cohort(plan, **sections, optimizer=named("SGD", lr=0.1), run=run)
+    for one in cohort.runs:
+        check(cohort.work, one, cohort.alone()[one.id])
 
 
 def test_one_group_of_all_seeds_follows_it(plan: MakePlan) -> None:
