@@ -15,6 +15,7 @@ from xprun.runner.engine.programs.stacked import Stacked
 from xprun.runner.process.log import note, words_of
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
+from xprun.specs import RunSettings
 
 if TYPE_CHECKING:
     from xprun.runner.engine.loop import Training
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 AT_ONCE = 4  # steps in one call: the compiler's time grows faster than their number, and more of them gain little
 REPAYS = 20.0  # seconds of training below which the compiler costs more than it saves
 SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
+NOT_COMPILED = ("clip_norm", "clip_value", "accumulate", "autocast", "average")
 AGREEMENT = 1e-3  # relative and absolute: after a few steps rounding is far below it
 
 Function = Callable[..., Sequence[Tensor]]  # what `_arguments` lists in; parameters, losses and states out
@@ -39,7 +41,16 @@ def compile_if_it_repays(training: Training, seconds_per_step: float) -> Compile
     repays = seconds_per_step < SHORT_STEP and seconds_per_step * left > REPAYS
     in_main_thread = threading.current_thread() is threading.main_thread()  # the tracer is not made for others
     forced = wanted is True and left >= AT_ONCE
-    return CompiledSteps() if in_main_thread and (forced or (wanted == "auto" and repays)) else None
+    return _fresh(training) if in_main_thread and (forced or (wanted == "auto" and repays)) else None
+
+
+def _fresh(training: Training) -> CompiledSteps:
+    """Return steps that are compiled when they are first taken, if they are nothing but gradients and rules."""
+    steps, settings = CompiledSteps(), training.grid.runs[0][0].settings
+    more = [name for name in NOT_COMPILED if getattr(settings, name) != RunSettings.model_fields[name].default]
+    if more:
+        steps.refuse(f"with run.{more[0]} they cannot be")
+    return steps
 
 
 class CompiledSteps:
@@ -55,9 +66,10 @@ class CompiledSteps:
 
         The last batch of an epoch may have fewer rows than were compiled for, and the last steps may be fewer.
         """
+        if self._broken:
+            return None
         wanted = self._shapes or _shapes(training, batches[0])
-        fit = len(batches) == AT_ONCE and all(_shapes(training, batch) == wanted for batch in batches)
-        if self._broken or not fit:
+        if len(batches) != AT_ONCE or any(_shapes(training, batch) != wanted for batch in batches):
             return None
         if not self._shapes:
             self._shapes = wanted
@@ -85,7 +97,7 @@ class CompiledSteps:
         found = self._compiled_losses(training, batches)
         losses = torch.stack([training.step(batch) for batch in batches])
         if found is not None and not torch.allclose(found, losses, AGREEMENT, AGREEMENT, equal_nan=True):
-            self._refuse("their losses would be others")
+            self.refuse("their losses would be others")
         return losses
 
     def _compiled_losses(self, training: Training, batches: list[Batch]) -> Tensor | None:
@@ -95,10 +107,11 @@ class CompiledSteps:
                 self._call = _compile(training, batches)
             return self._call(*_arguments(training, batches))[1].clone()
         except Exception as error:  # whatever the tracer or the compiler cannot do
-            self._refuse(f"{type(error).__name__}: {words_of(error)[:200]}")
+            self.refuse(f"{type(error).__name__}: {words_of(error)[:200]}")
             return None
 
-    def _refuse(self, why: str) -> None:
+    def refuse(self, why: str) -> None:
+        """Take no compiled step."""
         self._broken = True
         note(f"the steps are not compiled: {why}")
 

@@ -15,6 +15,7 @@ from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.programs.linear_stack import LinearStack
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.programs.traced import Traced, draws_at_random
+from xprun.runner.engine.recipe import with_recipe
 from xprun.runner.engine.thread_counts import threads_for, using_threads
 from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.planning.layout import Layout
@@ -35,6 +36,7 @@ LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster 
 LONG_STEP = 1e-3  # seconds
 SHARD_STEP = 1e-3  # seconds: a shard whose steps are shorter waits for the interpreter more than it computes
 AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
+ROUGH_AGREEMENT = 3e-2  # the same of products in bfloat16, which has 8 bits
 STACKED = "a chain of Linear layers"
 
 
@@ -170,7 +172,11 @@ def grids_of(work: Workload, runs: list[Run]) -> list[Grid]:
 
 
 def make_program(work: Workload, grid: Grid, name: str) -> Program:
-    """Return a fresh program for the runs of a grid."""
+    """Return a fresh program for the runs of a grid, whose gradients are those that `[run]` asks for."""
+    return with_recipe(work, grid, _plain_program(work, grid, name))
+
+
+def _plain_program(work: Workload, grid: Grid, name: str) -> Program:
     if name == Autograd.name:
         [run] = grid.every_run
         return Autograd(work, run.seed)
@@ -179,12 +185,20 @@ def make_program(work: Workload, grid: Grid, name: str) -> Program:
         stack = LinearStack.of(module, work.loss, work.train.targets)
         assert isinstance(stack, LinearStack)
         return stack
-    return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs)
+    mixed = work.in_training if work.autocast else None
+    return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs, mixed)
+
+
+def _match_stack(work: Workload) -> LinearStack | str:
+    """Return the stack of a model, or why it is none, or not to be trained as one."""
+    if work.autocast:
+        return "run.autocast casts its products"
+    return LinearStack.of(work.make_model(0), work.loss, work.train.targets)
 
 
 def _units(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
     """Return the units of one grid."""
-    matched = LinearStack.of(work.make_model(0), work.loss, work.train.targets)
+    matched = _match_stack(work)
     stacked = isinstance(matched, LinearStack)
     if len(grid) == 1 and not forced:
         return [_lone(work, grid, matched)]
@@ -253,12 +267,13 @@ def _best_size(
 ) -> list[ExecutionUnit]:
     """Return the grid cut into units of the size whose steps cost least a run, or alone when that costs less."""
     best_columns, best = 0, float("inf")
+    tolerance = ROUGH_AGREEMENT if work.autocast else AGREEMENT
     candidates = list(_candidates(work, grid, program))
     gentlest = min(range(min(candidates)), key=lambda k: _lr(grid.runs[0][k]))  # magnifies rounding least
     expected = time_alone(work, grid.runs[0][gentlest]).losses
     for columns in candidates:
         together = _time(work, grid.first(columns), program, gentlest)
-        if not torch.allclose(together.losses, expected, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True):
+        if not torch.allclose(together.losses, expected, rtol=tolerance, atol=tolerance, equal_nan=True):
             return [_alone(grid.every_run, "its losses would differ from those of the ordinary loop", alone.seconds)]
         cost = together.seconds / (grid.groups * columns)
         if cost < 0.95 * best:  # of equals the larger

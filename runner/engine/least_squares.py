@@ -63,7 +63,7 @@ def _solve(module: nn.Module, layer: Layer, table: Table) -> None:
 def _batches(work: Workload) -> float:
     """Return how many times a batch's loss that of all rows is: a sum grows with its rows, a mean does not."""
     summed = work.loss is squared or getattr(work.loss, "reduction", "mean") == "sum"
-    return work.schedule.steps_per_epoch if summed else 1
+    return (work.batches_per_epoch or 1) if summed else 1
 
 
 def _double(table: Table) -> Table:

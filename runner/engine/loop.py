@@ -25,6 +25,7 @@ from xprun.runner.engine.trajectory_recorder import (
     numbers,
     wanted_steps,
 )
+from xprun.runner.engine.weight_average import with_average
 from xprun.runner.results.outcome import PARAMETER, Outcome, Status
 from xprun.runner.results.results_schema import TEST, is_of_test
 from xprun.runner.store.snapshots import Snapshot, State
@@ -55,7 +56,7 @@ class Training:
         self.checkpoints = CheckpointTracker(work.save, shape)
         self.rules = StopRules(work.schedule.stop, work.goals, shape)
         program.begin(_modules(work, grid))
-        self.optimizers = make_optimizers(work, grid, program)
+        self.optimizers = with_average(work, grid, program, make_optimizers(work, grid, program))
         self.feed = program.batches(work.feed, [group[0].seed for group in grid.runs])
         self.evaluation = Evaluation(work, program)
         self.trajectory = self._make_trajectory()

@@ -53,8 +53,8 @@ class Optimizers(Protocol):
 
 def make_optimizers(work: Workload, grid: Grid, program: Program) -> Optimizers:
     """Return what takes the steps of a grid on the parameters of its program."""
-    if isinstance(program, Autograd):
-        return _for_module(work, grid, program)
+    if not program.batched:
+        return _for_module(work, grid, cast(Autograd, program))
     batched, steps = cast(Differentiable, program), work.schedule.steps
     families = make_families(work.registry, grid, batched.flat, work.timetable, batched.views, steps)
     return Families(batched, families)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from xprun.runner.planning.layout import Layout
 from xprun.specs import Run
-from xprun.specs.language.identity import identity_of
+from xprun.specs.language.identity import shared_identity_of
 
 
 @dataclass(frozen=True)
 class Cohort:
     """Runs that share a program: data, model, loss, run settings. They differ in optimizer, scheduler and seed only.
 
+    And in numbers of `[run]` that each run may have its own of: where gradients are clipped, how weights are averaged.
     `layout` is that of runs whose training was cut off, and goes on in it.
     """
 
@@ -63,4 +64,4 @@ def unfinished_first(cohorts: list[Cohort], layouts: list[Layout]) -> list[Cohor
 def program_of(run: Run) -> str:
     """Return what a run shares with the other runs of its cohort, as text."""
     shared = [run.choices[section].identity for section in ("data", "model", "loss")]
-    return json.dumps([*shared, identity_of(run.settings)])
+    return json.dumps([*shared, shared_identity_of(run.settings)])

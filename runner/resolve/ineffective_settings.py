@@ -19,6 +19,7 @@ def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
         yield from _split_problems(variant)
     yield from _search_problems(spec)
     yield from _interval_problems(spec, columns)
+    yield from _recipe_problems(spec)
     yield from _baseline_problems(spec)
 
 
@@ -49,6 +50,16 @@ def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
         longest = max((n for n in values_of(spec.run, length) if n), default=None)
         if key in written and longest and all(n and n > longest for n in values_of(spec.run, key)):
             yield _idle(("run", key), f"the longest run has {longest:,} {length}", "")
+
+
+def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
+    batch_sizes = {size for data in spec.sections["data"] for size in values_of(data, "batch_size")}
+    if max(values_of(spec.run, "accumulate")) > 1 and batch_sizes == {"full"}:
+        help_text = "write for example data.batch_size = 64"
+        yield _idle(("run", "accumulate"), 'batch_size = "full" makes all rows one batch', help_text)
+    if "bfloat16" in values_of(spec.run, "autocast") and set(values_of(spec.run, "dtype")) == {"float64"}:
+        why = 'torch.autocast leaves dtype = "float64" as it is'
+        yield _idle(("run", "autocast"), why, 'write dtype = "float32", or leave autocast out')
 
 
 def _baseline_problems(spec: Spec) -> Iterator[Diagnostic]:

@@ -21,6 +21,7 @@ from xprun.runner.resolve.run_setting_checks import (
     choosing_columns,
     chosen_by_test,
     observer_problems,
+    recipe_problems,
     save_problems,
     stop_problems,
     target_problems,
@@ -80,7 +81,9 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += scheduler_problems(resolved, registry)
         problems += group_problems(resolved, registry)
         problems += confirm_problems(resolved)
-        problems += dict.fromkeys([*stop_problems(resolved, columns), *save_problems(resolved, columns)])
+        problems += dict.fromkeys(
+            [*stop_problems(resolved, columns), *save_problems(resolved, columns), *recipe_problems(resolved)]
+        )
     if problems:
         raise SpecError(spec.document, problems)
     return resolved

@@ -49,6 +49,18 @@ def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
             yield Diagnostic(("compare", "at"), message, 'write run.save = "best", or leave at out')
 
 
+def recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
+    """Yield settings of `[run]` that say two things about the gradient of a step."""
+    for choice in choices_of(spec.run):
+        settings = choice.settings
+        if settings["clip_norm"] is not None and settings["clip_value"] is not None:
+            message = "clip_norm clips the gradient already"
+            yield Diagnostic(("run", "clip_value"), message, "leave one of them out", "key")
+        if settings["autocast"] != "none" and settings["gradient"] == "manual":
+            message = "a manual gradient is computed as it is written, in the precision of run.dtype"
+            yield Diagnostic(("run", "autocast"), message, "leave autocast out", "key")
+
+
 def target_problems(compare: Compare, columns: list[str]) -> Iterator[Diagnostic]:
     """Yield a target of a metric that is not among `columns`, those that may choose."""
     metric = compare.target_metric

@@ -24,7 +24,7 @@ class GradientError(Error, ValueError):
 def loss_of(work: Workload, module: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the loss of a batch (x, y) as a scalar with a gradient."""
     if not work.manual:
-        return lambda x, y: work.loss(module(x), y)
+        return work.in_training(lambda x, y: work.loss(module(x), y))
     names, parameters = zip(*module.named_parameters(), strict=True)
     formula: Any = module.gradient
 

@@ -27,9 +27,8 @@ class Schedule:
     stop: Stop | None = None
 
     @classmethod
-    def of(cls, settings: RunSettings, rows: int, batch_size: int, *, evaluates: bool) -> Schedule:
-        """Return the schedule of a run over `rows` training rows, which has something to evaluate or not."""
-        per_epoch = math.ceil(rows / batch_size)
+    def of(cls, settings: RunSettings, per_epoch: int, *, evaluates: bool) -> Schedule:
+        """Return the schedule of a run with so many steps an epoch, which has something to evaluate or not."""
         steps = settings.steps or (settings.epochs or 1) * per_epoch
         epochs = math.ceil(steps / per_epoch)
         every = settings.evaluate_every or math.ceil(epochs / MAX_EVALUATIONS)

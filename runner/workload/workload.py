@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +24,13 @@ from xprun.runner.workload.data_split import Split, check_parts, split_rows
 from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.step_schedule import Schedule
 from xprun.runner.workload.target_shapes import check_outputs, compares_one_by_one, with_targets_for
-from xprun.specs import Choice, Run
+from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.schema import SaveBest
+from xprun.specs.language.wording import plural
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
+Forward = TypeVar("Forward", bound=Callable[..., Tensor])
 EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
 
 
@@ -56,6 +60,20 @@ class Workload:
     visuals: bool = True  # whether what only plots need is kept, too
     test: Table | None = None
     measure_test: Literal["end", "each"] = "end"
+    accumulate: int = 1  # batches of a step, whose gradient is the mean of theirs
+    autocast: torch.dtype | None = None  # of products in the forward pass of a step
+
+    @property
+    def batches_per_epoch(self) -> int | None:
+        """How many batches the rows make up; None for a stream, which draws as many as are asked for."""
+        return None if isinstance(self.feed, Drawn) else _batches_in(len(self.train), self.batch_size)
+
+    def in_training(self, forward: Forward) -> Forward:
+        """Return a function of a forward pass in the precision of a step: see `run.autocast`."""
+        if self.autocast is None:
+            return forward
+        context = torch.autocast(self.device.type, self.autocast)
+        return context(forward)  # type: ignore[no-any-return]
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
@@ -182,16 +200,46 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         {m.column: make_measure(registry, m, criterion, train) for m in settings.matrices},
         {m.column: m.goal for m in settings.scalars},
         run.choices["model"],
-        Schedule.of(settings, len(train), batch_size or len(train), evaluates=evaluates),
+        Schedule.of(settings, _steps_per_epoch(settings, feed, len(train), batch_size), evaluates=evaluates),
         device,
         dtype,
         settings.gradient == "manual",
         settings.save,
         test=split.test,
         measure_test=settings.measure_test,
+        accumulate=settings.accumulate,
+        autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
     )
     work.check_outputs()
     return work
+
+
+def _steps_per_epoch(settings: RunSettings, feed: Feed, rows: int, batch_size: int | None) -> int:
+    """Return how many steps see all rows once, each of `accumulate` batches, the last of those that are left.
+
+    Raises ValueError where an epoch has fewer batches than a step is to have.
+    """
+    batches = _batches_in(rows, batch_size)
+    if isinstance(feed, Drawn):
+        return batches  # an epoch of a stream is so many steps, whatever is drawn for them
+    if settings.accumulate > batches:
+        only = f"an epoch has only {batches} {plural('batch', batches)}"
+        raise ValueError(f"run.accumulate = {settings.accumulate}, but {only}")
+    return math.ceil(batches / settings.accumulate)
+
+
+def _batches_in(rows: int, batch_size: int | None) -> int:
+    return math.ceil(rows / (batch_size or rows))
+
+
+def autocast_on(device: torch.device) -> torch.dtype:
+    """Return the precision of `run.autocast`; raises ValueError on a device where torch does not offer it."""
+    try:
+        with warnings.catch_warnings(action="error"):
+            torch.autocast(device.type, torch.bfloat16)
+    except (RuntimeError, UserWarning) as error:
+        raise ValueError(f'run.autocast = "bfloat16" cannot be had on {device}: {error}') from None
+    return torch.bfloat16
 
 
 def _split_and_feed(

@@ -61,7 +61,8 @@ class Run:
     @property
     def variant(self) -> str:
         """What tells a run from the others of its seed that train the same model on the same data, as text."""
-        return "\n".join(self.choices[section].identity for section in VARIED if section in self.choices)
+        choices = [self.choices[section].identity for section in VARIED if section in self.choices]
+        return "\n".join([*choices, *(f"{name} {value}" for name, value in self.settings.own_numbers.items())])
 
 
 VARIED = ("optimizer", "scheduler")  # the sections that say how a model is trained, and not what is trained

@@ -16,6 +16,14 @@ def identity_of(settings: RunSettings) -> str:
     return settings.model_dump_json(exclude=_absent(settings) | dict.fromkeys(NOT_IDENTITY, True))
 
 
+def shared_identity_of(settings: RunSettings) -> str:
+    """Return what runs that train together share of it: all but their `own_numbers`, of which they have the same."""
+    alike: dict[str, Any] = dict.fromkeys(settings.own_numbers, 0.0)
+    if "ema" in alike and settings.average:
+        alike["average"] = settings.average.model_copy(update={"ema": alike.pop("ema")})
+    return identity_of(settings.model_copy(update=alike) if alike else settings)
+
+
 def _absent(value: Any) -> dict[Any, Any]:
     """Return the settings in a value that are as good as absent, in the form in which pydantic excludes them."""
     found: dict[Any, Any] = {}

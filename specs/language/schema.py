@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from annotated_types import Ge, Gt
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from annotated_types import Ge, Gt, Lt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 # The sections that name a component, in the order in which a run is built and in which tables show them. Each may be
 # written several times.
@@ -122,6 +131,35 @@ class SaveBest(Strict):
     goal: Literal["min", "max"]
 
 
+class Average(Strict):
+    """`run.average`: which average of the weights is measured and saved in the place of those of the last step.
+
+    `ema` is the decay of an exponential moving average. `swa_from` is the share of the steps after which a mean of the
+    weights begins.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    ema: Annotated[float, Ge(0), Lt(1)] | None = None
+    swa_from: Annotated[float, Ge(0), Lt(1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Average:
+        if (self.ema is None) == (self.swa_from is None):
+            raise ValueError(f"must have one of {' and '.join(type(self).model_fields)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, float]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+
+def _needs_no_scaler(kind: Any) -> Any:
+    if kind == "float16":
+        raise ValueError("must be 'none' or 'bfloat16' (float16 needs a scaled loss, which is not offered)")
+    return kind
+
+
 class RunSettings(Strict):
     """`[run]`: how long, how often, and what is measured.
 
@@ -136,6 +174,9 @@ class RunSettings(Strict):
     run is saved, so that a run that is cut off goes on from there. `observers` write ended runs for other tools.
     `timeout` is the time in seconds after which a run, or runs that are trained together, are ended from outside.
     `measure_test` measures the test rows when a run has ended, or for their curves at each evaluation, too.
+    `clip_norm` is the largest norm of a gradient, over all parameters, and `clip_value` the largest size of one of its
+    components. `accumulate` so many batches make one step, whose gradient is the mean of theirs. `autocast` computes
+    the forward pass and the loss of a step in mixed precision. `average` measures and saves averaged weights.
     """
 
     epochs: Annotated[int, Gt(0)] | None = None
@@ -156,6 +197,11 @@ class RunSettings(Strict):
     search_seed: Annotated[int, Ge(0)] = 0
     timeout: Annotated[float, Gt(0)] | None = None
     measure_test: Annotated[Literal["end", "each"], AbsentByDefault()] = "end"
+    clip_norm: Annotated[Annotated[float, Gt(0)] | None, AbsentByDefault()] = None
+    clip_value: Annotated[Annotated[float, Gt(0)] | None, AbsentByDefault()] = None
+    accumulate: Annotated[int, Gt(0), AbsentByDefault()] = 1
+    autocast: Annotated[Literal["none", "bfloat16"], BeforeValidator(_needs_no_scaler), AbsentByDefault()] = "none"
+    average: Annotated[Average | None, AbsentByDefault()] = None
 
     @field_validator("seeds")
     @classmethod
@@ -165,6 +211,13 @@ class RunSettings(Strict):
     @property
     def seed_list(self) -> Sequence[int]:
         return self.seeds if isinstance(self.seeds, list) else range(self.seeds)
+
+    @property
+    def own_numbers(self) -> dict[str, float]:
+        """The numbers in which runs that train together may differ, by name."""
+        ema = self.average.ema if self.average else None
+        numbers = {"clip_norm": self.clip_norm, "clip_value": self.clip_value, "ema": ema}
+        return {name: value for name, value in numbers.items() if value is not None}
 
     @property
     def scalars(self) -> list[Metric]:

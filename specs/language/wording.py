@@ -26,6 +26,16 @@ SYNONYMS = {
     "max_steps": "steps",
     "iterations": "steps",
     "seed": "seeds",
+    "grad_clip": "clip_norm",
+    "gradient_clip_val": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "accumulate_grad_batches": "accumulate",
+    "gradient_accumulation_steps": "accumulate",
+    "amp": "autocast",
+    "mixed_precision": "autocast",
+    "precision": "autocast",
+    "ema": "average",
+    "swa": "average",
     "beta1": "betas",
     "beta2": "betas",
     "epsilon": "eps",
@@ -39,7 +49,7 @@ SYNONYMS = {
 }
 
 LONGEST_NAME = 60  # characters of a name that are shown and compared
-MOST_LISTED = 20  # names; of more, only the nearest are shown
+MOST_LISTED = 25  # names; of more, only the nearest are shown
 NEAREST_LISTED = 6
 
 TYPES = {
@@ -176,4 +186,4 @@ def plural(word: str, count: int) -> str:
     """Return a noun as it stands beside a count."""
     if count == 1 or word == "data":
         return word
-    return word + ("es" if word.endswith("s") else "s")
+    return word + ("es" if word.endswith(("s", "ch")) else "s")

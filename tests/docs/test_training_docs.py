@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from support.bfloat16 import needs_bfloat16
 from xprun.plugins.discovery import open_registry
 from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, run_experiment
@@ -46,6 +47,20 @@ def test_schedules_are_compared() -> None:
     table = results("schedules.toml")
     assert table["status"].tolist() == ["done"] * 8
     assert set(table["scheduler"]) == {"constant", "StepLR", "warmup_cosine"}
+
+
+def test_a_recipe_is_swept() -> None:
+    table = results("recipe.toml")
+    assert table["status"].tolist() == ["done"] * 12
+    assert table["steps"].tolist() == [8 * 45] * 12
+    assert set(table["run.clip_norm"]) == {0.5, 5.0}
+    assert set(table["run.average.ema"]) == {0.9, 0.99}
+
+
+@needs_bfloat16
+def test_a_run_in_mixed_precision_learns() -> None:
+    [accuracy] = results("mixed.toml")["final.valid.accuracy"]
+    assert accuracy > 0.8
 
 
 def test_runs_stop_early() -> None:
@@ -94,6 +109,8 @@ def test_there_is_no_other_example() -> None:
         "no_decay.toml",
         "muon.toml",
         "schedules.toml",
+        "recipe.toml",
+        "mixed.toml",
         "early.toml",
         "fastest.toml",
         "saved.toml",

@@ -96,6 +96,21 @@ class Autograd:
     def tensors(self) -> dict[str, Tensor]:
         return {name: tensor[None, None] for name, tensor in self.module.state_dict().items()}
 
+    def moving(self) -> list[Tensor]:
+        return [self.flat, *(buffer[None, None] for buffer in self._statistics)]
+
+    @torch.no_grad()
+    def put(self, tensors: list[Tensor]) -> None:
+        flat, *statistics = (tensor[0, 0] for tensor in tensors)
+        for name, part in self.views(flat).items():
+            self.module.get_parameter(name).copy_(part)
+        for buffer, found in zip(self._statistics, statistics, strict=True):
+            buffer.copy_(found)
+
+    @property
+    def _statistics(self) -> list[Tensor]:
+        return [buffer for buffer in self.module.buffers() if buffer.is_floating_point()]
+
     def finite(self) -> Tensor:
         return torch.tensor([[all(bool(p.detach().isfinite().all()) for p in self.module.parameters())]])
 

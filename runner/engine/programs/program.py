@@ -45,6 +45,12 @@ class Program(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint holds of all runs, [S, k, ...] by the names of a `state_dict`."""
 
+    def moving(self) -> list[Tensor]:
+        """Return all numbers [S, k, ...] that training changes: the trained parameters, and running statistics."""
+
+    def put(self, tensors: list[Tensor]) -> None:
+        """Go on with other numbers than those of `moving`."""
+
     def finite(self) -> Tensor:
         """Return which runs [S, k] have finite parameters."""
 

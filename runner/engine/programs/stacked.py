@@ -74,6 +74,17 @@ class Stacked:
         held = {**self.views(self.flat), **self.held}
         return {name: held[name].reshape(*self.shape, *shape) for name, shape in self._saved.items()}
 
+    def moving(self) -> list[Tensor]:
+        return [self.flat, *(self.held[name] for name in self._statistics)]
+
+    def put(self, tensors: list[Tensor]) -> None:
+        self.flat, *statistics = tensors
+        self.held |= zip(self._statistics, statistics, strict=True)
+
+    @property
+    def _statistics(self) -> list[str]:
+        return [name for name, tensor in self.held.items() if tensor.is_floating_point()]
+
     def finite(self) -> Tensor:
         return self.flat.isfinite().all(2)
 

@@ -12,10 +12,11 @@ from torch.func import functional_call, grad_and_value, vmap
 from xprun.runner.engine.programs.stacked import Stacked, over_runs
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
-from xprun.runner.workload.workload import named_views
+from xprun.runner.workload.workload import Forward, named_views
 
 DROPOUTS = {nn.Dropout: 0, nn.Dropout1d: 1, nn.Dropout2d: 2, nn.Dropout3d: 3}  # trailing axes that share a mask
 NO_OPS = {torch.ops.aten.detach.default, torch.ops.aten.alias.default}
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
 VIEWS = {torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default, torch.ops.aten.expand.default}
 
 
@@ -58,11 +59,18 @@ class Traced(Stacked):
     name = "traced"
 
     def __init__(
-        self, module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], seeds: list[int], inputs: Tensor
+        self,
+        module: nn.Module,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        seeds: list[int],
+        inputs: Tensor,
+        in_mixed_precision: Callable[[Forward], Forward] | None = None,
     ) -> None:
         self.module, self.masked = _with_masks(copy.deepcopy(module))
         self.module.train()
-        self.loss = loss
+        self.loss, self.in_mixed_precision = loss, in_mixed_precision
+        if in_mixed_precision:
+            _normalise_in_single_precision(self.module)
         self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = sum(shape.numel() for shape in self.shapes.values())
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -161,10 +169,12 @@ class Traced(Stacked):
         def loss_of(parameters: Any, state: Any, masks: Any, x: Tensor, y: Tensor) -> Tensor:
             return self.loss(functional_call(self.module, {**parameters, **state, **masks}, (x,)), y)
 
+        in_a_step = self.in_mixed_precision(loss_of) if self.in_mixed_precision else loss_of
+
         def all_runs(parameters: Any, state: Any, masks: Any, x: Tensor, y: Tensor) -> Any:
             # Targets are expanded over the runs: some losses cannot be batched over an input without its target.
             targets = y.unsqueeze(1).expand(y.shape[0], K, *y.shape[1:])
-            inner = vmap(grad_and_value(loss_of), in_dims=(0, 0, None, None, 0))
+            inner = vmap(grad_and_value(in_a_step), in_dims=(0, 0, None, None, 0))
             return vmap(inner)(parameters, state, masks, x, targets)
 
         # Tracing runs the program once: on copies, because it changes the running statistics of BatchNorm.
@@ -226,6 +236,20 @@ def _with_masks(module: nn.Module) -> tuple[nn.Module, dict[str, MaskedDropout]]
             parent, _, last = name.rpartition(".")
             setattr(module.get_submodule(parent), last, layer)
     return module, masked
+
+
+def _normalise_in_single_precision(module: nn.Module) -> None:
+    """Let normalisations compute in the precision of their parameters, whatever they are given.
+
+    A lone run's do so inside one operation; of its batched form vmap makes several, which refuse a mixture.
+    """
+    for part in module.modules():
+        if isinstance(part, NORMS):
+            part.forward = _in_single_precision(part.forward)
+
+
+def _in_single_precision(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: forward(x.float()).to(x.dtype)
 
 
 def _without_no_ops(graph_module: Any) -> Any:

@@ -76,6 +76,7 @@ WOBBLING = """[
 
 WARM = '[scheduler]\nname = "LinearLR"\nper = "step"\ntotal_iters = 30'
 GROUPS = '{ name = "NAME", lr = 0.02, groups = { "*.bias" = { betas = [0.5, 0.9] }, "2.*" = { lr = 0.05 } } }'
+RECIPE = 'clip_norm = 0.1\naccumulate = 4\nsave = "best"'
 
 ALONE = {
     "a rule on one vector": {"OPTIMIZER": '{ name = "scratch.momentum", lr = 0.1 }'},
@@ -108,6 +109,12 @@ ALONE = {
     "a loss that is watched": {"RUN": "stop = { loss_below = 1.2 }"},
     "divergence": {"OPTIMIZER": '{ name = "SGD", lr = 1e7, weight_decay = 1e3 }'},
     "rows changed at random": {"DATA": FLIPPED, "MODEL": IMAGES},
+    "clipped and averaged": {"MODEL": NORM, "RUN": f"{RECIPE}\naverage = {{ ema = 0.8 }}", "SCHEDULER": MOVING},
+    "a mean from a step on": {"RUN": 'average = { swa_from = 0.5 }\nsave = "last"'},
+    "a torch class, clipped and averaged": {
+        "OPTIMIZER": '{ name = "Adafactor", lr = 0.01 }',
+        "RUN": f"{RECIPE}\naverage = {{ swa_from = 0.3 }}",
+    },
 }
 TOGETHER = {
     "linear-stack": {"OPTIMIZER": TWO_RULES, "RUN": 'seeds = 2\nsave = "best"'},
@@ -121,6 +128,17 @@ TOGETHER = {
         "OPTIMIZER": WOBBLING,
         "DATA": TESTED,
         "RUN": 'seeds = 3\nsave = "best"\nstop = { patience = 2, metric_reached = { "valid.accuracy" = 0.7 } }',
+    },
+    "linear-stack, clipped and averaged": {
+        "OPTIMIZER": TWO_RULES,
+        "RUN": "clip_norm = { grid = [0.1, 1.0] }\naccumulate = 4\naverage = { ema = { grid = [0.5, 0.9] } }\n"
+        'seeds = 2\nsave = "best"',
+    },
+    "traced, clipped and averaged": {
+        "OPTIMIZER": TWO_RULES,
+        "MODEL": NORM,
+        "DATA": EVEN,
+        "RUN": f"{RECIPE}\naverage = {{ swa_from = 0.3 }}\nseeds = 2",
     },
     "traced, rows changed at random": {"DATA": FLIPPED, "MODEL": IMAGES, "RUN": "seeds = 2"},
     "linear-stack, schedulers": {
@@ -258,7 +276,7 @@ def check(plan: MakePlan, text: str, way: Way, folder: Path, scissors: Scissors,
     work, runs = work_of(plan, text)
     expected = way(work, runs, folder / "whole")
     steps, chance = scissors.steps, random.Random(text)
-    every = (runs[0].settings.checkpoint_every or 1) * work.schedule.steps_per_epoch
+    every = (runs[0].settings.checkpoint_every or 1) * work.schedule.steps_per_epoch * work.accumulate
     for round_ in range(rounds):
         scissors.steps = 0
         into = folder / f"cut {round_}"
