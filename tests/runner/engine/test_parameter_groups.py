@@ -184,6 +184,25 @@ def test_the_order_of_patterns_is_part_of_a_runs_id(plan: MakePlan) -> None:
     assert plan(spec_of('{ name = "SGD", groups = {} }')).runs[0].id == plan(spec_of('{ name = "SGD" }')).runs[0].id
 
 
+def test_whole_tables_of_groups_are_swept(plan: MakePlan) -> None:
+    table = '{ "bias" = { lr = 0.0 } }'
+    runs = plan(spec_of(f'{{ name = "SGD", lr = 0.2, groups = {{ grid = [{{}}, {table}] }} }}')).runs
+    for written, run in zip(("", f", groups = {table}"), runs, strict=True):
+        assert run.id == plan(spec_of(f'{{ name = "SGD", lr = 0.2{written} }}')).runs[0].id
+    for found in (each_alone(runs), all_together(runs)):
+        for run, lr in zip(runs, (0.2, 0.0), strict=True):
+            hand = ByHand()
+            groups = [{"params": [p], "lr": lr if name.endswith("bias") else 0.2} for name, p in hand.named.items()]
+            hand.train(torch.optim.SGD(groups, lr=0.2))
+            np.testing.assert_allclose(losses(found[run.id]), hand.losses, rtol=1e-12, atol=1e-12)
+
+
+def test_alternatives_are_told_apart_by_their_groups(plan: MakePlan) -> None:
+    groups = 'groups = { "bias" = { lr = 0.0 }, "2.*" = { lr = 0.5 } }'
+    runs = plan(spec_of(f'[{{ name = "SGD" }}, {{ name = "SGD", {groups} }}]')).runs
+    assert [run.choices["optimizer"].label for run in runs] == ["SGD", "SGD groups=bias,2.*"]
+
+
 def test_a_pattern_that_fits_nothing_costs_only_its_runs(plan: MakePlan) -> None:
     runs = plan(spec_of('[{ name = "SGD", groups = { "head.*" = { lr = 0.1 } } }, { name = "SGD", label = "b" }]')).runs
     work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
