@@ -11,7 +11,7 @@ from typing import Any
 
 from xprun.plugins.entry_points import EntryPoint
 from xprun.plugins.registry import NameTakenError, PluginError, Registry
-from xprun.plugins.signature import positional_names
+from xprun.plugins.signature import makes_optimizer, positional_names
 
 
 @dataclass
@@ -78,6 +78,8 @@ def _kind_of(thing: Any) -> str:
         if "torch.nn.modules.module.Module" in bases:
             return "loss" if thing.__name__.endswith("Loss") else "layer"
     elif callable(thing):
+        if makes_optimizer(thing):
+            return "optimizer"
         first = positional_names(thing)[:2]
         known = {("w", "g"): "optimizer", ("x", "y"): "model", ("tensor",): "init", (): "data"}
         if first in known:

@@ -18,7 +18,7 @@ from xprun.runner.store.snapshots import State
 from xprun.runner.workload.workload import named_views
 
 STEPS = 20
-SHAPES = {"weight": torch.Size((3, 4)), "bias": torch.Size((5,))}
+SHAPES = {"0.weight": torch.Size((3, 4)), "1.bias": torch.Size((5,))}
 
 Parameters = dict[str, Tensor]
 Gradients = list[Parameters]  # one for each step
@@ -86,19 +86,24 @@ class _Walk:
     """
 
     def __init__(self, parameters: Parameters) -> None:
-        self.module = nn.Module()
-        for name, values in parameters.items():
-            self.module.register_parameter(name, nn.Parameter(values, requires_grad=False))
+        first, last = nn.Linear(4, 3, bias=False), nn.Linear(1, 5)
+        last.register_parameter("weight", None)
+        first.weight, last.bias = (nn.Parameter(values, requires_grad=False) for values in parameters.values())
+        self.module = nn.Sequential(first, last)  # two layers, for optimizers that tell them apart
         self.parameters: Parameters = {**dict(self.module.named_parameters())}
         self.names, self.trained = list(self.parameters), list(self.parameters.values())
 
     def gradients(self, batch: Parameters) -> tuple[Tensor, list[Tensor]]:
-        return torch.ones(()), [batch[name] for name in self.parameters]
+        return self._loss, [batch[name] for name in self.parameters]
+
+    @property
+    def _loss(self) -> Tensor:
+        return self.trained[0].new_ones(())
 
     def backward(self, batch: Parameters, *, create_graph: bool = False) -> Tensor:
         for name, parameter in self.parameters.items():
             parameter.grad = batch[name] + (parameter - parameter.detach()) if create_graph else batch[name]
-        return torch.ones(())
+        return self._loss
 
     def rows_in(self, batch: Parameters) -> int:
         return 1

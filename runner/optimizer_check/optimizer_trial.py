@@ -18,7 +18,7 @@ from xprun.runner.optimizer_check.fixed_gradients import STEPS, Path, Settings, 
 from xprun.specs.language.wording import unknown_key, value_problems
 
 TOLERANCE = 1e-10  # of float64 sums taken in another order, relative to the parameters
-GIVEN: dict[str, Any] = {"T": STEPS, "loss": torch.ones(()), "name": "weight"}  # what a rule may ask for by name
+GIVEN: dict[str, Any] = {"T": STEPS, "loss": torch.ones(()), "name": "0.weight"}  # what a rule may ask for by name
 CARRIED_OUT = {"foreach", "fused", "capturable", "differentiable"}  # settings of a class that change no value
 
 
@@ -142,7 +142,7 @@ def _changed_inputs(walker: Walker) -> list[str]:
         before = {name: gradient.clone() for name, gradient in gradients.items()}
         walker.path([gradients])
         return ["it changes the gradients in place"] if _changed(gradients, before) else []
-    g = gradients["weight"]
+    g = gradients["0.weight"]
     states = {name: torch.full_like(g, 0.5) for name in rule.states}
     inputs = {"w": torch.ones_like(g), "g": g, **states}
     before = {name: tensor.clone() for name, tensor in inputs.items()}

@@ -525,10 +525,15 @@ def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str
     namesakes = [a for a in among if a.name == alternative.name]
     swept = {axis.path[0] for a in namesakes for axis in a.axes}
     parts = [
-        f"{key}={alternative.settings[key]}"
+        f"{key}={_short(alternative.settings[key])}"
         for key in alternative.written
         if key not in swept
-        and isinstance(alternative.settings.get(key), str | int | float)
+        and (isinstance(alternative.settings.get(key), str | int | float) or key in alternative.ordered)
         and len({str(a.settings.get(key)) for a in namesakes}) > 1
     ]
     return " ".join(parts)
+
+
+def _short(value: Any) -> str:
+    """Return a setting as a label tells it: of a table the keys."""
+    return ",".join(value) if isinstance(value, dict) else str(value)

@@ -147,7 +147,7 @@ def test_check_as_json_gives_errors_as_objects(xprun: Callable[..., Result], wri
     (error,) = second["errors"]
     assert (error["line"], error["column"], error["length"], error["field"]) == (12, 1, 2, "optimizer.rl")
     assert error["message"] == "scratch.gd has no such setting; did you mean 'lr'?"
-    assert (error["help"], error["source"]) == ("scratch.gd takes lr", "rl = 0.1")
+    assert (error["help"], error["source"]) == ("scratch.gd takes lr, groups", "rl = 0.1")
 
 
 def test_plan_tells_duplicates_time_memory_and_why(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:
@@ -243,7 +243,7 @@ def test_ls_and_describe_show_where_things_come_from(xprun: Callable[..., Result
     assert "torch.optim" in listed
     described = xprun("describe", "scratch.adam").stdout
     assert "textbook.py:" in described
-    assert "keep   0 <= x <= 1; default 0.8" in described
+    assert "keep    0 <= x <= 1; default 0.8" in described
     assert "did you mean 'scratch.adam'" in xprun("describe", "scratch.adm").stderr
 
 

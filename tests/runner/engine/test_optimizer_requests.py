@@ -92,15 +92,6 @@ def test_what_a_rule_names_is_known_to_a_check(rule: Any) -> None:
     assert try_optimizer(REGISTRY, "tried").problems == []
 
 
-def test_steps_that_are_compiled_know_the_loss(plan: MakePlan) -> None:
-    optimizer("tried")(polyak)
-    text = spec_of('{ name = "tried", lr = { grid = [0.05, 0.2] } }', run="compile = true")
-    runs = plan(text).runs
-    found = all_together(runs)
-    hand = ByHand()
-    close(found[runs[0].id], hand.train(Rule(hand, polyak_by_hand)))
-
-
 @pytest.mark.parametrize(
     ("rule", "message"),
     [

@@ -13,7 +13,9 @@ from support.training import MakePlan, all_together, each_alone
 from torch import nn
 from xprun.plugins import optimizer
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.engine.execution_units import select_strategy
+from xprun.runner.engine.compiled_steps import AT_ONCE, _arguments, _steps
+from xprun.runner.engine.execution_units import grids_of, make_program, select_strategy
+from xprun.runner.engine.loop import Training
 from xprun.runner.resolve.parameter_groups import GroupError, group_parameters
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload.workload import make_workload
@@ -80,6 +82,25 @@ def test_groups_train_alone_as_those_of_torch(name: str, plan: MakePlan) -> None
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "RMSprop"])
 def test_groups_train_together_as_those_of_torch(name: str, program: str, plan: MakePlan) -> None:
     check(plan, name, lambda runs: all_together(runs, program))
+
+
+def test_groups_and_losses_are_known_to_steps_that_are_compiled(plan: MakePlan) -> None:
+    """The function that is compiled takes the steps that are taken otherwise."""
+    optimizer("by_loss")(lambda w, g, loss, T, *, lr=0.1: w - lr * loss / T * g)
+    groups = GROUPS.replace("LR", "{ grid = [0.1, 0.01] }")
+    rules = (
+        f'{{ name = "AdamW", lr = 0.02, groups = {groups} }}',
+        '{ name = "by_loss", groups = { "bias" = { lr = 0.5 } } }',
+    )
+    runs = plan(spec_of(f"[{', '.join(rules)}]", run="seeds = 2")).runs
+    work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
+    [grid] = grids_of(work, runs)
+    training = Training(work, make_program(work, grid, "linear-stack"), grid)
+    batches = [next(training.feed) for _ in range(AT_ONCE)]
+    with torch.no_grad():
+        _, found, *_ = _steps(training)(*_arguments(training, batches))
+        expected = torch.stack([training.step(batch) for batch in batches])
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def warmup(made: Any) -> Any:
@@ -182,6 +203,25 @@ def test_the_order_of_patterns_is_part_of_a_runs_id(plan: MakePlan) -> None:
     ids = {plan(spec_of(f'{{ name = "SGD", groups = {text} }}')).runs[0].id for text in texts}
     assert len(ids) == 2
     assert plan(spec_of('{ name = "SGD", groups = {} }')).runs[0].id == plan(spec_of('{ name = "SGD" }')).runs[0].id
+
+
+def test_whole_tables_of_groups_are_swept(plan: MakePlan) -> None:
+    table = '{ "bias" = { lr = 0.0 } }'
+    runs = plan(spec_of(f'{{ name = "SGD", lr = 0.2, groups = {{ grid = [{{}}, {table}] }} }}')).runs
+    for written, run in zip(("", f", groups = {table}"), runs, strict=True):
+        assert run.id == plan(spec_of(f'{{ name = "SGD", lr = 0.2{written} }}')).runs[0].id
+    for found in (each_alone(runs), all_together(runs)):
+        for run, lr in zip(runs, (0.2, 0.0), strict=True):
+            hand = ByHand()
+            groups = [{"params": [p], "lr": lr if name.endswith("bias") else 0.2} for name, p in hand.named.items()]
+            hand.train(torch.optim.SGD(groups, lr=0.2))
+            np.testing.assert_allclose(losses(found[run.id]), hand.losses, rtol=1e-12, atol=1e-12)
+
+
+def test_alternatives_are_told_apart_by_their_groups(plan: MakePlan) -> None:
+    groups = 'groups = { "bias" = { lr = 0.0 }, "2.*" = { lr = 0.5 } }'
+    runs = plan(spec_of(f'[{{ name = "SGD" }}, {{ name = "SGD", {groups} }}]')).runs
+    assert [run.choices["optimizer"].label for run in runs] == ["SGD", "SGD groups=bias,2.*"]
 
 
 def test_a_pattern_that_fits_nothing_costs_only_its_runs(plan: MakePlan) -> None:
