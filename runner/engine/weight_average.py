@@ -19,12 +19,13 @@ ROUNDING = 1e-9  # of a share of the steps
 
 def with_average(work: Workload, grid: Grid, program: Program, optimizers: Optimizers) -> Optimizers:
     """Return the optimizers of a grid, with the average beside them that `run.average` asks for."""
-    averages = [run.settings.average for run in grid.runs[0]]
-    if averages[0] is None:
+    settings = [run.settings for run in grid.runs[0]]
+    average = settings[0].average
+    if average is None:
         return optimizers
-    if averages[0].swa_from is not None:
-        return Mean(optimizers, program, first_step(averages[0].swa_from, work.schedule.steps))
-    return MovingAverage(optimizers, program, [average.ema for average in averages])
+    if average.swa_from is not None:
+        return Mean(optimizers, program, first_step(average.swa_from, work.schedule.steps))
+    return MovingAverage(optimizers, program, [own.own_numbers["ema"] for own in settings])
 
 
 def first_step(share: float, steps: int) -> int:
@@ -110,7 +111,7 @@ class MovingAverage(AveragedWeights):
     weights; this one is that of Tarvainen and Valpola, Mean teachers are better role models, 2017.
     """
 
-    def __init__(self, optimizers: Optimizers, program: Program, decays: list[Any]) -> None:
+    def __init__(self, optimizers: Optimizers, program: Program, decays: list[float]) -> None:
         super().__init__(optimizers, program)
         shares = [1 - decay for decay in decays]
         self._weight: Any = program.flat.new_tensor(shares) if program.batched else shares[0]

@@ -20,6 +20,7 @@ from xprun.runner.resolve.run_setting_checks import (
     by_time_problems,
     choosing_columns,
     chosen_by_test,
+    line_search_problems,
     observer_problems,
     recipe_problems,
     save_problems,
@@ -81,6 +82,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += scheduler_problems(resolved, registry)
         problems += group_problems(resolved, registry)
         problems += confirm_problems(resolved)
+        problems += line_search_problems(resolved)
         problems += dict.fromkeys(
             [*stop_problems(resolved, columns), *save_problems(resolved, columns), *recipe_problems(resolved)]
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from xprun.plugins.registry import Registry, UnknownComponentError
 from xprun.runner.resolve.build import build
-from xprun.runner.resolve.data_parts import all_hold
+from xprun.runner.resolve.data_parts import all_hold, values_of
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TRAIN, VALID, is_of_test
 from xprun.specs import Diagnostic, RunSettings, Spec
 from xprun.specs.language.diagnostics import Path
@@ -14,6 +14,7 @@ from xprun.specs.language.expansion import choices_of
 from xprun.specs.language.schema import Compare
 from xprun.specs.language.wording import did_you_mean
 
+LINE_SEARCH = "line_search_fn"  # a setting of torch.optim.LBFGS
 HOW = "set data.valid = 0.2 to hold rows out, or list metrics in run.metrics"
 
 
@@ -59,6 +60,15 @@ def recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
         if settings["autocast"] != "none" and settings["gradient"] == "manual":
             message = "a manual gradient is computed as it is written, in the precision of run.dtype"
             yield Diagnostic(("run", "autocast"), message, "leave autocast out", "key")
+
+
+def line_search_problems(spec: Spec) -> Iterator[Diagnostic]:
+    """Yield optimizers that search along a gradient which is not that of the loss, because it is clipped."""
+    clips = [name for name in ("clip_norm", "clip_value") if any(values_of(spec.run, name))]
+    for optimizer in spec.sections["optimizer"] if clips else ():
+        if any(values_of(optimizer, LINE_SEARCH)):
+            message = f"a line search needs the gradient of the loss, which run.{clips[0]} changes"
+            yield Diagnostic((*optimizer.path, LINE_SEARCH), message, f"leave {LINE_SEARCH} or {clips[0]} out", "key")
 
 
 def target_problems(compare: Compare, columns: list[str]) -> Iterator[Diagnostic]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ from xprun.specs.language.schema import SaveBest
 from xprun.specs.language.wording import plural
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
-Forward = TypeVar("Forward", bound=Callable[..., Tensor])
+Forward = Callable[..., Tensor]  # the loss of a batch, whatever it is given beside
 EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
 
 
@@ -72,8 +72,8 @@ class Workload:
         """Return a function of a forward pass in the precision of a step: see `run.autocast`."""
         if self.autocast is None:
             return forward
-        context = torch.autocast(self.device.type, self.autocast)
-        return context(forward)  # type: ignore[no-any-return]
+        cast: Forward = torch.autocast(self.device.type, self.autocast)(forward)
+        return cast
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""

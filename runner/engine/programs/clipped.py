@@ -81,7 +81,8 @@ class ClippedByNorm(Clipped):
         clip_grad_norm_(parameters, self.limit)
 
     def _factor(self, norm: Tensor) -> Tensor:
-        return (self.limit / (norm + EPS)).clamp_(max=1)
+        factor: Tensor = self.limit / (norm + EPS)
+        return factor.clamp_(max=1)
 
 
 class ClippedByValue(Clipped):

@@ -245,7 +245,7 @@ def _normalise_in_single_precision(module: nn.Module) -> None:
     """
     for part in module.modules():
         if isinstance(part, NORMS):
-            part.forward = _in_single_precision(part.forward)
+            part.forward = _in_single_precision(part.forward)  # type: ignore[method-assign]
 
 
 def _in_single_precision(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
