@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from xprun.plugins.tensor_groups import Tensors
 from xprun.runner.engine.metric_history import Numbers
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.stop_rules import Mask
@@ -74,9 +75,9 @@ class Evaluation:
                     found[s, columns.start + i] = as_lists(tables, s, i)
         return found
 
-    def _predict(self, columns: slice, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _predict(self, columns: slice, inputs: Tensors, targets: Tensor) -> Tensors:
         """Return the outputs [S, k, N, ...] of some columns for rows [N, ...]."""
-        return self.program.predict(self.program.prepare(inputs, targets)[0], columns)
+        return self.program.predict(self.program.prepare(inputs, targets), columns)
 
     def _chunks(self, rows: int) -> Iterator[slice]:
         """Yield slices of the columns, small enough for their outputs to fit."""

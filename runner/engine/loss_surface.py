@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from xprun.plugins.tensor_groups import arguments_of, map_parts
 from xprun.runner.engine.programs.stacked import over_runs
 from xprun.runner.engine.trajectory_recorder import number_places
 from xprun.runner.workload.workload import Workload, split_by_name, untrained
@@ -38,8 +41,8 @@ def _depends_on(work: Workload, seeds: tuple[int, ...]) -> bool:
 def _losses(work: Workload, module: nn.Module, points: Tensor) -> Tensor:
     """Return the losses [n] at the points [n, P], in the order of the module's parameters."""
 
-    def predict(point: Tensor) -> Tensor:
-        found: Tensor = functional_call(module, split_by_name(module, point), (work.train.inputs,))
-        return found
+    def predict(point: Tensor) -> Any:
+        return functional_call(module, split_by_name(module, point), *arguments_of(work.train.inputs))
 
-    return over_runs(work.loss, vmap(predict)(points).unsqueeze(0), work.train.targets)[0]
+    outputs = map_parts(lambda part: part.unsqueeze(0), vmap(predict)(points))
+    return over_runs(work.loss, outputs, work.train.targets)[0]

@@ -271,11 +271,13 @@ class _Checker:
         if component is None:
             return value
         own = {key: inner for key, inner in value.items() if key != "name"}
-        return {"name": component.name, **self.present(component, own, path)}
+        return {"name": component.name, **self.present(component, component.settings, own, path)}
 
-    def present(self, component: Component, table: dict[str, Any], path: Path) -> dict[str, Any]:
-        """Return the settings of a component that is part of a setting, but those that are as good as absent."""
-        settings, schema = self.table(component.settings, table, path, component.name), component.settings
+    def present(
+        self, component: Component, schema: dict[str, Setting], table: dict[str, Any], path: Path
+    ) -> dict[str, Any]:
+        """Return the settings of a component in a list or a setting, but those that are as good as absent."""
+        settings = self.table(schema, table, path, component.name)
         absent = {n for n in settings if schema[n].is_absent_by_default and settings[n] == schema[n].typed_default}
         return {name: value for name, value in settings.items() if name not in absent}
 
@@ -323,7 +325,7 @@ class _Checker:
         if component is None:
             return known
         written = metric.settings | ({"goal": metric.goal} if "goal" in metric.model_fields_set else {})
-        return {**known, "goal": component.goal, **self.present(component, written, path)}
+        return {**known, "goal": component.goal, **self.present(component, component.schema, written, path)}
 
     def compare(self, compare: Compare) -> Compare:
         """Return `[compare]` with its plots resolved."""

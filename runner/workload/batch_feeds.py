@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
+from xprun.plugins.tensor_groups import Tensors, concatenate, map_parts
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_gather import grouped_batches
 from xprun.runner.workload.batch_order import Counted, batches
+from xprun.runner.workload.data_split import moved
 from xprun.runner.workload.run_grid import Batch
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-Prepare = Callable[[Tensor, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
+Prepare = Callable[[Tensors, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
 STREAM_SEEDS = 2**40  # streams draw with seeds of their own, or the first rows would equal the first parameters
 
 
@@ -38,7 +40,7 @@ class Feed(Protocol):
     def depends_on_seed(self) -> bool:
         """Whether runs of different seeds see different batches."""
 
-    def alone(self, seed: int) -> Batches[tuple[Tensor, Tensor]]:
+    def alone(self, seed: int) -> Batches[tuple[Tensors, Tensor]]:
         """Return the batches ([B, ...], [B, ...]) of a lone run."""
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Batches[Batch]:
@@ -59,7 +61,7 @@ class Rows:
     def depends_on_seed(self) -> bool:
         return self.batch_size is not None
 
-    def alone(self, seed: int) -> Counted[tuple[Tensor, Tensor]]:
+    def alone(self, seed: int) -> Counted[tuple[Tensors, Tensor]]:
         return Counted(partial(batches, self.table.inputs, self.table.targets, self.batch_size, seed))
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Counted[Batch]:
@@ -80,25 +82,25 @@ class Drawn:
     dtype: torch.dtype
     depends_on_seed: bool = True
 
-    def alone(self, seed: int) -> Draws[tuple[Tensor, Tensor]]:
+    def alone(self, seed: int) -> Draws[tuple[Tensors, Tensor]]:
         return Draws(lambda generators: self.draw(generators[0], self.batch_size), [seed])
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Draws[Batch]:
         def draw(generators: list[torch.Generator]) -> Batch:
             groups = [self.draw(generator, self.batch_size) for generator in generators]
-            x, y = (torch.cat(parts) for parts in zip(*groups, strict=True))
-            return prepared_groups(prepare, x, y, len(seeds))
+            x = concatenate([inputs for inputs, _ in groups])
+            return prepared_groups(prepare, x, torch.cat([targets for _, targets in groups]), len(seeds))
 
         return Draws(draw, seeds)
 
     def in_process(self) -> Feed:
         return self
 
-    def draw(self, generator: torch.Generator, rows: int) -> tuple[Tensor, Tensor]:
-        """Return so many rows on the device, in the precision of the run."""
+    def draw(self, generator: torch.Generator, rows: int) -> tuple[Tensors, Tensor]:
+        """Return so many rows on the device, real numbers in the precision of the run."""
         x, y = self.stream.sample(generator, rows)
-        kind = self.dtype if y.is_floating_point() else y.dtype
-        return x.to(self.device, self.dtype), y.to(self.device, kind)
+        inputs = map_parts(lambda part: moved(part, self.device, self.dtype), x)
+        return inputs, moved(y, self.device, self.dtype)
 
 
 class Draws(Generic[T]):
@@ -122,7 +124,7 @@ class Draws(Generic[T]):
             generator.set_state(found)
 
 
-def prepared_groups(prepare: Prepare, x: Tensor, y: Tensor, groups: int) -> Batch:
+def prepared_groups(prepare: Prepare, x: Tensors, y: Tensor, groups: int) -> Batch:
     """Return the batches of S groups, one behind the other [S * B, ...], as one prepared batch [S, B, ...]."""
     return tuple(part.unflatten(0, (groups, -1)) for part in prepare(x, y))
 

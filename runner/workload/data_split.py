@@ -12,6 +12,7 @@ from torch import Tensor
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component
+from xprun.plugins.tensor_groups import map_parts, tensors_in, with_parts
 from xprun.runner.resolve.data_parts import parts_of
 from xprun.runner.results.results_schema import TEST, VALID
 from xprun.specs.language.folds import FOLD, K_FOLDS
@@ -89,7 +90,8 @@ def _share(table: Table, part: str, settings: dict[str, Any]) -> int:
 
 
 def _rows(table: Table, rows: Tensor) -> Table:
-    part = replace(table, inputs=table.inputs.index_select(0, rows), targets=table.targets.index_select(0, rows))
+    inputs = map_parts(lambda part: part.index_select(0, rows), table.inputs)
+    part = replace(table, inputs=inputs, targets=table.targets.index_select(0, rows))
     if table.augmentation is None:
         return part
     return replace(part, augmentation=replace(table.augmentation, rows=table.augmentation.rows.index_select(0, rows)))
@@ -107,13 +109,32 @@ def _standardised(split: Split) -> Split:
     train = split.train
     if train.augmentation:
         raise ValueError("standardise cannot be combined with random transforms; use the transform Normalize")
-    wide = train.inputs.double()
+    if not any(part.is_floating_point() for part in tensors_in(train.inputs)):
+        raise ValueError("standardise scales real numbers, but these inputs are integers: leave it out")
+    changes = [_scaling(part) for part in tensors_in(train.inputs)]
+
+    def standardised(table: Table) -> Table:
+        parts = [change(part) for change, part in zip(changes, tensors_in(table.inputs), strict=True)]
+        return Table(with_parts(table.inputs, parts), table.targets)
+
+    return split.map(standardised)
+
+
+def _scaling(rows: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what shifts and scales inputs as these rows say; integers, which stand for something, are left alone."""
+    if not rows.is_floating_point():
+        return lambda part: part
+    wide = rows.double()
     mean, deviation = wide.mean(0), wide.std(0, correction=0)
-    shift, scale = mean.to(train.inputs), torch.where(deviation > 0, deviation, 1.0).to(train.inputs)
-    return split.map(lambda table: Table((table.inputs - shift) / scale, table.targets))
+    shift, scale = mean.to(rows), torch.where(deviation > 0, deviation, 1.0).to(rows)
+    return lambda part: (part - shift) / scale
+
+
+def moved(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return a tensor on a device, real numbers in a precision; integers, such as token ids, stay what they are."""
+    return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
 
 
 def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
-    targets = table.targets
-    kind = dtype if targets.is_floating_point() else targets.dtype
-    return replace(table, inputs=table.inputs.to(device, dtype), targets=targets.to(device, kind))
+    inputs = map_parts(lambda part: moved(part, device, dtype), table.inputs)
+    return replace(table, inputs=inputs, targets=moved(table.targets, device, dtype))

@@ -21,6 +21,7 @@ def examples(language: str) -> list[str]:
 def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("houses.csv").write_text(examples("csv")[0], encoding="utf-8")
+    Path("verse.txt").write_text(examples("text")[0], encoding="utf-8")
     Path("plugin.py").write_text(examples("python")[0], encoding="utf-8")
     for name, colour in (("cats", "black"), ("dogs", "brown")):
         Path("pets", name).mkdir(parents=True)

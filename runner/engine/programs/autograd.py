@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.plugins.tensor_groups import Tensors, map_parts
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.gradients import loss_of
 from xprun.runner.workload.measures import Measure
-from xprun.runner.workload.run_grid import Batch
 from xprun.runner.workload.workload import Workload, named_views, predictions, seed_torch, trained_parameters
 
-Rows = tuple[Tensor, Tensor]  # inputs and targets [B, ...] of a batch
+Rows = tuple[Tensors, Tensor]  # inputs and targets [B, ...] of a batch
 
 
 class Autograd:
@@ -54,7 +54,7 @@ class Autograd:
     def differentiate(self, batch: Rows) -> tuple[Tensor, int]:
         loss, gradients = self.gradients(batch)
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
-        return loss, len(batch[0])
+        return loss, len(batch[1])
 
     def replace(self, weights: Tensor) -> None:
         self.weights.copy_(weights)
@@ -72,7 +72,7 @@ class Autograd:
         return loss
 
     def rows_in(self, batch: Rows) -> int:
-        return len(batch[0])
+        return len(batch[1])
 
     # --- see `Program`
 
@@ -84,7 +84,7 @@ class Autograd:
     def batches(self, feed: Feed, seeds: list[int]) -> Batches[Rows]:
         return feed.alone(self.seed)
 
-    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+    def prepare(self, inputs: Tensors, targets: Tensor) -> Rows:
         return inputs, targets
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
@@ -99,11 +99,11 @@ class Autograd:
     def train(self, mode: bool) -> None:
         self.module.train(mode)
 
-    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
-        return predictions(self.module, inputs)[None, None]
+    def predict(self, prepared: Rows, columns: slice) -> Tensors:
+        return map_parts(lambda part: part[None, None], predictions(self.module, prepared[0]))
 
     def measure(
-        self, metrics: dict[str, Measure], prepared: Batch, targets: Tensor, columns: slice
+        self, metrics: dict[str, Measure], prepared: Rows, targets: Tensor, columns: slice
     ) -> dict[str, Tensor]:
         found = predictions(self.module, prepared[0])
         parameters = trained_parameters(self.module)

@@ -139,7 +139,7 @@ def test_a_metric_that_asks_for_something_unknown_says_what_there_is(train: Trai
     def mine(p: Tensor, t: Tensor, weights: Tensor) -> Tensor:
         return p.mean()
 
-    with pytest.raises(TypeError, match="and any of parameters, truth, boundary; not 'weights'"):
+    with pytest.raises(TypeError, match="and any of parameters, truth, boundary, ignore_index; not 'weights'"):
         train(line_spec, "run.metrics=['mine']")
 
 
