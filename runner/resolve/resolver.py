@@ -325,7 +325,12 @@ class _Checker:
         if component is None:
             return known
         written = metric.settings | ({"goal": metric.goal} if "goal" in metric.model_fields_set else {})
-        return {**known, "goal": component.goal, **self.present(component, component.schema, written, path)}
+        settings = self.present(component, component.schema, written, path)
+        if component.check:
+            own = {name: settings.get(name, setting.typed_default) for name, setting in component.settings.items()}
+            place = path if as_name else (*path, "name")
+            self.problems += (Diagnostic(place, message) for _, message in component.check(**own))
+        return {**known, "goal": component.goal, **settings}
 
     def compare(self, compare: Compare) -> Compare:
         """Return `[compare]` with its plots resolved."""
