@@ -43,11 +43,15 @@ def every_model(
     """
 
 
-def every_loss(*, output: Annotated[int | str | None, AbsentByDefault()] = None) -> None:
+def every_loss(
+    *,
+    output: Annotated[int | str | None, AbsentByDefault()] = None,
+    class_weights: Annotated[Literal["balanced"] | None, AbsentByDefault()] = None,
+) -> None:
     """The settings of every loss.
 
     `output` is the one that the loss takes of several that a model returns: its number in a tuple, from 0, or its name
-    in a dictionary.
+    in a dictionary. `class_weights = "balanced"` weighs classes by how rare they are among the training rows.
     """
 
 

@@ -9,8 +9,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Tensors = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
+    Inputs = Tensors | "LazyRows"
 else:
-    Tensors = Any  # torch is not imported to name it
+    Tensors = Inputs = Any  # torch is not imported to name it
+
+
+class LazyRows:
+    """Inputs that are read when they are asked for: too large to be copied, or other ones each time."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def read(self, rows: Tensor) -> Tensors:
+        """Return the inputs of the rows with these numbers [n]."""
+        raise NotImplementedError
+
+    def select(self, rows: Tensor) -> LazyRows:
+        """Return these rows, in this order."""
+        raise NotImplementedError
+
+    def changed(self, change: Callable[[Tensors], Tensors]) -> LazyRows:
+        """Return the rows that are changed when they have been read."""
+        raise NotImplementedError
 
 
 def tensors_in(group: Tensors) -> tuple[Tensor, ...]:
@@ -35,17 +55,40 @@ def map_parts(change: Callable[[Tensor], Tensor], group: Tensors) -> Tensors:
     return with_parts(group, [change(part) for part in tensors_in(group)])
 
 
-def count_rows(group: Tensors) -> int:
-    return len(tensors_in(group)[0])
+def count_rows(inputs: Inputs) -> int:
+    return len(inputs) if isinstance(inputs, LazyRows) else len(tensors_in(inputs)[0])
 
 
-def first_rows(group: Tensors, rows: int) -> Tensors:
+def bytes_of(inputs: Inputs) -> int:
+    """Return the bytes that inputs take in memory."""
+    return 0 if isinstance(inputs, LazyRows) else sum(part.nbytes for part in tensors_in(inputs))
+
+
+def first_rows(inputs: Inputs, rows: int) -> Tensors:
     """Return the first so many rows."""
-    return map_parts(lambda part: part[:rows], group)
+    if isinstance(inputs, LazyRows):
+        return inputs.read(_numbers(0, min(rows, len(inputs))))
+    return map_parts(lambda part: part[:rows], inputs)
 
 
-def split_into(group: Tensors, rows: int) -> Iterator[Tensors]:
-    """Yield a group cut into pieces of so many rows; the last one may have fewer."""
+def take_rows(inputs: Inputs, rows: Tensor) -> Tensors:
+    """Return the rows with these numbers."""
+    if isinstance(inputs, LazyRows):
+        return inputs.read(rows)
+    return map_parts(lambda part: part.index_select(0, rows), inputs)
+
+
+def select_rows(inputs: Inputs, rows: Tensor) -> Inputs:
+    """Return the rows with these numbers, which are not read if they need not be."""
+    return inputs.select(rows) if isinstance(inputs, LazyRows) else take_rows(inputs, rows)
+
+
+def split_into(group: Inputs, rows: int) -> Iterator[Tensors]:
+    """Yield inputs, or outputs, cut into pieces of so many rows; the last one may have fewer."""
+    if isinstance(group, LazyRows):
+        for start in range(0, len(group), rows):
+            yield group.read(_numbers(start, min(start + rows, len(group))))
+        return
     for parts in zip(*(part.split(rows) for part in tensors_in(group)), strict=True):
         yield with_parts(group, parts)
 
@@ -70,3 +113,9 @@ def call(module: Callable[..., Any], inputs: Tensors) -> Any:
     """Return what a model gives for inputs; see `arguments_of`."""
     args, kwargs = arguments_of(inputs)
     return module(*args, **kwargs)
+
+
+def _numbers(start: int, stop: int) -> Tensor:
+    import torch
+
+    return torch.arange(start, stop)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from xprun.plugins.tensor_groups import Tensors
+    from xprun.plugins.tensor_groups import Inputs
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Table:
     which a row, flat or not, is an image of 1 or 3 channels, so that a report can show it.
     """
 
-    inputs: Tensors
+    inputs: Inputs
     targets: Tensor
     truth: dict[str, list[float]] = field(default_factory=dict)
     valid: Table | None = None

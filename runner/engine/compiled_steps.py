@@ -149,7 +149,7 @@ def _steps(training: Training) -> Function:
     if any(family.schedule for family in _families(training)):
         raise TypeError("a scheduler changes their settings")
     if not isinstance(training.work.train.inputs, Tensor):
-        raise TypeError("the model takes several tensors")
+        raise TypeError("the inputs are several tensors, or are not in memory")
     if not _program(training).pure:
         raise TypeError("the model draws random numbers, or keeps running statistics, or has frozen parameters")
     gradient_of = _gradient(training)

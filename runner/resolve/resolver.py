@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
+from xprun.runner.resolve.class_weight_checks import class_weight_problems
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
@@ -76,6 +77,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += idle_problems(resolved, columns)
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
+        problems += class_weight_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
         problems += confirm_problems(resolved)
         problems += dict.fromkeys([*stop_problems(resolved, columns), *save_problems(resolved, columns)])

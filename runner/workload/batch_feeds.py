@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.tensor_groups import Tensors, concatenate, map_parts
+from xprun.plugins.tensor_groups import LazyRows, Tensors, concatenate, map_parts
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_gather import grouped_batches
 from xprun.runner.workload.batch_order import Counted, batches
@@ -65,8 +65,17 @@ class Rows:
         return Counted(partial(batches, self.table.inputs, self.table.targets, self.batch_size, seed))
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Counted[Batch]:
+        if isinstance(self.table.inputs, LazyRows):
+            return Counted(partial(self._read_together, prepare, seeds))
         prepared = prepare(self.table.inputs, self.table.targets)
         return Counted(partial(grouped_batches, prepared, self.batch_size, seeds))
+
+    def _read_together(self, prepare: Prepare, seeds: list[int], taken: int) -> Iterator[Batch]:
+        """Yield prepared batches of rows that are read for each step."""
+        table = self.table
+        each = (batches(table.inputs, table.targets, self.batch_size, seed, taken) for seed in seeds)
+        for groups in zip(*each, strict=True):
+            yield prepared_groups(prepare, *joined(groups), len(seeds))
 
     def in_process(self) -> Feed:
         return self
@@ -88,8 +97,7 @@ class Drawn:
     def together(self, prepare: Prepare, seeds: list[int]) -> Draws[Batch]:
         def draw(generators: list[torch.Generator]) -> Batch:
             groups = [self.draw(generator, self.batch_size) for generator in generators]
-            x = concatenate([inputs for inputs, _ in groups])
-            return prepared_groups(prepare, x, torch.cat([targets for _, targets in groups]), len(seeds))
+            return prepared_groups(prepare, *joined(groups), len(seeds))
 
         return Draws(draw, seeds)
 
@@ -122,6 +130,11 @@ class Draws(Generic[T]):
     def restore(self, state: State) -> None:
         for generator, found in zip(self._generators, state["generators"], strict=True):
             generator.set_state(found)
+
+
+def joined(groups: Sequence[tuple[Tensors, Tensor]]) -> tuple[Tensors, Tensor]:
+    """Return the batches of several groups, one behind the other."""
+    return concatenate([inputs for inputs, _ in groups]), torch.cat([targets for _, targets in groups])
 
 
 def prepared_groups(prepare: Prepare, x: Tensors, y: Tensor, groups: int) -> Batch:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.tensor_groups import Tensors
+from xprun.plugins.tensor_groups import Inputs, Tensors, first_rows
 from xprun.runner.workload.model_outputs import pick
 from xprun.runner.workload.target_shapes import SHARES, SIGNS
 from xprun.runner.workload.workload import Workload
@@ -60,7 +60,7 @@ def curve_places(work: Workload) -> Tensor | None:
     return torch.linspace(float(x.min()), float(x.max()), POINTS, dtype=x.dtype, device=x.device)
 
 
-def feature(inputs: Tensors) -> Tensor | None:
+def feature(inputs: Inputs) -> Tensor | None:
     """Return x [N] where the inputs [N, k] are x and its powers up to k; None where they are not."""
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or inputs.dim() != 2 or not inputs.shape[1]:
         return None
@@ -80,14 +80,9 @@ def _powers(x: Tensor, k: int) -> Tensor:
 def images(work: Workload) -> Table | None:
     """Return the rows to choose samples from, held out where some are; None unless they are images with classes."""
     table = work.valid or work.test or work.train
-    if (
-        table.image is None
-        or not isinstance(table.inputs, Tensor)
-        or table.targets.is_floating_point()
-        or table.targets.dim() != 1
-    ):
+    if table.image is None or table.targets.is_floating_point() or table.targets.dim() != 1:
         return None
-    return Table(table.inputs[:LOOKED_AT], table.targets[:LOOKED_AT], image=table.image)
+    return Table(first_rows(table.inputs, LOOKED_AT), table.targets[:LOOKED_AT], image=table.image)
 
 
 def samples(outputs: Tensor, targets: Tensor) -> Tensor:

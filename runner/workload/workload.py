@@ -17,13 +17,16 @@ from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
 from xprun.runner.resolve.timetable import Timetable, timetable_of
 from xprun.runner.results.results_schema import TEST, TRAIN, VALID
 from xprun.runner.store.checkpoints import load_state
-from xprun.runner.workload.augmentation import Augmented
+from xprun.runner.workload.augmentation import Augmented, Fetched
 from xprun.runner.workload.batch_feeds import Drawn, Feed, Rows, sample_of
-from xprun.runner.workload.data_forms import checked
+from xprun.runner.workload.class_weights import balance
+from xprun.runner.workload.data_forms import as_table
 from xprun.runner.workload.data_split import Split, check_parts, split_rows
+from xprun.runner.workload.dataset_rows import DatasetRows
 from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, pick, refuse_integers
 from xprun.runner.workload.step_schedule import Schedule
+from xprun.runner.workload.stored_rows import left_in_place
 from xprun.runner.workload.target_shapes import check_outputs, with_targets_for
 from xprun.specs import Choice, Run
 from xprun.specs.language.folds import K_FOLDS
@@ -187,11 +190,14 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
     criterion = build(registry, "loss", loss.name, loss.settings)
     output = loss.settings.get("output")  # a run that was saved before there was a choice has no such setting
-    on_device = criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion
-    made = with_targets_for(criterion, checked(data.name, build(registry, "data", data.name, data.settings)))
+    made = as_table(data.name, build(registry, "data", data.name, data.settings), batch_size)
+    made = with_targets_for(criterion, made)
     check_parts(registry.find("data", data.name), data.settings, made)
     split, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
     train, measures_test = split.train, bool(split.test) and settings.measure_test == "each"
+    if loss.settings.get("class_weights"):
+        balance(criterion, train.targets.cpu(), count_classes(split))
+    on_device = criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion
     evaluates = bool(split.valid or settings.scalars or measures_test)
     work = Workload(
         registry,
@@ -217,6 +223,11 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     return work
 
 
+def count_classes(split: Split) -> int:
+    """Return how many classes there are in all rows, held-out ones included."""
+    return 1 + max(int(part.targets.max()) for part in (split.train, split.valid, split.test) if part)
+
+
 def _split_and_feed(
     made: Table | Stream, settings: dict[str, Any], batch_size: int | None, device: torch.device, dtype: torch.dtype
 ) -> tuple[Split, Feed]:
@@ -230,7 +241,10 @@ def _split_and_feed(
             )
         drawn = Drawn(made, batch_size, device, dtype)
         return Split(sample_of(drawn, settings["split_seed"])), drawn
+    made = left_in_place(made) if device.type == "cpu" else made
     split = split_rows(made, settings).moved(device, dtype)
+    if isinstance(split.train.inputs, DatasetRows):
+        return split, Fetched(split.train, batch_size, device, dtype, split.train.inputs.items.workers)
     if augmentation := split.train.augmentation:
         return split, Augmented(split.train, batch_size, device, dtype, augmentation.workers)
     return split, Rows(split.train, batch_size)

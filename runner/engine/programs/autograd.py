@@ -105,10 +105,17 @@ class Autograd:
     def measure(
         self, metrics: dict[str, Measure], prepared: Rows, targets: Tensor, columns: slice
     ) -> dict[str, Tensor]:
-        found = predictions(self.module, prepared[0])
+        return self._judge(predictions(self.module, prepared[0]), metrics, targets)
+
+    def judge(
+        self, loss: Any, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        return self._judge(map_parts(lambda part: part[0, 0], predictions), metrics, targets)
+
+    def _judge(self, outputs: Tensors, metrics: dict[str, Measure], targets: Tensor) -> dict[str, Tensor]:
         parameters = trained_parameters(self.module)
-        measured = {name: _as_tensor(metric(found, targets, parameters)) for name, metric in metrics.items()}
-        return {"loss": self.work.loss(found, prepared[1]), **measured}
+        measured = {name: _as_tensor(metric(outputs, targets, parameters)) for name, metric in metrics.items()}
+        return {"loss": self.work.loss(outputs, targets), **measured}
 
     def keep(self, columns: Tensor) -> None:
         """Nothing can leave."""

@@ -57,6 +57,11 @@ class Program(Protocol):
     def measure(self, metrics: dict[str, Measure], prepared: Any, targets: Tensor, columns: slice) -> dict[str, Tensor]:
         """Return the `loss` and some metrics on prepared rows, [S, k, ...] or those of a lone run [...]."""
 
+    def judge(
+        self, loss: Any, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        """Return what `measure` does, of predictions [S, k, N, ...] for targets [N, ...]."""
+
     def keep(self, columns: Tensor) -> None:
         """Go on with these columns of runs only."""
 

@@ -84,7 +84,19 @@ class Stacked:
         self, metrics: dict[str, Measure], prepared: Batch, targets: Tensor, columns: slice
     ) -> dict[str, Tensor]:
         predictions = self.predict(prepared, columns)
-        found = {"loss": self.losses_of(predictions, prepared)}
+        loss = self.losses_of(predictions, prepared)
+        return {"loss": loss, **self._metrics(metrics, predictions, targets, columns)}
+
+    def judge(
+        self, loss: Any, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        losses = over_runs(loss, predictions, targets)
+        return {"loss": losses, **self._metrics(metrics, predictions, targets, columns)}
+
+    def _metrics(
+        self, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        found = {}
         for name, metric in metrics.items():
             parameters = self.views(self.columns(columns)) if metric.needs_parameters else None
             found[name] = over_runs(metric, predictions, targets, parameters)

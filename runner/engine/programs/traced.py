@@ -65,7 +65,7 @@ class Traced(Stacked):
     ) -> None:
         self.module, self.masked = _with_masks(copy.deepcopy(module))
         self.module.train()
-        self.loss, self.form = loss, first_rows(inputs, 0)
+        self.loss, self.form = loss, first_rows(inputs, 1)
         self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = sum(shape.numel() for shape in self.shapes.values())
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
