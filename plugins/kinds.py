@@ -103,7 +103,12 @@ METRIC_RECEIVES = "prediction [N, ...], target [N, ...]; parameters, truth, boun
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("data", "", "a Table of inputs [N, ...] and targets [N, ...], or a Stream", every_data),
+        Kind(
+            "data",
+            "",
+            "a Table of inputs [N, ...] and targets [N, ...], a Stream, or a torch Dataset or DataLoader",
+            every_data,
+        ),
         Kind("transform", "image [C, H, W] of floats, from 0 to 1 at first", "an image [C, H, W]"),
         Kind("model", "x: a few rows of inputs, y: all targets", "a torch.nn.Module", every_model),
         Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),

@@ -43,7 +43,9 @@ def test_an_example_trains_or_lacks_its_files(text: str) -> None:
         assert done.exit_code == 0, done.stderr
 
 
-@pytest.mark.parametrize(("name", "length"), [("ring", "epochs = 2"), ("ring.stream", "steps = 20"), ("jittered", "epochs = 2")])
+@pytest.mark.parametrize(
+    ("name", "length"), [("ring", "epochs = 2"), ("ring.stream", "steps = 20"), ("jittered", "epochs = 2")]
+)
 def test_the_plugins_train(name: str, length: str) -> None:
     layers = '[model]\nlayers = [{ name = "Linear", in_features = 2, out_features = 2 }]\n'
     wine = next(text for text in examples("toml") if '"wine"' in text)
