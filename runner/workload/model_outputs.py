@@ -32,14 +32,22 @@ def pick(outputs: Tensors, which: Which) -> Any:
 
 
 def refuse_integers(inputs: Tensors, error: Exception) -> None:
-    """Raise ValueError where a model broke, perhaps because its inputs are integers."""
-    integers = [part.dtype for part in tensors_in(inputs) if not part.is_floating_point()]
-    if integers:
-        kind = str(integers[0]).removeprefix("torch.")
+    """Raise ValueError where a model broke, perhaps because its inputs are integers, or because they are too large."""
+    integers = [part for part in tensors_in(inputs) if not part.is_floating_point()]
+    if not integers:
+        return
+    why = f"({type(error).__name__}: {words_of(error)[:200]})"
+    if isinstance(error, IndexError):
+        largest = max(int(part.max()) for part in integers)
         raise ValueError(
-            f"the model does not take these inputs, which are integers ({kind}): an Embedding takes token ids; for "
-            f"numbers return inputs.float() from the data set ({type(error).__name__}: {words_of(error)[:200]})"
+            f"the model has no place for a token id of its inputs, which go up to {largest} in the first rows: an "
+            f"Embedding needs num_embeddings above the largest {why}"
         ) from error
+    kind = str(integers[0].dtype).removeprefix("torch.")
+    raise ValueError(
+        f"the model does not take these inputs, which are integers ({kind}): an Embedding takes token ids; for numbers "
+        f"return inputs.float() from the data set {why}"
+    ) from error
 
 
 def check_form(outputs: Any, rows: int) -> None:

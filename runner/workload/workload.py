@@ -99,7 +99,7 @@ class Workload:
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 outputs = call(self.make_model(0).eval(), inputs)
-        except (RuntimeError, TypeError) as error:
+        except (IndexError, RuntimeError, TypeError) as error:
             refuse_integers(inputs, error)
             return  # the training will break in the same way, and tell which run it was
         check_form(outputs, len(targets))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.cohorts import Cohort, named
+from support.cohorts import Cohort, layers, named
 from support.training import MakePlan, Train
 from torch import Tensor, nn
 from xprun.plugins.datasets.stream import Stream
@@ -200,6 +200,11 @@ def test_standardise_scales_the_real_numbers_alone(plan: MakePlan) -> None:
 @pytest.mark.parametrize(
     ("form", "sections", "message"),
     [
+        (
+            "ids",
+            {"model": layers(named("Embedding", num_embeddings=2, embedding_dim=3), "Flatten")},
+            r"no place for a token id of its inputs, which go up to \d in the first rows: an Embedding needs",
+        ),
         ("ids", {"model": named("softmax")}, r"does not take these inputs, which are integers \(int64\): an Embedding"),
         (
             "ids",

@@ -149,6 +149,17 @@ def test_the_losses_are_those_of_a_hand_written_loop(plan: MakePlan) -> None:
         np.testing.assert_allclose(outcomes[run.id].history["loss"].values, expected, 1e-12)
 
 
+def test_a_data_set_that_draws_at_random_goes_on_where_it_was(plan: MakePlan) -> None:
+    feed = cohort(plan, "noisy").work.feed
+    first, second = feed.alone(1), feed.alone(1)
+    for _ in range(6):
+        next(first)
+    second.restore(first.state())
+    for (x, y), (again, same) in zip(islice(first, 3), islice(second, 3), strict=True):
+        assert torch.equal(x, again)
+        assert torch.equal(y, same)
+
+
 def test_workers_change_no_result(plan: MakePlan) -> None:
     assert losses(cohort(plan, "two workers").together("linear-stack")) == losses(
         cohort(plan, "noisy").together("linear-stack")
