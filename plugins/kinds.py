@@ -54,6 +54,25 @@ def every_optimizer(
     """
 
 
+def every_loss(
+    *,
+    output: Annotated[int | str | None, AbsentByDefault()] = None,
+    class_weights: Annotated[Literal["balanced"] | None, AbsentByDefault()] = None,
+) -> None:
+    """The settings of every loss.
+
+    `output` is the one that the loss takes of several that a model returns: its number in a tuple, from 0, or its name
+    in a dictionary. `class_weights = "balanced"` weighs classes by how rare they are among the training rows.
+    """
+
+
+def every_metric(*, output: Annotated[int | str | None, AbsentByDefault()] = None) -> None:
+    """The settings of every metric.
+
+    `output` is the one that is measured of several that a model returns; left out, it is the one that the loss takes.
+    """
+
+
 def every_scheduler(*, per: Literal["epoch", "step"]) -> None:
     """The settings of every scheduler.
 
@@ -90,17 +109,27 @@ PARTS = ("valid", "test")
 SPLITTING = (*PARTS, "k_folds", "fold")
 # The names by which a plot asks for what it draws.
 PLOT_RECEIVES = ("runs", "history", "settings", "ranking", "palette", "compare")
-METRIC_RECEIVES = "prediction [N, ...], target [N, ...]; parameters, truth and boundary by name"
+METRIC_RECEIVES = "prediction [N, ...], target [N, ...]; parameters, truth, boundary and ignore_index by name"
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("data", "", "a Table of inputs [N, ...] and targets [N, ...], or a Stream", every_data),
+        Kind(
+            "data",
+            "",
+            "a Table of inputs [N, ...] and targets [N, ...], a Stream, or a torch Dataset or DataLoader",
+            every_data,
+        ),
         Kind("transform", "image [C, H, W] of floats, from 0 to 1 at first", "an image [C, H, W]"),
         Kind("model", "x: a few rows of inputs, y: all targets", "a torch.nn.Module", every_model),
         Kind("layer", "", "a torch.nn.Module, one of a model's `layers`"),
         Kind("init", "tensor: the parameter to fill in place", "nothing"),
-        Kind("loss", "prediction [B, ...], target [B, ...]", "a scalar tensor, the mean or sum over the batch"),
+        Kind(
+            "loss",
+            "prediction [B, ...], target [B, ...]",
+            "a scalar tensor, the mean or sum over the batch",
+            every_loss,
+        ),
         Kind(
             "optimizer",
             "w, g, then state tensors; t, n, T, loss and name by name",
@@ -120,6 +149,6 @@ KINDS = {
             f"any of {', '.join(PLOT_RECEIVES)}, by name",
             "a matplotlib Figure, or that and its numbers in words",
         ),
-        Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end'),
+        Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end', every_metric),
     )
 }

@@ -8,9 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 from xprun.plugins.registry import Registry
+from xprun.plugins.tensor_groups import Tensors
 from xprun.runner.process.log import words_of
 from xprun.runner.results.results_schema import PREDICTION, ROW, TARGET
 from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
+from xprun.runner.workload.model_outputs import pick
 from xprun.runner.workload.workload import make_workload
 from xprun.runner.workload.workload import predictions as outputs_of
 
@@ -36,10 +38,19 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     load_state(module, path)
     module.eval()
     with torch.no_grad():
-        outputs = outputs_of(module, table.inputs)
-    classes = not table.targets.is_floating_point() and table.targets.dim() == 1 and outputs.dim() == 2
-    columns = _classes(outputs, table.targets) if classes else _numbers(outputs, table.targets)
-    return pd.DataFrame({ROW: range(len(table)), **columns})
+        outputs = pick(outputs_of(module, table.inputs), work.output)
+    return pd.DataFrame({ROW: range(len(table)), **_columns(outputs, table.targets)})
+
+
+def _columns(outputs: Tensors, targets: Tensor) -> dict[str, list[float]]:
+    """Return targets [N, ...] beside what was predicted, which for classes are the largest scores [N, classes, ...]."""
+    if not isinstance(outputs, Tensor):  # several, of which the loss takes none by itself
+        named = outputs.items() if isinstance(outputs, dict) else enumerate(outputs)
+        numbers = [_numbered(f"{PREDICTION}.{name}", part) for name, part in named]
+        return {name: column for table in (_numbered(TARGET, targets), *numbers) for name, column in table.items()}
+    if targets.is_floating_point() or outputs.dim() != targets.dim() + 1:
+        return _numbers(outputs, targets)
+    return _classes(outputs, targets) if targets.dim() == 1 else _numbers(outputs.argmax(1), targets)
 
 
 def _classes(outputs: Tensor, targets: Tensor) -> dict[str, list[float]]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+    from xprun.plugins.tensor_groups import Tensors
 
-Sample = Callable[["Generator", int], tuple["Tensor", "Tensor"]]
+Sample = Callable[["Generator", int], tuple["Tensors", "Tensor"]]
 
 
 @dataclass(frozen=True)

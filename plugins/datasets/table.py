@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from xprun.plugins.tensor_groups import Inputs
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,16 @@ class Augmentation:
 class Table:
     """N examples, resident in memory.
 
-    `inputs` [N, ...] floats; `targets` [N, k] floats for a regression, [N] int64 for classes. `truth` holds the
+    `inputs` [N, ...]: floats, which are trained on in `run.dtype`, or integers (token ids), which stay as they are. A
+    tuple of such tensors holds the positional arguments of a model's `forward`, a dictionary those by name. `targets`
+    [N, k] floats for a regression, [N] int64 for classes, [N, L] for a class at each of L places. `truth` holds the
     true parameters of a synthetic set by name. `valid` and `test` hold the rows that the set itself keeps apart, to
     choose by and to report; its component declares them: `@data("name", parts=("valid", "test"))`. With an
     `augmentation` the rows are trained on as it changes them; `inputs` are measured. `image` is the shape [C, H, W] in
     which a row, flat or not, is an image of 1 or 3 channels, so that a report can show it.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     targets: Tensor
     truth: dict[str, list[float]] = field(default_factory=dict)
     valid: Table | None = None
@@ -43,4 +46,4 @@ class Table:
     test: Table | None = None
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.targets)

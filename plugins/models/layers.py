@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xprun.plugins.registry import model
+from xprun.plugins.registry import layer, model
+from xprun.plugins.tensor_groups import Tensors, call
 from xprun.plugins.types import Layer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+Maker = Callable[[], "nn.Module"]
 
 
 @model("layers")
@@ -19,28 +22,52 @@ def layers(x: Tensor, y: Tensor, *, layers: list[Layer]) -> nn.Module:
     A layer's size of inputs (`in_features`, `in_channels`, `num_features`) may be left out: it is what the layer
     before gives, and the parameters start as they do where the size is written.
     """
+    makers: Any = layers  # functions that make a layer
+    return _LayerBuilder(x).chain(makers)
+
+
+@layer("Sequential")
+def sequential(*, layers: list[Layer]) -> nn.Module:
+    """Layers one after the other, as a layer: their parameters are named after their place in it (`2.0.weight`)."""
     from torch import nn
 
-    makers: Any = layers  # functions that make a layer
-    return nn.Sequential(*made_in_turn(makers, x))
+    makers: Any = layers
+    return nn.Sequential(*(make() for make in makers))
 
 
-def made_in_turn(makers: list[Callable[[], nn.Module]], x: Tensor) -> Iterator[nn.Module]:
-    """Yield the layers, each made when those before it have drawn their parameters.
+class _LayerBuilder:
+    """Makes layers in turn, each when those before it have drawn their parameters.
 
     A lazy one is shown the rows `x` [B, ...] as the layers before it pass them on, which draws its parameters.
     """
-    import torch
-    from torch.nn.modules.lazy import LazyModuleMixin
 
-    waiting: list[nn.Module] = []
-    for make in makers:
-        layer = make()
-        waiting.append(layer)
-        if isinstance(layer, LazyModuleMixin):
-            with torch.no_grad():
-                for part in waiting:
-                    x = part.eval()(x)  # in evaluation, no layer draws at random or counts its rows
-                    part.train()
-            waiting.clear()
-        yield layer
+    def __init__(self, x: Tensors) -> None:
+        self.x: Any = x
+        self.waiting: list[nn.Module] = []  # which x has not passed through
+
+    def chain(self, makers: list[Maker]) -> nn.Module:
+        from torch import nn
+
+        return nn.Sequential(*map(self.make, makers))
+
+    def make(self, maker: Maker) -> nn.Module:
+        from torch.nn.modules.lazy import LazyModuleMixin
+
+        if getattr(maker, "func", None) is sequential:
+            inner: Any = maker
+            return self.chain(inner.keywords["layers"])
+        made = maker()
+        self.waiting.append(made)
+        if isinstance(made, LazyModuleMixin):
+            self._catch_up()
+        return made
+
+    def _catch_up(self) -> None:
+        """Pass x through the layers that wait."""
+        import torch
+
+        with torch.no_grad():
+            for part in self.waiting:
+                self.x = call(part.eval(), self.x)  # in evaluation, no layer draws at random or counts its rows
+                part.train()
+        self.waiting.clear()

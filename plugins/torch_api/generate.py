@@ -35,7 +35,7 @@ IMPLEMENTATION = {
 
 NOT_LAYERS = re.compile(
     r"Module|Container|Sequential|ModuleList|ModuleDict|Parameter|DataParallel|Lazy|RNN|LSTM|GRU|Transformer"
-    r"|MultiheadAttention|Embedding|NLLLoss2d|MaxUnpool|Bilinear|CosineSimilarity|PairwiseDistance|AdaptiveLogSoftmax|SyncBatchNorm"
+    r"|MultiheadAttention|NLLLoss2d|MaxUnpool|Bilinear|CosineSimilarity|PairwiseDistance|AdaptiveLogSoftmax|SyncBatchNorm"
 )
 DEPRECATED_LOSSES = {"NLLLoss2d"}
 NOT_RULES = {"Optimizer", "SparseAdam"}
@@ -139,7 +139,7 @@ def _lazy_twin(name: str) -> Any:
 
 def _is_setting(parameter: inspect.Parameter) -> bool:
     named = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    return parameter.kind in named and parameter.name not in IMPLEMENTATION
+    return parameter.kind in named and parameter.name not in IMPLEMENTATION and not parameter.name.startswith("_")
 
 
 def _setting(parameter: inspect.Parameter, thing: Callable[..., Any], name: str) -> str:

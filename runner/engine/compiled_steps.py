@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
+from xprun.plugins.tensor_groups import tensors_in
 from xprun.runner.engine.optimizer_families import Families, Family
 from xprun.runner.engine.programs.stacked import Stacked
 from xprun.runner.process.log import note, words_of
@@ -135,7 +136,7 @@ def _arguments(training: Training, batches: list[Batch]) -> list[Tensor]:
     t = torch.tensor(training.steps, dtype=torch.float64)
     states = [state for family in _families(training) for state in family.states]
     rows = [_program(training).rows_of(batch) for batch in (batches if training.work.batch_size else batches[:1])]
-    return [_program(training).flat, t, *states, *(part for pair in rows for part in pair)]
+    return [_program(training).flat, t, *states, *(part for x, y in rows for part in (*tensors_in(x), y))]
 
 
 def _compile(training: Training, batches: list[Batch]) -> Function:
@@ -160,6 +161,8 @@ def _steps(training: Training) -> Function:
         raise TypeError("a rule looks at whole parameters")
     if any(family.changes for family in _families(training)):
         raise TypeError("a scheduler changes their settings")
+    if not isinstance(training.work.train.inputs, Tensor):
+        raise TypeError("the inputs are several tensors, or are not in memory")
     if not _program(training).pure:
         raise TypeError("the model draws random numbers, or keeps running statistics, or has frozen parameters")
     if _program(training).unused:

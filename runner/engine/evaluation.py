@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from xprun.plugins.datasets.table import Table
+from xprun.plugins.tensor_groups import LazyRows, Tensors, concatenate, split_into
 from xprun.runner.engine.metric_history import Numbers
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.stop_rules import Mask
+from xprun.runner.workload.data_split import AT_ONCE
+from xprun.runner.workload.measures import Measure
 from xprun.runner.workload.visual_data import LOOKED_AT, Visuals, as_lists, read_visuals
 from xprun.runner.workload.workload import Workload
 
@@ -22,15 +27,15 @@ class Evaluation:
 
     def __init__(self, work: Workload, program: Program) -> None:
         self.work, self.program = work, program
-        self.splits = {name: program.prepare(t.inputs, t.targets) for name, t in work.splits.items()}
+        resident = {name: t for name, t in work.splits.items() if not isinstance(t.inputs, LazyRows)}
+        self.prepared = {name: program.prepare(t.inputs, t.targets) for name, t in resident.items()}
 
     def measure(self) -> dict[str, Numbers]:
         """Return `train.loss`, `valid.accuracy`, ... as arrays [S, k]."""
         found = {}
         for split, table in self.work.splits.items():
-            prepared = self.splits[split]
             chunks = [
-                self.program.measure(self.work.metrics, prepared, table.targets, columns)
+                self._measured(self.work.metrics, table, columns, self.prepared.get(split))
                 for columns in self._chunks(len(table))
             ]
             for name in chunks[0]:
@@ -42,11 +47,10 @@ class Evaluation:
         """Return what is measured of the chosen runs as they end, `test.loss`, ..., as arrays [S, k]; NaN of others."""
         found: dict[str, Numbers] = {}
         for split, table in self.work.splits_at_end.items():
-            prepared = self.program.prepare(table.inputs, table.targets)
+            prepared = self._prepare(table)
             for columns in self._chunks(len(table)):
                 if chosen[:, columns].any():
-                    measured = self.program.measure(self.work.metrics, prepared, table.targets, columns)
-                    for name, values in measured.items():
+                    for name, values in self._measured(self.work.metrics, table, columns, prepared).items():
                         whole = found.setdefault(f"{split}.{name}", np.full(self.program.shape, np.nan))
                         whole[:, columns] = values.double().cpu().numpy().reshape(whole[:, columns].shape)
         return found
@@ -57,12 +61,25 @@ class Evaluation:
         if not self.work.matrices:
             return found
         for split, table in self.work.every_split.items():
-            prepared = self.program.prepare(table.inputs, table.targets)
-            measured = self.program.measure(self.work.matrices, prepared, table.targets, slice(None))
+            measured = self._measured(self.work.matrices, table, slice(None), self._prepare(table))
             for name in self.work.matrices:
                 matrix = measured[name].cpu()
                 found[f"{split}.{name}"] = matrix.reshape(*self.program.shape, *matrix.shape[-2:])
         return found
+
+    def _prepare(self, table: Table) -> Any:
+        """Return the rows of a table as the program takes them, or None where they are not in memory."""
+        if isinstance(table.inputs, LazyRows):
+            return None
+        return self.program.prepare(table.inputs, table.targets)
+
+    def _measured(self, metrics: dict[str, Measure], table: Table, columns: slice, prepared: Any) -> dict[str, Tensor]:
+        """Return the loss and metrics of some columns on a table; rows that are not in memory are read in pieces."""
+        if prepared is not None:
+            return self.program.measure(metrics, prepared, table.targets, columns)
+        pieces = zip(split_into(table.inputs, AT_ONCE), table.targets.split(AT_ONCE), strict=True)
+        outputs = [self.program.predict(self.program.prepare(x, y), columns) for x, y in pieces]
+        return self.program.judge(self.work.loss, metrics, concatenate(outputs, 2), table.targets, columns)
 
     def visuals(self, chosen: Mask) -> dict[tuple[int, int], Visuals]:
         """Return what is drawn of the chosen runs [S, k], by their places."""
@@ -74,12 +91,12 @@ class Evaluation:
                     found[s, columns.start + i] = as_lists(tables, s, i)
         return found
 
-    def _predict(self, columns: slice, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _predict(self, columns: slice, inputs: Tensors, targets: Tensor) -> Tensors:
         """Return the outputs [S, k, N, ...] of some columns for rows [N, ...]."""
-        return self.program.predict(self.program.prepare(inputs, targets)[0], columns)
+        return self.program.predict(self.program.prepare(inputs, targets), columns)
 
     def _chunks(self, rows: int) -> Iterator[slice]:
         """Yield slices of the columns, small enough for their outputs to fit."""
         groups, columns = self.program.shape
-        width = max(1, EVALUATION_NUMBERS // (groups * max(1, self.program.numbers_per_run(rows))))
+        width = max(1, EVALUATION_NUMBERS // (groups * max(1, self.program.numbers_per_run(min(rows, AT_ONCE)))))
         return (slice(k, min(k + width, columns)) for k in range(0, columns, width))

@@ -291,7 +291,7 @@ def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
     rows = work.batch_size or len(work.train)
     made = make_program(work, grid, program)
     numbers = made.numbers_per_run(rows) + 6 * made.parameters
-    fitting = max(1, MEMORY // (numbers * work.train.inputs.element_size() * grid.groups))
+    fitting = max(1, MEMORY // (numbers * work.dtype.itemsize * grid.groups))
     most = min(grid.columns, fitting)
     if program == Traced.name:  # it is traced anew for each size, so only one is tried
         yield min(most, max(1, TRACED_SIZE // grid.groups))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.losses.squared import squared
+from xprun.plugins.tensor_groups import Inputs
 from xprun.runner.engine.programs.linear_stack import Layer, read_layers
 from xprun.runner.engine.trajectory_recorder import REPORTED_PARAMETERS, numbers
 from xprun.runner.results.outcome import PARAMETER
@@ -45,7 +46,11 @@ def is_squared_error(loss: Any) -> bool:
     return loss is squared or type(loss) is nn.MSELoss
 
 
-def _is_solvable(inputs: Tensor) -> bool:
+def _is_solvable(inputs: Inputs) -> bool:
+    return isinstance(inputs, Tensor) and inputs.is_floating_point() and _is_small(inputs)
+
+
+def _is_small(inputs: Tensor) -> bool:
     return inputs.numel() <= LARGEST and bool(inputs.isfinite().all())
 
 

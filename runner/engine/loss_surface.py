@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from xprun.plugins.tensor_groups import LazyRows, arguments_of, map_parts
 from xprun.runner.engine.programs.stacked import over_runs
 from xprun.runner.engine.trajectory_recorder import number_places
 from xprun.runner.workload.workload import Workload, split_by_name, untrained
@@ -17,9 +20,10 @@ AT_ONCE = 2**22  # predictions that are held in memory
 def losses_at(work: Workload, names: list[str], points: NDArray[np.float64], seeds: tuple[int, ...]) -> Tensor | None:
     """Return the losses [G] on all training rows of models with the parameters `points` [G, P], `names` their order.
 
-    None where a model holds something else that differs between the seeds: then there is no one loss at a place.
+    None where a model holds something else that differs between the seeds: then there is no one loss at a place; and
+    for rows that are not in memory.
     """
-    if _depends_on(work, seeds):
+    if isinstance(work.train.inputs, LazyRows) or _depends_on(work, seeds):
         return None
     module = work.make_model(seeds[0]).eval()
     places = number_places(split_by_name(module, torch.arange(len(names))))
@@ -38,8 +42,11 @@ def _depends_on(work: Workload, seeds: tuple[int, ...]) -> bool:
 def _losses(work: Workload, module: nn.Module, points: Tensor) -> Tensor:
     """Return the losses [n] at the points [n, P], in the order of the module's parameters."""
 
-    def predict(point: Tensor) -> Tensor:
-        found: Tensor = functional_call(module, split_by_name(module, point), (work.train.inputs,))
-        return found
+    inputs: Any = work.train.inputs
+    arguments = arguments_of(inputs)
 
-    return over_runs(work.loss, vmap(predict)(points).unsqueeze(0), work.train.targets)[0]
+    def predict(point: Tensor) -> Any:
+        return functional_call(module, split_by_name(module, point), *arguments)
+
+    outputs = map_parts(lambda part: part.unsqueeze(0), vmap(predict)(points))
+    return over_runs(work.loss, outputs, work.train.targets)[0]

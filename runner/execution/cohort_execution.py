@@ -65,6 +65,7 @@ def prepare_torch() -> None:
     """Set up this process for many small tensors."""
     keep_freed_memory()
     torch.set_flush_denormal(True)  # denormal numbers make products tens of times slower
+    torch.backends.mha.set_fastpath_enabled(False)  # evaluations compute as training does, alone and together
 
 
 _latest: dict[tuple[str, str, tuple[Path | PluginFile, ...], bool], Workload] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xprun.plugins.tensor_groups import bytes_of
 from xprun.runner.execution.context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.workers.parent_link import now_training
@@ -55,7 +56,7 @@ def seconds_of(cohorts: list[Cohort], context: Context) -> float:
 def _memory(work: Workload, units: list[ExecutionUnit]) -> int:
     """Return about how many bytes data and models take; what a forward pass keeps for its backward pass is left out."""
     tables = work.every_split.values()
-    data = sum(tensor.nbytes for table in tables for tensor in (table.inputs, table.targets))
+    data = sum(table.targets.nbytes + bytes_of(table.inputs) for table in tables)
     model = sum(parameter.nbytes for parameter in work.make_model(0).parameters())
     at_once = max(len(unit.grid) if unit.program else 1 for unit in units)
     return data + COPIES * model * at_once

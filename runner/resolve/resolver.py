@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
+from xprun.runner.resolve.class_weight_checks import class_weight_problems
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
@@ -79,6 +80,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += idle_problems(resolved, columns)
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
+        problems += class_weight_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
         problems += group_problems(resolved, registry)
         problems += confirm_problems(resolved)
@@ -300,11 +302,13 @@ class _Checker:
             message = f"{component.name} is an update rule, and another optimizer can only wrap a class"
             self.problems.append(Diagnostic((*path, "name"), message, help_text))
         own = {key: inner for key, inner in value.items() if key != "name"}
-        return {"name": component.name, **self.present(component, own, path)}
+        return {"name": component.name, **self.present(component, component.settings, own, path)}
 
-    def present(self, component: Component, table: dict[str, Any], path: Path) -> dict[str, Any]:
-        """Return the settings of a component that is part of a setting, but those that are as good as absent."""
-        settings, schema = self.table(component.settings, table, path, component.name), component.settings
+    def present(
+        self, component: Component, schema: dict[str, Setting], table: dict[str, Any], path: Path
+    ) -> dict[str, Any]:
+        """Return the settings of a component in a list or a setting, but those that are as good as absent."""
+        settings = self.table(schema, table, path, component.name)
         absent = {n for n in settings if schema[n].is_absent_by_default and settings[n] == schema[n].typed_default}
         return {name: value for name, value in settings.items() if name not in absent}
 
@@ -352,7 +356,12 @@ class _Checker:
         if component is None:
             return known
         written = metric.settings | ({"goal": metric.goal} if "goal" in metric.model_fields_set else {})
-        return {**known, "goal": component.goal, **self.present(component, written, path)}
+        settings = self.present(component, component.schema, written, path)
+        if component.check:
+            own = {name: settings.get(name, setting.typed_default) for name, setting in component.settings.items()}
+            place = path if as_name else (*path, "name")
+            self.problems += (Diagnostic(place, message) for _, message in component.check(**own))
+        return {**known, "goal": component.goal, **settings}
 
     def compare(self, compare: Compare) -> Compare:
         """Return `[compare]` with its plots resolved."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xprun.plugins.tensor_groups import first_rows
 from xprun.runner.execution.context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import words_of
@@ -44,6 +45,10 @@ def _summary(run: Run, context: Context) -> str:
     work = workload_of(Cohort([run]), context)
     columns = ("output_size", "num_params", "trainable")
     found = summary(
-        work.make_model(0), input_data=work.train.inputs[:1], col_names=columns, row_settings=("var_names",), verbose=0
+        work.make_model(0),
+        input_data=first_rows(work.train.inputs, 1),
+        col_names=columns,
+        row_settings=("var_names",),
+        verbose=0,
     )
     return str(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import multiprocessing
 import os
@@ -20,13 +19,16 @@ from torch.utils.data import DataLoader, Dataset
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.discovery import load_file
 from xprun.plugins.registry import REGISTRY, PluginFile
+from xprun.plugins.tensor_groups import Tensors
 from xprun.plugins.torchvision_import import import_torchvision
 from xprun.runner.workers.parent_link import die_with
 from xprun.runner.workload.batch_feeds import Feed, Prepare, prepared_groups
 from xprun.runner.workload.batch_order import Counted, epoch_orders, place
+from xprun.runner.workload.data_split import moved
+from xprun.runner.workload.dataset_rows import DatasetRows
+from xprun.runner.workload.keyed_seeds import Key, seed_of
 from xprun.runner.workload.run_grid import Batch
 
-Key = tuple[int, int, int]  # seed of the run, epoch, number of the row: what a change of a row depends on
 Transform = Callable[[Tensor], Tensor]
 
 
@@ -41,7 +43,7 @@ class Augmented:
     workers: int
     depends_on_seed: bool = True
 
-    def alone(self, seed: int) -> Counted[tuple[Tensor, Tensor]]:
+    def alone(self, seed: int) -> Counted[tuple[Tensors, Tensor]]:
         return Counted(partial(self._load, [seed]))
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Counted[Batch]:
@@ -53,11 +55,11 @@ class Augmented:
     def in_process(self) -> Feed:
         return replace(self, workers=0)
 
-    def _load(self, seeds: list[int], taken: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _load(self, seeds: list[int], taken: int) -> Iterator[tuple[Tensors, Tensor]]:
         """Yield the batches of all seeds concatenated, [S * B, ...], [S * B, ...]; the first `taken` are skipped."""
         workers = 0 if multiprocessing.current_process().daemon else self.workers  # a daemon may have no children
         loader: DataLoader[Any] = DataLoader(
-            _Rows(self.table),
+            self._rows(),
             batch_sampler=_Steps(seeds, len(self.table), self.batch_size, taken),
             num_workers=workers,
             multiprocessing_context="spawn" if workers else None,
@@ -66,7 +68,25 @@ class Augmented:
             worker_init_fn=_follow if workers else None,
         )
         for x, y in loader:
-            yield x.to(self.device, self.dtype), y.to(self.device)
+            yield self._read(x), y.to(self.device)
+
+    def _rows(self) -> Dataset[Any]:
+        return _AugmentedRows(self.table)
+
+    def _read(self, inputs: Any) -> Tensors:
+        return moved(inputs, self.device, self.dtype)
+
+
+@dataclass(frozen=True)
+class Fetched(Augmented):
+    """The rows of a table that are fetched from a data set of torch, each time anew."""
+
+    def _rows(self) -> Dataset[Any]:
+        return _FetchedRows(self.table)
+
+    def _read(self, inputs: Any) -> Tensors:
+        assert isinstance(self.table.inputs, DatasetRows)
+        return self.table.inputs.after_changes(inputs)
 
 
 def _follow(number: int) -> None:
@@ -96,7 +116,7 @@ class _Steps:
         return islice(steps, more, None)
 
 
-class _Rows(Dataset[Any]):
+class _AugmentedRows(Dataset[Any]):
     """Changed rows by key; its pickle, which goes to the worker processes, holds plain arrays."""
 
     def __init__(self, table: Table) -> None:
@@ -110,22 +130,47 @@ class _Rows(Dataset[Any]):
         return changed, self.targets[[row for _, _, row in keys]]
 
     def _changed(self, key: Key) -> Tensor:
-        torch.default_generator.manual_seed(_seed_of(key))
+        torch.default_generator.manual_seed(seed_of(key))
         row = self.rows[key[2]]
         for transform in self.transforms:
             row = transform(row)
         return row
 
     def __getstate__(self) -> dict[str, Any]:
-        modules = {name: m.__file__ for name, m in sys.modules.items() if name.startswith("xprun_plugin_")}
-        plugins = {name: REGISTRY.files[file] for name, file in modules.items() if file in REGISTRY.files}
         arrays = self.rows.numpy(), self.targets.numpy()
-        return {"arrays": arrays, "transforms": pickle.dumps(self.transforms), "plugins": plugins}
+        return {"arrays": arrays, "transforms": pickle.dumps(self.transforms), "plugins": _plugins()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         import_torchvision()  # before pickle does, which would not know how
         self.rows, self.targets = map(torch.from_numpy, state["arrays"])
         self.transforms = _Unpickler(io.BytesIO(state["transforms"]), state["plugins"]).load()
+
+
+class _FetchedRows(Dataset[Any]):
+    """Rows of a data set of torch by key; its pickle, which goes to the worker processes, holds plain arrays."""
+
+    def __init__(self, table: Table) -> None:
+        assert isinstance(table.inputs, DatasetRows)
+        self.items, self.numbers = table.inputs.items, table.inputs.numbers
+        self.targets = table.targets.cpu()
+
+    def __getitems__(self, keys: list[Key]) -> tuple[Tensors, Tensor]:
+        rows = [row for _, _, row in keys]
+        return self.items.read_each(self.numbers[rows].tolist(), keys), self.targets[rows]
+
+    def __getstate__(self) -> dict[str, Any]:
+        arrays = self.numbers.numpy(), self.targets.numpy()
+        return {"arrays": arrays, "items": pickle.dumps(self.items), "plugins": _plugins()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.numbers, self.targets = map(torch.from_numpy, state["arrays"])
+        self.items = _Unpickler(io.BytesIO(state["items"]), state["plugins"]).load()
+
+
+def _plugins() -> dict[str, PluginFile]:
+    """Return the plugin files that are loaded, by the names of their modules."""
+    modules = {name: m.__file__ for name, m in sys.modules.items() if name.startswith("xprun_plugin_")}
+    return {name: REGISTRY.files[file] for name, file in modules.items() if file in REGISTRY.files}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -139,11 +184,6 @@ class _Unpickler(pickle.Unpickler):
         if module in self.plugins and module not in sys.modules:
             load_file(REGISTRY, self.plugins[module])
         return super().find_class(module, name)
-
-
-def _seed_of(key: Key) -> int:
-    """Return a seed for a key, with nothing in common with those of its neighbours."""
-    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=7).digest())
 
 
 def _as_it_is(batch: Any) -> Any:

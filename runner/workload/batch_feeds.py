@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
+from xprun.plugins.tensor_groups import LazyRows, Tensors, concatenate, map_parts
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_gather import grouped_batches
 from xprun.runner.workload.batch_order import Counted, batches
+from xprun.runner.workload.data_split import moved
 from xprun.runner.workload.run_grid import Batch
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-Prepare = Callable[[Tensor, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
+Prepare = Callable[[Tensors, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
 STREAM_SEEDS = 2**40  # streams draw with seeds of their own, or the first rows would equal the first parameters
 
 
@@ -38,7 +40,7 @@ class Feed(Protocol):
     def depends_on_seed(self) -> bool:
         """Whether runs of different seeds see different batches."""
 
-    def alone(self, seed: int) -> Batches[tuple[Tensor, Tensor]]:
+    def alone(self, seed: int) -> Batches[tuple[Tensors, Tensor]]:
         """Return the batches ([B, ...], [B, ...]) of a lone run."""
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Batches[Batch]:
@@ -59,12 +61,21 @@ class Rows:
     def depends_on_seed(self) -> bool:
         return self.batch_size is not None
 
-    def alone(self, seed: int) -> Counted[tuple[Tensor, Tensor]]:
+    def alone(self, seed: int) -> Counted[tuple[Tensors, Tensor]]:
         return Counted(partial(batches, self.table.inputs, self.table.targets, self.batch_size, seed))
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Counted[Batch]:
+        if isinstance(self.table.inputs, LazyRows):
+            return Counted(partial(self._read_together, prepare, seeds))
         prepared = prepare(self.table.inputs, self.table.targets)
         return Counted(partial(grouped_batches, prepared, self.batch_size, seeds))
+
+    def _read_together(self, prepare: Prepare, seeds: list[int], taken: int) -> Iterator[Batch]:
+        """Yield prepared batches of rows that are read for each step."""
+        table = self.table
+        each = (batches(table.inputs, table.targets, self.batch_size, seed, taken) for seed in seeds)
+        for groups in zip(*each, strict=True):
+            yield prepared_groups(prepare, *joined(groups), len(seeds))
 
     def in_process(self) -> Feed:
         return self
@@ -80,25 +91,24 @@ class Drawn:
     dtype: torch.dtype
     depends_on_seed: bool = True
 
-    def alone(self, seed: int) -> Draws[tuple[Tensor, Tensor]]:
+    def alone(self, seed: int) -> Draws[tuple[Tensors, Tensor]]:
         return Draws(lambda generators: self.draw(generators[0], self.batch_size), [seed])
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Draws[Batch]:
         def draw(generators: list[torch.Generator]) -> Batch:
             groups = [self.draw(generator, self.batch_size) for generator in generators]
-            x, y = (torch.cat(parts) for parts in zip(*groups, strict=True))
-            return prepared_groups(prepare, x, y, len(seeds))
+            return prepared_groups(prepare, *joined(groups), len(seeds))
 
         return Draws(draw, seeds)
 
     def in_process(self) -> Feed:
         return self
 
-    def draw(self, generator: torch.Generator, rows: int) -> tuple[Tensor, Tensor]:
-        """Return so many rows on the device, in the precision of the run."""
+    def draw(self, generator: torch.Generator, rows: int) -> tuple[Tensors, Tensor]:
+        """Return so many rows on the device, real numbers in the precision of the run."""
         x, y = self.stream.sample(generator, rows)
-        kind = self.dtype if y.is_floating_point() else y.dtype
-        return x.to(self.device, self.dtype), y.to(self.device, kind)
+        inputs = map_parts(lambda part: moved(part, self.device, self.dtype), x)
+        return inputs, moved(y, self.device, self.dtype)
 
 
 class Draws(Generic[T]):
@@ -122,7 +132,12 @@ class Draws(Generic[T]):
             generator.set_state(found)
 
 
-def prepared_groups(prepare: Prepare, x: Tensor, y: Tensor, groups: int) -> Batch:
+def joined(groups: Sequence[tuple[Tensors, Tensor]]) -> tuple[Tensors, Tensor]:
+    """Return the batches of several groups, one behind the other."""
+    return concatenate([inputs for inputs, _ in groups]), torch.cat([targets for _, targets in groups])
+
+
+def prepared_groups(prepare: Prepare, x: Tensors, y: Tensor, groups: int) -> Batch:
     """Return the batches of S groups, one behind the other [S * B, ...], as one prepared batch [S, B, ...]."""
     return tuple(part.unflatten(0, (groups, -1)) for part in prepare(x, y))
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+from xprun.plugins.tensor_groups import Inputs, LazyRows, Tensors, bytes_of, split_into, take_rows
 from xprun.runner.store.snapshots import State
 
 T = TypeVar("T")
@@ -53,30 +54,31 @@ def place(taken: int, rows: int, batch_size: int) -> tuple[int, int]:
 
 
 def batches(
-    inputs: Tensor, targets: Tensor, batch_size: int | None, seed: int, taken: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
+    inputs: Inputs, targets: Tensor, batch_size: int | None, seed: int, taken: int = 0
+) -> Iterator[tuple[Tensors, Tensor]]:
     """Yield batches ([B, ...], [B, ...]) epoch after epoch, infinitely; the last one of an epoch may be smaller.
 
     `batch_size` None is a full batch: all rows, in their own order. The first `taken` batches are skipped.
     """
     if batch_size is None:
+        whole = inputs.read(torch.arange(len(inputs))) if isinstance(inputs, LazyRows) else inputs
         while True:
-            yield inputs, targets
-    epochs, more = place(taken, len(inputs), batch_size)
-    orders = islice(epoch_orders(len(inputs), seed), epochs, None)
+            yield whole, targets
+    epochs, more = place(taken, len(targets), batch_size)
+    orders = islice(epoch_orders(len(targets), seed), epochs, None)
     yield from islice(_in_order(inputs, targets, batch_size, orders), more, None)
 
 
 def _in_order(
-    inputs: Tensor, targets: Tensor, batch_size: int, orders: Iterator[Tensor]
-) -> Iterator[tuple[Tensor, Tensor]]:
+    inputs: Inputs, targets: Tensor, batch_size: int, orders: Iterator[Tensor]
+) -> Iterator[tuple[Tensors, Tensor]]:
     """Yield the batches of each epoch's order."""
-    at_once = inputs.numel() * inputs.element_size() <= GATHER_AT_ONCE
+    at_once = not isinstance(inputs, LazyRows) and bytes_of(inputs) <= GATHER_AT_ONCE
     for order in orders:
-        order = order.to(inputs.device)
+        order = order.to(targets.device)
         if at_once:
-            x, y = inputs.index_select(0, order), targets.index_select(0, order)
-            yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+            x, y = take_rows(inputs, order), targets.index_select(0, order)
+            yield from zip(split_into(x, batch_size), y.split(batch_size), strict=True)
         else:
             for rows in order.split(batch_size):
-                yield inputs.index_select(0, rows), targets.index_select(0, rows)
+                yield take_rows(inputs, rows), targets.index_select(0, rows)

@@ -12,9 +12,22 @@ from torch import Tensor
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component
+from xprun.plugins.tensor_groups import (
+    Inputs,
+    LazyRows,
+    Tensors,
+    first_rows,
+    map_parts,
+    select_rows,
+    split_into,
+    tensors_in,
+    with_parts,
+)
 from xprun.runner.resolve.data_parts import parts_of
 from xprun.runner.results.results_schema import TEST, VALID
 from xprun.specs.language.folds import FOLD, K_FOLDS
+
+AT_ONCE = 4096  # rows that are read at a time where not all are in memory
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,8 @@ def _share(table: Table, part: str, settings: dict[str, Any]) -> int:
 
 
 def _rows(table: Table, rows: Tensor) -> Table:
-    part = replace(table, inputs=table.inputs.index_select(0, rows), targets=table.targets.index_select(0, rows))
+    inputs = select_rows(table.inputs, rows)
+    part = replace(table, inputs=inputs, targets=table.targets.index_select(0, rows))
     if table.augmentation is None:
         return part
     return replace(part, augmentation=replace(table.augmentation, rows=table.augmentation.rows.index_select(0, rows)))
@@ -107,13 +121,53 @@ def _standardised(split: Split) -> Split:
     train = split.train
     if train.augmentation:
         raise ValueError("standardise cannot be combined with random transforms; use the transform Normalize")
-    wide = train.inputs.double()
-    mean, deviation = wide.mean(0), wide.std(0, correction=0)
-    shift, scale = mean.to(train.inputs), torch.where(deviation > 0, deviation, 1.0).to(train.inputs)
-    return split.map(lambda table: Table((table.inputs - shift) / scale, table.targets))
+    some = tensors_in(first_rows(train.inputs, 1))
+    if not any(part.is_floating_point() for part in some):
+        raise ValueError("standardise scales real numbers, but these inputs are integers: leave it out")
+    changes = [_scaling(train.inputs, number) for number in range(len(some))]
+
+    def standardised(inputs: Tensors) -> Tensors:
+        return with_parts(inputs, [change(part) for change, part in zip(changes, tensors_in(inputs), strict=True)])
+
+    return split.map(lambda table: Table(changed(table.inputs, standardised), table.targets))
+
+
+def changed(inputs: Inputs, change: Callable[[Tensors], Tensors]) -> Inputs:
+    """Return inputs after a change, which those that are not read yet go through later."""
+    return inputs.changed(change) if isinstance(inputs, LazyRows) else change(inputs)
+
+
+def _scaling(inputs: Inputs, number: int) -> Callable[[Tensor], Tensor]:
+    """Return what shifts and scales one of the inputs as these rows say; integers name things and stay."""
+    like = tensors_in(first_rows(inputs, 1))[number]
+    if not like.is_floating_point():
+        return lambda part: part
+    mean, deviation = _mean_and_deviation(inputs, number)
+    shift, scale = mean.to(like), torch.where(deviation > 0, deviation, 1.0).to(like)
+    return lambda part: (part - shift) / scale
+
+
+def _mean_and_deviation(inputs: Inputs, number: int) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation over the rows, in double precision."""
+    if not isinstance(inputs, LazyRows):
+        wide = tensors_in(inputs)[number].double()
+        return wide.mean(0), wide.std(0, correction=0)
+    mean = _mean(inputs, number, lambda part: part)
+    return mean, _mean(inputs, number, lambda part: (part - mean).square()).sqrt()
+
+
+def _mean(inputs: LazyRows, number: int, of: Callable[[Tensor], Tensor]) -> Tensor:
+    total = sum(of(tensors_in(rows)[number].double()).sum(0) for rows in split_into(inputs, AT_ONCE))
+    return torch.as_tensor(total / len(inputs))
+
+
+def moved(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return a tensor on a device, real numbers in a precision; integers, such as token ids, stay what they are."""
+    return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
 
 
 def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:
-    targets = table.targets
-    kind = dtype if targets.is_floating_point() else targets.dtype
-    return replace(table, inputs=table.inputs.to(device, dtype), targets=targets.to(device, kind))
+    def on_device(inputs: Tensors) -> Tensors:
+        return map_parts(lambda part: moved(part, device, dtype), inputs)
+
+    return replace(table, inputs=changed(table.inputs, on_device), targets=moved(table.targets, device, dtype))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from xprun.errors import Error
 from xprun.plugins.registry import Registry
+from xprun.plugins.tensor_groups import Tensors, call, first_rows
 from xprun.runner.workload.workload import Workload, make_workload
 from xprun.specs import Diagnostic, Run, Spec, expand
 
@@ -21,16 +22,16 @@ class GradientError(Error, ValueError):
     """A model's own gradient is missing, incomplete or wrong."""
 
 
-def loss_of(work: Workload, module: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+def loss_of(work: Workload, module: nn.Module) -> Callable[[Tensors, Tensor], Tensor]:
     """Return the loss of a batch (x, y) as a scalar with a gradient."""
     if not work.manual:
-        return work.in_training(lambda x, y: work.loss(module(x), y))
+        return work.in_training(lambda x, y: work.loss(call(module, x), y))
     names, parameters = zip(*module.named_parameters(), strict=True)
     formula: Any = module.gradient
 
-    def computed(x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def computed(x: Any, y: Tensor) -> tuple[Tensor, list[Tensor]]:
         gradients = formula(x, y)
-        return work.loss(module(x), y), [gradients[name] for name in names]
+        return work.loss(call(module, x), y), [gradients[name] for name in names]
 
     return lambda x, y: _ByHand.apply(computed, x, y, *parameters)  # type: ignore[no-untyped-call]
 
@@ -55,9 +56,9 @@ def _compare(registry: Registry, run: Run) -> None:
     """Raise GradientError where a model's own gradient differs from autograd's on a few rows of the data."""
     run = Run(**{**vars(run), "settings": run.settings.model_copy(update={"dtype": "float64"})})
     work = make_workload(registry, run, torch.device("cpu"))
-    module, x, y = work.make_model(run.seed), work.train.inputs[:ROWS], work.train.targets[:ROWS]
+    module, x, y = work.make_model(run.seed), first_rows(work.train.inputs, ROWS), work.train.targets[:ROWS]
     named = dict(module.named_parameters())
-    expected = torch.autograd.grad(work.loss(module(x), y), list(named.values()), materialize_grads=True)
+    expected = torch.autograd.grad(work.loss(call(module, x), y), list(named.values()), materialize_grads=True)
     for (name, right), own in zip(zip(named, expected, strict=True), _own_gradients(module, x, y), strict=True):
         if not torch.allclose(own, right, TOLERANCE, TOLERANCE):
             off = (own - right).abs().max()
@@ -66,7 +67,7 @@ def _compare(registry: Registry, run: Run) -> None:
             raise GradientError(f"{message} off by {off:.3g} from autograd's")
 
 
-def _own_gradients(module: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
+def _own_gradients(module: nn.Module, x: Any, y: Tensor) -> list[Tensor]:
     """Return the gradients that a model brings, in the order of its parameters."""
     formula: Any = getattr(module, "gradient", None)
     if formula is None:
@@ -85,7 +86,7 @@ class _ByHand(torch.autograd.Function):
     """A loss whose derivatives are a model's own formula: whatever asks autograd for them gets it."""
 
     @staticmethod
-    def forward(ctx: Any, computed: Any, x: Tensor, y: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, computed: Any, x: Any, y: Tensor, *parameters: Tensor) -> Tensor:
         loss: Tensor
         loss, gradients = computed(x, y)
         ctx.save_for_backward(*gradients)

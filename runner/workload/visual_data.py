@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
+from xprun.plugins.tensor_groups import Inputs, Tensors, first_rows
+from xprun.runner.workload.model_outputs import pick
 from xprun.runner.workload.target_shapes import SHARES, SIGNS
 from xprun.runner.workload.workload import Workload
 
-Predict = Callable[[Tensor, Tensor], Tensor]  # inputs [N, ...], targets of their kind -> outputs [S, K, N, ...]
+Predict = Callable[[Tensor, Tensor], Tensors]  # inputs [N, ...], targets of their kind -> outputs [S, K, N, ...]
 Visuals = dict[str, list[list[float]]]  # tables of numbers, by what they show
 
 POINTS = 50  # of a curve
@@ -33,13 +35,13 @@ def read_visuals(work: Workload, predict: Predict) -> dict[str, Tensor]:
     if not work.visuals:
         return found
     if (x := curve_places(work)) is not None:
-        outputs = predict(features(x, work.train), x.unsqueeze(1))
-        if outputs.shape[2:] == (len(x), 1):
+        outputs = pick(predict(features(x, work.train), x.unsqueeze(1)), work.output)
+        if isinstance(outputs, Tensor) and outputs.shape[2:] == (len(x), 1):
             y = outputs.squeeze(-1)
             found["fit"] = torch.stack([x.expand_as(y), y], -2)
     if (table := images(work)) is not None:
-        outputs = predict(table.inputs, table.targets)
-        if outputs.dim() == 4 and outputs.shape[2] == len(table):
+        outputs = pick(predict(table.inputs, table.targets), work.output)
+        if isinstance(outputs, Tensor) and outputs.dim() == 4 and outputs.shape[2] == len(table):
             found["samples"] = samples(outputs, table.targets)
     return found
 
@@ -58,9 +60,9 @@ def curve_places(work: Workload) -> Tensor | None:
     return torch.linspace(float(x.min()), float(x.max()), POINTS, dtype=x.dtype, device=x.device)
 
 
-def feature(inputs: Tensor) -> Tensor | None:
+def feature(inputs: Inputs) -> Tensor | None:
     """Return x [N] where the inputs [N, k] are x and its powers up to k; None where they are not."""
-    if inputs.dim() != 2 or not inputs.shape[1]:
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or inputs.dim() != 2 or not inputs.shape[1]:
         return None
     x = inputs[:, 0]
     return x if torch.allclose(inputs, _powers(x, inputs.shape[1]), rtol=POWERS, atol=POWERS) else None
@@ -80,7 +82,7 @@ def images(work: Workload) -> Table | None:
     table = work.valid or work.test or work.train
     if table.image is None or table.targets.is_floating_point() or table.targets.dim() != 1:
         return None
-    return Table(table.inputs[:LOOKED_AT], table.targets[:LOOKED_AT], image=table.image)
+    return Table(first_rows(table.inputs, LOOKED_AT), table.targets[:LOOKED_AT], image=table.image)
 
 
 def samples(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -13,23 +13,29 @@ import torch
 from torch import Tensor, nn
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.registry import Registry
+from xprun.plugins.registry import Component, Registry
+from xprun.plugins.tensor_groups import Tensors, call, concatenate, first_rows, map_parts, split_into
 from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
 from xprun.runner.resolve.timetable import Timetable, timetable_of
 from xprun.runner.results.results_schema import TEST, TRAIN, VALID
 from xprun.runner.store.checkpoints import load_state
-from xprun.runner.workload.augmentation import Augmented
+from xprun.runner.workload.augmentation import Augmented, Fetched
 from xprun.runner.workload.batch_feeds import Drawn, Feed, Rows, sample_of
+from xprun.runner.workload.class_weights import balance
+from xprun.runner.workload.data_forms import as_table
 from xprun.runner.workload.data_split import Split, check_parts, split_rows
+from xprun.runner.workload.dataset_rows import DatasetRows
 from xprun.runner.workload.measures import Measure, make_measure
+from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, pick, refuse_integers
 from xprun.runner.workload.step_schedule import Schedule
-from xprun.runner.workload.target_shapes import check_outputs, compares_one_by_one, with_targets_for
+from xprun.runner.workload.stored_rows import left_in_place
+from xprun.runner.workload.target_shapes import check_outputs, with_targets_for
 from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.schema import SaveBest
 from xprun.specs.language.wording import plural
 
-Criterion = Callable[[Tensor, Tensor], Tensor]
+Criterion = Callable[[Any, Tensor], Tensor]  # outputs, targets
 Forward = Callable[..., Tensor]  # the loss of a batch, whatever it is given beside
 EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
 
@@ -60,6 +66,7 @@ class Workload:
     visuals: bool = True  # whether what only plots need is kept, too
     test: Table | None = None
     measure_test: Literal["end", "each"] = "end"
+    output: Which = None  # of several outputs of the model, the one that the loss takes
     accumulate: int = 1  # batches of a step, whose gradient is the mean of theirs
     autocast: torch.dtype | None = None  # of products in the forward pass of a step
 
@@ -86,7 +93,7 @@ class Workload:
         return module
 
     def _fresh_model(self) -> nn.Module:
-        settings, x = self.model.settings, self.train.inputs[:2].cpu().float()
+        settings, x = self.model.settings, map_parts(_as_a_model_sees_it, first_rows(self.train.inputs, 2))
         module: nn.Module = build(self.registry, "model", self.model.name, settings, x, self.all_targets)
         fillers = {
             key: build(self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"})
@@ -101,12 +108,23 @@ class Workload:
         """The targets of all rows, held-out ones included: a model must have an output for each class in them."""
         return torch.cat([table.targets.cpu() for table in self.every_split.values()])
 
-    def check_outputs(self) -> None:
-        """Raise ValueError where the model's outputs have not the shape that the loss compares with."""
-        if compares_one_by_one(self.loss):
-            with torch.no_grad():
-                outputs = self.make_model(0).eval()(self.train.inputs[:2])
-            check_outputs(self.loss, outputs, self.train.targets[:2])
+    def check_outputs(self, loss: Component, criterion: Any) -> None:
+        """Raise ValueError where the loss or a metric cannot take what the model makes of two rows.
+
+        That is where it returns several tensors, or where they have not the shape that the loss compares with.
+        """
+        inputs, targets = first_rows(self.train.inputs, 2), self.train.targets[:2]
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                outputs = call(self.make_model(0).eval(), inputs)
+        except (IndexError, RuntimeError, TypeError) as error:
+            refuse_integers(inputs, error)
+            return  # the training will break in the same way, and tell which run it was
+        check_form(outputs, len(targets))
+        check_choice(loss, self.output, outputs)
+        for measure in (*self.metrics.values(), *self.matrices.values()):
+            check_choice(measure.component, measure.output, outputs)
+        check_outputs(criterion, pick(outputs, self.output), targets)
 
     def timetable(self, run: Run, rate: float | None = None) -> Timetable | None:
         """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""
@@ -140,9 +158,14 @@ class Workload:
         return results
 
 
-def predictions(module: nn.Module, inputs: Tensor) -> Tensor:
+def predictions(module: nn.Module, inputs: Tensors) -> Any:
     """Return the outputs [N, ...] of a module for inputs [N, ...], so many rows at a time that they fit the memory."""
-    return torch.cat([module(x) for x in inputs.split(EVALUATION_ROWS)])
+    return concatenate([call(module, x) for x in split_into(inputs, EVALUATION_ROWS)])
+
+
+def _as_a_model_sees_it(inputs: Tensor) -> Tensor:
+    """Return inputs that show a model their shape, on the CPU and, where they are real numbers, in single precision."""
+    return inputs.cpu().float() if inputs.is_floating_point() else inputs.cpu()
 
 
 def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
@@ -184,10 +207,15 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     dtype = torch.float64 if settings.dtype == "float64" else torch.float32
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
     criterion = build(registry, "loss", loss.name, loss.settings)
-    made = with_targets_for(criterion, build(registry, "data", data.name, data.settings))
+    output = loss.settings.get("output")  # a run that was saved before there was a choice has no such setting
+    made = as_table(data.name, build(registry, "data", data.name, data.settings), batch_size)
+    made = with_targets_for(criterion, made)
     check_parts(registry.find("data", data.name), data.settings, made)
     split, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
     train, measures_test = split.train, bool(split.test) and settings.measure_test == "each"
+    if loss.settings.get("class_weights"):
+        balance(criterion, train.targets.cpu(), count_classes(split))
+    on_device = criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion
     evaluates = bool(split.valid or settings.scalars or measures_test)
     work = Workload(
         registry,
@@ -195,9 +223,9 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         split.valid,
         feed,
         batch_size,
-        criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion,
-        {m.column: make_measure(registry, m, criterion, train) for m in settings.scalars},
-        {m.column: make_measure(registry, m, criterion, train) for m in settings.matrices},
+        on_device if output is None else LossOf(on_device, output),
+        {m.column: make_measure(registry, m, criterion, train, output) for m in settings.scalars},
+        {m.column: make_measure(registry, m, criterion, train, output) for m in settings.matrices},
         {m.column: m.goal for m in settings.scalars},
         run.choices["model"],
         Schedule.of(settings, _steps_per_epoch(settings, feed, len(train), batch_size), evaluates=evaluates),
@@ -209,8 +237,9 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         measure_test=settings.measure_test,
         accumulate=settings.accumulate,
         autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
+        output=output,
     )
-    work.check_outputs()
+    work.check_outputs(registry.find("loss", loss.name), criterion)
     return work
 
 
@@ -242,6 +271,11 @@ def autocast_on(device: torch.device) -> torch.dtype:
     return torch.bfloat16
 
 
+def count_classes(split: Split) -> int:
+    """Return how many classes there are in all rows, held-out ones included."""
+    return 1 + max(int(part.targets.max()) for part in (split.train, split.valid, split.test) if part)
+
+
 def _split_and_feed(
     made: Table | Stream, settings: dict[str, Any], batch_size: int | None, device: torch.device, dtype: torch.dtype
 ) -> tuple[Split, Feed]:
@@ -255,7 +289,10 @@ def _split_and_feed(
             )
         drawn = Drawn(made, batch_size, device, dtype)
         return Split(sample_of(drawn, settings["split_seed"])), drawn
+    made = left_in_place(made) if device.type == "cpu" else made
     split = split_rows(made, settings).moved(device, dtype)
+    if isinstance(split.train.inputs, DatasetRows):
+        return split, Fetched(split.train, batch_size, device, dtype, split.train.inputs.items.workers)
     if augmentation := split.train.augmentation:
         return split, Augmented(split.train, batch_size, device, dtype, augmentation.workers)
     return split, Rows(split.train, batch_size)

@@ -21,7 +21,8 @@ def examples(language: str) -> list[str]:
 def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("houses.csv").write_text(examples("csv")[0], encoding="utf-8")
-    Path("plugin.py").write_text(examples("python")[0], encoding="utf-8")
+    Path("verse.txt").write_text(examples("text")[0], encoding="utf-8")
+    Path("plugin.py").write_text("\n".join(examples("python")), encoding="utf-8")
     for name, colour in (("cats", "black"), ("dogs", "brown")):
         Path("pets", name).mkdir(parents=True)
         for i in range(4):
@@ -42,7 +43,9 @@ def test_an_example_trains_or_lacks_its_files(text: str) -> None:
         assert done.exit_code == 0, done.stderr
 
 
-@pytest.mark.parametrize(("name", "length"), [("ring", "epochs = 2"), ("ring.stream", "steps = 20")])
+@pytest.mark.parametrize(
+    ("name", "length"), [("ring", "epochs = 2"), ("ring.stream", "steps = 20"), ("jittered", "epochs = 2")]
+)
 def test_the_plugins_train(name: str, length: str) -> None:
     layers = '[model]\nlayers = [{ name = "Linear", in_features = 2, out_features = 2 }]\n'
     wine = next(text for text in examples("toml") if '"wine"' in text)

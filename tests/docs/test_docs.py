@@ -91,15 +91,25 @@ BLOCKS = [
 
 @pytest.mark.parametrize(("language", "text"), BLOCKS)
 def test_an_example_of_the_docs_runs(language: str, text: str) -> None:
-    Path("example.toml" if language == "toml" else "plugin.py").write_text(text, encoding="utf-8")
-    arguments = ["example.toml", "-j", "1"] if language == "toml" else ["ls", "--plugin", "plugin.py"]
-    result = CliRunner().invoke(main, arguments)
+    Path("sonnets.txt").write_bytes((ROOT / "specs" / "sonnets.txt").read_bytes())
+    if language == "toml":
+        Path("example.toml").write_text(text, encoding="utf-8")
+        _write_plugins()
+    else:
+        Path("plugin.py").write_text(text, encoding="utf-8")
+    arguments = ["example.toml", "-j", "1"] if language == "toml" else ["ls"]
+    result = CliRunner().invoke(main, [*arguments, "--plugin", "plugin.py"])
     assert result.exit_code == 0, result.output
 
 
-def test_the_plugins_of_the_docs_train() -> None:
+def _write_plugins() -> None:
+    """Write every component that the pages define to one file."""
     plugins = [block.values[1] for block in BLOCKS if block.values[0] == "python"]
     Path("plugin.py").write_text("\n".join(map(str, plugins)), encoding="utf-8")
+
+
+def test_the_plugins_of_the_docs_train() -> None:
+    _write_plugins()
     spec = """
     data = { name = "digits" }
     model = { name = "deep", depth = 1, activation = { name = "ReLU" } }

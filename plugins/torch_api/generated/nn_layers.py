@@ -139,6 +139,14 @@ def ELU(*, alpha: float = 1.0, inplace: bool = False) -> Any:
     """Applies the Exponential Linear Unit (ELU) function, element-wise."""
 
 
+def Embedding(*, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Any:
+    """A simple lookup table that stores embeddings of a fixed dictionary and size."""
+
+
+def EmbeddingBag(*, num_embeddings: int, embedding_dim: int, max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = 'mean', sparse: bool = False, include_last_offset: bool = False, padding_idx: int | None = None) -> Any:
+    """Compute sums or means of 'bags' of embeddings, without instantiating the intermediate embeddings."""
+
+
 def FeatureAlphaDropout(*, p: float = 0.5, inplace: bool = False) -> Any:
     """Randomly masks out entire channels."""
 
@@ -151,11 +159,11 @@ def Fold(*, output_size: int | list[int], kernel_size: int | list[int], dilation
     """Combines an array of sliding local blocks into a large containing tensor."""
 
 
-def FractionalMaxPool2d(*, kernel_size: int | tuple[int, int], output_size: int | tuple[int, int] | None = None, output_ratio: float | tuple[float, float] | None = None, _random_samples: Any = None) -> Any:
+def FractionalMaxPool2d(*, kernel_size: int | tuple[int, int], output_size: int | tuple[int, int] | None = None, output_ratio: float | tuple[float, float] | None = None) -> Any:
     """Applies a 2D fractional max pooling over an input signal composed of several input planes."""
 
 
-def FractionalMaxPool3d(*, kernel_size: int | tuple[int, int, int], output_size: int | tuple[int, int, int] | None = None, output_ratio: float | tuple[float, float, float] | None = None, _random_samples: Any = None) -> Any:
+def FractionalMaxPool3d(*, kernel_size: int | tuple[int, int, int], output_size: int | tuple[int, int, int] | None = None, output_ratio: float | tuple[float, float, float] | None = None) -> Any:
     """Applies a 3D fractional max pooling over an input signal composed of several input planes."""
 
 

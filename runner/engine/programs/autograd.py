@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.plugins.tensor_groups import Tensors, map_parts
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.gradients import loss_of
 from xprun.runner.workload.measures import Measure
-from xprun.runner.workload.run_grid import Batch
 from xprun.runner.workload.workload import Workload, named_views, predictions, seed_torch, trained_parameters
 
-Rows = tuple[Tensor, Tensor]  # inputs and targets [B, ...] of a batch
+Rows = tuple[Tensors, Tensor]  # inputs and targets [B, ...] of a batch
 
 
 class Autograd:
@@ -75,7 +75,7 @@ class Autograd:
         return loss
 
     def rows_in(self, batch: Rows) -> int:
-        return len(batch[0])
+        return len(batch[1])
 
     # --- see `Program`
 
@@ -87,7 +87,7 @@ class Autograd:
     def batches(self, feed: Feed, seeds: list[int]) -> Batches[Rows]:
         return feed.alone(self.seed)
 
-    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+    def prepare(self, inputs: Tensors, targets: Tensor) -> Rows:
         return inputs, targets
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
@@ -117,16 +117,23 @@ class Autograd:
     def train(self, mode: bool) -> None:
         self.module.train(mode)
 
-    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
-        return predictions(self.module, inputs)[None, None]
+    def predict(self, prepared: Rows, columns: slice) -> Tensors:
+        return map_parts(lambda part: part[None, None], predictions(self.module, prepared[0]))
 
     def measure(
-        self, metrics: dict[str, Measure], prepared: Batch, targets: Tensor, columns: slice
+        self, metrics: dict[str, Measure], prepared: Rows, targets: Tensor, columns: slice
     ) -> dict[str, Tensor]:
-        found = predictions(self.module, prepared[0])
+        return self._judge(predictions(self.module, prepared[0]), metrics, targets)
+
+    def judge(
+        self, loss: Any, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        return self._judge(map_parts(lambda part: part[0, 0], predictions), metrics, targets)
+
+    def _judge(self, outputs: Tensors, metrics: dict[str, Measure], targets: Tensor) -> dict[str, Tensor]:
         parameters = trained_parameters(self.module)
-        measured = {name: _as_tensor(metric(found, targets, parameters)) for name, metric in metrics.items()}
-        return {"loss": self.work.loss(found, prepared[1]), **measured}
+        measured = {name: _as_tensor(metric(outputs, targets, parameters)) for name, metric in metrics.items()}
+        return {"loss": self.work.loss(outputs, targets), **measured}
 
     def keep(self, columns: Tensor) -> None:
         """Nothing can leave."""

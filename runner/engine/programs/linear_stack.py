@@ -162,10 +162,10 @@ class LinearStack(Stacked):
             product.unflatten(1, (K, first.outputs))
         )
 
-    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
+    def predict(self, prepared: Batch, columns: slice) -> Tensor:
         flat = self.columns(columns)
         S, K, P = flat.shape
-        _, z = self._forward(flat.view(1, S * K, P), inputs.unsqueeze(0))
+        _, z = self._forward(flat.view(1, S * K, P), prepared[0].unsqueeze(0))
         return z.view(S, K, *z.shape[1:]).mT
 
     def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:

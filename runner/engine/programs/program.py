@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from torch import Tensor, nn
+from xprun.plugins.tensor_groups import Tensors
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.measures import Measure
-from xprun.runner.workload.run_grid import Batch
 
 
 class Program(Protocol):
@@ -36,7 +36,7 @@ class Program(Protocol):
     def batches(self, feed: Feed, seeds: list[int]) -> Batches[Any]:
         """Return the batches of the S groups, in the form that a step takes."""
 
-    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+    def prepare(self, inputs: Tensors, targets: Tensor) -> Any:
         """Return rows [N, ...] in the form that predictions and batches are made from."""
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
@@ -57,13 +57,16 @@ class Program(Protocol):
     def train(self, mode: bool) -> None:
         """Let layers do as in training, or as in an evaluation."""
 
-    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
+    def predict(self, prepared: Any, columns: slice) -> Tensors:
         """Return the outputs [S, k, N, ...] of the runs in these columns for prepared rows [N, ...]."""
 
-    def measure(
-        self, metrics: dict[str, Measure], prepared: Batch, targets: Tensor, columns: slice
-    ) -> dict[str, Tensor]:
+    def measure(self, metrics: dict[str, Measure], prepared: Any, targets: Tensor, columns: slice) -> dict[str, Tensor]:
         """Return the `loss` and some metrics on prepared rows, [S, k, ...] or those of a lone run [...]."""
+
+    def judge(
+        self, loss: Any, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        """Return what `measure` does, of predictions [S, k, N, ...] for targets [N, ...]."""
 
     def keep(self, columns: Tensor) -> None:
         """Go on with these columns of runs only."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
+from xprun.plugins.tensor_groups import Tensors, map_parts, tensors_in
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.measures import Measure
@@ -37,17 +38,17 @@ class Stacked:
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         raise NotImplementedError
 
-    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+    def prepare(self, inputs: Tensors, targets: Tensor) -> Batch:
         raise NotImplementedError
 
-    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def rows_of(self, batch: Batch) -> tuple[Tensors, Tensor]:
         """Return the inputs and targets of a batch as the model and the loss take them."""
         raise NotImplementedError
 
-    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
+    def predict(self, prepared: Batch, columns: slice) -> Any:
         raise NotImplementedError
 
-    def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
+    def losses_of(self, predictions: Any, prepared: Batch) -> Tensor:
         """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
         raise NotImplementedError
 
@@ -94,8 +95,20 @@ class Stacked:
     def measure(
         self, metrics: dict[str, Measure], prepared: Batch, targets: Tensor, columns: slice
     ) -> dict[str, Tensor]:
-        predictions = self.predict(prepared[0], columns)
-        found = {"loss": self.losses_of(predictions, prepared)}
+        predictions = self.predict(prepared, columns)
+        loss = self.losses_of(predictions, prepared)
+        return {"loss": loss, **self._metrics(metrics, predictions, targets, columns)}
+
+    def judge(
+        self, loss: Any, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        losses = over_runs(loss, predictions, targets)
+        return {"loss": losses, **self._metrics(metrics, predictions, targets, columns)}
+
+    def _metrics(
+        self, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice
+    ) -> dict[str, Tensor]:
+        found = {}
         for name, metric in metrics.items():
             parameters = self.views(self.columns(columns)) if metric.needs_parameters else None
             found[name] = over_runs(metric, predictions, targets, parameters)
@@ -117,18 +130,21 @@ class Stacked:
 
 
 def over_runs(
-    measure: Any, predictions: Tensor, targets: Tensor, parameters: dict[str, Tensor] | None = None
+    measure: Any, predictions: Tensors, targets: Tensor, parameters: dict[str, Tensor] | None = None
 ) -> Tensor:
     """Return the measure [S, K, ...] of predictions [S, K, N, ...], at once if it can be batched, or else run by run.
 
     One that asks for the trained `parameters` [S, K, *shape] gets those of its run.
     """
-    flat = predictions.flatten(0, 1)
+    flat = map_parts(lambda part: part.flatten(0, 1), predictions)
+    shape = tensors_in(predictions)[0].shape[:2]
     more = [{name: value.flatten(0, 1) for name, value in parameters.items()}] if parameters else []
     try:
         result: Tensor = vmap(measure, in_dims=(0, None, *(0 for _ in more)))(flat, targets, *more)
     except RuntimeError:
-        own = [[{name: value[i] for name, value in part.items()} for part in more] for i in range(len(flat))]
-        found = [measure(prediction, targets, *part) for prediction, part in zip(flat, own, strict=True)]
+        found = []
+        for i in range(shape.numel()):
+            own = [{name: value[i] for name, value in part.items()} for part in more]
+            found.append(measure(map_parts(lambda part: part[i], flat), targets, *own))  # noqa: B023 - called at once
         result = torch.stack([torch.as_tensor(value) for value in found])
-    return result.view(*predictions.shape[:2], *result.shape[1:])
+    return result.view(*shape, *result.shape[1:])

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from xprun.plugins.tensor_groups import (
+    Tensors,
+    arguments_of,
+    call,
+    count_rows,
+    first_rows,
+    map_parts,
+    tensors_in,
+    with_parts,
+)
 from xprun.runner.engine.programs.stacked import Stacked, over_runs
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
@@ -61,14 +73,14 @@ class Traced(Stacked):
     def __init__(
         self,
         module: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Callable[[Any, Tensor], Tensor],
         seeds: list[int],
-        inputs: Tensor,
+        inputs: Tensors,
         in_mixed_precision: Callable[[Forward], Forward] | None = None,
     ) -> None:
         self.module, self.masked = _with_masks(copy.deepcopy(module))
         self.module.train()
-        self.loss, self.in_mixed_precision = loss, in_mixed_precision
+        self.loss, self.form, self.in_mixed_precision = loss, first_rows(inputs, 1), in_mixed_precision
         if in_mixed_precision:
             _normalise_in_single_precision(self.module)
         self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
@@ -93,38 +105,40 @@ class Traced(Stacked):
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         return named_views(flat, self.shapes)
 
-    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
-        return inputs, targets
+    def prepare(self, inputs: Tensors, targets: Tensor) -> Batch:
+        return *tensors_in(inputs), targets
 
-    def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        x, y = batch
-        return x, y
+    def rows_of(self, batch: Batch) -> tuple[Tensors, Tensor]:
+        *parts, targets = batch
+        return with_parts(self.form, parts), targets
 
     @property
     def pure(self) -> bool:
         return not self.held and not self.masked
 
     def differentiate(self, batch: Batch) -> tuple[Tensor, int]:
-        x, y = batch
-        program, self.unused = self._program(x, y)
-        gradients, losses = program(self.views(self.flat), self.held, self._draw(x), x, y)
+        x, y = self.rows_of(batch)
+        rows = y.shape[1]
+        program, self.unused = self._program(batch)
+        gradients, losses = program(self.views(self.flat), self.held, self._draw(rows), x, y)
         torch.cat([g.reshape(*self.shape, -1) for g in gradients.values()], 2, out=self.gradient)
-        return losses, x.shape[1]
+        return losses, rows
 
     def train(self, mode: bool) -> None:
         self.module.train(mode)
 
-    def predict(self, inputs: Tensor, columns: slice) -> Tensor:
-        def one(parameters: dict[str, Tensor], state: dict[str, Tensor]) -> Tensor:
-            found: Tensor = functional_call(self.module, {**parameters, **state}, (inputs,))
-            return found
+    def predict(self, prepared: Batch, columns: slice) -> Any:
+        args, kwargs = arguments_of(self.rows_of(prepared)[0])
+
+        def one(parameters: dict[str, Tensor], state: dict[str, Tensor]) -> Any:
+            return functional_call(self.module, {**parameters, **state}, args, kwargs)
 
         parameters, held = self.views(self.columns(columns)), {name: t[:, columns] for name, t in self.held.items()}
-        result: Tensor = vmap(vmap(one))(parameters, held)
-        return result
+        with _batchable_attention():
+            return vmap(vmap(one))(parameters, held)
 
-    def losses_of(self, predictions: Tensor, prepared: Batch) -> Tensor:
-        return over_runs(self.loss, predictions, prepared[1])
+    def losses_of(self, predictions: Any, prepared: Batch) -> Tensor:
+        return over_runs(self.loss, predictions, prepared[-1])
 
     def keep(self, columns: Tensor) -> None:
         super().keep(columns)
@@ -146,32 +160,33 @@ class Traced(Stacked):
     def numbers_per_run(self, rows: int) -> int:
         return 3 * self._numbers * rows
 
-    def _draw(self, x: Tensor) -> dict[str, Tensor]:
+    def _draw(self, rows: int) -> dict[str, Tensor]:
         """Return a mask [S, B, ...] for every random layer, each group's from its own seed."""
-        drawn = [[layer.draw(x.shape[1], g, x) for layer in self.masked.values()] for g in self.generators]
+        drawn = [[layer.draw(rows, g, self.flat) for layer in self.masked.values()] for g in self.generators]
         stacked = (torch.stack(masks) for masks in zip(*drawn, strict=True))
         return dict(zip(self.masked, stacked, strict=True))
 
-    def _program(self, x: Tensor, y: Tensor) -> Any:
-        key = (self.flat.shape, x.shape)
+    def _program(self, batch: Batch) -> Any:
+        key = (self.flat.shape, *(part.shape for part in batch))
         if key not in self._programs:
-            self._programs[key] = self._trace(x, y)
+            self._programs[key] = self._trace(*self.rows_of(batch))
             if any(unused != self._programs[key][1] for _, unused in self._programs.values()):
                 raise CannotBatchError("some of its parameters have a part in the loss of some batches only")
         return self._programs[key]
 
-    def _trace(self, x: Tensor, y: Tensor) -> tuple[Any, frozenset[str]]:
+    def _trace(self, x: Tensors, y: Tensor) -> tuple[Any, frozenset[str]]:
         """Return the program for batches of a shape, and the names of the parameters that it does not use."""
         from torch.fx.experimental.proxy_tensor import make_fx
 
         _, K = self.shape
 
-        def loss_of(parameters: Any, state: Any, masks: Any, x: Tensor, y: Tensor) -> Tensor:
-            return self.loss(functional_call(self.module, {**parameters, **state, **masks}, (x,)), y)
+        def loss_of(parameters: Any, state: Any, masks: Any, x: Tensors, y: Tensor) -> Tensor:
+            args, kwargs = arguments_of(x)
+            return self.loss(functional_call(self.module, {**parameters, **state, **masks}, args, kwargs), y)
 
         in_a_step = self.in_mixed_precision(loss_of) if self.in_mixed_precision else loss_of
 
-        def all_runs(parameters: Any, state: Any, masks: Any, x: Tensor, y: Tensor) -> Any:
+        def all_runs(parameters: Any, state: Any, masks: Any, x: Tensors, y: Tensor) -> Any:
             # Targets are expanded over the runs: some losses cannot be batched over an input without its target.
             targets = y.unsqueeze(1).expand(y.shape[0], K, *y.shape[1:])
             inner = vmap(grad_and_value(in_a_step), in_dims=(0, 0, None, None, 0))
@@ -180,28 +195,42 @@ class Traced(Stacked):
         # Tracing runs the program once: on copies, because it changes the running statistics of BatchNorm.
         state = {name: tensor.clone() for name, tensor in self.held.items()}
         masks = {
-            name: torch.ones((x.shape[0], x.shape[1], *layer.shape[1:]), dtype=x.dtype, device=x.device)
-            for name, layer in self.masked.items()
+            name: self.flat.new_ones((y.shape[0], y.shape[1], *layer.shape[1:])) for name, layer in self.masked.items()
         }
         unused = self._unused(loss_of, masks, x, y)
-        return _without_no_ops(make_fx(all_runs)(self.views(self.flat), state, masks, x, y)), unused
+        with _batchable_attention():
+            traced = make_fx(all_runs)(self.views(self.flat), state, masks, x, y)
+        return _without_no_ops(traced), unused
 
-    def _unused(self, loss_of: Any, masks: dict[str, Tensor], x: Tensor, y: Tensor) -> frozenset[str]:
+    def _unused(self, loss_of: Any, masks: dict[str, Tensor], x: Tensors, y: Tensor) -> frozenset[str]:
         """Return which trained parameters have no part in the loss, by the ordinary backward pass of one run."""
         parameters = {name: p[0, 0].clone().requires_grad_() for name, p in self.views(self.flat).items()}
         state = {name: tensor[0, 0].clone() for name, tensor in self.held.items()}
+        first = map_parts(lambda part: part[0], x)
         with torch.enable_grad():
-            loss = loss_of(parameters, state, {name: mask[0] for name, mask in masks.items()}, x[0], y[0])
+            loss = loss_of(parameters, state, {name: mask[0] for name, mask in masks.items()}, first, y[0])
         gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
         return frozenset(name for name, g in zip(parameters, gradients, strict=True) if g is None)
 
 
-def _numbers_of_a_row(module: nn.Module, inputs: Tensor) -> int:
+@contextmanager
+def _batchable_attention() -> Iterator[None]:
+    """Let attention be computed by products and a softmax, which vmap can batch; it cannot the fused operators."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _numbers_of_a_row(module: nn.Module, inputs: Tensors) -> int:
     """Return how many numbers the layers of a module put out for one row.
 
     The rows that are passed through tell random layers the shape of their masks; running statistics are restored.
     """
-    counted = 0
+    counted, few = 0, first_rows(inputs, 4)
 
     def count(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal counted
@@ -210,12 +239,12 @@ def _numbers_of_a_row(module: nn.Module, inputs: Tensor) -> int:
     before = {name: buffer.clone() for name, buffer in module.named_buffers()}
     handles = [m.register_forward_hook(count) for m in module.modules() if not list(m.children())]
     with torch.no_grad():
-        module(inputs[:4])
+        call(module, few)
         for name, buffer in module.named_buffers():
             buffer.copy_(before[name])
     for handle in handles:
         handle.remove()
-    return counted // len(inputs[:4])
+    return counted // count_rows(few)
 
 
 def _others(module: nn.Module) -> dict[str, Tensor]:
@@ -225,12 +254,13 @@ def _others(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _with_masks(module: nn.Module) -> tuple[nn.Module, dict[str, MaskedDropout]]:
-    """Replace the dropout layers of a module; return it with them, by the names of their masks."""
+    """Replace the dropout layers of a module; return it with those that draw, by the names of their masks."""
     masked = {}
     for name, part in list(module.named_modules()):
         if type(part) in DROPOUTS:
-            layer = MaskedDropout(part.p, DROPOUTS[type(part)])
-            masked[f"{name}.mask" if name else "mask"] = layer
+            layer = MaskedDropout(part.p, DROPOUTS[type(part)]) if part.p else nn.Identity()
+            if isinstance(layer, MaskedDropout):
+                masked[f"{name}.mask" if name else "mask"] = layer
             if not name:
                 return layer, masked
             parent, _, last = name.rpartition(".")
@@ -274,4 +304,4 @@ def _same_view(node: Any) -> bool:
 
 def draws_at_random(module: nn.Module) -> bool:
     """Whether the masks of a model depend on the seed, so that even a full batch is not the same for all seeds."""
-    return any(type(part) in DROPOUTS for part in module.modules())
+    return any(type(part) in DROPOUTS and part.p for part in module.modules())

@@ -65,6 +65,8 @@ FLIPPED = """{ name = "FakeData", size = 40, image_size = [1, 6, 6], num_classes
 IMAGES = """{ layers = [
   { name = "Flatten" }, { name = "Dropout" }, { name = "Linear", in_features = 36, out_features = 3 },
 ] }"""
+VERSE = '{ name = "text", file = "verse.txt", sequence_length = 8, valid = 0.2, batch_size = 6 }'
+TRANSFORMER = '{ name = "transformer", d_model = 8, nhead = 2, num_layers = 1, dropout = 0.2 }'
 TWO_RULES = """[
   { name = "scratch.momentum", lr = { grid = [0.03, 0.3] } },
   { name = "Adam", lr = { grid = [0.001, 1e30, 0.1] } },
@@ -115,6 +117,7 @@ ALONE = {
         "OPTIMIZER": '{ name = "Adafactor", lr = 0.01 }',
         "RUN": f"{RECIPE}\naverage = {{ swa_from = 0.3 }}",
     },
+    "a recurrent model of tokens": {"DATA": VERSE, "MODEL": '{ name = "char_lstm", hidden_size = 8 }'},
 }
 TOGETHER = {
     "linear-stack": {"OPTIMIZER": TWO_RULES, "RUN": 'seeds = 2\nsave = "best"'},
@@ -141,6 +144,13 @@ TOGETHER = {
         "RUN": f"{RECIPE}\naverage = {{ swa_from = 0.3 }}\nseeds = 2",
     },
     "traced, rows changed at random": {"DATA": FLIPPED, "MODEL": IMAGES, "RUN": "seeds = 2"},
+    "traced, transformers with a scheduler": {
+        "DATA": VERSE,
+        "MODEL": TRANSFORMER,
+        "OPTIMIZER": '{ name = "AdamW", lr = { grid = [0.003, 0.03] } }',
+        "SCHEDULER": '[scheduler]\nname = "warmup_cosine"\nwarmup = 4\nper = "step"',
+        "RUN": "seeds = 2",
+    },
     "linear-stack, schedulers": {
         "SCHEDULER": "\n".join(f'[[scheduler]]\nname = "StepLR"\nstep_size = {n}\nper = "step"' for n in (2, 5)),
         "OPTIMIZER": TWO_RULES,
@@ -180,8 +190,10 @@ def by_norm(w: Tensor, g: Tensor, m: Tensor, *, lr: float = 0.1) -> tuple[Tensor
 
 
 @pytest.fixture(autouse=True)
-def _rule(_registry_as_installed: None, one_thread: None) -> None:
+def _rule(_registry_as_installed: None, one_thread: None, tmp_path: Path) -> None:
     from xprun.plugins.registry import model, optimizer
+
+    (tmp_path / "verse.txt").write_text("so long as men can breathe or eyes can see\n" * 6, encoding="utf-8")
 
     optimizer("test.by_norm")(by_norm)
     for name, cls in {"both": Both, "sam": SAM, "lookahead": Lookahead, "ada_hessian": AdaHessian}.items():

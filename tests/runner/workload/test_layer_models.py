@@ -24,6 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ConstantPad": {"padding": 1, "value": 0.5},
     "Conv": {"out_channels": 3, "kernel_size": 2},
     "CrossMapLRN2d": {"size": 2},
+    "Embedding": {"num_embeddings": 5, "embedding_dim": 3},
     "Fold": {"output_size": [4, 4], "kernel_size": [2, 2]},
     "FractionalMaxPool": {"kernel_size": 2, "output_size": 3},
     "GroupNorm": {"num_groups": 2, "num_channels": 4},
@@ -56,16 +57,18 @@ SHAPES = {"1d": [4, 8], "2d": [4, 8, 8], "3d": [4, 6, 6, 6]}
 @pytest.fixture(autouse=True)
 def _points(_registry_as_installed: None) -> Iterator[None]:
     @data("points")
-    def points(*, shape: list[int], classes: int = 3) -> Table:
+    def points(*, shape: list[int], classes: int = 3, tokens: int = 0) -> Table:
         generator = torch.Generator().manual_seed(1)
+        if tokens:
+            return Table(torch.randint(tokens, (12, *shape), generator=generator), torch.arange(12) % classes)
         return Table(torch.randn(12, *shape, generator=generator), torch.arange(12) % classes)
 
     yield
 
 
-def spec(shape: list[int], *layers: dict[str, Any], **more: Any) -> str:
+def spec(shape: list[int], *layers: dict[str, Any], tokens: int = 0, **more: Any) -> str:
     sections = {
-        "data": {"name": "points", "shape": shape, "batch_size": 6},
+        "data": {"name": "points", "shape": shape, "tokens": tokens, "batch_size": 6},
         "model": {"layers": list(layers)} | more,
         "loss": {"name": "CrossEntropyLoss"},
         "optimizer": {"name": "SGD", "lr": 0.1},
@@ -91,12 +94,17 @@ def settings_of(name: str) -> dict[str, Any]:
 def shape_of(name: str) -> list[int]:
     if name == "Fold":
         return [16, 9]
-    return SHAPES.get(name[-2:]) or SHAPES["2d" if name in IMAGES_2D else "1d"] if name != "Unflatten" else [8]
+    return (
+        SHAPES.get(name[-2:]) or SHAPES["2d" if name in IMAGES_2D else "1d"]
+        if name not in ("Unflatten", "EmbeddingBag")
+        else [8]
+    )
 
 
 @pytest.mark.parametrize("name", [name for name, f in vars(torch_layers).items() if inspect.isfunction(f)])
 def test_a_layer_trains_by_its_name(name: str, train: Train) -> None:
-    [outcome] = train(spec(shape_of(name), settings_of(name), {"name": "Flatten"}, linear(3)))
+    tokens = 5 if "Embedding" in name else 0
+    [outcome] = train(spec(shape_of(name), settings_of(name), {"name": "Flatten"}, linear(3), tokens=tokens))
     assert outcome.status == "done"
     first, second = outcome.history["loss"].values
     assert first != second

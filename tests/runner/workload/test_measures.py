@@ -139,10 +139,34 @@ def test_a_metric_that_asks_for_something_unknown_says_what_there_is(train: Trai
     def mine(p: Tensor, t: Tensor, weights: Tensor) -> Tensor:
         return p.mean()
 
-    with pytest.raises(TypeError, match="and any of parameters, truth, boundary; not 'weights'"):
+    with pytest.raises(TypeError, match="and any of parameters, truth, boundary, ignore_index; not 'weights'"):
         train(line_spec, "run.metrics=['mine']")
 
 
 def test_the_truth_is_wanted_of_data_that_have_none(train: Train) -> None:
     with pytest.raises(ValueError, match="parameter_error compares with true parameters, which these data do not have"):
         train(DIGITS.replace("METRICS", '["parameter_error"]'))
+
+
+def test_scores_of_torchmetrics_are_the_same_together_as_alone(plan: MakePlan) -> None:
+    from support.cohorts import Cohort, named
+    from xprun.plugins.datasets.table import Table
+    from xprun.plugins.registry import data
+
+    @data("rows")
+    def rows() -> Table:
+        generator = torch.Generator().manual_seed(3)
+        return Table(torch.randn(60, 4, generator=generator), torch.randint(3, (60,), generator=generator))
+
+    metrics = ["f1", "recall", "auroc", named("average_precision", average="weighted"), named("precision", label="p")]
+    cohort = Cohort(
+        plan,
+        data=named("rows", valid=0.3),
+        model=named("mlp", hidden=[5]),
+        run={"epochs": 2, "seeds": 2, "metrics": metrics},
+    )
+    for program in cohort.programs:
+        for outcome in cohort.check(program).values():
+            assert {"train.f1", "valid.auroc", "valid.average_precision(average=weighted)", "valid.p"} < set(
+                outcome.history
+            )
