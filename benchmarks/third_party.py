@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from xprun import run as run_spec
 from xprun.plugins.discovery import open_registry
+from xprun.plugins.optimizers.packages import INNER, MARK
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting
 from xprun.runner.planning.plan import make_plan
@@ -98,7 +99,7 @@ def by_hand(work: Workload, settings: dict[str, Any], component: Component) -> C
     X, y = work.train.inputs, work.train.targets
     criterion = nn.CrossEntropyLoss()
     torch.manual_seed(SEED)  # some draw at random
-    optimizer = _make(component.load(), model, settings)
+    optimizer = _make(component, model, settings)
     graph = any(word in component.name for word in SECOND_ORDER)
     name = component.name.rpartition(".")[2]
     needs = inspect.signature(optimizer.step).parameters.get("closure")
@@ -134,11 +135,22 @@ def _second(name: str, loss: Tensor, closure: Callable[[], Tensor]) -> list[Call
     return [closure] if name.endswith(SECOND_CLOSURES) else []
 
 
-def _make(cls: Any, model: nn.Module, settings: dict[str, Any]) -> Any:
-    """Return the optimizer of a model, made from what the constructor asks for first."""
-    first = next(iter(inspect.signature(cls).parameters))
-    given = {"named_parameters": list(model.named_parameters()), "model": model}.get(first, list(model.parameters()))
-    return cls(given, **settings)
+def _make(component: Component, model: nn.Module, settings: dict[str, Any]) -> Any:
+    """Return the optimizer of a model, made as the documentation of its class tells."""
+    home, _, name = component.name.rpartition(".")
+    cls = getattr(sys.modules[home] if component.load() else None, name)
+    offered = {"params": list(model.parameters()), "named_parameters": list(model.named_parameters()), "model": model}
+    if any(f"group['{MARK}']" in inspect.getsource(base) for base in cls.__mro__ if base.__module__.startswith(home)):
+        matrices, others = ([p for p in model.parameters() if (p.dim() == 2) is flag] for flag in (True, False))
+        offered["params"] = [{"params": matrices, MARK: True}, {"params": others, MARK: False}]
+    inner = next((key for key in settings if key in INNER), None)
+    if inner is None:
+        return cls(**{key: offered[key] for key in inspect.signature(cls).parameters if key in offered}, **settings)
+    make = settings.pop(inner)  # SGD with its settings, see `_example`
+    if next(iter(inspect.signature(cls).parameters)) == inner:
+        return cls(make(offered["params"]), **settings)
+    given = {key: offered[key] for key in inspect.signature(cls).parameters if key in offered}
+    return cls(**given, **{inner: torch.optim.SGD}, **settings, **make.keywords)
 
 
 def _mode(optimizer: Any, mode: str) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from inspect import Parameter, Signature
 from typing import Any
 
 from xprun.plugins.registry import Component, Origin, Registry
+from xprun.plugins.signature import HANDED_IN
 from xprun.plugins.source_reading import SourceClass, SourceModule, open_package, read_parameters
 from xprun.plugins.types import InnerOptimizer
 
@@ -26,8 +28,8 @@ DISTRIBUTIONS = {
     "timm.optim": "timm",
     "torch_optimizer": "torch-optimizer",
 }
-HANDED_IN = ("params", "named_parameters", "model")  # by the runner, in place of the first parameter
 INNER = ("optimizer", "base_optimizer")  # parameters that take another optimizer: made, as the first, or its class
+MARK = "use_muon"  # a flag of each group of parameters, which some classes want
 OWN_GRADIENTS = ("backward", "fused_backward", "pc_backward")  # methods that stand in for the backward pass of a loop
 
 
@@ -105,12 +107,15 @@ def _read(name: str, cls: SourceClass, source: str) -> Component | tuple[str, st
         return None
     if why := _why_not(cls, parameters):
         return name, f"{why}; write a class of your own that does what it needs"
-    home, _, attribute = name.rpartition(".")
     inner = next((p.name for p in parameters if _is_inner(p)), None)
-    settings = [p.replace(annotation=InnerOptimizer) if p.name == inner else p for p in parameters]
-    settings = settings if parameters[0].name == inner else settings[1:]
+    typed = [p.replace(annotation=InnerOptimizer) if p.name == inner else p for p in parameters]
+    settings = [p for p in typed if p.name not in HANDED_IN]
+    made = inner is not None and inner == parameters[0].name
+    asked = ["params"] if made else [p.name for p in parameters if p.name in HANDED_IN]
+    adapted = Adapted(tuple(asked), inner, made, _wants_marks(cls))
+    home, _, attribute = name.rpartition(".")
     origin = Origin(source, home, str(cls.module.file), cls.node.lineno)
-    load = partial(load_class, home, attribute, inner, inner == parameters[0].name)
+    load = partial(load_class, home, attribute, adapted)
     return Component("optimizer", name, origin, _signature(cls, settings), load, source)
 
 
@@ -120,10 +125,16 @@ def _why_not(cls: SourceClass, parameters: list[Parameter]) -> str:
     if methods:
         return f"it takes the place of the backward pass (`{methods[0]}`)"
     first, *others = parameters
-    alien = [p.name for p in others if isinstance(p.annotation, ast.expr) and not _is_inner(p)]
+    strange = [p.name for p in others if isinstance(p.annotation, ast.expr) and not _is_inner(p)]
+    alien = [name for name in strange if name not in HANDED_IN]
     if first.name not in (*HANDED_IN, *INNER):
         alien.insert(0, first.name)
     return f"it is made with {alien[0]!r}, which is no value of a spec" if alien else ""
+
+
+def _wants_marks(cls: SourceClass) -> bool:
+    ancestors = [ancestor.node for ancestor in cls.ancestors() if isinstance(ancestor, SourceClass)]
+    return any(f"group['{MARK}']" in ast.unparse(node) for node in ancestors)
 
 
 def _is_inner(parameter: Parameter) -> bool:
@@ -144,29 +155,56 @@ def _signature(cls: SourceClass, parameters: list[Parameter]) -> Any:
     return signature
 
 
-def load_class(home: str, name: str, inner: str | None = None, is_made: bool = False) -> Any:
-    """Import a package and return a class of it; one that wraps another optimizer makes that from a setting."""
+@dataclass(frozen=True)
+class Adapted:
+    """What a class is handed in another form than a loop has it.
+
+    `asked`: of HANDED_IN what its constructor takes. `inner`: the parameter that takes another optimizer, which is
+    `made` of the parameters, or else the class of one, with its settings beside those of this one. `marked`: its groups
+    of parameters say by a flag which are trained as matrices.
+    """
+
+    asked: tuple[str, ...]
+    inner: str | None
+    made: bool
+    marked: bool
+
+
+def load_class(home: str, name: str, adapted: Adapted) -> Any:
+    """Import a package and return a class of it, or one that adapts it to what a loop hands in."""
     if home == "timm.optim":
         from xprun.plugins.torchvision_import import import_torchvision
 
         import_torchvision()  # which timm imports
     cls = getattr(importlib.import_module(home), name)
-    return _wrapping(cls, inner, is_made) if inner else cls
+    return _adapt(cls, adapted) if adapted.inner or adapted.marked else cls
 
 
-def _wrapping(cls: Any, inner: str, is_made: bool) -> Any:
-    """Return a class like `cls` whose setting `inner` is a function that makes the wrapped optimizer.
-
-    `is_made`: the class is handed that optimizer; else its class, and its settings beside its own.
-    """
-
-    class Wrapping(cls):  # type: ignore[misc]
-        def __init__(self, params: Any, **settings: Any) -> None:
-            make = settings.pop(inner)
-            if is_made:
-                super().__init__(make(params), **settings)
+def _adapt(cls: Any, adapted: Adapted) -> Any:
+    class Adapter(cls):  # type: ignore[misc]
+        def __init__(self, **given: Any) -> None:
+            if adapted.marked:
+                given["params"] = _marked(given["params"])
+            if adapted.inner is None:
+                super().__init__(**given)
+                return
+            make = given.pop(adapted.inner)
+            if adapted.made:
+                super().__init__(make(given.pop("params")), **given)
             else:
-                super().__init__(params, **{inner: make.func}, **settings, **make.keywords)
+                super().__init__(**{adapted.inner: make.func}, **given, **make.keywords)
 
-    Wrapping.__name__, Wrapping.__qualname__, Wrapping.__module__ = cls.__name__, cls.__qualname__, cls.__module__
-    return Wrapping
+    Adapter.__name__, Adapter.__qualname__, Adapter.__module__ = cls.__name__, cls.__qualname__, cls.__module__
+    Adapter.__signature__ = Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name in adapted.asked])
+    return Adapter
+
+
+def _marked(params: list[Any]) -> list[dict[str, Any]]:
+    """Return groups of parameters with the flag that matrices, with two axes, have and others have not."""
+    groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+    halves = [
+        {**group, "params": [p for p in group["params"] if (p.dim() == 2) is flag], MARK: flag}
+        for group in groups
+        for flag in (True, False)
+    ]
+    return [half for half in halves if half["params"]]
