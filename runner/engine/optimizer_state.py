@@ -160,7 +160,7 @@ def _decoded(saved: Encoded, now: Any, parameters: Parameters) -> Any:
     if tag == "parameter":
         return parameters[what]
     if tag == "tensor":
-        return _tensor(what, saved[2], now)
+        return _tensor(what, saved[2], None if any(now is parameter for parameter in parameters) else now)
     if tag == "generator":
         now.set_state(what)
     elif tag == "object":

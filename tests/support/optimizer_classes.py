@@ -124,12 +124,15 @@ class Lookahead(Optimizer):
         self.fast = torch.optim.Adam(self.param_groups, lr=lr)
         self.parameters = [p for group in self.param_groups for p in group["params"]]
         self.slow: list[Tensor] = []
+        self.before: Tensor = self.parameters[0]  # a parameter, until there is an earlier one
         self.scale = torch.ones(())
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> None:  # type: ignore[override]
         self.slow = self.slow or [p.clone() for p in self.parameters]
+        self.before = self.parameters[0].clone()
         self.fast.step()
+        self.parameters[0].lerp_(self.before, 0.01)
         self.clock.ticks += 1
         self.clock.recent.append(float(self.parameters[0].norm()))
         self.scale.mul_(0.99 + 0.001 * sum(self.clock.recent))
