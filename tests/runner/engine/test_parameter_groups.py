@@ -10,8 +10,9 @@ import torch
 from support.optimizer_classes import Both
 from support.optimizers_by_hand import ByHand, spec_of
 from support.training import MakePlan, all_together, each_alone
+from support.unused_parameters import Heads
 from torch import nn
-from xprun.plugins import optimizer
+from xprun.plugins import model, optimizer
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.engine.compiled_steps import AT_ONCE, _arguments, _steps
 from xprun.runner.engine.execution_units import grids_of, make_program, select_strategy
@@ -124,6 +125,32 @@ def test_a_scheduler_scales_each_groups_own_rate_together(program: str, plan: Ma
 @pytest.mark.parametrize("outcomes", [each_alone, all_together])
 def test_a_scheduler_that_moves_momentum_moves_it_in_all_groups(outcomes: Any, plan: MakePlan) -> None:
     check(plan, "AdamW", outcomes, CYCLE.replace("max_lr = 0.2", "max_lr = 0.2\ntotal_steps = 19"), cycle)
+
+
+class Clipped:
+    """An optimizer whose gradients are clipped first."""
+
+    def __init__(self, made: torch.optim.Optimizer) -> None:
+        self.made, self.zero_grad = made, made.zero_grad
+
+    def step(self) -> None:
+        torch.nn.utils.clip_grad_norm_([p for group in self.made.param_groups for p in group["params"]], 0.5)
+        self.made.step()
+
+
+@pytest.mark.parametrize("outcomes", [each_alone, lambda runs: all_together(runs, "traced")])
+def test_groups_go_with_the_rest_of_a_recipe(outcomes: Any, plan: MakePlan) -> None:
+    """No decay of biases, a warm-up, clipped gradients, and a head that no step uses."""
+    model("heads")(lambda x, y: Heads())
+    optimizers = '{ name = "AdamW", lr = { grid = [0.02, 0.05] }, groups = { "bias" = { weight_decay = 0.0 } } }'
+    runs = plan(spec_of(optimizers, model='{ name = "heads" }', scheduler=WARMUP, run="clip_norm = 0.5")).runs
+    found = outcomes(runs)
+    for run in runs:
+        hand = ByHand(make=Heads)
+        groups = [{"params": [p], "weight_decay": 0.01 * (not n.endswith("bias"))} for n, p in hand.named.items()]
+        made = torch.optim.AdamW(groups, lr=lr_of(run))
+        hand.train(Clipped(made), warmup(made).step)
+        np.testing.assert_allclose(losses(found[run.id]), hand.losses, rtol=1e-12, atol=1e-12)
 
 
 # --- rules of users
