@@ -68,6 +68,23 @@ def test_a_bare_function_is_called_as_its_entry_point_and_listed_without_an_impo
     assert checked.stdout == "imported\nspec.toml: ok, 1 runs\n"
 
 
+def test_a_bare_function_that_makes_an_optimizer_is_one(xprun: Xprun, install: Install) -> None:
+    install(
+        "bare",
+        "made = bare_code:made",
+        "def made(params, *, lr=0.1):\n    import torch\n    return torch.optim.SGD(params, lr=lr)\n",
+    )
+    checked = xprun("check", "spec.toml", "--set", "optimizer.name=made")
+    assert checked.stdout == "spec.toml: ok, 1 runs\n"
+
+
+def test_a_rule_that_asks_for_what_no_rule_is_given_is_broken(xprun: Xprun, install: Install) -> None:
+    install("bad", "bad = bad_code", RULE.format(name="bad.rule").replace("w, g", "w, g, epoch"))
+    asked = xprun("check", "spec.toml", "--set", "optimizer.name=bad.rule")
+    assert asked.returncode == 3
+    assert "asks for 'epoch', which no rule is given: t is the step, from 1, and T the number of steps" in asked.stderr
+
+
 def test_a_broken_plugin_is_listed_with_its_reason_and_fails_only_who_asks_for_it(
     xprun: Xprun, install: Install
 ) -> None:

@@ -155,6 +155,9 @@ TOGETHER = {
         "SCHEDULER": "\n".join(f'[[scheduler]]\nname = "StepLR"\nstep_size = {n}\nper = "step"' for n in (2, 5)),
         "OPTIMIZER": TWO_RULES,
     },
+    "linear-stack, a rule that asks for the loss and the end": {
+        "OPTIMIZER": '{ name = "test.by_loss", lr = { grid = [0.1, 0.3] } }'
+    },
     "linear-stack, groups": {
         "OPTIMIZER": GROUPS.replace("NAME", "AdamW").replace("= 0.05", "= { grid = [0.05, 0.1] }")
     },
@@ -189,6 +192,11 @@ def by_norm(w: Tensor, g: Tensor, m: Tensor, *, lr: float = 0.1) -> tuple[Tensor
     return w - lr * m, m
 
 
+def by_loss(w: Tensor, g: Tensor, m: Tensor, t: int, T: int, loss: Tensor, *, lr: float = 0.1) -> tuple[Tensor, Tensor]:
+    m = 0.5 * m + g * loss
+    return w - lr * (1 - t / T) * m, m
+
+
 @pytest.fixture(autouse=True)
 def _rule(_registry_as_installed: None, one_thread: None, tmp_path: Path) -> None:
     from xprun.plugins.registry import model, optimizer
@@ -196,6 +204,7 @@ def _rule(_registry_as_installed: None, one_thread: None, tmp_path: Path) -> Non
     (tmp_path / "verse.txt").write_text("so long as men can breathe or eyes can see\n" * 6, encoding="utf-8")
 
     optimizer("test.by_norm")(by_norm)
+    optimizer("test.by_loss")(by_loss)
     for name, cls in {"both": Both, "sam": SAM, "lookahead": Lookahead, "ada_hessian": AdaHessian}.items():
         optimizer(name)(cls)
     optimizer("opaque")(Opaque)
