@@ -105,6 +105,8 @@ class _Encoder:
             if id(value) in self.numbers:
                 return ["parameter", self.numbers[id(value)]]
             return ["tensor", value.detach(), str(value.device)]
+        if isinstance(value, int) and value in self.numbers:  # a parameter's `id`, by which tables of states go
+            return ["id", self.numbers[value]]
         if isinstance(value, PLAIN):
             return ["plain", _plain(value)]
         if isinstance(value, dict):
@@ -159,6 +161,8 @@ def _decoded(saved: Encoded, now: Any, parameters: Parameters) -> Any:
         return what
     if tag == "parameter":
         return parameters[what]
+    if tag == "id":
+        return id(parameters[what])
     if tag == "tensor":
         return _tensor(what, saved[2], None if any(now is parameter for parameter in parameters) else now)
     if tag == "generator":

@@ -124,6 +124,7 @@ class Lookahead(Optimizer):
         self.fast = torch.optim.Adam(self.param_groups, lr=lr)
         self.parameters = [p for group in self.param_groups for p in group["params"]]
         self.slow: list[Tensor] = []
+        self.norms: dict[int, float] = {}
         self.before: Tensor = self.parameters[0]  # a parameter, until there is an earlier one
         self.scale = torch.ones(())
 
@@ -133,6 +134,9 @@ class Lookahead(Optimizer):
         self.before = self.parameters[0].clone()
         self.fast.step()
         self.parameters[0].lerp_(self.before, 0.01)
+        for p in self.parameters:
+            p.mul_(1 - 1e-4 * self.norms.get(id(p), 0.0))
+            self.norms[id(p)] = float(p.norm())
         self.clock.ticks += 1
         self.clock.recent.append(float(self.parameters[0].norm()))
         self.scale.mul_(0.99 + 0.001 * sum(self.clock.recent))
