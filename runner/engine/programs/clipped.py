@@ -74,6 +74,8 @@ class ClippedByNorm(Clipped):
 
     def clip_each(self, gradients: Gradients) -> Gradients:
         norms = [torch.linalg.vector_norm(g) for g in gradients if g is not None]
+        if not norms:
+            return gradients
         factor = self._factor(torch.linalg.vector_norm(torch.stack(norms)))
         return [None if g is None else g * factor for g in gradients]
 
