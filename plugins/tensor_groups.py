@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Tensors = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
-    Inputs = Tensors | "LazyRows"
+    Tensors: TypeAlias = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
+    Inputs: TypeAlias = "Tensors | LazyRows"
 else:
     Tensors = Inputs = Any  # torch is not imported to name it
 

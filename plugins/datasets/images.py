@@ -56,7 +56,7 @@ def image_set(
             apart = _open(cls, {**settings, **_other_part(cls, named)})
             _same_classes(train, apart)
             held_out = Table(*_read(name, apart, [*transforms[:split], *plain]), image=_image(inputs))
-            _same_shape(f"the {named} images", held_out.inputs[0], inputs[0])
+            _same_shape(f"the {named} images", held_out.one_tensor[0], inputs[0])
             return held_out
 
         to_choose, to_report = part(valid), part(test) if test != valid else None

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xprun.plugins.tensor_groups import LazyRows
+
 if TYPE_CHECKING:
     from torch import Tensor
     from xprun.plugins.tensor_groups import Inputs
@@ -44,6 +46,12 @@ class Table:
     augmentation: Augmentation | None = None
     image: tuple[int, int, int] | None = None
     test: Table | None = None
+
+    @property
+    def one_tensor(self) -> Tensor:
+        """The inputs of a table that has one tensor of them, in memory."""
+        assert not isinstance(self.inputs, tuple | list | dict | LazyRows)
+        return self.inputs
 
     def __len__(self) -> int:
         return len(self.targets)

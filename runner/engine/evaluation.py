@@ -27,15 +27,14 @@ class Evaluation:
 
     def __init__(self, work: Workload, program: Program) -> None:
         self.work, self.program = work, program
-        resident = {name: t for name, t in work.splits.items() if not isinstance(t.inputs, LazyRows)}
-        self.prepared = {name: program.prepare(t.inputs, t.targets) for name, t in resident.items()}
+        self.prepared = {name: self._prepare(table) for name, table in work.splits.items()}
 
     def measure(self) -> dict[str, Numbers]:
         """Return `train.loss`, `valid.accuracy`, ... as arrays [S, k]."""
         found = {}
         for split, table in self.work.splits.items():
             chunks = [
-                self._measured(self.work.metrics, table, columns, self.prepared.get(split))
+                self._measured(self.work.metrics, table, columns, self.prepared[split])
                 for columns in self._chunks(len(table))
             ]
             for name in chunks[0]:
@@ -68,16 +67,18 @@ class Evaluation:
         return found
 
     def _prepare(self, table: Table) -> Any:
-        """Return the rows of a table as the program takes them, or None where they are not in memory."""
-        if isinstance(table.inputs, LazyRows):
+        """Return the rows of a table as the program takes them, or None where it takes them in pieces."""
+        most = self.program.rows_at_once
+        if isinstance(table.inputs, LazyRows) or (most is not None and most < len(table)):
             return None
         return self.program.prepare(table.inputs, table.targets)
 
     def _measured(self, metrics: dict[str, Measure], table: Table, columns: slice, prepared: Any) -> dict[str, Tensor]:
-        """Return the loss and metrics of some columns on a table; rows that are not in memory are read in pieces."""
+        """Return the loss and metrics of some columns on a table; one that is not prepared is predicted in pieces."""
         if prepared is not None:
             return self.program.measure(metrics, prepared, table.targets, columns)
-        pieces = zip(split_into(table.inputs, AT_ONCE), table.targets.split(AT_ONCE), strict=True)
+        rows = min(AT_ONCE, self.program.rows_at_once or AT_ONCE)
+        pieces = zip(split_into(table.inputs, rows), table.targets.split(rows), strict=True)
         outputs = [self.program.predict(self.program.prepare(x, y), columns) for x, y in pieces]
         return self.program.judge(self.work.loss, metrics, concatenate(outputs, 2), table.targets, columns)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from xprun.plugins.signature import makes_optimizer
+from xprun.plugins.tensor_groups import first_rows
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.optimizer_families import can_join, families_of, program_key
 from xprun.runner.engine.programs.autograd import Autograd
@@ -186,7 +187,7 @@ def _plain_program(work: Workload, grid: Grid, name: str) -> Program:
         assert isinstance(stack, LinearStack)
         return stack
     mixed = work.in_training if work.autocast else None
-    return Traced(module, work.loss, [group[0].seed for group in grid.runs], work.train.inputs, mixed)
+    return Traced(module, work.loss, [group[0].seed for group in grid.runs], first_rows(work.train.inputs, 4), mixed)
 
 
 def _match_stack(work: Workload) -> LinearStack | str:

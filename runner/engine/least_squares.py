@@ -56,7 +56,7 @@ def _is_small(inputs: Tensor) -> bool:
 
 def _solve(module: nn.Module, layer: Layer, table: Table) -> None:
     """Give the one Linear layer of a module its least squares solution; of several, the smallest."""
-    inputs = table.inputs.flatten(1)
+    inputs = table.one_tensor.flatten(1)
     columns = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1) if layer.bias else inputs
     solution = torch.linalg.lstsq(columns.cpu(), table.targets.cpu(), driver="gelsd").solution.to(inputs.device)
     parameters = dict(module.named_parameters())
@@ -72,7 +72,7 @@ def _batches(work: Workload) -> float:
 
 
 def _double(table: Table) -> Table:
-    return replace(table, inputs=table.inputs.double(), targets=table.targets.double())
+    return replace(table, inputs=table.one_tensor.double(), targets=table.targets.double())
 
 
 def _parameters(module: nn.Module) -> dict[str, float]:

@@ -53,7 +53,7 @@ def _data(run: Run, context: Context) -> Data | str:
         table, x = work.train, curve_places(work)
         assert x is not None  # the run has a curve over it
         rows = np.linspace(0, len(table) - 1, min(MOST, len(table))).round().astype(int)
-        found = np.stack([table.inputs[:, 0].cpu().numpy()[rows], table.targets[:, 0].cpu().numpy()[rows]], 1)
+        found = np.stack([table.one_tensor[:, 0].cpu().numpy()[rows], table.targets[:, 0].cpu().numpy()[rows]], 1)
         truth = true_curve(table, x)
         return Data(found, None if truth is None else np.stack([x.cpu().numpy(), truth.cpu().numpy()], 1))
     except FAULTS as error:  # the runs tell what is wrong with a component

@@ -167,10 +167,9 @@ def _read_all(items: Items) -> tuple[Tensors | None, Tensor]:
     return None if draws or size > LARGE else concatenate(inputs), torch.cat(targets)
 
 
-def _random_state() -> tuple[bytes, Any, Any]:
+def _random_state() -> tuple[bytes, bytes, Any]:
     """Return where the generators are that a data set may draw from."""
-    name, keys, *rest = np.random.get_state()
-    return torch.get_rng_state().numpy().tobytes(), (name, bytes(keys), *rest), random.getstate()
+    return torch.get_rng_state().numpy().tobytes(), pickle.dumps(np.random.get_state()), random.getstate()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import positional_names
-from xprun.plugins.tensor_groups import Tensors, tensors_in
+from xprun.plugins.tensor_groups import Tensors, first_rows, tensors_in
 from xprun.runner.resolve.build import build
 from xprun.runner.workload.model_outputs import Which, pick
 from xprun.runner.workload.target_shapes import boundary
@@ -58,7 +58,7 @@ def make_measure(registry: Registry, metric: Metric, loss: Any, data: Table, out
         raise TypeError(f"a metric takes a prediction, a target, and any of {', '.join(KNOWN)}; not {unknown[0]!r}")
     if "truth" in names and not data.truth:
         raise ValueError(f"{metric.name} compares with true parameters, which these data do not have")
-    like = tensors_in(data.inputs)[0]
+    like = tensors_in(first_rows(data.inputs, 1))[0]
     truth = {name: torch.tensor(value, dtype=like.dtype, device=like.device) for name, value in data.truth.items()}
     function = build(registry, "metric", metric.name, metric.settings)
     given = {"truth": truth, "boundary": boundary(loss), "ignore_index": getattr(loss, "ignore_index", None)}

@@ -40,7 +40,7 @@ def read_visuals(work: Workload, predict: Predict) -> dict[str, Tensor]:
             y = outputs.squeeze(-1)
             found["fit"] = torch.stack([x.expand_as(y), y], -2)
     if (table := images(work)) is not None:
-        outputs = pick(predict(table.inputs, table.targets), work.output)
+        outputs = pick(predict(table.one_tensor, table.targets), work.output)
         if isinstance(outputs, Tensor) and outputs.dim() == 4 and outputs.shape[2] == len(table):
             found["samples"] = samples(outputs, table.targets)
     return found
@@ -70,7 +70,7 @@ def feature(inputs: Inputs) -> Tensor | None:
 
 def features(x: Tensor, like: Table) -> Tensor:
     """Return inputs [n, k] at the places x [n], as those of a table are."""
-    return _powers(x, like.inputs.shape[1])
+    return _powers(x, like.one_tensor.shape[1])
 
 
 def _powers(x: Tensor, k: int) -> Tensor:
@@ -104,7 +104,7 @@ def samples(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def true_curve(table: Table, x: Tensor) -> Tensor | None:
     """Return the curve [n] at the places x [n] of data that know their w [k] and b; None where they do not."""
-    if table.truth.keys() != {"w", "b"} or len(table.truth["w"]) != table.inputs.shape[1]:
+    if table.truth.keys() != {"w", "b"} or len(table.truth["w"]) != table.one_tensor.shape[1]:
         return None
     w, b = (torch.tensor(table.truth[name], dtype=x.dtype, device=x.device) for name in ("w", "b"))
     return features(x, table) @ w + b
@@ -117,7 +117,7 @@ def pixels(work: Workload, rows: list[int]) -> NDArray[np.uint8]:
     """
     table = images(work)
     assert table is not None and table.image is not None  # a run has samples of it
-    found = table.inputs[rows].float().cpu().reshape(len(rows), *table.image)
+    found = table.one_tensor[rows].float().cpu().reshape(len(rows), *table.image)
     low, high = found.amin((1, 2, 3), keepdim=True), found.amax((1, 2, 3), keepdim=True)
     outside = (low < 0) | (high > 1)
     found = torch.where(outside, (found - low) / (high - low).clamp_min(1e-12), found)

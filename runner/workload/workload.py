@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component, Registry
-from xprun.plugins.tensor_groups import Tensors, call, concatenate, first_rows, map_parts, split_into
+from xprun.plugins.tensor_groups import Inputs, call, concatenate, first_rows, map_parts, split_into, tensors_in
 from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
 from xprun.runner.resolve.timetable import Timetable, timetable_of
 from xprun.runner.results.results_schema import TEST, TRAIN, VALID
@@ -38,6 +38,7 @@ from xprun.specs.language.wording import plural
 Criterion = Callable[[Any, Tensor], Tensor]  # outputs, targets
 Forward = Callable[..., Tensor]  # the loss of a batch, whatever it is given beside
 EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
+EVALUATION_TOKENS = 2**15  # and of rows of integers, which are tokens, not more numbers than these
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,10 @@ class Workload:
         That is where it returns several tensors, or where they have not the shape that the loss compares with.
         """
         inputs, targets = first_rows(self.train.inputs, 2), self.train.targets[:2]
+        module = self.make_model(0).eval()
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                outputs = call(self.make_model(0).eval(), inputs)
+                outputs = call(module, inputs)
         except (IndexError, RuntimeError, TypeError) as error:
             refuse_integers(inputs, error)
             return  # the training will break in the same way, and tell which run it was
@@ -158,9 +160,16 @@ class Workload:
         return results
 
 
-def predictions(module: nn.Module, inputs: Tensors) -> Any:
+def predictions(module: nn.Module, inputs: Inputs) -> Any:
     """Return the outputs [N, ...] of a module for inputs [N, ...], so many rows at a time that they fit the memory."""
-    return concatenate([call(module, x) for x in split_into(inputs, EVALUATION_ROWS)])
+    return concatenate([call(module, x) for x in split_into(inputs, rows_at_once(inputs))])
+
+
+def rows_at_once(inputs: Inputs) -> int:
+    """Return how many rows of inputs a forward pass may take: fewer where each token of a row has features."""
+    one = tensors_in(first_rows(inputs, 1))
+    tokens = max((part.numel() for part in one if not part.is_floating_point()), default=1)
+    return max(1, min(EVALUATION_ROWS, EVALUATION_TOKENS // max(1, tokens)))
 
 
 def _as_a_model_sees_it(inputs: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class Autograd:
     name = "autograd"
     batched = False
     shape = (1, 1)
+    rows_at_once = None  # there is one run, whose rows are cut by `predictions`
     weights: Tensor  # [P], once flattened, as is their gradient
     gradient: Tensor
 

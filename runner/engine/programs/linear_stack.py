@@ -103,7 +103,7 @@ class LinearStack(Stacked):
                 found[layer.bias] = block[..., -1]
         return found
 
-    def prepare(self, inputs: Tensor, targets: Tensor) -> Batch:
+    def prepare(self, inputs: Any, targets: Tensor) -> Batch:
         """Return the rows [N, ...] in the form that batches are gathered from: inputs with a column of ones."""
         inputs = inputs.flatten(1)
         if self.layers[0].bias:

@@ -71,6 +71,10 @@ class Program(Protocol):
     def keep(self, columns: Tensor) -> None:
         """Go on with these columns of runs only."""
 
+    @property
+    def rows_at_once(self) -> int | None:
+        """How many rows the outputs of all runs may be computed of at once; None where it does not matter."""
+
     def numbers_per_run(self, rows: int) -> int:
         """Return about how many numbers one more run takes in a step beside its parameters and optimizer state."""
 

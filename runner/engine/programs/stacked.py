@@ -31,6 +31,10 @@ class Stacked:
         raise NotImplementedError
 
     @property
+    def rows_at_once(self) -> int | None:
+        return None
+
+    @property
     def pure(self) -> bool:
         """Whether a step depends on the parameters and the batch alone."""
         raise NotImplementedError

@@ -27,6 +27,7 @@ from xprun.runner.workload.run_grid import Batch
 from xprun.runner.workload.workload import Forward, named_views
 
 DROPOUTS = {nn.Dropout: 0, nn.Dropout1d: 1, nn.Dropout2d: 2, nn.Dropout3d: 3}  # trailing axes that share a mask
+PREDICTED_NUMBERS = 2**26  # that the layers of one column put out at once in an evaluation
 NO_OPS = {torch.ops.aten.detach.default, torch.ops.aten.alias.default}
 NORMS = (nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
 VIEWS = {torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default, torch.ops.aten.expand.default}
@@ -156,6 +157,10 @@ class Traced(Stacked):
         self.held = {name: state["held"][name].to(tensor.device) for name, tensor in self.held.items()}
         for generator, found in zip(self.generators, state["generators"], strict=True):
             generator.set_state(found)
+
+    @property
+    def rows_at_once(self) -> int | None:
+        return max(1, PREDICTED_NUMBERS // (self.shape[0] * max(1, self.numbers_per_run(1))))
 
     def numbers_per_run(self, rows: int) -> int:
         return 3 * self._numbers * rows

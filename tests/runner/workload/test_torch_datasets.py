@@ -20,6 +20,7 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data
 from xprun.plugins.tensor_groups import LazyRows
 from xprun.runner.cli.main import main
+from xprun.runner.engine.programs import traced
 from xprun.runner.workload import dataset_rows, stored_rows
 from xprun.runner.workload.batch_order import batches, epoch_orders
 from xprun.runner.workload.dataset_rows import DatasetRows
@@ -250,6 +251,19 @@ def test_a_large_data_set_of_torch_is_not_kept(plan: MakePlan, monkeypatch: pyte
     assert isinstance(made.work.train.inputs, LazyRows)
     for found, expected in zip(losses(made.together("linear-stack")), losses(small), strict=True):
         np.testing.assert_allclose(found, expected, 1e-12)
+
+
+def test_rows_that_are_predicted_in_pieces_are_measured_as_a_whole(
+    plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cohort(plan, "table", more={"test": 0.1})
+    expected = made.together("traced")
+    monkeypatch.setattr(traced, "PREDICTED_NUMBERS", 200)
+    found = made.together("traced")
+    for run in made.runs:
+        for name, series in expected[run.id].history.items():
+            np.testing.assert_allclose(found[run.id].history[name].values, series.values, 1e-12, err_msg=name)
+        assert found[run.id].matrices == expected[run.id].matrices
 
 
 # --- rare classes
