@@ -115,7 +115,8 @@ def by_hand(work: Workload, settings: dict[str, Any], component: Component) -> C
     for _ in range(STEPS):
         _mode(optimizer, "train")
         if with_closure:
-            loss = optimizer.step(closure)
+            loss = criterion(model(X), y)  # before the step; a closure may tell that of another point
+            optimizer.step(closure)
         else:
             loss = closure()
             optimizer.step(*_second(name, loss, closure))

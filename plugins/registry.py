@@ -12,31 +12,16 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from xprun.errors import Error
+from xprun.plugins.contracts import misfit
 from xprun.plugins.fingerprints import of_earlier_text
-from xprun.plugins.kinds import KINDS, PARTS, SPLITTING
-from xprun.plugins.signature import Setting, makes_optimizer, positional_names, read_settings, type_name
+from xprun.plugins.kinds import KINDS, PARTS
+from xprun.plugins.signature import Setting, read_settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 Check = Callable[..., Iterable[tuple[str, str]]]
 LONGEST_NAME = 100  # characters
-A_CLASS = "write a torch.optim.Optimizer class, which may take it"
-# Names of positional parameters that no update rule means as a state, and what to do instead.
-NO_STATES = {
-    "params": A_CLASS,
-    "parameters": "a rule sees one parameter, w",
-    "named_parameters": A_CLASS,
-    "model": A_CLASS,
-    "module": A_CLASS,
-    "closure": A_CLASS,
-    "batch": "n is the number of its rows",
-    "epoch": "t is the step, from 1, and T the number of steps in all",
-    "steps": "T is the number of steps in all",
-    "lr": "write settings after a *, as in (w, g, *, lr=0.1)",
-    "learning_rate": "write settings after a *, as in (w, g, *, lr=0.1)",
-    "weight_decay": "write settings after a *, as in (w, g, *, weight_decay=0.0)",
-}
 
 
 class Decorator(Protocol):
@@ -258,8 +243,8 @@ class Registry:
                     _fingerprint(executed.text) if executed else fingerprint_of(function, origin.file, self._release)
                 )
                 made = Component(kind, name, origin, function, lambda: function, fingerprint, goal, check, tuple(parts))
-                _refuse_other_meanings(made)
-                _refuse_unserved_names(made)
+                if wrong := misfit(made):
+                    raise PluginError(wrong)
                 self.add(made)
                 return function
 
@@ -306,37 +291,6 @@ class Registry:
 
 def _of_broken(plugin: Plugin) -> str:
     return f"{plugin.name} of {plugin.source}: {plugin.reason}"
-
-
-def _refuse_other_meanings(component: Component) -> None:
-    """Raise PluginError where a data set has a setting that is called as a part of the rows and is something else.
-
-    A part may stand in for the common one, as `valid: Fraction | Literal["official"]` does: it takes the same numbers.
-    Nothing stands in for the folds, which xprun makes itself.
-    """
-    if component.kind != "data":
-        return
-    common = KINDS[component.kind].common_settings
-    for name in sorted(inspect.signature(component.signature).parameters.keys() & set(SPLITTING)):
-        own = component.settings.get(name)
-        if name not in PARTS or own is None or not own.takes_numbers_of(common[name]):
-            means = type_name(common[name].annotation) if name in common else "which part is held out in this run"
-            raise PluginError(
-                f"the setting {name!r} of the data set {component.name!r}, {component.origin}, is not what "
-                f"data.{name} is of every data set ({means}): give it another name"
-            )
-
-
-def _refuse_unserved_names(component: Component) -> None:
-    """Raise PluginError where an update rule asks for something that no rule is given; it would be a state of zeros."""
-    if component.kind != "optimizer" or makes_optimizer(component.signature):
-        return
-    for name in positional_names(component.signature):
-        if name in NO_STATES:
-            raise PluginError(
-                f"the update rule {component.name!r}, {component.origin}, asks for {name!r}, which no rule is given: "
-                f"{NO_STATES[name]}; a state needs another name"
-            )
 
 
 def fingerprint_of(function: Callable[..., Any], file: str, release: str) -> str:

@@ -16,6 +16,7 @@ from xprun.plugins.types import AbsentByDefault, AsTensor, ByParameter, NotIdent
 REQUIRED = inspect.Parameter.empty
 # What an optimizer that is a class, or a function that makes one, is handed by name; other parameters are settings.
 HANDED_IN = ("params", "named_parameters", "model")
+ROWS = ("x", "y")  # what a model may be made with
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def _class_settings(cls: Any) -> dict[str, Setting]:
     """
     names = getattr(cls.__init__, "__globals__", {})
     parameters = inspect.signature(cls).parameters.values()
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in HANDED_IN]
+    handed_in = (*HANDED_IN, *ROWS) if takes_rows(cls) else HANDED_IN
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in handed_in]
     return {p.name: Setting(p.name, _lenient_annotation(p, names), p.default) for p in named if _is_plain(p.default)}
 
 
@@ -141,6 +143,11 @@ def positional_names(function: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names of the parameters that the runner fills in."""
     parameters = inspect.signature(function).parameters.values()
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def takes_rows(cls: Callable[..., Any]) -> bool:
+    """Whether a class of a model is made with a few rows of inputs and all targets, and not with its settings alone."""
+    return positional_names(cls)[:2] == ROWS
 
 
 def makes_optimizer(function: Callable[..., Any]) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 PLAIN: dict[str, Any] = {"float": float, "int": int, "bool": bool, "str": str, "None": None}
+LEFT_OUT = ("numpy", "torch")  # packages in which nothing is looked up
 REQUIRED = ("torch.optim.optimizer", "required")  # a default that stands for none
 Outside = tuple[str, str]  # a module of another package, and a name in it
 
@@ -55,7 +56,7 @@ class SourceClass:
 
 @dataclass(eq=False)
 class SourcePackage:
-    """The modules of an installed package, each parsed when something in it is asked for."""
+    """The modules of an installed package, and of those beside it, each parsed when something in it is asked for."""
 
     name: str
     folder: Path
@@ -102,7 +103,8 @@ class SourceModule:
                     home = self._absolute(node)
                     found |= {alias.asname or alias.name: (home, alias.name) for alias in aliases}
                 case ast.Import(names=aliases):
-                    found |= {alias.asname or alias.name: (alias.name, "") for alias in aliases}
+                    pairs = [(alias.asname or alias.name.partition(".")[0], alias) for alias in aliases]
+                    found |= {name: (alias.name if alias.asname else name, "") for name, alias in pairs}
         return found
 
     def resolve(self, dotted: str) -> SourceClass | ast.expr | Outside | None:
@@ -115,7 +117,7 @@ class SourceModule:
                 return value
             case (str(home), str(attribute)):
                 module, last = (home, rest or attribute) if not attribute or not rest else (f"{home}.{attribute}", rest)
-                inside = self.owner.module(module) if module.partition(".")[0] == self.owner.name else None
+                inside = None if module.partition(".")[0] in LEFT_OUT else self.owner.module(module)
                 return inside.resolve(last) if inside else (module, last)
         return None
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xprun.plugins.registry import Component, Registry
-from xprun.plugins.signature import Setting
+from xprun.plugins.signature import Setting, takes_rows
 from xprun.runner.resolve.parameter_groups import fits, some_of
 from xprun.runner.resolve.spec_files import ResolvedSpecFile
 
@@ -27,6 +27,8 @@ def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *i
     component = registry.find(kind, name)
     thing = component.load()
     own = own_settings(registry, component, settings)
+    if kind == "model" and inspect.isclass(thing) and not takes_rows(thing):
+        return thing(**own)
     if kind in MAKERS or (inspect.isclass(thing) and kind != "layer"):
         return thing(*inputs, **own)
     return partial(thing, **own) if own else thing

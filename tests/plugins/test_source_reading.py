@@ -12,7 +12,12 @@ import pytest
 from xprun.plugins.source_reading import SourceClass, SourceModule, open_package, read_parameters
 
 FILES = {
-    "__init__.py": "from strange.rules import *\nfrom .deep import Inner as Renamed\nraise SystemExit('imported')\n",
+    "__init__.py": """
+import os.path
+from strange.rules import *
+from .deep import Inner as Renamed
+raise SystemExit("imported")
+""",
     "kinds.py": "from typing import Tuple, Union\nBetas = Union[Tuple[float, float], None]\nSMALL = 1e-8\n",
     "deep/__init__.py": "from ..rules import Base\nclass Inner(Base):\n    pass\n",
     "rules.py": '''
@@ -69,6 +74,7 @@ def test_names_are_followed_through_imports(strange: SourceModule) -> None:
     ancestors = list(cls(strange, "Renamed").ancestors())
     assert [a.node.name for a in ancestors if isinstance(a, SourceClass)] == ["Inner", "Base"]
     assert ancestors[-1] == ("torch.optim.optimizer", "Optimizer")
+    assert strange.resolve("os.path.join") == ("os", "path.join")
     assert "strange" not in sys.modules
 
 
