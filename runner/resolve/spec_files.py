@@ -38,11 +38,17 @@ class SpecFileError(Exception):
 
 
 def find_spec_file(name: str, spec: str) -> ResolvedSpecFile:
-    """Return the file of that name in the folder of the spec or below it; raise SpecFileError if it is not there."""
+    """Return the file of that name in the folder of the spec or below it; raise SpecFileError if it is not there.
+
+    A spec that is a link, as those of an editable installation are, has a second folder: that of the file it links to.
+    """
     folder = Path(spec).parent.resolve()
+    folders = (folder, Path(spec).resolve().parent)
     try:
         found = (folder / name).resolve()
-        inside = found.is_relative_to(folder) and ".." not in Path(name).parts and not Path(name).is_absolute()
+        inside = (
+            any(map(found.is_relative_to, folders)) and ".." not in Path(name).parts and not Path(name).is_absolute()
+        )
         is_file = inside and found.is_file()
     except (OSError, ValueError) as error:  # too long a name, a null byte, a loop of links
         raise SpecFileError(f"cannot be a file: {error}", "write the name of a file in the spec's folder") from None

@@ -37,3 +37,12 @@ def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_spec(Path("line")) == Path("line")
     assert find_spec(Path("optimizers")) == shipped_specs()["optimizers"]
     assert find_spec(Path("optimizers.toml")) == Path("optimizers.toml")
+
+
+@pytest.mark.parametrize("name", sorted(shipped_specs()))
+def test_a_shipped_spec_finds_its_files_from_anywhere(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["check", name])
+    assert result.stdout.startswith(f"{name}: ok"), result.output
