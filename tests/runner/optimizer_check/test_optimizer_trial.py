@@ -182,3 +182,17 @@ class WarmedUp(torch.optim.SGD):
 
 def test_a_warm_up_is_a_setting_with_an_effect() -> None:
     assert problems(WarmedUp) == []
+
+
+class InPlace(torch.optim.SGD):
+    """It works in the memory of the gradients, as the schedule-free ones do."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad.mul_(0.5)
+        super().step()
+
+
+def test_a_class_may_work_in_the_memory_of_its_gradients() -> None:
+    assert problems(InPlace, settings={"lr": 0.1}) == []
