@@ -534,12 +534,15 @@ def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative
 def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str:
     """Return the plain settings written in an alternative that differ from those of its namesakes."""
     namesakes = [a for a in among if a.name == alternative.name]
-    swept = {axis.path[0] for a in namesakes for axis in a.axes}
+    paths = {axis.path for a in namesakes for axis in a.axes}
+    tables = alternative.ordered  # whose keys stay where a value in them is swept
+    swept = {path[0] for path in paths if path[0] not in tables or len(path) == 1}
     parts = [
         f"{key}={_short(alternative.settings[key])}"
         for key in alternative.written
         if key not in swept
-        and (isinstance(alternative.settings.get(key), str | int | float) or key in alternative.ordered)
+        and key in alternative.settings
+        and (isinstance(alternative.settings[key], str | int | float) or key in tables)
         and len({str(a.settings.get(key)) for a in namesakes}) > 1
     ]
     return " ".join(parts)

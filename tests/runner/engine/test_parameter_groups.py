@@ -246,8 +246,8 @@ def test_whole_tables_of_groups_are_swept(plan: MakePlan) -> None:
 
 
 def test_alternatives_are_told_apart_by_their_groups(plan: MakePlan) -> None:
-    groups = 'groups = { "bias" = { lr = 0.0 }, "2.*" = { lr = 0.5 } }'
-    runs = plan(spec_of(f'[{{ name = "SGD" }}, {{ name = "SGD", {groups} }}]')).runs
+    groups = 'groups = { "bias" = { lr = 0.0 }, "2.*" = { lr = { grid = [0.5] } } }'
+    runs = plan(spec_of(f'[{{ name = "SGD", groups = {{}} }}, {{ name = "SGD", {groups} }}]')).runs
     assert [run.choices["optimizer"].label for run in runs] == ["SGD", "SGD groups=bias,2.*"]
 
 
