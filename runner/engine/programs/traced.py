@@ -220,14 +220,19 @@ class Traced(Stacked):
 
 @contextmanager
 def _batchable_attention() -> Iterator[None]:
-    """Let attention be computed by products and a softmax, which vmap can batch; it cannot the fused operators."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    """Let attention be computed by products and a softmax, which vmap can batch; it cannot the fused operators.
+
+    In mixed precision the products stay in the low one: autocast would take back what is cast up for them.
+    """
+    fast, low = torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
     torch.backends.mha.set_fastpath_enabled(False)
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(low)
 
 
 def _numbers_of_a_row(module: nn.Module, inputs: Tensors) -> int:

@@ -370,6 +370,13 @@ def test_more_batches_than_an_epoch_has_are_refused(plan: MakePlan) -> None:
 
 WIDE = layers(linear(3, 32), "Tanh", linear(32, 3))
 LAYER_NORM = layers(linear(3, 32), named("LayerNorm", normalized_shape=[32]), "GELU", linear(32, 3))
+ATTENTION = layers(
+    named("Unflatten", dim=1, unflattened_size=[3, 1]),
+    linear(1, 8),
+    named("TransformerEncoderLayer", d_model=8, nhead=2, dim_feedforward=16, dropout=0.0),
+    "Flatten",
+    linear(24, 3),
+)
 MIXED = run_of({"autocast": "bfloat16"}, dtype="float32")
 
 
@@ -392,7 +399,7 @@ def test_mixed_precision_rounds(plan: MakePlan) -> None:
 
 
 @needs_bfloat16
-@pytest.mark.parametrize("model", [WIDE, NORM, LAYER_NORM])
+@pytest.mark.parametrize("model", [WIDE, NORM, LAYER_NORM, ATTENTION])
 def test_runs_in_mixed_precision_train_together_up_to_its_rounding(model: Any, plan: MakePlan) -> None:
     rows = ROWS | {"rows": 50, "batch_size": 8}  # of two rows BatchNorm makes -1 and 1, whichever is larger
     gentle = named("SGD", lr=grid(0.01, 0.02, 0.03))
