@@ -64,9 +64,10 @@ def _other_arguments(component: Component) -> str:
     too_many = len(required) > len(given) and kind != "metric"  # which may ask for more by name
     if not too_many and (len(positional) >= len(given) or collects):
         return ""
-    article = "an" if kind[0] in "aeiou" else "a"
+    noun = "data set" if kind == "data" else kind
+    article = "an" if noun[0] in "aeiou" else "a"
     called = f"is called with ({', '.join(given)})" if given else "is called with settings only, after a *"
-    return f"the {kind} {component.name!r}, {component.origin}, takes ({', '.join(takes)}): {article} {kind} {called}"
+    return f"the {kind} {component.name!r}, {component.origin}, takes ({', '.join(takes)}): {article} {noun} {called}"
 
 
 def _other_meaning(component: Component) -> str:
