@@ -199,16 +199,48 @@ def test_a_rule_that_breaks_lets_the_other_families_finish(plan: MakePlan) -> No
             assert (outcomes[run.id].status, outcomes[run.id].reason) == ("failed", "ValueError: no more")
         else:
             same(outcomes[run.id], expected[run.id])
+            assert outcomes[run.id].together > 1
 
 
-def test_a_rule_that_breaks_at_once_lets_the_other_families_finish(plan: MakePlan) -> None:
+def test_a_rule_that_breaks_at_once_keeps_no_other_from_being_trained_together(plan: MakePlan) -> None:
     @optimizer("broken")
     def broken(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
         return w - lr * g.no_such_thing  # type: ignore[no-any-return, attr-defined]
 
     cohort = Cohort(plan, optimizer=[SGD, named("broken"), RATES], run={"epochs": 2, "seeds": 2})
     outcomes = [o for part in train(cohort.work, cohort.runs, CONTEXT) for o in part]
-    assert sorted(outcome.status for outcome in outcomes) == ["done"] * 12 + ["failed"] * 2
+    assert (
+        sorted((outcome.status, outcome.together) for outcome in outcomes) == [("done", 12)] * 12 + [("failed", 1)] * 2
+    )
+    alone = [unit for unit in select_strategy(cohort.work, cohort.runs) if unit.program is None]
+    assert {unit.reason for unit in alone} == {
+        "a trial step of it fails: 'Tensor' object has no attribute 'no_such_thing'"
+    }
+
+
+def test_a_rule_that_returns_too_little_says_what_is_asked_for(plan: MakePlan) -> None:
+    @optimizer("short")
+    def short(w: Tensor, g: Tensor, m: Tensor, v: Tensor, *, lr: float = 0.1) -> tuple[Tensor, Tensor]:
+        return w - lr * g, m
+
+    cohort = Cohort(plan, optimizer=[SGD, named("short")], run={"epochs": 2, "seeds": 2})
+    outcomes = [o for part in train(cohort.work, cohort.runs, CONTEXT) for o in part]
+    [reason] = {outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    assert reason.startswith("UpdateRuleError: short (test_execution_units.py:")
+    assert reason.endswith(") returns 2 values; its signature asks for 3: w, m, v")
+
+
+def test_a_rule_that_cannot_be_batched_keeps_no_other_from_being_trained_together(plan: MakePlan) -> None:
+    @optimizer("looking")
+    def looking(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
+        return w - lr * g if g.norm() > 1 else w - 2 * lr * g
+
+    optimizers = [SGD, named("looking", lr=grid(0.01, 0.02)), RATES]
+    cohort = Cohort(plan, optimizer=optimizers, run={"epochs": 2, "seeds": 2})
+    outcomes = check(cohort)
+    for run in cohort.runs:
+        alone = run.choices["optimizer"].name == "looking"
+        assert (outcomes[run.id].together == 1) == alone
 
 
 # Rules that cannot be stacked as they are must still be trained right.
