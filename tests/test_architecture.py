@@ -216,7 +216,8 @@ def test_there_is_no_folder_that_would_shadow_the_installed_package() -> None:
     assert not (ROOT / "xprun").exists()
 
 
-NEEDS_TORCH = {"three_gradients"}  # its gradient by hand is compared with autograd's
+# A gradient by hand is compared with autograd's, and groups with the parameters of the model.
+NEEDS_TORCH = {"three_gradients", "sonnets_recipe"}
 LIGHT = [
     ["--help"],
     ["check", "good.toml"],
