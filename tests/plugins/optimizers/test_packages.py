@@ -68,7 +68,7 @@ def test_what_is_read_is_what_the_constructor_says(registry: Registry) -> None:
 
 def check_settings(component: Component) -> None:
     cls = component.load()
-    cls = cls.__base__ if cls.__init__.__qualname__.startswith("_wrapping") else cls
+    cls = cls.__base__ if cls.__init__.__qualname__.startswith("_adapt") else cls
     parameters = inspect.signature(cls).parameters
     for name, setting in component.settings.items():
         assert name in parameters, (component.name, name)
