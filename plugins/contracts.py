@@ -20,8 +20,6 @@ CALLED_WITH = {
     "loss": ("prediction", "target"),
     "metric": ("prediction", "target"),
     "scheduler": ("lr", "t", "T"),
-    "observer": (),
-    "launcher": ("cohorts", "execute", "workers"),
 }
 A_CLASS = "write a torch.optim.Optimizer class, which may take it"
 # Names of positional parameters that no update rule means as a state, and what to do instead.

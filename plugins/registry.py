@@ -158,11 +158,13 @@ class Registry:
 
     def add(self, component: Component) -> None:
         """Register a component; the same name twice is an error that shows both origins."""
-        known = self._components[component.kind]
-        other = known.get(component.name)
+        self._refuse_taken(component)
+        self._components[component.kind][component.name] = component
+
+    def _refuse_taken(self, component: Component) -> None:
+        other = self._components[component.kind].get(component.name)
         if other is not None and not other.origin.is_replaced_by(component.origin):
             raise NameTakenError(other, component)
-        known[component.name] = component
 
     def find(self, kind: str, name: str) -> Component:
         """Return the component, after importing the plugins that may hold it.
@@ -243,6 +245,7 @@ class Registry:
                     _fingerprint(executed.text) if executed else fingerprint_of(function, origin.file, self._release)
                 )
                 made = Component(kind, name, origin, function, lambda: function, fingerprint, goal, check, tuple(parts))
+                self._refuse_taken(made)
                 if wrong := misfit(made):
                     raise PluginError(wrong)
                 self.add(made)

@@ -40,7 +40,7 @@ class OptimizerPackage:
 
     def __init__(self, home: str) -> None:
         self.name = self.target = home
-        self.loaded = False
+        self.loaded = self.asked_for = False
 
     @property
     def source(self) -> str:
@@ -49,10 +49,13 @@ class OptimizerPackage:
 
     @property
     def in_use(self) -> bool:
-        return self.loaded and self._module is not None
+        """Whether an optimizer of it was asked for, and not only whether it has one of a name."""
+        return self.asked_for and self._module is not None
 
     def may_be(self, name: str) -> bool:
-        return name.startswith(f"{self.name}.")
+        is_its = name.startswith(f"{self.name}.")
+        self.asked_for = self.asked_for or is_its
+        return is_its
 
     def load(self, registry: Registry) -> None:
         """Register the optimizers of the package, or how to install it; nothing of it is imported."""
