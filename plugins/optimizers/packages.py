@@ -84,7 +84,7 @@ class OptimizerPackage:
         if self._module is None:
             return []
         named = {name: self._module.resolve(name) for name in self._module.names}
-        classes = {name: cls for name, cls in named.items() if isinstance(cls, SourceClass) and _is_optimizer(cls)}
+        classes = {name: cls for name, cls in named.items() if isinstance(cls, SourceClass) and _steps(cls)}
         read = [_read(f"{self.name}.{name}", cls, self.source) for name, cls in classes.items()]
         return [found for found in read if found]
 
@@ -92,6 +92,11 @@ class OptimizerPackage:
 def register(registry: Registry) -> None:
     """Add all packages to a registry, those that are not installed too: they say so when they are asked for."""
     registry.plugins += map(OptimizerPackage, DISTRIBUTIONS)
+
+
+def _steps(cls: SourceClass) -> bool:
+    """Whether a class is used as an optimizer is, be it one or not."""
+    return _is_optimizer(cls) or (cls.method("step") is not None and cls.method("zero_grad") is not None)
 
 
 def _is_optimizer(cls: SourceClass) -> bool:
@@ -104,6 +109,8 @@ def _is_optimizer(cls: SourceClass) -> bool:
 
 def _read(name: str, cls: SourceClass, source: str) -> Component | tuple[str, str] | None:
     """Return a class as a component, or its name and why a spec cannot name it; None where nothing is known of it."""
+    if not _is_optimizer(cls):
+        return name, "it is no torch.optim.Optimizer; write a class of your own around it"
     constructor = cls.method("__init__")
     parameters = read_parameters(*constructor) if constructor else []
     if not parameters:

@@ -75,10 +75,17 @@ def check_settings(component: Component) -> None:
         assert setting.default == parameters[name].default, (component.name, name)
 
 
-def test_a_class_that_no_spec_can_make_says_why(registry: Registry) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("PCGrad", "it takes the place of the backward pass (`pc_backward`); write a class"),
+        ("CPUOffloadOptimizer", "it is no torch.optim.Optimizer; write a class"),
+    ],
+)
+def test_a_class_that_no_spec_can_make_says_why(name: str, why: str, registry: Registry) -> None:
     with pytest.raises(UnknownComponentError) as refused:
-        registry.find("optimizer", "pytorch_optimizer.PCGrad")
-    assert refused.value.why.startswith("it takes the place of the backward pass (`pc_backward`)")
+        registry.find("optimizer", f"pytorch_optimizer.{name}")
+    assert refused.value.why.startswith(why)
 
 
 def test_a_package_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
