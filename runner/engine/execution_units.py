@@ -143,20 +143,21 @@ def _faults(work: Workload, runs: list[Run]) -> dict[str, str]:
     Each is tried by itself, so that one that breaks keeps no other from being trained together.
     """
     first = {program_key(run): run for run in reversed(runs)}
-    return {key: _fault(work, run) for key, run in first.items()} if len(first) > 1 else dict.fromkeys(first, "")
+    if len(first) == 1:
+        return dict.fromkeys(first, "")
+    parameters = trained_parameters(work.make_model(runs[0].seed))
+    return {key: _fault(work, run, parameters) for key, run in first.items()}
 
 
-def _fault(work: Workload, run: Run) -> str:
-    """Return what an update rule raises in two steps on the parameters of a fresh model, or nothing."""
+def _fault(work: Workload, run: Run, parameters: dict[str, Tensor]) -> str:
+    """Return what an update rule raises in two steps on a copy of some parameters, or nothing."""
     component = work.registry.find("optimizer", run.choices["optimizer"].name)
     thing = component.load()
     if makes_optimizer(thing):
         return ""
-    module = work.make_model(run.seed)
     try:
         settings = own_settings(work.registry, component, run.choices["optimizer"].settings)
-        parameters = {name: w.detach() for name, w in trained_parameters(module).items()}
-        read_rule(thing).try_steps(parameters, settings)
+        read_rule(thing).try_steps({name: w.detach().clone() for name, w in parameters.items()}, settings)
     except (Exception, SystemExit) as error:
         return f"a trial step of it fails: {words_of(error)}"
     return ""
