@@ -10,28 +10,24 @@ from torch import Tensor, nn
 SMALL = 0.02  # the standard deviation of weights at the start, as in GPT-2
 
 
-class LSTM(nn.LSTM):
-    """An LSTM that returns its outputs alone: those of all places, or of the last one."""
+class OutputsAlone(nn.RNNBase):
+    """A recurrent network that returns its outputs alone: those of all places, or of the last one."""
 
     def __init__(self, returns: str, *settings: Any) -> None:
         super().__init__(*settings)
         self.returns = returns
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        outputs, _ = super().forward(x)
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = super().forward(x)[0]
         return outputs[:, -1] if self.returns == "last" else outputs
 
 
-class GRU(nn.GRU):
-    """A GRU that returns its outputs alone: those of all places, or of the last one."""
+class LSTM(OutputsAlone, nn.LSTM):  # type: ignore[misc]
+    """See `OutputsAlone`."""
 
-    def __init__(self, returns: str, *settings: Any) -> None:
-        super().__init__(*settings)
-        self.returns = returns
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        outputs, _ = super().forward(x)
-        return outputs[:, -1] if self.returns == "last" else outputs
+class GRU(OutputsAlone, nn.GRU):  # type: ignore[misc]
+    """See `OutputsAlone`."""
 
 
 class TransformerEncoderLayer(nn.TransformerEncoderLayer):
