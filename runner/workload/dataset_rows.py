@@ -6,7 +6,7 @@ import pickle
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,14 @@ from torch.utils.data import (
     default_collate,
 )
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.tensor_groups import LazyRows, Tensors, bytes_of, concatenate
+from xprun.plugins.tensor_groups import Tensors, bytes_of, concatenate
 from xprun.runner.process.log import words_of
 from xprun.runner.workload.keyed_seeds import Key, seed_of
+from xprun.runner.workload.stored_rows import LARGE, Change, NumberedRows
 
-LARGE = 2**28  # bytes of inputs that are kept in memory
 AT_ONCE = 256  # items that are put together at a time when all are read
 MEASURED = -1  # stands for the run's seed where a row is read to be measured
 
-Change = Callable[[Tensors], Tensors]
 Collate = Callable[[list[Any]], Any]
 
 
@@ -62,30 +61,16 @@ class Items:
 
 
 @dataclass(frozen=True)
-class DatasetRows(LazyRows):
+class DatasetRows(NumberedRows):
     """Some rows of a data set, by their numbers [n] in it, which are fetched anew each time that they are read."""
 
     items: Items
     numbers: Tensor
     changes: tuple[Change, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.numbers)
-
     def read(self, rows: Tensor) -> Tensors:
         numbers = self.numbers[rows.cpu()].tolist()
         return self.after_changes(self.items.read_each(numbers, [(MEASURED, 0, number) for number in numbers]))
-
-    def after_changes(self, inputs: Tensors) -> Tensors:
-        for change in self.changes:
-            inputs = change(inputs)
-        return inputs
-
-    def select(self, rows: Tensor) -> DatasetRows:
-        return replace(self, numbers=self.numbers[rows.cpu()])
-
-    def changed(self, change: Change) -> DatasetRows:
-        return replace(self, changes=(*self.changes, change))
 
 
 def is_dataset(made: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,28 +16,37 @@ LARGE = 2**28  # bytes of inputs above which parts, precisions and programs get 
 Change = Callable[[Tensors], Tensors]
 
 
+class NumberedRows(LazyRows):
+    """Some rows of a whole, by their numbers [n] in it, after the changes that those read go through; a dataclass."""
+
+    numbers: Tensor
+    changes: tuple[Change, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def after_changes(self, inputs: Tensors) -> Tensors:
+        for change in self.changes:
+            inputs = change(inputs)
+        return inputs
+
+    def select(self, rows: Tensor) -> Self:
+        return replace(self, numbers=self.numbers[rows.to(self.numbers.device)])  # type: ignore[type-var]
+
+    def changed(self, change: Change) -> Self:
+        return replace(self, changes=(*self.changes, change))  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
-class StoredRows(LazyRows):
+class StoredRows(NumberedRows):
     """Some rows, by their numbers [n] in what is stored, after the changes that those read go through."""
 
     stored: Tensors
     numbers: Tensor
     changes: tuple[Change, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.numbers)
-
     def read(self, rows: Tensor) -> Tensors:
-        found = take_rows(self.stored, self.numbers[rows.to(self.numbers.device)])
-        for change in self.changes:
-            found = change(found)
-        return found
-
-    def select(self, rows: Tensor) -> StoredRows:
-        return replace(self, numbers=self.numbers[rows])
-
-    def changed(self, change: Change) -> StoredRows:
-        return replace(self, changes=(*self.changes, change))
+        return self.after_changes(take_rows(self.stored, self.numbers[rows.to(self.numbers.device)]))
 
 
 def left_in_place(table: Table) -> Table:
