@@ -33,8 +33,9 @@ def open_results(folder: str | Path) -> Results:
 class Results:
     """What came out of an experiment: its output folder and the tables in it.
 
-    `runs` has one row for each run and `history` one for each measurement, with the columns of `results.csv` and
-    `history.csv`; labels are as the spec writes them. A notebook shows the alternatives.
+    `runs` has one row for each run (one under each label where the spec has it under several) and `history` one for
+    each measurement, with the columns of `results.csv` and `history.csv`; labels are as the spec writes them. A
+    notebook shows the alternatives.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,9 +62,9 @@ class Results:
     @property
     def statuses(self) -> Counter[str]:
         """How many runs are `done`, `stopped`, `diverged`, `failed`, `timeout`."""
-        from xprun.runner.results.results_schema import STATUS
+        from xprun.runner.results.results_schema import RUN, STATUS
 
-        return Counter(self.runs[STATUS])
+        return Counter(self.runs.drop_duplicates(RUN)[STATUS])
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
@@ -113,7 +114,7 @@ class Results:
     def __repr__(self) -> str:
         ends = ", ".join(f"{count} {status}" for status, count in self.statuses.most_common())
         name = self._tables.resolved.get("name") or self.folder.name
-        return f"<{name}: {len(self.runs)} runs ({ends}) in {self.folder}>"
+        return f"<{name}: {self.statuses.total()} runs ({ends}) in {self.folder}>"
 
     def _repr_html_(self) -> str:
         """Return the alternatives for a notebook, with a link to the report where one was written."""

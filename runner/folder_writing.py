@@ -47,8 +47,10 @@ def write_results(job: Job, pairs: Pairs, made_of: str, verdicts: list[Verdict],
 def write_made_by_components(job: Job, pairs: Pairs, made_of: str, *, anew: bool) -> None:
     """Write that for which code of components is run; an interrupt may end it."""
     folder = job.options.folder
-    for run, outcome in pairs:  # those of earlier calls, too
-        observe(job.plan, run, outcome, folder, job.plugins, job.run_isolated, again=False)
+    ended = {run.id: outcome for run, outcome in pairs}
+    for run in job.plan.rows:  # those of earlier calls, too
+        if run.id in ended:
+            observe(job.plan, run, ended[run.id], folder, job.plugins, job.run_isolated, again=False)
     if anew or not (folder / "models.txt").is_file():
         _write_models(job)
     for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():

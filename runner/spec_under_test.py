@@ -50,7 +50,7 @@ class Proof:
 
     def run_names(self) -> list[str]:
         """Return what the runs are called: `scratch.adam optimizer.lr=0.1 seed=0`, no two the same."""
-        differing = sections_that_differ(self._runs)
+        differing = sections_that_differ(self._plan.search_rows)
         return _distinct(full_name(run, differing) for run in self._runs)
 
     def claims(self) -> list[str]:
@@ -106,7 +106,7 @@ class Proof:
         store = Store(folder)
         outcomes = store.outcomes(ids)
         second = plan.after(outcomes).confirmed or []
-        found, differing = store.outcomes(run.id for run in second), sections_that_differ(plan.searched)
+        found, differing = store.outcomes(run.id for run in second), sections_that_differ(plan.search_rows)
         store.close()
         confirmed = {full_name(run, differing): found[run.id] for run in second if run.id in found}
         return Results([outcomes.get(run) for run in ids], confirmed if confirm else None, report.verdicts)

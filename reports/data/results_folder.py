@@ -73,8 +73,8 @@ RESOLVED = TypeAdapter(_Resolved)
 class Tables:
     """What a folder holds.
 
-    `schema`: what each column of `runs` is, what is compared, and what was planned. `runs`: one row a run; texts,
-    integers and floats as the schema has them, NaN where there is none; settings whatever their values are.
+    `schema`: what each column of `runs` is, what is compared, and what was planned. `runs`: one row a run and label;
+    texts, integers and floats as the schema has them, NaN where there is none; settings whatever their values are.
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
     `claims`: what the spec expects, as text; empty where it expects nothing, or where runs are missing.
     `surface`: `run`, parameters and `loss` there. `matrices`, `fits` and `samples`: see the schema; `image` in
@@ -151,15 +151,16 @@ def read_resolved(path: Path) -> dict[str, Any]:
 
 
 def read_runs(path: Path, schema: ResultsSchema) -> pd.DataFrame:
-    """One row a run, with the types that `Tables` states. A label such as `NA` stays text."""
+    """One row a run and label, with the types that `Tables` states. A label such as `NA` stays text."""
     types = {column.name: PANDAS[column.type] for column in schema.columns if _has_one_type(column)}
     texts = {column.name for column in schema.columns if column.type == "text" and column.role != "setting"}
     missing = {name: MISSING for name in _header(path, []) if name not in texts}
     runs = _read_csv(path, types, missing)
     if runs.empty:
         raise ReportError(f"{path}: no runs yet, so there is nothing to report")
-    if runs[RUN].duplicated().any():
-        raise ReportError(f"{path}: column {RUN!r}: {runs[RUN][runs[RUN].duplicated()].iloc[0]!r} is there twice")
+    labels = [RUN, *(column.name for column in schema.columns if column.role in ("section", "setting"))]
+    if (twice := runs.duplicated(labels)).any():
+        raise ReportError(f"{path}: column {RUN!r}: {runs[RUN][twice].iloc[0]!r} is there twice with the same labels")
     runs = runs.assign(**{name: runs[name].map(_as_meant) for name in text_columns(runs)})
     return runs if STAGE in runs else runs.assign(**{STAGE: SEARCH})
 

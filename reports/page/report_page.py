@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from xprun.reports.data.results_folder import Tables, read_results
+from xprun.reports.data.row_keys import distinct_runs
 from xprun.reports.figures.plot_files import Picture
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import counted
@@ -105,13 +106,14 @@ def _heading(analysis: Analysis) -> dict[str, Any]:
 
 
 def _findings(analysis: Analysis) -> dict[str, Any]:
-    planned = max(len(analysis.judged), analysis.tables.schema.planned)
-    missing = planned - len(analysis.judged)
+    runs = distinct_runs(analysis.judged)
+    planned = max(len(runs), analysis.tables.schema.planned)
+    missing = planned - len(runs)
     return {
         "verdict": _verdict(analysis),
-        "total": f"{len(analysis.judged)} of {counted(planned, 'run')}" if missing else counted(planned, "run"),
-        "counts": counts(analysis.judged) | ({"missing": missing} if missing else {}),
-        "cautions": unfinished(analysis.judged, planned) + _cautions(analysis),
+        "total": f"{len(runs)} of {counted(planned, 'run')}" if missing else counted(planned, "run"),
+        "counts": counts(runs) | ({"missing": missing} if missing else {}),
+        "cautions": unfinished(runs, planned) + _cautions(analysis),
     }
 
 

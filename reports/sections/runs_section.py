@@ -2,10 +2,11 @@
 
 import pandas as pd
 from xprun.reports.data.folder_comparison import Comparison
+from xprun.reports.data.row_keys import RUN_ID
 from xprun.reports.presentation.formatting import Listing, exact, key_columns, listing, numbers, texts
 from xprun.reports.sections.blocks import Folded, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
-from xprun.runner.results.results_schema import REASON, RUN, SECONDS, SEED, STAGE, STATUS, STATUSES, STEPS
+from xprun.runner.results.results_schema import REASON, SECONDS, SEED, STAGE, STATUS, STATUSES, STEPS
 
 RUNS_SHOWN = 5000
 TROUBLED_SHOWN = 50
@@ -31,7 +32,7 @@ def troubled_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
     """Return the failed and diverged runs, in the order of the table."""
     runs = judged[judged["bad"]]
     columns = [
-        texts("run", runs[RUN]),
+        texts("run", runs[RUN_ID]),
         texts("alternative", runs["alternative"]),
         *key_columns(runs, comparison.keys),
         exact("seed", runs[SEED]),
@@ -46,7 +47,7 @@ def runs_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
     """Every run, in the order of the table."""
     measured = comparison.schema.names("metric", "parameter")
     columns = [
-        texts("run", judged[RUN]),
+        texts("run", judged[RUN_ID]),
         texts("alternative", judged["alternative"]),
         *key_columns(judged, comparison.keys),
         exact("seed", judged[SEED]),

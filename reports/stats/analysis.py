@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from xprun.reports.data.folder_comparison import BETWEEN, Comparison, keys_of, read_comparison
 from xprun.reports.data.results_folder import Tables
+from xprun.reports.data.row_keys import with_row_keys
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import listed
 from xprun.reports.presentation.style import SHOWN, Stroke, strokes
@@ -20,12 +21,13 @@ from xprun.runner.results.results_schema import RUN, SEARCH, SEED, STAGE
 class Analysis:
     """The tables of a folder, or of one problem in it, and what the comparison makes of them.
 
-    `judged`: all runs, valued by what chooses the settings; `summary`: every setting of the search, see `summarise`.
-    `finals`: the runs that stand for the alternatives, each at its chosen setting, valued by what is reported: those on
-    fresh seeds where there are such, `confirmed`. `ranking`: of these, see `rank`. `order`: all alternatives, best
-    first. `formats`: what is written. `problems`: an analysis for each problem, by its label, where there are several;
-    `number` is which one this is, from 1, or 0. `present` are the labels of the problems that have runs, `absent` those
-    of the ones that were planned and have none. `side_by_side`: how many problems are tested on the page.
+    `judged`: all rows of runs, valued by what chooses the settings; `summary`: every setting of the search, see
+    `summarise`. `finals`: the runs that stand for the alternatives, each at its chosen setting, valued by what is
+    reported: those on fresh seeds where there are such, `confirmed`. `ranking`: of these, see `rank`. `order`: all
+    alternatives, best first. `formats`: what is written. `problems`: an analysis for each problem, by its label, where
+    there are several; `number` is which one this is, from 1, or 0. `present` are the labels of the problems that have
+    runs, `absent` those of the ones that were planned and have none. `side_by_side`: how many problems are tested on
+    the page.
     """
 
     tables: Tables
@@ -130,6 +132,7 @@ class Analysis:
 
 def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysis:
     """The analysis of `tables`. `ReportError` where they cannot answer what is compared."""
+    tables = with_row_keys(tables)
     comparison = read_comparison(tables)
     whole = _analysis(tables, comparison, formats)
     if not comparison.problems:

@@ -112,9 +112,17 @@ def _none_ended_everywhere(analysis: Analysis, name: str) -> str:
 
 def _explored(analysis: Analysis, names: list[str]) -> str:
     return (
-        f"Exploratory: {names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with "
-        f"{_result(analysis.ranking.iloc[1])}. Settings were chosen on these {analysis.comparison.repeat}s, which "
+        f"Exploratory: {names[0]} has the best mean {_with_metric(analysis)}, {_ahead(analysis, names)}. "
+        f"Settings were chosen on these {analysis.comparison.repeat}s, which "
         f"therefore cannot test the difference; to conclude something, confirm them on fresh seeds: {CONFIRM_OPTION}."
+    )
+
+
+def _ahead(analysis: Analysis, names: list[str]) -> str:
+    """Return how the best stands to the next, which may have the same runs."""
+    best, second = analysis.ranking["mean"].iloc[:2]
+    return (
+        f"tied with {names[1]}" if best == second else f"ahead of {names[1]} with {_result(analysis.ranking.iloc[1])}"
     )
 
 
@@ -147,7 +155,7 @@ def _no_winner(analysis: Analysis, names: list[str], rivals: list[str], pairs: l
         who = (
             f"{listed([best['alternative'], *rivals])} are practically equal, within {analysis.comparison.tolerance:g}"
         )
-        mean = f"{names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with {_result(second)}"
+        mean = f"{names[0]} has the best mean {_with_metric(analysis)}, {_ahead(analysis, names)}"
         return f"{who}: {mean}."
     shows = [pair.shows for pair in pairs if 0 < pair.shows < math.inf]
     would = f" (differences above {value_text(float(f'{max(shows):.2g}'))} would show)" if shows else ""
@@ -165,8 +173,8 @@ def _too_few(analysis: Analysis, names: list[str]) -> str:
     several = f"one {repeat} each" if n == 1 else f"{n} {repeat}s"
     more = CONFIRM_OPTION if analysis.confirmed else f"--set run.seeds={BLOCKS_NEEDED}"
     return (
-        f"No clear winner: {names[0]} has the best mean {_with_metric(analysis)}, ahead of {names[1]} with "
-        f"{_result(analysis.ranking.iloc[1])}; {several} cannot separate them; run at least {BLOCKS_NEEDED} ({more})."
+        f"No clear winner: {names[0]} has the best mean {_with_metric(analysis)}, {_ahead(analysis, names)}; "
+        f"{several} cannot separate them; run at least {BLOCKS_NEEDED} ({more})."
     )
 
 

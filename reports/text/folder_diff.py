@@ -16,6 +16,7 @@ from xprun.reports.presentation.formatting import (
     value_text,
 )
 from xprun.reports.stats.folder_changes import BLOCKS_NEEDED, BROKEN, INCONCLUSIVE, MISSING, WORSE
+from xprun.runner.results.results_schema import RUN
 
 
 def undecided(table: pd.DataFrame, *, ascending: bool) -> list[str]:
@@ -28,9 +29,9 @@ def undecided(table: pd.DataFrame, *, ascending: bool) -> list[str]:
 def unfinished(first: Tables, second: Tables) -> list[str]:
     """What is to be said of folders that lack some of the runs that were planned."""
     return [
-        f"The {which} folder is not finished: it has {len(tables.runs)} of {tables.schema.planned} planned runs."
+        f"The {which} folder is not finished: it has {found} of {tables.schema.planned} planned runs."
         for which, tables in (("first", first), ("second", second))
-        if len(tables.runs) < tables.schema.planned
+        if (found := tables.runs[RUN].nunique()) < tables.schema.planned
     ]
 
 

@@ -80,7 +80,7 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
         return None, f"{len(broken)} of {sum(map(len, groups))} runs failed: {broken[0].reason}"
     if expectation.beats is not None:
         return _judge_pairs(expectation, plan, outcomes)
-    differing = sections_that_differ(plan.runs)
+    differing = sections_that_differ(plan.rows)
     ended = {full_name(run, differing): outcomes[run.id] for run in groups[0]}
     if expectation.status:
         return _judge_statuses(expectation.status, ended)

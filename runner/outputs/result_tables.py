@@ -1,4 +1,4 @@
-"""The result tables: one row a run, the tidy history, the matrices that runs end with, and the verdicts on claims."""
+"""The result tables: one row a run and label, tidy history, the matrices that runs end with, verdicts on claims."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ from xprun.runner.results.results_schema import (
     parameter,
     reference,
 )
-from xprun.runner.results.run_columns import columns_of_run
 from xprun.specs import Run
 from xprun.specs.language.diagnostics import inert
 
@@ -103,9 +102,11 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -
     Claims that were judged before and are not now are removed.
     """
     schema = with_outcomes(plan.schema, (outcome for _, outcome in pairs))
+    ended = {run.id: outcome for run, outcome in pairs}
     rows = [
-        row_of_run(columns_of_run(run) | {STAGE: plan.stage_of(run)}, outcome, plan.goals, plan.comparison)
-        for run, outcome in pairs
+        row_of_run(columns, ended[run.id], plan.goals, plan.comparison)
+        for run, columns in zip(plan.rows, plan.columns, strict=True)
+        if run.id in ended
     ]
     tables = {"results": runs_table(rows, schema), "history": history_table(outcome for _, outcome in pairs)}
     if any(run.settings.matrices for run, _ in pairs):

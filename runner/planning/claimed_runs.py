@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xprun.runner.planning.plan import Plan
+from xprun.runner.planning.plan import Plan, distinct
 from xprun.runner.results.results_schema import CONFIRM, SEARCH, STAGE
 from xprun.specs import Expectation, Run
 from xprun.specs.language.claim_stages import stage_of
@@ -29,8 +29,8 @@ def family_of(expectation: Expectation, plan: Plan) -> list[Expectation]:
 
 
 def selected(plan: Plan, where: dict[str, Cell]) -> list[Run]:
-    """Return the runs of a plan that a selection means."""
-    return [run for run, columns in zip(plan.runs, plan.selectable, strict=True) if selects(where, columns)]
+    """Return the runs of a plan that a selection means, each once, whatever it is called."""
+    return distinct(run for run, columns in zip(plan.rows, plan.selectable, strict=True) if selects(where, columns))
 
 
 def needs_confirmation(expectation: Expectation) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -40,25 +40,41 @@ MAX_RUNS_WITH_VISUALS = 500  # of a stage
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a spec stands for. Its runs are distinct; equal ones in the spec are planned once.
+    """Everything that a spec stands for.
 
-    `searched` are the runs of the first stage. `confirmed`, those of the second, follow from how these end; None until
-    then, or where the spec has no `[confirm]`. `unconfirmed` are the labels of which every run of the best setting
-    failed or diverged. `device_kind` is part of the ids.
+    `search_rows` are the runs of the first stage as tables list them: one that the spec has under two labels is there
+    under both, and is trained once. `confirm_rows`, those of the second, follow from how these end; None until then,
+    or where the spec has no `[confirm]`. `unconfirmed` are the labels of which every run of the best setting failed or
+    diverged. `duplicates` runs of the search more in the spec equal another. `device_kind` is part of the ids.
     """
 
     spec: Spec
-    searched: list[Run]
+    search_rows: list[Run]
     comparison: Comparison
     metrics: list[Metric]
     duplicates: int
     device_kind: str
-    confirmed: list[Run] | None = None
+    confirm_rows: list[Run] | None = None
     unconfirmed: tuple[str, ...] = ()
 
     @property
+    def rows(self) -> list[Run]:
+        """The runs of both stages, as far as they are known, each under each of its labels."""
+        return [*self.search_rows, *(self.confirm_rows or ())]
+
+    @cached_property
+    def searched(self) -> list[Run]:
+        """The distinct runs of the search, each under its first labels."""
+        return distinct(self.search_rows)
+
+    @cached_property
+    def confirmed(self) -> list[Run] | None:
+        """The distinct runs of the second stage, where it is known."""
+        return None if self.confirm_rows is None else distinct(self.confirm_rows)
+
+    @property
     def runs(self) -> list[Run]:
-        """The runs of both stages, as far as they are known."""
+        """The distinct runs of both stages, as far as they are known."""
         return [*self.searched, *(self.confirmed or ())]
 
     @cached_property
@@ -77,15 +93,15 @@ class Plan:
     @cached_property
     def expected(self) -> list[Run]:
         """The second stage as if the first setting of each alternative were chosen: of its size, and about its cost."""
-        return confirmation(self.searched, fresh_seeds(self.spec), self.device_kind, first_of)[0]
+        return distinct(confirmation(self.search_rows, fresh_seeds(self.spec), self.device_kind, first_of)[0])
 
     def after(self, outcomes: Mapping[str, Outcome]) -> Plan:
         """Return the plan with its second stage, where the search is complete: every run of it has an outcome."""
         if self.spec.confirm is None or any(run.id not in outcomes for run in self.searched):
             return self
         best = best_of(outcomes, self.comparison)
-        confirmed, left_out = confirmation(self.searched, fresh_seeds(self.spec), self.device_kind, best)
-        return replace(self, confirmed=confirmed, unconfirmed=tuple(map(self._called, left_out)))
+        confirmed, left_out = confirmation(self.search_rows, fresh_seeds(self.spec), self.device_kind, best)
+        return replace(self, confirm_rows=confirmed, unconfirmed=tuple(map(self._called, left_out)))
 
     def _called(self, run: Run) -> str:
         """Return the label of a run's alternative and, where there are several, of the problem."""
@@ -117,13 +133,13 @@ class Plan:
 
     @cached_property
     def columns(self) -> list[dict[str, Any]]:
-        """The columns of each run that tables show."""
-        return [{**columns_of_run(run), STAGE: self.stage_of(run)} for run in self.runs]
+        """The columns of each row that tables show."""
+        return [{**columns_of_run(run), STAGE: self.stage_of(run)} for run in self.rows]
 
     @cached_property
     def selectable(self) -> list[dict[str, Any]]:
-        """What claims select each run by: its columns, and the settings that the spec leaves at their defaults."""
-        return [{**defaults_of_run(run), **columns} for run, columns in zip(self.runs, self.columns, strict=True)]
+        """What claims select each row by: its columns, and the settings that the spec leaves at their defaults."""
+        return [{**defaults_of_run(run), **columns} for run, columns in zip(self.rows, self.columns, strict=True)]
 
     def cohorts(self, leave_out: set[str]) -> list[Cohort]:
         """Return the cohorts of the runs whose ids are not in `leave_out`."""
@@ -137,11 +153,38 @@ def keeps_visuals(stage: Sequence[Run]) -> bool:
 
 def make_plan(spec: Spec, device_kind: str) -> Plan:
     """Return the plan of a resolved spec on a kind of device (`cpu`, `cuda`, `mps`), which is part of a run's id."""
-    comparison = compare(spec)
-    spec = replace(spec, run=_with_best(spec.run, comparison), ablations=_ablations_with_best(spec, comparison))
+    comparison, metrics = compare(spec), metrics_of(spec)
+    goals = _goals_asked(metrics, comparison)
+    spec = replace(
+        spec,
+        run=_as_compared(spec.run, comparison, goals),
+        ablations=tuple(_ablation_as_compared(ablation, comparison, goals) for ablation in spec.ablations),
+    )
     runs = expand(spec, salt=device_kind)
-    distinct = list({run.id: run for run in runs}.values())
-    return Plan(spec, distinct, comparison, metrics_of(spec), len(runs) - len(distinct), device_kind)
+    rows = _rows_of(runs)
+    duplicates = len(runs) - len(distinct(runs))
+    metrics = [replace(metric, goal=goals.get(metric.quantity, metric.goal)) for metric in metrics]
+    return Plan(spec, rows, comparison, metrics, duplicates, device_kind)
+
+
+def distinct(runs: Iterable[Run]) -> list[Run]:
+    """Return each run once, under its first labels."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        found.setdefault(run.id, run)
+    return list(found.values())
+
+
+def _rows_of(runs: Iterable[Run]) -> list[Run]:
+    """Return each run once under each of its labels, or settings that tables show; in the order of the spec."""
+    known: dict[str, list[Run]] = {}
+    rows = []
+    for run in runs:
+        same = known.setdefault(run.id, [])
+        if not same or columns_of_run(run) not in map(columns_of_run, same):
+            same.append(run)
+            rows.append(run)
+    return rows
 
 
 def compare(spec: Spec) -> Comparison:
@@ -186,8 +229,16 @@ def _ablated(spec: Spec) -> str | None:
     return labels[0] if spec.ablations and len(labels) == 1 else None
 
 
-def _with_best(run: Alternative, comparison: Comparison) -> Alternative:
-    """Return `[run]` with the comparison's metric in `save = "best"`: what is kept is part of what a run is."""
+def _goals_asked(metrics: list[Metric], comparison: Comparison) -> dict[str, Goal]:
+    """Return the goal of the quantity that is compared: it holds on all parts of the data, and whoever asks for it."""
+    return {metric.quantity: comparison.goal for metric in metrics if metric.name == comparison.metric}
+
+
+def _as_compared(run: Alternative, comparison: Comparison, goals: Mapping[str, Goal]) -> Alternative:
+    """Return `[run]` with the comparison's metric in `save = "best"` and its goals in the metrics.
+
+    What is kept and when a run stops is part of what a run is.
+    """
     metric, goal = comparison.measured
     best = {"metric": metric, "goal": goal}
 
@@ -198,16 +249,14 @@ def _with_best(run: Alternative, comparison: Comparison) -> Alternative:
         replace(axis, values=list(map(named, axis.values))) if axis.path == ("save",) else axis for axis in run.axes
     )
     settings = {key: named(value) if key == "save" else value for key, value in run.settings.items()}
+    settings["metrics"] = [m | {"goal": goals.get(m["label"], m["goal"])} for m in settings["metrics"]]
     return replace(run, settings=settings, axes=axes)
 
 
-def _ablations_with_best(spec: Spec, comparison: Comparison) -> tuple[Ablation, ...]:
-    return tuple(
-        replace(ablation, alternatives=tuple(_with_best(run, comparison) for run in ablation.alternatives))
-        if ablation.section == "run"
-        else ablation
-        for ablation in spec.ablations
-    )
+def _ablation_as_compared(ablation: Ablation, comparison: Comparison, goals: Mapping[str, Goal]) -> Ablation:
+    if ablation.section != "run":
+        return ablation
+    return replace(ablation, alternatives=tuple(_as_compared(run, comparison, goals) for run in ablation.alternatives))
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def describe_tables(plan: Plan) -> ResultsSchema:
         matrices=matrices_of(plan.spec),
         shared={kind: _shared(plan, sections) for kind, sections in SHARED.items()} if plan.pictured else {},
     )
-    sections = dict.fromkeys(section for run in plan.searched for section in run.choices)
+    sections = dict.fromkeys(section for run in plan.search_rows for section in run.choices)
     return schema.with_columns(
         [
             RUN_COLUMN,
@@ -60,7 +60,7 @@ def _keeps_best(plan: Plan) -> bool:
 def _setting_columns(plan: Plan) -> list[Column]:
     """Return the settings that the spec writes or sweeps, in the order in which they are met."""
     met: dict[str, tuple[str, set[type]]] = {}
-    for run in plan.searched:
+    for run in plan.search_rows:
         for section, settings in settings_of_run(run).items():
             for name, value in settings.items():
                 met.setdefault(name, (section, set()))[1].add(type(value))
@@ -81,7 +81,7 @@ def _type(types: set[type]) -> Type:
 
 def _problems(plan: Plan) -> list[list[str]]:
     sections = plan.comparison.problems
-    met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in plan.searched)
+    met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in plan.search_rows)
     return [list(labels) for labels in met] if sections else []
 
 

@@ -21,6 +21,7 @@ from xprun.runner.resolve.run_setting_checks import (
     by_time_problems,
     choosing_columns,
     chosen_by_test,
+    goal_problems,
     line_search_problems,
     observer_problems,
     recipe_problems,
@@ -86,7 +87,12 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += confirm_problems(resolved)
         problems += line_search_problems(resolved)
         problems += dict.fromkeys(
-            [*stop_problems(resolved, columns), *save_problems(resolved, columns), *recipe_problems(resolved)]
+            [
+                *stop_problems(resolved, columns),
+                *save_problems(resolved, columns),
+                *goal_problems(resolved, compared_metric(resolved)),
+                *recipe_problems(resolved),
+            ]
         )
     if problems:
         raise SpecError(spec.document, problems)
@@ -109,6 +115,13 @@ def most_telling(metrics: list[results_schema.Metric]) -> str:
     held_out = [metric for metric in metrics if metric.split == VALID]
     candidates = held_out or [metric for metric in metrics if metric.split == TRAIN] or metrics[:1]
     return next((metric for metric in candidates if not metric.is_loss), candidates[0]).name
+
+
+def compared_metric(spec: Spec) -> results_schema.Metric:
+    """Return the metric by which the runs of a resolved spec are compared, or timed."""
+    metrics, compare = metrics_of(spec), spec.compare
+    name = compare.target_metric if compare.metric == STEPS_TO_TARGET else compare.metric
+    return next(metric for metric in metrics if metric.name == (name or most_telling(metrics)))
 
 
 def matrices_of(spec: Spec) -> list[results_schema.Matrix]:

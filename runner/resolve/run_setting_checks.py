@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from xprun.plugins.registry import Registry, UnknownComponentError
 from xprun.runner.resolve.build import build
 from xprun.runner.resolve.data_parts import all_hold, values_of
-from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TRAIN, VALID, is_of_test
+from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TRAIN, VALID, Metric, is_of_test
 from xprun.specs import Diagnostic, RunSettings, Spec
 from xprun.specs.language.diagnostics import Path
 from xprun.specs.language.expansion import choices_of
-from xprun.specs.language.schema import Compare
-from xprun.specs.language.wording import did_you_mean
+from xprun.specs.language.schema import Compare, SaveBest, Stop
+from xprun.specs.language.wording import did_you_mean, quoted
 
 LINE_SEARCH = "line_search_fn"  # a setting of torch.optim.LBFGS
 HOW = "set data.valid = 0.2 to hold rows out, or list metrics in run.metrics"
@@ -48,6 +48,24 @@ def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
         if spec.compare.at == "checkpoint" and not best and not by_time:
             message = 'ranks by the checkpoint of the best evaluation, which only run.save = "best" keeps'
             yield Diagnostic(("compare", "at"), message, 'write run.save = "best", or leave at out')
+
+
+def goal_problems(spec: Spec, metric: Metric) -> Iterator[Diagnostic]:
+    """Yield settings of `[run]` that contradict `compare.goal`; `metric` is what is compared."""
+    goal = spec.compare.goal
+    for choice in choices_of(spec.run) if goal else ():
+        settings = RunSettings.model_validate(choice.settings)
+        save, stop = settings.save, settings.stop or Stop.model_construct()
+        if isinstance(save, SaveBest) and save.metric == metric.name and save.goal != goal:
+            message = f"the best {metric.name} is {quoted(save.goal)} here, but compare.goal is {quoted(goal)}"
+            yield Diagnostic(("run", "save", "goal"), message, f"write {quoted(goal)}, or change compare.goal")
+        watched: list[tuple[Path, str]] = [(("metric_reached", column), column) for column in stop.metric_reached]
+        if stop.early_stopping:
+            watched.append((("patience",), stop.early_stopping.metric))
+        for path, column in watched if metric.is_loss and goal == "max" else ():
+            if column.endswith(f".{LOSS}"):
+                message = f"waits for {column} to fall, but compare.goal says that more of it is better"
+                yield Diagnostic(("run", "stop", *path), message, "leave compare.goal out: training lowers the loss")
 
 
 def recipe_problems(spec: Spec) -> Iterator[Diagnostic]:

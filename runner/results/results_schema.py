@@ -177,7 +177,7 @@ ENDING_COLUMNS = (
 RUN_COLUMN = Column(RUN, "text", "id", "the run's id: a hash of its settings, its components' sources and its seed")
 RESULTS = Table(
     "results.csv",
-    "one row a run",
+    "one row a run and label",
     (
         RUN_COLUMN,
         SECTION_COLUMN,
@@ -287,6 +287,11 @@ class Metric:
     goal: Goal
     split: Split | None = None
     is_loss: bool = False
+
+    @property
+    def quantity(self) -> str:
+        """What is measured, on whatever rows: `accuracy` of `valid.accuracy`."""
+        return self.name.removeprefix(f"{self.split}.")
 
 
 @dataclass(frozen=True)

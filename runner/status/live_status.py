@@ -69,6 +69,6 @@ class Publisher:
 
 def _planned(plan: Plan) -> dict[str, Any]:
     """Return what makes tables of the outcomes in a store: for each run its id and columns, and what reports need."""
-    rows = [{RUN: run.id, **columns} for run, columns in zip(plan.runs, plan.columns, strict=True)]
+    rows = [{RUN: run.id, **columns} for run, columns in zip(plan.rows, plan.columns, strict=True)]
     resolved, spec = describe(plan), plan.spec.document.as_run()
     return {"rows": rows, "tables": plan.schema.as_json(), "resolved": resolved, "spec": spec}

@@ -93,7 +93,7 @@ class Narrator:
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
         to_run = self._total = sum(len(cohort.runs) for cohort in cohorts) + later
         self._plan, cached = plan, plan.total - to_run
-        self._telling = sections_that_differ(plan.searched) or {"optimizer"}
+        self._telling = sections_that_differ(plan.search_rows) or {"optimizer"}
         where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
         say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}")
         self._tell_unfinished(cohorts)
@@ -175,7 +175,7 @@ def _folds(plan: Plan) -> int:
 
 def _search(plan: Plan, several: list[str], repeats: list[str]) -> str:
     """Return the size of a search, as a product where it is one."""
-    total, counts = len(plan.searched), {len(settings) for settings in by_setting(plan.searched).values()}
+    total, counts = len(plan.searched), {len(settings) for settings in by_setting(plan.search_rows).values()}
     noun = "learning rate" if plan.comparison.swept == ["optimizer.lr"] else "setting"
     factors = [*several, *(f"{count} {noun}s" for count in counts if count > 1), *repeats]
     runs = f"{total:,} search {plural('run', total)}"
