@@ -1,5 +1,6 @@
 """Plots: a figure and its words, drawn in every format that a report is written in."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ from xprun.reports.figures.image_files import for_page, to_pdf, to_png, to_svg
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import Stroke
 from xprun.reports.stats.analysis import Analysis
+
+LONGEST = 70  # letters of a file's name
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Picture:
 def draw(plot: Plot, analysis: Analysis) -> Picture:
     """The plot in the formats of the analysis."""
     name = f"{analysis.number}-{plot.name}" if analysis.number else plot.name
-    file = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"-{ord(match[0]):x}-", name)[:80]
+    file = file_name(name)
     first = next(iter(plot.figures.values()))
     present = set(plot.alternatives)
     legend = [_entry(name, stroke) for name, stroke in analysis.style.items() if name in present]
@@ -83,6 +86,15 @@ def draw(plot: Plot, analysis: Analysis) -> Picture:
     hover = _hover(first, plot.hover) if plot.hover else ""
     motion = _motion(first, plot.motion, analysis.style) if plot.motion else ""
     return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, files, scales, hover, motion)
+
+
+def file_name(name: str) -> str:
+    """A plain, readable file name; where more than brackets had to go, the start of a hash keeps names apart."""
+    indexed = re.sub(r"\[(\w+)\]", r".\1", name)  # model.layers[0].p
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", indexed).strip("-.")
+    if len(plain) <= LONGEST and plain == indexed:
+        return plain
+    return f"{plain[:LONGEST].strip('-.')}-{hashlib.sha256(name.encode()).hexdigest()[:4]}".lstrip("-")
 
 
 def _entry(name: str, stroke: Stroke) -> Entry:

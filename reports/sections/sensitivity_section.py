@@ -2,6 +2,7 @@
 
 import pandas as pd
 from xprun.reports.data.folder_comparison import Comparison
+from xprun.reports.figures.draw_points import PANELS, described_draws, draws_figure
 from xprun.reports.figures.heat_maps import heat_figure, heat_tables
 from xprun.reports.figures.line_plots import sensitivity_figure, tuning_figure
 from xprun.reports.figures.plot_files import Plot, draw
@@ -21,7 +22,7 @@ from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Gallery, Grid, Part, Section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.curve_averages import sensitivity
-from xprun.reports.stats.tuning import expected_best, good_widths
+from xprun.reports.stats.tuning import expected_best, good_widths, moving_with
 from xprun.reports.text.findings import is_number
 
 SENSITIVITIES = 6
@@ -35,16 +36,27 @@ def sensitivity_section(analysis: Analysis) -> Section:
     if not keys:
         return Section("sensitivity", "Sensitivity", [])
     budgets = budget_listing(summary, comparison)
+    linked = {key: moving_with(summary, key, comparison) for key in keys}
+    alone = {key: _varied_alone(key, linked[key], summary) for key in keys}
+    crossed = [key for key in keys if not linked[key]]
     plots = [
-        *(_plot(key, analysis) for key in keys),
-        *_heat(keys[:2], analysis),
+        *(plot for key in keys for plot in [*_plot(key, alone[key], analysis), *_draws(key, linked[key], analysis)]),
+        *_heat(crossed[:2], analysis),
         *([_tuning(analysis)] if budgets.rows else []),
     ]
+    tried = [key for key in keys if len(alone[key])]
     parts: list[Part] = [Gallery([draw(plot, analysis) for plot in plots])]
-    parts += [Grid(width_listing(summary, key, comparison), f"Range of good values: {key}") for key in keys]
+    parts += [Grid(width_listing(alone[key], key, comparison), f"Range of good values: {key}") for key in tried]
     if budgets.rows:
         parts.append(Grid(budgets, _best_of(analysis)))
     return Section("sensitivity", "Sensitivity", parts)
+
+
+def _varied_alone(key: str, linked: dict[str, list[str]], summary: pd.DataFrame) -> pd.DataFrame:
+    """The settings of the alternatives in which `key` does not change with others, if it changes in any of them."""
+    rows = summary[~summary["alternative"].isin(linked)]
+    several = rows.groupby("alternative")[key].nunique().gt(1).any()
+    return rows if several else rows.iloc[:0]
 
 
 def axes(analysis: Analysis) -> list[str]:
@@ -54,14 +66,17 @@ def axes(analysis: Analysis) -> list[str]:
     return sorted(found, key=lambda key: not key.endswith(".lr"))[:SENSITIVITIES]
 
 
-def _plot(key: str, analysis: Analysis) -> Plot:
+def _plot(key: str, summary: pd.DataFrame, analysis: Analysis) -> list[Plot]:
+    """The line of each alternative in `summary` over the values of a setting; none where there is no alternative."""
     comparison = analysis.comparison
-    points = sensitivity(analysis.summary, key)
+    points = sensitivity(summary, key)
     points = points[points["alternative"].isin(list(analysis.style))]
+    if points.empty:
+        return []
     title = f"{comparison.chosen} against {key}"
     others = ", the other settings at their best" if len(comparison.keys) > 1 else ""
     caption = f"The {title}{others}: the mean over seeds, with a band from the lowest to the highest."
-    return Plot(
+    plot = Plot(
         name=f"sensitivity-{key}",
         title=title,
         caption=caption + _crossed(points) + analysis.omitted,
@@ -69,6 +84,35 @@ def _plot(key: str, analysis: Analysis) -> Plot:
         figures={"": sensitivity_figure(points, analysis.style, comparison.chosen, key, not comparison.ascending)},
         alternatives=points["alternative"],
     )
+    return [plot]
+
+
+def _draws(key: str, linked: dict[str, list[str]], analysis: Analysis) -> list[Plot]:
+    """The points of the alternatives in which a setting was varied together with others, coloured by one of these."""
+    comparison, rows = analysis.comparison, analysis.summary.dropna(subset=["mean"])
+    plots: list[Plot] = []
+    for colour in dict.fromkeys(partners[0] for partners in linked.values()):
+        names = [name for name in analysis.shown if linked.get(name, [""])[0] == colour]
+        tables = {name: rows[rows["alternative"] == name] for name in names}
+        shown = {name: table for name, table in tables.items() if len(table)}
+        others = listed(list(dict.fromkeys(other for name in shown for other in linked[name])))
+        title = f"{comparison.chosen} against {key}"
+        shown, left = dict(list(shown.items())[:PANELS]), len(shown) - PANELS
+        caption = (
+            f"The {title}, which was varied together with {others}: a point for each setting without failed or "
+            f"diverged runs, the mean over seeds, coloured by {colour}. None of them can be judged alone."
+        )
+        if shown:
+            plots.append(
+                Plot(
+                    name=f"draws-{key}" + (f"-{colour}" if plots else ""),
+                    title=title,
+                    caption=caption + (f" Shown for {listed(list(shown))}." if left > 0 else ""),
+                    alt="Best: " + listed(described_draws(shown, key, colour, ascending=comparison.ascending)),
+                    figures={"": draws_figure(shown, key, colour, comparison.chosen)},
+                )
+            )
+    return plots
 
 
 def _best_values(points: pd.DataFrame, comparison: Comparison) -> str:

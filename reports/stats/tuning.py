@@ -10,6 +10,18 @@ NEAR = 0.05
 BUDGETS = 30
 
 
+def moving_with(summary: pd.DataFrame, key: str, comparison: Comparison) -> dict[str, list[str]]:
+    """By alternative, the settings that change whenever `key` does: nothing can be said of `key` alone there."""
+    others = [name for group in comparison.linked if key in group for name in group if name != key]
+    known = [name for name in dict.fromkeys(others) if name in summary]
+    found = {
+        str(name): [other for other in known if rows[other].nunique() > 1]
+        for name, rows in summary.groupby("alternative", sort=False)
+        if rows[key].nunique() > 1
+    }
+    return {name: partners for name, partners in found.items() if partners}
+
+
 def good_widths(summary: pd.DataFrame, key: str, comparison: Comparison) -> pd.DataFrame:
     """One row an alternative that has `key`: how wide the range of good values is.
 

@@ -28,7 +28,7 @@ from xprun.runner.results.results_schema import (
 from xprun.runner.results.run_columns import columns_of_run, defaults_of_run
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.language.ablations import Ablation
-from xprun.specs.language.comparison import BETWEEN, compared_labels, compared_sections, swept_settings
+from xprun.specs.language.comparison import BETWEEN, compared_labels, compared_sections, linked_settings, swept_settings
 from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import dotted
 
@@ -208,6 +208,7 @@ def compare(spec: Spec) -> Comparison:
         by=by,
         problems=problems,
         swept=swept_settings(spec),
+        linked=linked_settings(spec),
     )
     chooses = comparison.measured[0].startswith(f"{VALID}.")
     return replace(comparison, chosen_on_test=chooses and chooses_on_test(spec))
@@ -270,7 +271,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "seeds": list(plan.searched[0].settings.seed_list),
         **({"confirm": {"seeds": list(fresh_seeds(spec))}} if spec.confirm else {}),
         "swept": plan.comparison.swept,
-        "compare": {key: value for key, value in compare.items() if key != "swept"}
+        "compare": {key: value for key, value in compare.items() if key not in ("swept", "linked")}
         | {"plots": [plot.model_dump() for plot in spec.compare.plots]},
         "spec": {
             section: [

@@ -311,7 +311,8 @@ class Comparison:
     of the test rows, is what the chosen ones are ranked by; None: `metric` itself. A difference of at most `tolerance`
     is none in practice. `target` is a value of `target_metric`, which is better as `target_goal` says; None: `metric`
     and `goal`. `chosen_on_test`: the part that chooses is the official test part of a data set. `by` and
-    `problems` are sections, `swept` the settings whose values are compared.
+    `problems` are sections, `swept` the settings whose values are compared, `linked` groups of them of which no one
+    varies while the others stay: they are drawn together, or share a tag.
     """
 
     metric: str
@@ -326,6 +327,7 @@ class Comparison:
     by: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     swept: list[str] = field(default_factory=list)
+    linked: list[list[str]] = field(default_factory=list)
     chosen_on_test: bool = False
 
     @property

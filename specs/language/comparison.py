@@ -37,6 +37,16 @@ def compared_labels(spec: Spec) -> list[str]:
     )
 
 
+def linked_settings(spec: Spec) -> list[list[str]]:
+    """Return the groups of dotted settings whose values move together: draws, and sweeps with one tag."""
+    groups: dict[str, dict[str, None]] = {}
+    for variant in spec.variants():
+        for section, alternatives in {**variant.sections, "run": (variant.run,)}.items():
+            for axis in (axis for alternative in alternatives for axis in alternative.axes if axis.tag):
+                groups.setdefault(str(axis.tag), {})[dotted((section, *axis.path))] = None
+    return [list(group) for group in groups.values() if len(group) > 1]
+
+
 def swept_settings(spec: Spec) -> list[str]:
     """Return the dotted settings in which the alternatives of a spec have several values, or are ablated.
 
