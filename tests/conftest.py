@@ -43,6 +43,8 @@ def _registry_as_installed() -> Iterator[None]:
     before = REGISTRY.copy()
     yield
     REGISTRY.restore(before)
+    for plugin in REGISTRY.plugins:
+        vars(plugin).pop("asked_for", None)  # by which environment.json names the packages in use
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)  # as a run has set it for its process; other tests need such numbers
 

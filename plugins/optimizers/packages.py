@@ -37,10 +37,11 @@ class OptimizerPackage:
     """The classes of one package, of which the registry hears when a name of theirs is asked for."""
 
     reason = ""
+    asked_for = False
 
     def __init__(self, home: str) -> None:
         self.name = self.target = home
-        self.loaded = self.asked_for = False
+        self.loaded = False
 
     @property
     def source(self) -> str:

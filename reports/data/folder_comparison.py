@@ -1,25 +1,31 @@
 """What is compared in a folder, by which metric, and which columns tell one setting from another."""
 
 from dataclasses import dataclass, field
-from functools import reduce
 
 import pandas as pd
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.runner.results import results_schema
-from xprun.runner.results.results_schema import LOSS, RESULTS, ResultsSchema, best, checkpoint, final
-
-BETWEEN = " · "  # the labels of several sections
+from xprun.runner.results.results_schema import (
+    LOSS,
+    RESULTS,
+    ResultsSchema,
+    alternative_label,
+    best,
+    checkpoint,
+    compared_settings,
+    final,
+)
 
 
 @dataclass(frozen=True)
 class Comparison(results_schema.Comparison):
     """The question a report answers, as it was planned, about tables of a schema.
 
-    `by`: the sections whose labels make an alternative. `problems`: the sections whose labels make a problem, on which
-    alternatives are compared. `keys`: the other columns that tell one setting of an alternative from another, swept
-    settings first; the sections of `problems` are among them. `repeats`: the columns beside the seed in which the runs
-    of one setting differ, such as the seed of a split.
+    `by`: the sections whose labels, and the settings whose values, make an alternative. `problems`: the sections whose
+    labels make a problem, on which alternatives are compared. `keys`: the other columns that tell one setting of an
+    alternative from another, swept settings first; the sections of `problems` are among them. `repeats`: the columns
+    beside the seed in which the runs of one setting differ, such as the seed of a split.
     """
 
     schema: ResultsSchema = field(kw_only=True)
@@ -69,6 +75,14 @@ class Comparison(results_schema.Comparison):
         return f"steps are multiples of the {interval}"
 
     @property
+    def alternative_is(self) -> str:
+        """What an alternative is, in words: `a labelled optimizer`, or `a value of model.hidden`."""
+        settings = compared_settings(self.by)
+        values = f"a value of {' and '.join(settings)}" if settings else ""
+        sections = [name for name in self.by if name not in settings]
+        return " at ".join(filter(None, [f"a labelled {' and '.join(sections)}" if sections else "", values]))
+
+    @property
     def repeat(self) -> str:
         """What a block is called: a seed, or with several splits or folds a repeat."""
         return "repeat" if self.repeats else "seed"
@@ -77,7 +91,7 @@ class Comparison(results_schema.Comparison):
 def read_comparison(tables: Tables) -> Comparison:
     """The comparison of a folder. `ReportError` where its metric or its sections are not in the tables."""
     schema, planned = tables.schema, tables.schema.comparison
-    _check("compare.by", planned.by, schema.names("section"))
+    _check("compare.by", planned.by, schema.names("section", "setting"))
     _check("compare.problems", planned.problems, schema.names("section"))
     _check("compare.metric", [planned.metric], schema.compared_metrics)
     repeats = [name for name in schema.names("repeat") if tables.runs[name].nunique(dropna=False) > 1]
@@ -90,14 +104,18 @@ def keys_of(tables: Tables, by: list[str]) -> list[str]:
     others = [name for name in schema.names("section") if name not in by]
     settings = schema.names("setting")
     swept = [name for name in schema.comparison.swept if name in settings]
-    candidates = list(dict.fromkeys([*swept, *others, *settings]))
-    varies = runs.groupby(by, sort=False)[candidates].nunique(dropna=False).gt(1).any()
+    candidates = [name for name in dict.fromkeys([*swept, *others, *settings]) if name not in by]
+    varies = runs.groupby(by, sort=False, dropna=False)[candidates].nunique(dropna=False).gt(1).any()
     return [name for name in candidates if varies[name]]
 
 
-def joined_labels(runs: pd.DataFrame, sections: list[str]) -> pd.Series:
-    """The labels of some sections of each run, as one text; by columns, since by rows it is a thousand times slower."""
-    return reduce(lambda before, label: before + BETWEEN + label, [runs[name] for name in sections])
+def joined_labels(runs: pd.DataFrame, by: list[str]) -> pd.Series:
+    """The label that some sections, or settings, give to each run; once for each combination of their values."""
+    group = runs.groupby(by, sort=False, dropna=False).ngroup()
+    first = ~group.duplicated()
+    rows = runs.loc[first, by].itertuples(index=False, name=None)
+    labels = [alternative_label(dict(zip(by, cells, strict=True)), by) for cells in rows]
+    return group.map(dict(zip(group[first], labels, strict=True))).astype("str")
 
 
 def _check(name: str, wanted: list[str], known: list[str]) -> None:

@@ -2,13 +2,15 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 NONE = "\N{EN DASH}"
+MOST_PLACES = 6  # after the point
+FURTHER = 2  # places more than the largest number needs, for the sake of the smallest
 # What has no picture, or turns the rest of a line round; tabs and ends of lines are not here.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -43,9 +45,12 @@ def texts(head: str, values: Iterable[Any]) -> Column:
     return Column(head, [value_text(value) for value in values])
 
 
-def numbers(head: str, values: pd.Series, digits: int = 4) -> Column:
-    """A column of measured numbers, with as many decimals as its largest needs for a number of digits."""
-    show = decimals(values, digits)
+def numbers(head: str, values: pd.Series, digits: int = 4, like: Sequence[pd.Series] = ()) -> Column:
+    """A column of measured numbers, with as many decimals as its largest needs for a number of digits.
+
+    `like`: columns of the same quantity, which are written with the same decimals.
+    """
+    show = decimals(pd.concat(list(like)) if like else values, digits)
     return Column(head, [show(value) for value in values], number=True)
 
 
@@ -56,14 +61,26 @@ def exact(head: str, values: pd.Series) -> Column:
 
 
 def decimals(values: pd.Series, digits: int = 4) -> Callable[[float], str]:
-    """A way to write all these numbers alike: fixed decimals, or powers of ten where they differ too much."""
+    """A way to write all these numbers alike: fixed decimals, or powers of ten where all are very large or small.
+
+    The largest has so many digits and the smallest, if it is not too far from it, two. One that would be written as
+    nothing but zeros is a power of ten.
+    """
     finite = values[values.notna() & (values.abs() < math.inf) & (values != 0)].abs()
     if finite.empty:
         return value_text
-    places = min(6, max(0, digits - 1 - math.floor(math.log10(finite.max()))))
-    if finite.max() >= 1e6 or finite.min() < 10**-places:
+    first, least = (math.floor(math.log10(value)) for value in (finite.max(), finite.min()))
+    if first >= 6 or first < -5:
         return lambda value: f"{value:.2e}" if math.isfinite(value) and value else value_text(value)
-    return lambda value: f"{value:.{places}f}" if math.isfinite(value) else value_text(value)
+    places = max(0, digits - 1 - first)
+    places = min(MOST_PLACES, max(places, min(1 - least, places + FURTHER)))
+
+    def show(value: float) -> str:
+        if not math.isfinite(value):
+            return value_text(value)
+        return f"{value:.1e}" if value and abs(value) < 0.5 * 10**-places else f"{value:.{places}f}"
+
+    return show
 
 
 def value_text(value: Any) -> str:
@@ -77,9 +94,9 @@ def value_text(value: Any) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e7 else f"{value:.4g}"
 
 
-def intervals(head: str, low: pd.Series, high: pd.Series, digits: int = 4) -> Column:
-    """A column of ranges, `0.961 to 0.974`; a dash where an end is missing."""
-    show = decimals(pd.concat([low, high]), digits)
+def intervals(head: str, low: pd.Series, high: pd.Series, digits: int = 4, like: Sequence[pd.Series] = ()) -> Column:
+    """A column of ranges, `0.961 to 0.974`; a dash where an end is missing. `like`: see `numbers`."""
+    show = decimals(pd.concat(list(like) or [low, high]), digits)
     pairs = zip(low, high, strict=True)
     return Column(head, [f"{show(a)} to {show(b)}" if a == a and b == b else NONE for a, b in pairs], number=True)
 

@@ -33,10 +33,11 @@ def baseline_listing(pairs: list[Pair], analysis: Analysis) -> Listing:
     repeat = analysis.comparison.repeat
     table = pd.DataFrame([vars(pair) for pair in pairs])
     tested = any(pair.tested for pair in pairs)
+    like = [table[name] for name in ("difference", "low", "high")]
     columns = [
         texts("alternative", table["first"]),
-        numbers("difference", table["difference"]),
-        intervals("95% interval" if tested else f"lowest to highest {repeat}", table["low"], table["high"]),
+        numbers("difference", table["difference"], like=like),
+        intervals("95% interval" if tested else f"lowest to highest {repeat}", table["low"], table["high"], like=like),
         numbers("effect size", table["effect"], digits=3),
         Column("probability of improvement", percent(table["improvement"]), number=True),
         exact(f"{repeat}s", table["n"]),

@@ -10,7 +10,7 @@ from xprun.reports.presentation.formatting import counted, listed, shorten, valu
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Gallery, Section
 from xprun.reports.stats.analysis import Analysis
-from xprun.runner.results.results_schema import RUN, SHARED, parameter_name
+from xprun.runner.results.results_schema import RUN, SHARED, alternative_label, parameter_name
 
 DRAWN = 4  # surfaces
 
@@ -41,8 +41,8 @@ def _where(scene: Scene, analysis: Analysis) -> str:
     """Which problem it is, in words, where the alternatives differ in more than how they are trained."""
     runs = analysis.tables.runs
     drawn = runs[runs[RUN].isin(analysis.typical[list(scene.paths)])]
-    deciding = [name for name in analysis.comparison.by if name in SHARED["surface"]]
-    labels = [drawn[name].iloc[0] for name in deciding if drawn[name].nunique() == 1]
+    deciding = [name for name in analysis.comparison.by if name.partition(".")[0] in SHARED["surface"]]
+    labels = [alternative_label({name: drawn[name].iloc[0]}, [name]) for name in deciding if drawn[name].nunique() == 1]
     return ": " + ", ".join(labels) if labels else ""
 
 

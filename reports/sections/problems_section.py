@@ -42,7 +42,7 @@ def problem_section(analysis: Analysis, label: str, sections: Iterable[Section])
 
 def _ranking(analysis: Analysis, overall: Overall) -> Section:
     caption = (
-        f"Each alternative (a labelled {' and '.join(analysis.comparison.by)}) over {len(analysis.problems)} problems, "
+        f"Each alternative ({analysis.comparison.alternative_is}) over {len(analysis.problems)} problems, "
         f"at its chosen setting on each, by {analysis.measure}"
     )
     more = len(analysis.problems) - DETAILED

@@ -61,7 +61,7 @@ def _caption(analysis: Analysis) -> str:
     fresh = ", on fresh seeds" if analysis.confirmed else ""
     timed = f"; {comparison.how_timed}" if comparison.by_time else ""
     return (
-        f"Each alternative (a labelled {' and '.join(comparison.by)}) at its best setting{chosen}{fresh}, "
+        f"Each alternative ({comparison.alternative_is}) at its best setting{chosen}{fresh}, "
         f"by {analysis.measure} ({better} is better){timed}"
     )
 
@@ -109,7 +109,7 @@ def ranking_listing(analysis: Analysis) -> Listing:
     columns = [
         exact("rank", ranking["rank"]),
         texts("alternative", marked(ranking["alternative"], comparison.baseline)),
-        numbers("mean", ranking["mean"]),
+        numbers("mean", ranking["mean"], like=_values(ranking)),
         _interval(analysis),
         *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
@@ -123,9 +123,9 @@ def _interval(analysis: Analysis) -> Column:
     """The intervals of the means, or the range of the runs where settings were chosen on them."""
     ranking = analysis.ranking
     if analysis.exploratory:
-        column = intervals("low to high", ranking["low"], ranking["high"])
+        column = intervals("low to high", ranking["low"], ranking["high"], like=_values(ranking))
     else:
-        column = intervals("95% interval", ranking["mean_low"], ranking["mean_high"])
+        column = intervals("95% interval", ranking["mean_low"], ranking["mean_high"], like=_values(ranking))
     rows = zip(column.cells, (row for _, row in ranking.iterrows()), strict=True)
     return Column(column.head, [bad_runs(row) if row["bad"] else cell for cell, row in rows], number=True)
 
@@ -164,13 +164,14 @@ def shares_listing(analysis: Analysis) -> Listing:
 
 def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
     """One row a setting, best first."""
+    like = _values(summary)
     columns = [
         texts("alternative", summary["alternative"]),
         *key_columns(summary, comparison.keys),
-        numbers("mean", summary["mean"]),
-        intervals("95% interval", summary["mean_low"], summary["mean_high"]),
-        numbers("median", summary["median"]),
-        numbers("IQM", summary["iqm"]),
+        numbers("mean", summary["mean"], like=like),
+        intervals("95% interval", summary["mean_low"], summary["mean_high"], like=like),
+        numbers("median", summary["median"], like=like),
+        numbers("IQM", summary["iqm"], like=like),
         *_spread(summary),
         texts("ended", _statuses(summary)),
     ]
@@ -180,10 +181,15 @@ def settings_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
 def _spread(table: pd.DataFrame, *, ends: bool = True) -> list[Column]:
     """Sd, range and number of seeds."""
     return [
-        numbers("sd", table["sd"], digits=2),
-        *([intervals("low to high", table["low"], table["high"])] if ends else []),
+        numbers("sd", table["sd"], like=_values(table)),
+        *([intervals("low to high", table["low"], table["high"], like=_values(table))] if ends else []),
         Column("n", _of(table["n"], table["runs"], only_if_less=True), number=True),
     ]
+
+
+def _values(table: pd.DataFrame) -> list[pd.Series]:
+    """What is of one quantity in a ranking, and written with the same decimals."""
+    return [table[name] for name in ("mean", "mean_low", "mean_high", "low", "high", "sd")]
 
 
 def _of(part: pd.Series, whole: pd.Series, *, only_if_less: bool = False) -> list[str]:

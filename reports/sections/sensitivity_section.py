@@ -20,7 +20,7 @@ from xprun.reports.presentation.formatting import (
 )
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Gallery, Grid, Part, Section
-from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.analysis import Analysis, by_sections
 from xprun.reports.stats.curve_averages import sensitivity
 from xprun.reports.stats.tuning import expected_best, good_widths, moving_with
 from xprun.reports.text.findings import is_number
@@ -31,6 +31,7 @@ BUDGETS_SHOWN = (1, 2, 3, 5, 10, 20, 50)
 
 def sensitivity_section(analysis: Analysis) -> Section:
     """A plot for each numeric setting that was swept, the range of good values, and what tuning is worth."""
+    analysis = by_sections(analysis)
     comparison, summary = analysis.comparison, analysis.summary
     keys = axes(analysis)
     if not keys:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from xprun.reports.data.folder_comparison import BETWEEN, Comparison, keys_of, read_comparison
+from xprun.reports.data.folder_comparison import Comparison, keys_of, read_comparison
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.data.row_keys import with_row_keys
 from xprun.reports.presentation.formats import DEFAULT
@@ -14,7 +14,7 @@ from xprun.reports.presentation.style import SHOWN, Stroke, strokes
 from xprun.reports.stats.pairwise import Pairwise, level_divisor, over_blocks
 from xprun.reports.stats.problem_scores import problem_of, rank_table
 from xprun.reports.stats.ranking import comparable, final_runs, judge, rank, summarise
-from xprun.runner.results.results_schema import RUN, SEARCH, SEED, STAGE
+from xprun.runner.results.results_schema import BETWEEN, RUN, SEARCH, SEED, STAGE, compared_settings
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,15 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
         order=order,
         problems={label: replace(part, order=order, number=number) for number, (label, part) in numbered},
     )
+
+
+def by_sections(analysis: Analysis) -> Analysis:
+    """The analysis in which values of settings are settings again, where they are what is compared."""
+    settings = compared_settings(analysis.comparison.by)
+    if not settings:
+        return analysis
+    by = [name for name in analysis.comparison.by if name not in settings] or ["optimizer"]
+    return _analysis(analysis.tables, replace(analysis.comparison, by=by), analysis.formats)
 
 
 def _analysis(tables: Tables, comparison: Comparison, formats: tuple[str, ...]) -> Analysis:

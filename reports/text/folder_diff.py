@@ -37,13 +37,14 @@ def unfinished(first: Tables, second: Tables) -> list[str]:
 
 def difference_listing(table: pd.DataFrame) -> Listing:
     """The comparison as text."""
+    like = [table[name] for name in ("first", "second", "change", "low", "high")]
     columns = [
         texts("alternative", table["alternative"]),
         texts("setting", table["setting"]),
-        numbers("first", table["first"]),
-        numbers("second", table["second"]),
-        numbers("change", table["change"]),
-        intervals("90% interval", table["low"], table["high"]),
+        numbers("first", table["first"], like=like),
+        numbers("second", table["second"], like=like),
+        numbers("change", table["change"], like=like),
+        intervals("90% interval", table["low"], table["high"], like=like),
         exact("seeds", table["n"]),
         texts("finding", [_words(row) for row in table.itertuples()]),
     ]

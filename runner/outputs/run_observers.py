@@ -19,9 +19,10 @@ from xprun.runner.process.log import note
 from xprun.runner.resolve.build import build
 from xprun.runner.results.atomic_files import folder_name, replace_folder
 from xprun.runner.results.outcome import Outcome
-from xprun.runner.results.run_columns import columns_of_run
+from xprun.runner.results.run_columns import columns_of_run, label_of
 from xprun.runner.workers.isolated import WorkerError
 from xprun.specs import Run
+from xprun.specs.language.result_words import BETWEEN
 
 RunIsolated = Callable[..., Any]
 OPTIONAL = ("columns", "stage")  # told to observers that have a parameter of that name
@@ -78,4 +79,4 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
 
 
 def _label(plan: Plan, run: Run) -> str:
-    return "-".join(run.choices[section].label for section in plan.comparison.by)
+    return label_of(run, plan.comparison.by).replace(BETWEEN, "-")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.planned_schema import describe_tables
-from xprun.runner.planning.second_stage import best_of, confirmation, first_of
+from xprun.runner.planning.second_stage import Choose, best_of, confirmation, first_of
 from xprun.runner.resolve.data_parts import all_hold, chooses_on_test
 from xprun.runner.resolve.resolver import metrics_of, most_telling
 from xprun.runner.results.results_schema import (
@@ -25,10 +25,10 @@ from xprun.runner.results.results_schema import (
     ResultsSchema,
     Stage,
 )
-from xprun.runner.results.run_columns import columns_of_run, defaults_of_run
+from xprun.runner.results.run_columns import columns_of_run, defaults_of_run, label_of
 from xprun.specs import Alternative, Run, Spec, expand
 from xprun.specs.language.ablations import Ablation
-from xprun.specs.language.comparison import BETWEEN, compared_labels, compared_sections, linked_settings, swept_settings
+from xprun.specs.language.comparison import compared, compared_labels, linked_settings, swept_settings
 from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import dotted
 
@@ -93,20 +93,22 @@ class Plan:
     @cached_property
     def expected(self) -> list[Run]:
         """The second stage as if the first setting of each alternative were chosen: of its size, and about its cost."""
-        return distinct(confirmation(self.search_rows, fresh_seeds(self.spec), self.device_kind, first_of)[0])
+        return distinct(self._confirmation(first_of)[0])
 
     def after(self, outcomes: Mapping[str, Outcome]) -> Plan:
         """Return the plan with its second stage, where the search is complete: every run of it has an outcome."""
         if self.spec.confirm is None or any(run.id not in outcomes for run in self.searched):
             return self
         best = best_of(outcomes, self.comparison)
-        confirmed, left_out = confirmation(self.search_rows, fresh_seeds(self.spec), self.device_kind, best)
+        confirmed, left_out = self._confirmation(best)
         return replace(self, confirm_rows=confirmed, unconfirmed=tuple(map(self._called, left_out)))
+
+    def _confirmation(self, chosen: Choose) -> tuple[list[Run], list[Run]]:
+        return confirmation(self.search_rows, self.comparison.by, fresh_seeds(self.spec), self.device_kind, chosen)
 
     def _called(self, run: Run) -> str:
         """Return the label of a run's alternative and, where there are several, of the problem."""
-        sections = (self.comparison.by, self.comparison.problems)
-        by, problems = (BETWEEN.join(run.choices[section].label for section in part) for part in sections)
+        by, problems = (label_of(run, part) for part in (self.comparison.by, self.comparison.problems))
         return f"{by} on {problems}" if problems else by
 
     def stage_of(self, run: Run) -> Stage:
@@ -194,7 +196,7 @@ def compare(spec: Spec) -> Comparison:
     metric = asked.metric or most_telling(metrics)
     goal = asked.goal or goals[metric]
     other = asked.target_metric if asked.target_metric != metric else None
-    by, problems = compared_sections(spec)
+    by, problems = compared(spec)
     comparison = Comparison(
         metric,
         goal,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xprun.runner.results.compared_value import chosen_by
 from xprun.runner.results.results_schema import Comparison
+from xprun.runner.results.run_columns import values_of
 from xprun.runner.results.setting_choice import choose
 from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.expansion import with_seeds
@@ -22,24 +23,30 @@ Settings = dict[str, list[Run]]  # the runs of each setting, in the order of the
 Choose = Callable[[Settings], str | None]
 
 
-def by_setting(runs: Iterable[Run]) -> dict[Labels, Settings]:
-    """Return the runs by alternative and problem, and by setting: everything in a run but its seed and its repeats."""
+def by_setting(runs: Iterable[Run], by: Sequence[str]) -> dict[Labels, Settings]:
+    """Return the runs by alternative and problem, and by setting: everything in a run but its seed and its repeats.
+
+    The values of settings among `by`, what is compared, are alternatives.
+    """
     name = _SettingNames()
     found: dict[Labels, Settings] = {}
     for run in runs:
-        labels = tuple(choice.label for choice in run.choices.values())
+        values = values_of(run, by)
+        labels = (*(choice.label for choice in run.choices.values()), *(repr(values.get(name)) for name in by))
         found.setdefault(labels, {}).setdefault(name.of(run), []).append(run)
     return found
 
 
-def confirmation(runs: Sequence[Run], seeds: Sequence[int], salt: str, chosen: Choose) -> tuple[list[Run], list[Run]]:
+def confirmation(
+    runs: Sequence[Run], by: Sequence[str], seeds: Sequence[int], salt: str, chosen: Choose
+) -> tuple[list[Run], list[Run]]:
     """Return the runs of the second stage, and a run of each alternative and problem of which no setting is chosen.
 
     A setting that is repeated on several samples or splits of the data is confirmed on each of them.
     """
     confirmed: list[Run] = []
     left_out: list[Run] = []
-    for settings in by_setting(runs).values():
+    for settings in by_setting(runs, by).values():
         setting = chosen(settings)
         if setting is None:
             left_out.append(settings[first_of(settings)][0])

@@ -35,7 +35,7 @@ from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
-from xprun.specs.language.comparison import compared_labels, compared_sections
+from xprun.specs.language.comparison import compared, compared_labels, swept_settings
 from xprun.specs.language.confirmation import confirm_problems, count_confirmation
 from xprun.specs.language.diagnostics import Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
@@ -44,6 +44,7 @@ from xprun.specs.language.filters import exclusion_problems, unknown_conditions
 from xprun.specs.language.folds import FOLD, K_FOLDS
 from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.parser import complete_run, point_at_item
+from xprun.specs.language.repeats import is_repeat
 from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
@@ -487,17 +488,35 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
         near = did_you_mean(metric, [*columns, STEPS_TO_TARGET])
         message = f"the runs of this spec have no such metric{near}"
         yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}")
-    by, _ = compared_sections(spec)
-    absent = [section for section in by if section not in spec.sections]
-    for section in absent:
-        message = f"the spec has no section {quoted(section)}{did_you_mean(section, spec.sections)}"
-        yield Diagnostic(("compare", "by"), message, f"it has {', '.join(spec.sections)}")
+    by, _ = compared(spec)
+    swept = swept_settings(spec)
+    absent = [name for name in by if name not in spec.sections and name not in swept]
+    for name in absent:
+        yield _not_compared(spec, name, swept)
     if absent:
         return
     labels = compared_labels(spec)
     if baseline is not None and baseline not in labels:
         message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
         yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}")
+
+
+def _not_compared(spec: Spec, name: str, swept: list[str]) -> Diagnostic:
+    """Return why a name in `compare.by` has nothing to compare."""
+    stated, known = spec.compare.by, [*spec.sections, *swept]
+    path = ("compare", "by", stated.index(name)) if isinstance(stated, list) else ("compare", "by")
+    near = did_you_mean(name, known)
+    section, dot, setting = name.partition(".")
+    settings = f"; the swept settings are {', '.join(swept)}" if swept else ""
+    if not dot or section not in {*spec.sections, "run"}:
+        message = f"the spec has no section {quoted(name)}{near}"
+        return Diagnostic(path, message, f"it has {', '.join(spec.sections)}{settings}")
+    if is_repeat(section, (setting,)):
+        return Diagnostic(path, f"{name} repeats a setting, as seeds do, so its values are not compared", settings[2:])
+    if near:
+        return Diagnostic(path, f"no setting {quoted(name)} is swept{near}", settings[2:])
+    message = f"{name} has one value, so there is nothing to compare"
+    return Diagnostic(path, message, f"sweep it, as in {setting} = {{ grid = [...] }}{settings}")
 
 
 def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:

@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
 from xprun.specs.language import result_words
+from xprun.specs.language.result_words import BETWEEN as BETWEEN
 from xprun.specs.language.result_words import Moment, Status
 from xprun.specs.language.result_words import Stage as Stage
+from xprun.specs.language.result_words import alternative_label as alternative_label
+from xprun.specs.language.result_words import compared_settings as compared_settings
 
 SCHEMA: Final = 2  # of folders without a `tables.json` it is 1
 FILE: Final = "tables.json"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from xprun.specs import Choice, Run, Spec
+from xprun.specs.language.comparison import cells_of
 from xprun.specs.language.dotted_paths import dotted
-from xprun.specs.language.result_words import SEED, STAGE
+from xprun.specs.language.result_words import SEED, STAGE, alternative_label, compared_settings
 
 PLAIN = (bool, int, float, str)
 
@@ -18,6 +20,19 @@ def columns_of_run(run: Run) -> dict[str, Any]:
     for settings in settings_of_run(run).values():
         row |= settings
     return {**row, SEED: run.seed}
+
+
+def label_of(run: Run, by: Sequence[str]) -> str:
+    """Return the label of a run's alternative, which sections and settings make."""
+    labels: dict[str, Any] = {section: choice.label for section, choice in run.choices.items()}
+    return alternative_label(labels | values_of(run, by), by)
+
+
+def values_of(run: Run, by: Iterable[str]) -> dict[str, Any]:
+    """Return the values that a run has in those of the dotted settings."""
+    settings = compared_settings(by)
+    choices = {**run.choices, "run": run.run_choice} if settings else {}
+    return {name: cell for s, choice in choices.items() for name, cell in cells_of(s, choice, settings).items()}
 
 
 def defaults_of_run(run: Run) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from xprun.runner.results.results_schema import CONFIRM
 from xprun.runner.results.run_columns import sections_that_differ
 from xprun.specs import Run
 from xprun.specs.language.confirmation import fresh_seeds
+from xprun.specs.language.dotted_paths import Path, dotted
 from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.wording import plural
 
@@ -175,7 +176,8 @@ def _folds(plan: Plan) -> int:
 
 def _search(plan: Plan, several: list[str], repeats: list[str]) -> str:
     """Return the size of a search, as a product where it is one."""
-    total, counts = len(plan.searched), {len(settings) for settings in by_setting(plan.search_rows).values()}
+    alternatives = by_setting(plan.search_rows, plan.comparison.by).values()
+    total, counts = len(plan.searched), {len(settings) for settings in alternatives}
     noun = "learning rate" if plan.comparison.swept == ["optimizer.lr"] else "setting"
     factors = [*several, *(f"{count} {noun}s" for count in counts if count > 1), *repeats]
     runs = f"{total:,} search {plural('run', total)}"
@@ -190,8 +192,14 @@ def _name(run: Run, telling: set[str]) -> str:
     parts = []
     for section, choice in run.choices.items():
         parts += [choice.label] if section in telling else []
-        parts += [f"{path[-1]}={_short(value)}" for path, value in choice.swept.items()]
+        parts += [f"{_last(path)}={_short(value)}" for path, value in choice.swept.items()]
     return " ".join([*parts, f"seed={run.seed}"])
+
+
+def _last(path: Path) -> str:
+    """Return the end of a setting's path that can be read alone: `lr`, or `hidden[0]`."""
+    names = [i for i, part in enumerate(path) if isinstance(part, str)]
+    return dotted(path[names[-1] :])
 
 
 def _short(value: Any) -> str:

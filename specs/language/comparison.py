@@ -1,40 +1,87 @@
-"""What a spec compares, and on which problems: the sections whose alternatives are ranked, and the settings swept."""
+"""What a spec compares, and on which problems: sections whose alternatives are ranked, or settings that are swept."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
+from xprun.specs.language.alternatives import Alternative
 from xprun.specs.language.dotted_paths import dotted
+from xprun.specs.language.expansion import Choice, choices_of
+from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.parser import Spec
 from xprun.specs.language.repeats import is_repeat
+from xprun.specs.language.result_words import alternative_label
 
-BETWEEN = " · "  # labels of an alternative that several sections make
+MOST_VALUES = 12  # combinations of swept settings that are compared without being asked for
 
 
-def compared_sections(spec: Spec) -> tuple[list[str], list[str]]:
-    """Return the sections whose alternatives are compared, and those whose alternatives are problems.
+def compared(spec: Spec) -> tuple[list[str], list[str]]:
+    """Return the sections whose alternatives, and the dotted settings whose values, are compared; and the problems.
 
-    `compare.by` names the first. Left out, they are all that have alternatives or are ablated; but several data sets
-    are problems where anything else is compared. Diagnostics are the other sections that have alternatives.
+    `compare.by` names the first. Left out, they are all sections that have alternatives or are ablated; but several
+    data sets are problems where anything else is compared. Where no section has any, they are the swept settings.
+    Problems are the other sections that have alternatives.
     """
     changed = {ablation.section for ablation in spec.ablations}
     several = [s for s, alternatives in spec.sections.items() if len(alternatives) > 1 or s in changed]
     others = [section for section in several if section != "data" or section in changed]
     stated = [spec.compare.by] if isinstance(spec.compare.by, str) else spec.compare.by
-    by = stated or others or several or ["optimizer"]
+    by = stated or others or several or _swept_values(spec) or ["optimizer"]
     return by, [section for section in several if section not in by]
 
 
 def compared_labels(spec: Spec) -> list[str]:
-    """Return the label of each alternative that is compared: `large · SGD` where two sections are."""
-    by, _ = compared_sections(spec)
-    return list(
-        dict.fromkeys(
-            BETWEEN.join(labels)
-            for variant in spec.variants()
-            for labels in product(*([a.label or a.name for a in variant.sections[section]] for section in by))
-        )
+    """Return the label of each alternative that is compared: `large · SGD` where two sections are, or `hidden=32`."""
+    by, _ = compared(spec)
+    involved = list(dict.fromkeys(name.partition(".")[0] for name in by))
+    labels = (
+        alternative_label({name: cell for part in parts for name, cell in part.items()}, by)
+        for variant in spec.variants()
+        for parts in product(*(_parts(variant, section, by) for section in involved))
     )
+    return list(dict.fromkeys(labels))
+
+
+def _parts(spec: Spec, section: str, by: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what each alternative of a section, at each value of the settings that are compared, has in a label."""
+    found: dict[str, dict[str, Any]] = {}
+    for alternative in (spec.run,) if section == "run" else spec.sections[section]:
+        axes = tuple(axis for axis in alternative.axes if dotted((section, *axis.path)) in by)
+        for choice in choices_of(replace(alternative, axes=axes)):
+            part = {section: choice.label, **cells_of(section, choice, by)}
+            found.setdefault(repr(part), part)
+    return list(found.values())
+
+
+def cells_of(section: str, choice: Choice, by: Iterable[str]) -> Mapping[str, Any]:
+    """Return the values of a choice in those of the dotted settings that tables show of it."""
+    shown = {dotted((section, *path)): value for path, value in choice.swept.items()}
+    return {name: shown[name] for name in by if name in shown}
+
+
+def _swept_values(spec: Spec) -> list[str]:
+    """Return the swept settings that are compared where no section has alternatives: those whose values are listed.
+
+    A random search, and a search that is confirmed, look for a setting; so do sweeps over many values.
+    """
+    if spec.confirm is not None:
+        return []
+    found, number = [], 1
+    for alternative in (*(a for several in spec.sections.values() for a in several), spec.run):
+        axes = [axis for axis in alternative.axes if not axis.is_random and _tells(alternative, axis.key, axis.path)]
+        found += [dotted((alternative.section, *axis.path)) for axis in axes]
+        number *= math.prod({axis.tag or axis.path: len(axis.values) for axis in axes}.values())
+    return found if 1 < number <= MOST_VALUES else []
+
+
+def _tells(alternative: Alternative, key: str, path: tuple[Any, ...]) -> bool:
+    """Whether a sweep is over a setting that can change a result, and not over what repeats it."""
+    neutral = NOT_IDENTITY if alternative.section == "run" else alternative.cache_neutral
+    return key not in neutral and not is_repeat(alternative.section, path)
 
 
 def linked_settings(spec: Spec) -> list[list[str]]:

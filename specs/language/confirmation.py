@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from xprun.specs.language.alternatives import Alternative
+from xprun.specs.language.comparison import cells_of, compared
 from xprun.specs.language.diagnostics import Diagnostic
+from xprun.specs.language.dotted_paths import dotted
 from xprun.specs.language.expansion import Combination, combinations
 from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.parser import Spec
@@ -54,8 +56,16 @@ def count_confirmation(spec: Spec) -> int:
     seeds = spec.confirm.seeds
     changed = [ablation for ablation in spec.ablations if ablation.section != "run"]
     variants = [spec, *(spec.changed_by(ablation) for ablation in changed)]
-    number = sum(math.prod(sum(map(_repeats, section)) for section in v.sections.values()) for v in variants)
+    by, _ = compared(spec)
+    sizes = [[sum(_confirmed(a, by) for a in section) for section in v.sections.values()] for v in variants]
+    number = sum(map(math.prod, sizes)) * _confirmed(spec.run, by)
     return number * (len(seeds) if isinstance(seeds, list) else seeds)
+
+
+def _confirmed(alternative: Alternative, by: Sequence[str]) -> int:
+    """Return how many settings of an alternative are confirmed: one at each value of those that are compared."""
+    axes = [axis for axis in alternative.axes if dotted((alternative.section, *axis.path)) in by]
+    return _repeats(alternative) * math.prod({axis.tag or axis.path: len(axis.values) for axis in axes}.values())
 
 
 def _repeats(alternative: Alternative) -> int:
@@ -72,15 +82,22 @@ def repeats_of(spec: Spec) -> int:
 def chooses(spec: Spec) -> bool:
     """Whether an alternative of a resolved spec has several settings on a problem, of which one is chosen."""
     if spec.exclusions:
-        return _choose(combinations(spec))
-    swept = any(len(axis.values) > 1 for a in spec.alternatives for axis in compared_axes(a) if _matters(a, axis.key))
+        return _choose(combinations(spec), compared(spec)[0])
+    by, _ = compared(spec)
+    swept = any(
+        len(axis.values) > 1 and _matters(alternative, axis.key)
+        for alternative in spec.alternatives
+        for axis in compared_axes(alternative)
+        if dotted((alternative.section, *axis.path)) not in by
+    )
     return swept or any(ablation.section == "run" for ablation in spec.ablations)
 
 
-def _choose(found: Iterator[Combination]) -> bool:
+def _choose(found: Iterator[Combination], by: Sequence[str]) -> bool:
     settings: dict[tuple[str, ...], str] = {}
     for combination in found:
-        labels = tuple(choice.label for choice in combination.values())
+        values = [str(cells_of(section, choice, by)) for section, choice in combination.items()]
+        labels = (*(choice.label for choice in combination.values()), *values)
         setting = "\n".join(without_repeats(choice).identity for choice in combination.values())
         if settings.setdefault(labels, setting) != setting:
             return True

@@ -62,9 +62,11 @@ def test_the_limit_is_for_both_stages(read: Read) -> None:
 
 def test_settings_are_chosen_where_an_alternative_has_several(read: Read, line_spec: str) -> None:
     assert not chooses(read())
-    assert chooses(read("optimizer.lr=[0.1, 0.2]"))
+    assert not chooses(read("optimizer.lr=[0.1, 0.2]")), "the values are what is compared"
+    assert chooses(read("optimizer.lr=[0.1, 0.2]", "compare.by=optimizer"))
+    assert chooses(read("optimizer.lr=[0.1, 0.2]", "confirm.seeds=6"))
     assert not chooses(read("data.valid=0.5", "data.split_seed=[0, 1, 2]"))
     assert repeats_of(read("data.valid=0.5", "data.split_seed=[0, 1, 2]")) == 3
     excluded = line_spec + '[[exclude]]\n"optimizer.lr" = 0.2\n'
-    assert not chooses(read("optimizer.lr=[0.1, 0.2]", text=excluded))
-    assert chooses(read("optimizer.lr=[0.1, 0.2, 0.3]", text=excluded))
+    assert not chooses(read("optimizer.lr=[0.1, 0.2]", "compare.by=optimizer", text=excluded))
+    assert chooses(read("optimizer.lr=[0.1, 0.2, 0.3]", "compare.by=optimizer", text=excluded))
