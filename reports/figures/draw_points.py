@@ -33,8 +33,7 @@ def draws_figure(tables: dict[str, pd.DataFrame], key: str, colour: str, title: 
         axes.scatter(table[key], table["mean"], c=colours(table[colour]), **DOT)
         scale_settings(axes, rows[key])
         axes.set_xlabel(shorten(key, 60 // len(tables)))
-        if len(tables) > 1:
-            axes.set_title(shorten(name, 72 // len(tables)), fontsize=9)
+        axes.set_title(shorten(name, 72 // len(tables)), fontsize=9)
     figure.suptitle(shorten(title, 60), x=0.02, ha="left", fontsize=11, fontweight="bold")
     return figure
 
