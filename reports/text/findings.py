@@ -160,7 +160,8 @@ def _no_winner(analysis: Analysis, names: list[str], rivals: list[str], pairs: l
     shows = [pair.shows for pair in pairs if 0 < pair.shows < math.inf]
     would = f" (differences above {value_text(float(f'{max(shows):.2g}'))} would show)" if shows else ""
     others = len(names) - 1
-    several = f"all {others} others" if len(rivals) == others else f"{len(rivals)} of the {others} others"
+    all_of_them = "both others" if others == 2 else f"all {others} others"
+    several = all_of_them if len(rivals) == others else f"{len(rivals)} of the {others} others"
     whom = several if others > 1 else "the other"
     return (
         f"No clear winner: {names[0]} has the best mean {_with_metric(analysis)}, and {whom} cannot be told apart from "
