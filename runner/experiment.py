@@ -15,6 +15,7 @@ from xprun.runner.job import Options as Options
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
 from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.plan import Plan, make_plan
+from xprun.runner.planning.run_identity import not_read_of
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
 from xprun.runner.process.log import note
 from xprun.runner.resolve.data_parts import note_on_new_parts
@@ -71,6 +72,8 @@ def run_experiment(
     plan = make_plan(spec, kind_of(device))
     if changed := note_on_new_parts(spec, registry):
         note(changed)
+    for thing in not_read_of(plan.searched):
+        note(f"not looked at: {thing}; a change of it trains no run again")
     if spec.confirm is None or not options.folder.exists():  # else the store tells which runs the second stage has
         _refuse_unknown_runs(plan, options)
     _refuse_limit_without_workers(plan, options)
