@@ -131,7 +131,7 @@ def load_file(registry: Registry, given: Path | PluginFile) -> None:
             exec(compile(plugin.text, file, "exec", dont_inherit=True), vars(module))
     except PluginError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(_reason(file, error)) from error
     if isinstance(given, PluginFile):
         _refuse_changed(plugin)
@@ -166,7 +166,7 @@ def _read(file: Path) -> PluginFile:
         raise PluginError(f"{file}: there is no such Python file ({error.strerror})") from None
 
 
-def _reason(file: Path, error: Exception) -> str:
+def _reason(file: Path, error: BaseException) -> str:
     """Return one line that says where in the file its import failed, and why."""
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]

@@ -12,6 +12,7 @@ from xprun.plugins.registry import Registry
 from xprun.runner.folder_writing import hash_of_content, write_made_by_components, write_results
 from xprun.runner.job import Job
 from xprun.runner.job import Options as Options
+from xprun.runner.needed_packages import require_packages
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
 from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.plan import Plan, make_plan
@@ -137,6 +138,8 @@ def search_and_confirm(job: Job) -> int:
     killed at any instant finds the same one again.
     """
     searching = cohorts_to_train(job, job.plan.searched)
+    if searching:
+        require_packages(job)
     job.progress.start(job.plan, searching, job.device, _ahead(job))
     trained = train(job, job.plan.searched, searching)
     if trained and job.plan.spec.confirm is not None:
@@ -144,6 +147,8 @@ def search_and_confirm(job: Job) -> int:
     if job.plan.confirmed is None:
         return trained
     confirming = cohorts_to_train(job, job.plan.confirmed)
+    if confirming and not trained:
+        require_packages(job)
     for label in job.plan.unconfirmed if trained or confirming else ():
         note(f"{label} is not confirmed: every run of its best setting failed or diverged")
     job.progress.confirm(job.plan, confirming, job.device)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 import inspect
 from functools import cache, partial
-from importlib.metadata import version
 from typing import Any
 
 from xprun.plugins.optimizers.torch_optim import FUNCTIONAL_OPTIMIZERS
 from xprun.plugins.optimizers.torch_pairs import PAIRED_OPTIMIZERS
+from xprun.plugins.python_packages import release_of
 from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
 from xprun.plugins.schedulers.torch_schedulers import FUNCTIONAL_SCHEDULERS, UNSUPPORTED_SCHEDULERS
 from xprun.plugins.torch_api.generated import nn_losses
@@ -110,4 +110,4 @@ def _paired_component(name: str, pair: Any) -> Component:
 
 @cache
 def _version(package: str) -> str:
-    return f"{package} {version(package).partition('+')[0]}"
+    return f"{package} {release_of(package)}"
