@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -144,7 +144,19 @@ def _reads_of_file(plugin: PluginFile) -> Reads:
     """Return what a file of components, which has just been executed, reads beside its own text."""
     reads = follow([(str(plugin.path), "", plugin.text)])
     follow_recorded(reads, FINDER.recorded.values())
-    return replace(reads, opened=_opened_by(plugin, reads.modules.values()))
+    reads.opened = _opened_by(plugin, reads.modules.values())
+    reads.unknown += _named_files(plugin, reads)
+    return reads
+
+
+def _named_files(plugin: PluginFile, reads: Reads) -> Iterator[str]:
+    """Yield the files that texts in the code name, and that its import has not opened: a component may, when called."""
+    known = {file.path for file in reads.opened} | {module.file.resolve() for module in reads.modules.values()}
+    for text, place in reads.texts.items():
+        for folder in (plugin.path.parent, Path()):
+            if (folder / text).is_file() and (folder / text).resolve() not in known:
+                yield f"{text}, which {place} names"
+                break
 
 
 def _opened_by(plugin: PluginFile, modules: Iterable[OwnModule]) -> tuple[OpenedFile, ...]:

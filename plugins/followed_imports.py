@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Any
 from xprun.plugins.own_modules import IN_ENVIRONMENT, OpenedFile, OwnModule, TextLoader, is_own
 
 IMPORTERS = ("import_module", "__import__")
+FILE = re.compile(r"[^\n*?]{0,200}\.[A-Za-z0-9]{1,8}")  # a text that may be the name of a file
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Reads:
     values: dict[str, str] = field(default_factory=dict)  # hashes of what code in a notebook refers to, by name
     unknown: list[str] = field(default_factory=list)
     imports_by_computed_names: bool = False
+    texts: dict[str, str] = field(default_factory=dict)  # what may be names of files, and where it is written
 
     @property
     def digests(self) -> dict[str, str]:
@@ -49,6 +52,7 @@ def follow(code: Iterable[tuple[str, str, bytes]]) -> Reads:
         found = _Imports(name, package, text)
         reads.imports_by_computed_names |= found.computed_at_import
         reads.unknown += found.unknown
+        reads.texts |= found.texts
         for wanted in found.names:
             for module in _look_up(wanted, reads):
                 if module.name not in reads.modules:
@@ -137,6 +141,7 @@ class _Imports(ast.NodeVisitor):
         self.file, self.package = name, package
         self.names: dict[str, None] = {}
         self.unknown: list[str] = []
+        self.texts: dict[str, str] = {}
         self.computed_at_import = False
         self._depth = 0
         with suppress(SyntaxError, ValueError):  # of a module that is never imported; else its import says so
@@ -178,6 +183,10 @@ class _Imports(ast.NodeVisitor):
                 self.computed_at_import = True  # perhaps: the function may be called meanwhile
             case _:
                 self.computed_at_import = True
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str) and FILE.fullmatch(node.value):
+            self.texts.setdefault(node.value, f"{Path(self.file).name}:{node.lineno}")
 
     def _absolute(self, name: str) -> str:
         level = len(name) - len(name.lstrip("."))

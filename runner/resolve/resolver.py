@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -48,6 +49,7 @@ from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
 MAX_RUNS = 100_000
+KNOWN_HOMES = ("xprun", "torch", "torchvision")  # of components of which it is known what they do with a string
 Result = TypeVar("Result")
 
 
@@ -149,7 +151,7 @@ def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
 class _Checker:
     """Collects the problems of all alternatives while resolving them."""
 
-    owner: Component  # whose settings are being checked
+    owner: Component | None = None  # whose settings are being checked
 
     def __init__(self, registry: Registry, problems: Diagnostics, spec_file: str) -> None:
         self.registry, self.problems, self.spec_file = registry, problems, spec_file
@@ -251,6 +253,8 @@ class _Checker:
                 default = setting.typed_default
                 is_folder = setting.is_folder and isinstance(default, str)
                 settings[name] = self.folder(default, (*path, name)) if is_folder else default
+                if isinstance(default, str) and not is_folder:
+                    self.name_unread(setting, default)
         return settings
 
     def value(self, setting: Setting, value: Any, path: Path) -> Any:
@@ -263,6 +267,8 @@ class _Checker:
             return self.file(typed, path)
         if setting.is_folder and isinstance(typed, str):
             return self.folder(typed, path)
+        if isinstance(typed, str):
+            self.name_unread(setting, typed)
         if setting.is_by_parameter:
             return {pattern: self.group(table, (*path, pattern)) for pattern, table in typed.items()}
         return self.nested(setting.component_kind, typed, path) if setting.component_kind else typed
@@ -289,8 +295,17 @@ class _Checker:
             self.made_of.reads[f"{name}/"] = found.digest
         return found
 
+    def name_unread(self, setting: Setting, value: str) -> None:
+        """Note a file or a folder that a setting names to a component of the user's, without saying that it does."""
+        if self.owner is None or self.owner.origin.module.partition(".")[0] in KNOWN_HOMES:
+            return
+        if value and os.path.exists(value):  # noqa: PTH110 - any text, which need not be a path
+            whose = f"the setting {setting.name} of {self.owner.name}"
+            self.made_of.unknown[f"{value}, which {whose} names (SpecFile and Folder are looked at)"] = None
+
     def group(self, table: dict[str, Any], path: Path) -> dict[str, Any]:
         """Return the settings of the owner that a group of parameters has of its own, typed."""
+        assert self.owner is not None
         own, name = self.owner.settings, self.owner.name
         if not table:
             help_text = f"{name} takes {listed('', own)}"

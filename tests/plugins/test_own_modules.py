@@ -230,6 +230,32 @@ def test_what_cannot_be_looked_at_is_told(folder: Path, plan: Callable[[], Run])
     assert told == "what plugin.py:4 imports under a computed name"
 
 
+@pytest.mark.parametrize("name", ["points.csv", "numbers/points.npz", "./text.txt"])
+def test_a_file_that_a_rule_names_and_its_import_does_not_read_is_told(
+    name: str, folder: Path, plan: Callable[[], Run]
+) -> None:
+    (folder / "numbers").mkdir()
+    (folder / name).touch()
+    rule = RULE.format(f"len(open({name!r}).read())")
+    write(folder, rule, {})
+    assert plan().choices["optimizer"].alternative.not_read == (f"{name}, which plugin.py:6 names",)
+    (folder / name).unlink()
+    assert not plan().choices["optimizer"].alternative.not_read
+
+
+@pytest.mark.parametrize("value", ["points", "points/a.npz", "points/a.csv"])
+def test_a_file_that_a_setting_names_without_saying_so_is_told(
+    value: str, folder: Path, plan: Callable[[], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "points").mkdir()
+    for name in ("a.npz", "a.csv"):
+        (folder / "points" / name).touch()
+    write(folder, RULE.replace("lr=0.1", f"lr=0.1, root: str = {value!r}, kind: str = 'none'").format("1"), {})
+    told = f"{value}, which the setting root of mine names (SpecFile and Folder are looked at)"
+    assert told in plan().choices["optimizer"].alternative.not_read
+
+
 def test_a_worker_executes_the_modules_as_they_were(folder: Path, plan: Callable[[], Run]) -> None:
     write(folder, *IMPORTED["what is imported itself"])
     plan()
