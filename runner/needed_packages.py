@@ -31,6 +31,13 @@ def require_torch() -> None:
         )
 
 
+def import_torch() -> None:
+    """Import torch here; raise PackageError where that fails."""
+    require_torch()
+    if why := why_not("torch"):
+        raise PackageError(said_of_broken("torch", why))
+
+
 def require_packages(job: Job) -> None:
     """Raise PackageError for a package that a component of the job's spec needs and that cannot be imported.
 

@@ -92,9 +92,9 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
         component = registry.find("optimizer", name)
         if against:
             registry.find("optimizer", against)
-        from xprun.runner.needed_packages import require_torch
+        from xprun.runner.needed_packages import import_torch
 
-        require_torch()
+        import_torch()
         from xprun.runner.optimizer_check.optimizer_trial import read_given, try_optimizer
 
         trial = try_optimizer(registry, name, read_given(component, options.sets), against)

@@ -108,6 +108,23 @@ def test_a_broken_torch_is_told_where_workers_would_train(
     assert done.stderr.splitlines()[-1].startswith("torch cannot be imported (OSError: libarrow.so.1500: cannot open")
 
 
+def test_a_broken_torch_is_told_by_what_needs_it_at_once(broken: Break, tmp_path: Path) -> None:
+    front = broken("torch", BREAKS["without its library"])
+    cannot = "torch cannot be imported (OSError: libarrow.so.1500: cannot open shared object file)"
+    tried = xprun("check", "SGD", folder=tmp_path, front=front)
+    assert (tried.returncode, tried.stderr) == (3, f"{cannot}: pip install --force-reinstall torch\n")
+    checked = xprun("check", "three_gradients", folder=tmp_path, front=front)
+    assert checked.returncode == 0
+    (told,) = checked.stderr.splitlines()
+    assert told.endswith(
+        "three_gradients.toml: run.gradient needs torch, which cannot be imported (OSError: libarrow.so.1500: "
+        "cannot open shared object file): not checked"
+    )
+    planned = xprun("plan", "line", folder=tmp_path, front=front)
+    assert "Traceback" not in planned.stderr
+    assert "OSError: libarrow.so.1500" in planned.stdout + planned.stderr
+
+
 def test_a_broken_package_that_a_spec_does_not_name_costs_nothing(
     broken: Break, write: Callable[[str], Path], line_spec: str, tmp_path: Path
 ) -> None:
