@@ -14,7 +14,7 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-from xprun.plugins.own_modules import IN_ENVIRONMENT, OpenedFile, OwnModule, TextLoader, is_own
+from xprun.plugins.own_modules import IN_ENVIRONMENT, OpenedFile, OwnModule, TextLoader, is_of_python, is_own
 
 IMPORTERS = ("import_module", "__import__")
 FILE = re.compile(r"[^\n*?]{0,200}\.[A-Za-z0-9]{1,8}")  # a text that may be the name of a file
@@ -78,7 +78,7 @@ def _code_of(module: OwnModule) -> tuple[str, str, bytes]:
 def _look_up(name: str, reads: Reads) -> Iterator[OwnModule]:
     """Yield the own modules of a dotted name, its packages first; of a distribution's, note the version."""
     top = name.partition(".")[0]
-    if top in IN_ENVIRONMENT or top in sys.stdlib_module_names:
+    if top in IN_ENVIRONMENT:
         return
     parts = name.split(".")
     for dotted in (".".join(parts[: i + 1]) for i in range(len(parts))):
@@ -88,6 +88,8 @@ def _look_up(name: str, reads: Reads) -> Iterator[OwnModule]:
         if not spec.has_location or not spec.origin:
             continue  # a package without a file of its own
         file = Path(spec.origin)
+        if is_of_python(file):
+            return
         if not is_own(file) and (release := _release_of(top)):
             reads.versions |= release
             return

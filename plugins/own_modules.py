@@ -56,11 +56,16 @@ def digest_of(content: bytes) -> str:
 
 def is_own(file: Path) -> bool:
     """Whether a file is the user's own: neither Python's nor that of an installed distribution."""
-    return not set(INSTALLED) & set(file.parts) and not any(map(file.is_relative_to, _of_python()))
+    return not set(INSTALLED) & set(file.parts) and not is_of_python(file)
+
+
+def is_of_python(file: Path) -> bool:
+    """Whether a file is of Python's own library."""
+    return not set(INSTALLED) & set(file.parts) and any(map(file.is_relative_to, _library()))
 
 
 @cache
-def _of_python() -> tuple[Path, ...]:
+def _library() -> tuple[Path, ...]:
     return tuple({Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")})
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,10 @@ IMPORTED = {
     "a module of a package": (
         "from parts.deep.rule import FACTOR\n" + RULE.format("FACTOR"),
         {"parts/deep/rule.py": "FACTOR = 1", "parts/__init__.py": "", "parts/deep/__init__.py": ""},
+    ),
+    "a module that is called as one of Python's": (
+        "import colorsys\n" + RULE.format("colorsys.FACTOR"),
+        {"colorsys.py": "FACTOR = 1"},
     ),
     "a package": ("import parts\n" + RULE.format("parts.FACTOR"), {"parts/__init__.py": "FACTOR = 1"}),
     "a module of a folder without __init__": (
@@ -221,6 +228,19 @@ def test_a_module_in_an_archive_counts(folder: Path, plan: Callable[[], Run], mo
 
     pack("FACTOR = 1")
     assert "aide.py" in plan().choices["optimizer"].alternative.reads
+
+
+def test_a_compiled_module_counts_by_its_bytes(folder: Path, plan: Callable[[], Run]) -> None:
+    ending = EXTENSION_SUFFIXES[0]
+    compiled = next(Path(sysconfig.get_path("stdlib"), "lib-dynload").glob(f"*{ending}"))
+    name = compiled.name.removesuffix(ending)
+    write(folder, f"def later():\n    import parts.{name}\n" + RULE.format("1"), {"parts/__init__.py": ""})
+    shutil.copy(compiled, folder / "parts")
+    before = plan()
+    shown = f"parts/{name}.so"
+    assert shown in before.choices["optimizer"].alternative.reads
+    (folder / "parts" / compiled.name).write_bytes(compiled.read_bytes() + b"another build")
+    assert plan().id != before.id
 
 
 def test_what_cannot_be_looked_at_is_told(folder: Path, plan: Callable[[], Run]) -> None:
