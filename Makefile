@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test browser fuzz faults specs gallery third-party lint types check docs bench clean
+.PHONY: demo test lowest browser fuzz faults specs gallery third-party lint types check docs bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -12,6 +12,19 @@ demo: .venv/installed ## Install xprun and run the first experiment
 
 test: .venv/installed-test ## Install xprun with its tests and run them all
 	$(BIN)/python -m pytest -n auto
+
+# LOWEST_TESTS are all tests for a person. CI, for which that would be the whole suite twice, runs those that use most of
+# what other versions of pandas, numpy, scipy, seaborn, click and pydantic do otherwise: reports, tables, the command.
+LOWEST = .venv-lowest/bin
+LOWEST_TESTS ?= tests
+lowest: .venv-lowest/installed ## Train, report and compare, then run the tests, on the lowest versions that are promised
+	rm -rf build/lowest
+	$(LOWEST)/xprun line -o build/lowest/line --format html,md,latex
+	$(LOWEST)/xprun specs/optimizers.toml -o build/lowest/optimizers
+	$(LOWEST)/xprun report build/lowest/optimizers
+	$(LOWEST)/xprun diff build/lowest/line build/lowest/line
+	$(LOWEST)/python -c "from xprun import open_results; print(open_results('build/lowest/line').best)"
+	$(LOWEST)/python -m pytest -n auto $(LOWEST_TESTS)
 
 specs: .venv/installed-test ## Run the shipped specs and check every figure that they claim
 	$(BIN)/python -m pytest -n auto --dist loadfile specs
@@ -71,5 +84,12 @@ bench: .venv/installed-test ## Print the figures that the docs quote
 	$(INSTALL) --editable '.[dev]' --config-settings editable_mode=strict
 	touch $@ .venv/installed-test .venv/installed
 
+# Not editable: the links of an editable installation are those of .venv.
+.venv-lowest/installed: pyproject.toml constraints-lowest.txt $(SOURCES)
+	$(PYTHON) -m venv .venv-lowest
+	rm -rf build/lib build/bdist.*
+	$(LOWEST)/pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt '.[test,third-party]'
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xprun.errors import Error
+from xprun.optional_imports import guard
 
 if TYPE_CHECKING:
     from xprun.results import Results, open_results
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = ["Error", "Results", "__version__", "open_results", "run", "try_optimizer"]
+
+guard()
 
 _HOMES = {
     "Results": "xprun.results",

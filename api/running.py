@@ -51,6 +51,9 @@ def run(
     registry = open_registry(files)
     resolved = check_with_torch(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
 
+    from xprun.runner.needed_packages import require_torch
+
+    require_torch()
     from xprun.runner.experiment import Options, run_experiment
     from xprun.runner.process.log import are_notes_routed, notes_on_stderr
     from xprun.runner.status.live_status import Publisher

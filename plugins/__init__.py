@@ -18,6 +18,7 @@ from xprun.plugins.registry import (
 )
 from xprun.plugins.types import (
     Decay,
+    Folder,
     Fraction,
     Init,
     Layer,
@@ -33,6 +34,7 @@ from xprun.plugins.types import (
 
 __all__ = [
     "Decay",
+    "Folder",
     "Fraction",
     "Init",
     "Layer",

@@ -5,16 +5,29 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import tomli
 from xprun.plugins import torch_api
+from xprun.plugins.datasets.missing_files import FileChangedError
 from xprun.plugins.entry_points import find_entry_points
+from xprun.plugins.followed_imports import Reads, follow, follow_recorded
 from xprun.plugins.installed_plugins import Installed
 from xprun.plugins.optimizers import packages
+from xprun.plugins.own_modules import (
+    FINDER,
+    OpenedFile,
+    OwnModule,
+    forget,
+    opened_files,
+    pin,
+    recording,
+    unpin,
+)
 from xprun.plugins.registry import REGISTRY, PluginError, PluginFile, Registry
 
 BUILT_IN = (
@@ -52,9 +65,17 @@ def open_registry(files: Iterable[Path | PluginFile] = ()) -> Registry:
         importlib.import_module(f"xprun.plugins.{module}")
     torch_api.register(REGISTRY)
     find_plugins(REGISTRY)
-    for file in files:
+    several = tuple(files)
+    forget(module.name for file in several for module in _modules_of(REGISTRY, file))
+    for file in several:
         load_file(REGISTRY, file)
     return REGISTRY
+
+
+def _modules_of(registry: Registry, file: Path | PluginFile) -> tuple[OwnModule, ...]:
+    """Return the modules that a file of components has imported when it was executed before: they may register some."""
+    known = file if isinstance(file, PluginFile) else registry.files.get(str(file))
+    return known.modules if known else ()
 
 
 @cache
@@ -95,19 +116,59 @@ def load_file(registry: Registry, given: Path | PluginFile) -> None:
     """Import a Python file, whose decorators register its components; what it registered before is forgotten."""
     plugin = given if isinstance(given, PluginFile) else _read(given)
     file = plugin.path
+    if isinstance(given, PluginFile):
+        pin(plugin.modules)
+    else:
+        unpin()
     module = ModuleType(f"xprun_plugin_{file.stem}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module
     registry.forget(str(file))
     registry.files[str(file)] = plugin
     try:
-        with registry.attributing(str(file)):
+        with registry.attributing(str(file)), recording():
             # Not by an import: its bytecode cache takes a file that was changed twice in a second for unchanged.
             exec(compile(plugin.text, file, "exec", dont_inherit=True), vars(module))
     except PluginError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(_reason(file, error)) from error
+    if isinstance(given, PluginFile):
+        _refuse_changed(plugin)
+    else:
+        reads = registry.reads[str(file)] = _reads_of_file(plugin)
+        registry.files[str(file)] = replace(plugin, modules=tuple(reads.modules.values()), opened=reads.opened)
+
+
+def _reads_of_file(plugin: PluginFile) -> Reads:
+    """Return what a file of components, which has just been executed, reads beside its own text."""
+    reads = follow([(str(plugin.path), "", plugin.text)])
+    follow_recorded(reads, FINDER.recorded.values())
+    reads.opened = _opened_by(plugin, reads.modules.values())
+    reads.unknown += _named_files(plugin, reads)
+    return reads
+
+
+def _named_files(plugin: PluginFile, reads: Reads) -> Iterator[str]:
+    """Yield the files that texts in the code name, and that its import has not opened: a component may, when called."""
+    known = {file.path for file in reads.opened} | {module.file.resolve() for module in reads.modules.values()}
+    for text, place in reads.texts.items():
+        for folder in (plugin.path.parent, Path()):
+            if (folder / text).is_file() and (folder / text).resolve() not in known:
+                yield f"{text}, which {place} names"
+                break
+
+
+def _opened_by(plugin: PluginFile, modules: Iterable[OwnModule]) -> tuple[OpenedFile, ...]:
+    return opened_files(modules, (plugin.path.parent, Path()), plugin.path)
+
+
+def _refuse_changed(plugin: PluginFile) -> None:
+    """Raise FileChangedError where a file that an import opens has another content than when the grid was begun."""
+    now = {file.shown: file.digest for file in _opened_by(plugin, plugin.modules)}
+    for file in plugin.opened:
+        if now.get(file.shown) != file.digest:
+            raise FileChangedError(f"{file.shown} changed while the grid was running; run it again")
 
 
 def _read(file: Path) -> PluginFile:
@@ -117,9 +178,10 @@ def _read(file: Path) -> PluginFile:
         raise PluginError(f"{file}: there is no such Python file ({error.strerror})") from None
 
 
-def _reason(file: Path, error: Exception) -> str:
+def _reason(file: Path, error: BaseException) -> str:
     """Return one line that says where in the file its import failed, and why."""
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
-    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (inside[-1] if inside else None)
+    own = isinstance(error, SyntaxError) and error.filename == str(file)
+    line = error.lineno if isinstance(error, SyntaxError) and own else (inside[-1] if inside else None)
     return f"{file}:{line or 1}: the plugin cannot be imported: {type(error).__name__}: {error}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xprun.plugins.entry_points import EntryPoint
+from xprun.plugins.own_modules import recording
 from xprun.plugins.registry import NameTakenError, PluginError, Registry
 from xprun.plugins.signature import makes_optimizer, positional_names
 
@@ -50,7 +51,7 @@ class Installed:
         self.loaded = True
         before = registry.copy()
         try:
-            with registry.attributing(self.source, release=self.source):
+            with registry.attributing(self.source, self.source, self.point.module), recording():
                 _adopt(registry, self.name, self.point.load())
         except (Exception, SystemExit) as error:
             registry.restore(before)

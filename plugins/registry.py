@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import Any, Protocol, TypeVar
 from xprun.errors import Error
 from xprun.plugins.contracts import misfit
 from xprun.plugins.fingerprints import of_earlier_text
+from xprun.plugins.followed_imports import Reads
 from xprun.plugins.kinds import KINDS, PARTS
+from xprun.plugins.own_modules import OpenedFile, OwnModule
 from xprun.plugins.signature import Setting, read_settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -97,10 +100,15 @@ class Origin:
 
 @dataclass(frozen=True)
 class PluginFile:
-    """A file of components as it was read: who has this goes on with that text, whatever is edited meanwhile."""
+    """A file of components as it was read: who has this goes on with that text, whatever is edited meanwhile.
+
+    And with the texts of the `modules` that it imports; `opened` are files that its import has opened.
+    """
 
     path: Path
     text: bytes
+    modules: tuple[OwnModule, ...] = ()
+    opened: tuple[OpenedFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,7 @@ class Component:
     goal: str = "min"  # of a metric: whether less ("min") or more ("max") is better; "none" for a matrix
     check: Check | None = None  # takes the settings, yields (setting, what is wrong); must not import torch
     parts: tuple[str, ...] = ()  # of a data set: which of "valid" and "test" its table always brings
+    made_in: str = ""  # the module that has registered it
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -154,7 +163,8 @@ class Registry:
         self.contested: dict[tuple[str, str], str] = {}  # (kind, name) that two plugins register: who they are
         self.files: dict[str, PluginFile] = {}  # by path: what was executed
         self.complaints: list[str] = []  # what is wrong with distributions, so that they could not be read well
-        self._source, self._release = "", ""
+        self.reads: dict[str, Reads] = {}  # by path: what a file of components reads beside its own text
+        self._source, self._release, self._module = "", "", ""
 
     def add(self, component: Component) -> None:
         """Register a component; the same name twice is an error that shows both origins."""
@@ -239,12 +249,15 @@ class Registry:
                 raise ValueError(f'parts of {name!r} are rows of a data set: parts=("valid",), ("test",) or both')
 
             def register(function: Function) -> Function:
+                made_in = self._module or sys._getframe(1).f_globals.get("__name__", "")
                 origin = self._origin_of(function)
                 executed = self.files.get(origin.file)
                 fingerprint = (
                     _fingerprint(executed.text) if executed else fingerprint_of(function, origin.file, self._release)
                 )
-                made = Component(kind, name, origin, function, lambda: function, fingerprint, goal, check, tuple(parts))
+                made = Component(
+                    kind, name, origin, function, lambda: function, fingerprint, goal, check, tuple(parts), made_in
+                )
                 self._refuse_taken(made)
                 if wrong := misfit(made):
                     raise PluginError(wrong)
@@ -256,14 +269,17 @@ class Registry:
         return named
 
     @contextmanager
-    def attributing(self, source: str, release: str = "") -> Iterator[None]:
-        """Give what is registered inside this source as its origin; the `release` is part of its fingerprint."""
-        before = self._source, self._release
-        self._source, self._release = source, release
+    def attributing(self, source: str, release: str = "", module: str = "") -> Iterator[None]:
+        """Give what is registered inside this source as its origin; the `release` is part of its fingerprint.
+
+        `module`: the one whose import registers it.
+        """
+        before = self._source, self._release, self._module
+        self._source, self._release, self._module = source, release, module
         try:
             yield
         finally:
-            self._source, self._release = before
+            self._source, self._release, self._module = before
 
     def copy(self) -> Registry:
         """Return an independent registry with the same components."""
@@ -276,6 +292,7 @@ class Registry:
         self._components = {kind: dict(known) for kind, known in other._components.items()}
         self.plugins, self.contested = list(other.plugins), dict(other.contested)
         self.declined, self.absent, self.files = dict(other.declined), dict(other.absent), dict(other.files)
+        self.reads = dict(other.reads)
 
     def forget(self, source: str) -> None:
         """Forget the components that come from a source."""

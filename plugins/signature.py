@@ -11,7 +11,15 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from xprun.plugins.types import AbsentByDefault, AsTensor, ByParameter, NotIdentity, OfKind, SpecRelativePath
+from xprun.plugins.types import (
+    AbsentByDefault,
+    AsTensor,
+    ByParameter,
+    FolderContent,
+    NotIdentity,
+    OfKind,
+    SpecRelativePath,
+)
 
 REQUIRED = inspect.Parameter.empty
 # What an optimizer that is a class, or a function that makes one, is handed by name; other parameters are settings.
@@ -62,6 +70,11 @@ class Setting:
     def is_file(self) -> bool:
         """Whether the value names a file beside the spec."""
         return any(isinstance(mark, SpecRelativePath) for mark in _marks(self.annotation))
+
+    @cached_property
+    def is_folder(self) -> bool:
+        """Whether a string names a folder whose files decide results."""
+        return any(isinstance(mark, FolderContent) for mark in _marks(self.annotation))
 
     @cached_property
     def is_by_parameter(self) -> bool:
@@ -161,6 +174,7 @@ def type_name(annotation: Any) -> str:
         base, *marks = get_args(annotation)
         kinds = [f"{mark.kind} component" for mark in marks if isinstance(mark, OfKind)]
         kinds += ["file beside the spec" for mark in marks if isinstance(mark, SpecRelativePath)]
+        kinds += ["folder" for mark in marks if isinstance(mark, FolderContent)]
         kinds += ["table of settings by parameter" for mark in marks if isinstance(mark, ByParameter)]
         return kinds[0] if kinds else _bounded(type_name(base), marks)
     if get_origin(annotation) in (list, tuple):

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from importlib.util import find_spec
 from inspect import Parameter
 from operator import or_
 from pathlib import Path
 from typing import Any, Literal
+
+from xprun.plugins.python_packages import find_package
 
 PLAIN: dict[str, Any] = {"float": float, "int": int, "bool": bool, "str": str, "None": None}
 LEFT_OUT = ("numpy", "torch")  # packages in which nothing is looked up
@@ -178,7 +179,7 @@ class SourceModule:
 
 def open_package(name: str) -> SourcePackage | None:
     """Return the sources of a top-level package that is installed; nothing of it is imported."""
-    found = find_spec(name)
+    found = find_package(name)
     places = list(found.submodule_search_locations or []) if found else []
     return SourcePackage(name, Path(places[0])) if places else None
 

@@ -41,6 +41,13 @@ class SpecRelativePath:
     """
 
 
+class FolderContent:
+    """Marks the name of a folder, relative to the working directory, whose files are part of a run's identity.
+
+    The component receives the name as it is written; there may be no such folder.
+    """
+
+
 class ByParameter:
     """Marks a table from patterns of parameter names to settings of the component's own; the order of keys matters."""
 
@@ -54,6 +61,7 @@ NonNegativeInt = Annotated[int, Ge(0)]
 
 Vector = Annotated[list[float], AsTensor()]
 SpecFile = Annotated[str, SpecRelativePath()]
+Folder = Annotated[str, FolderContent()]
 Layer = Annotated[dict[str, Any], OfKind("layer")]  # the model receives a function that makes the layer
 InnerOptimizer = Annotated[dict[str, Any], OfKind("optimizer")]  # a class receives a function that makes it
 Init = Annotated[dict[str, Any], OfKind("init")]

@@ -12,9 +12,11 @@ from xprun.plugins.registry import Registry
 from xprun.runner.folder_writing import hash_of_content, write_made_by_components, write_results
 from xprun.runner.job import Job
 from xprun.runner.job import Options as Options
+from xprun.runner.needed_packages import require_packages
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
 from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.plan import Plan, make_plan
+from xprun.runner.planning.run_identity import not_read_of
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
 from xprun.runner.process.log import note
 from xprun.runner.resolve.data_parts import note_on_new_parts
@@ -71,6 +73,8 @@ def run_experiment(
     plan = make_plan(spec, kind_of(device))
     if changed := note_on_new_parts(spec, registry):
         note(changed)
+    for thing in not_read_of(plan.searched):
+        note(f"not looked at: {thing}; a change of it trains no run again")
     if spec.confirm is None or not options.folder.exists():  # else the store tells which runs the second stage has
         _refuse_unknown_runs(plan, options)
     _refuse_limit_without_workers(plan, options)
@@ -134,6 +138,8 @@ def search_and_confirm(job: Job) -> int:
     killed at any instant finds the same one again.
     """
     searching = cohorts_to_train(job, job.plan.searched)
+    if searching:
+        require_packages(job)
     job.progress.start(job.plan, searching, job.device, _ahead(job))
     trained = train(job, job.plan.searched, searching)
     if trained and job.plan.spec.confirm is not None:
@@ -141,6 +147,8 @@ def search_and_confirm(job: Job) -> int:
     if job.plan.confirmed is None:
         return trained
     confirming = cohorts_to_train(job, job.plan.confirmed)
+    if confirming and not trained:
+        require_packages(job)
     for label in job.plan.unconfirmed if trained or confirming else ():
         note(f"{label} is not confirmed: every run of its best setting failed or diverged")
     job.progress.confirm(job.plan, confirming, job.device)

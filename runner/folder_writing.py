@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
+from xprun.plugins.python_packages import release_of
 from xprun.runner.job import Job
 from xprun.runner.outputs.claim_verdicts import Verdict, claims_table
 from xprun.runner.outputs.environment import describe_environment, torch_facts
@@ -29,7 +29,7 @@ def hash_of_content(job: Job, verdicts: list[Verdict]) -> str:
         hash_of_sources(Path(__file__).parent),
         job.plan.spec.document.as_run(),
         json.dumps([describe(job.plan), job.plan.goals], default=str),
-        str(find_spec("pyarrow") is not None),
+        release_of("pyarrow"),
         job.store.stamp(run.id for run in job.plan.runs),
         "\n".join(verdict.line for verdict in verdicts),
     ]

@@ -11,7 +11,7 @@ from xprun.runner.execution.context import Context
 from xprun.runner.execution.cost_estimate import estimate
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.plan import Plan, make_plan
-from xprun.runner.planning.run_identity import why_to_run
+from xprun.runner.planning.run_identity import not_read_of, why_to_run
 from xprun.runner.resolve.showable import what_shows
 from xprun.runner.results.atomic_files import writing
 from xprun.runner.results.results_schema import CONFIRM, SEARCH, Stage
@@ -78,7 +78,7 @@ class PlanSummary:
     Counts, seconds and cohorts are those of both stages. `can_show` tells what so many seeds and comparisons can show.
 
     `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is. `unfinished`
-    runs go on from where they were saved.
+    runs go on from where they were saved. `not_looked_at` is what components read and no id covers.
     """
 
     name: str
@@ -97,6 +97,7 @@ class PlanSummary:
     timeout: float | None = None  # seconds that a run, or runs that are trained together, may take
     stages: dict[Stage, StageSummary] = field(default_factory=dict)
     can_show: str = ""
+    not_looked_at: list[str] = field(default_factory=list)
 
 
 def summarize_plan(
@@ -139,6 +140,7 @@ def summarize_plan(
         timeout=min((run.settings.timeout for run in missing if run.settings.timeout), default=None),
         stages={stage: _stage(plan, stage, runs, cached) for stage, runs in stages.items()},
         can_show=what_shows(spec),
+        not_looked_at=not_read_of(plan.searched),
     )
 
 
@@ -175,6 +177,7 @@ def as_text(ahead: PlanSummary) -> str:
         lines.append("the store is damaged; intact runs count as cached, and the next run keeps them")
     if ahead.why:
         lines.append(f"to run: {', '.join(ahead.why)}")
+    lines += [f"not looked at: {thing}; a change of it trains no run again" for thing in ahead.not_looked_at]
     lines += [
         f"{part.runs:,} {plural('run', part.runs)} interrupted: resuming at step {part.step:,} of {part.steps:,}"
         for part in ahead.unfinished

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from inspect import signature
 from pathlib import Path
 
+import click.testing
 import pytest
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
@@ -16,6 +19,9 @@ from xprun.runner.execution import launchers  # noqa: F401 - registers them befo
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Runs are trained in the process of the tests, which has torch already and knows what they register.
 os.environ.setdefault("XPRUN_JOBS", "0")
+
+if "mix_stderr" in signature(click.testing.CliRunner).parameters:  # click before 8.2 mixes what later ones keep apart
+    click.testing.CliRunner = partial(click.testing.CliRunner, mix_stderr=False)  # type: ignore[assignment, misc]
 
 collect_ignore_glob = ["*.toml"]  # specs in here are material of tests, and no tests themselves
 

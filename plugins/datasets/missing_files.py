@@ -7,3 +7,7 @@ from xprun.errors import Error
 
 class MissingFilesError(Error):
     """Files are absent; a run that failed for it is tried again when it is asked for again."""
+
+
+class FileChangedError(MissingFilesError):
+    """The file that a run is about is there no more: another content stands in its place."""

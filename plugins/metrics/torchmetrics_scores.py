@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from xprun.plugins.metrics.classification import predicted_and_actual
+from xprun.plugins.python_packages import find_package
 from xprun.plugins.registry import metric
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ AverageOfCurves = Literal["macro", "weighted"]
 
 def needs_package(**settings: object) -> Iterator[tuple[str, str]]:
     """Yield that torchmetrics is not installed."""
-    if find_spec("torchmetrics") is None:
+    if find_package("torchmetrics") is None:
         yield "name", "needs the package torchmetrics: pip install 'xprun[metrics]'"
 
 

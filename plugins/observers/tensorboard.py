@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from pathlib import Path
 
+from xprun.plugins.python_packages import find_package
 from xprun.plugins.registry import observer
 
 History = dict[str, tuple[Iterable[int], Iterable[float]]]
@@ -15,7 +15,7 @@ History = dict[str, tuple[Iterable[int], Iterable[float]]]
 @observer("tensorboard")
 def tensorboard() -> Callable[[Path, dict[str, str | float], History, dict[str, float]], None]:
     """Curves by step, and settings with results in the HPARAMS tab; needs `pip install 'xprun[tensorboard]'`."""
-    if find_spec("tensorboard") is None:
+    if find_package("tensorboard") is None:
         raise ModuleNotFoundError("tensorboard is not installed: pip install 'xprun[tensorboard]'")
     return write_events
 

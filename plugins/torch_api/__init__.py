@@ -1,7 +1,8 @@
 """PyTorch's own components by class name, known without importing torch.
 
-The modules in `generated/` hold, as plain function signatures, the settings of the classes of the installed torch and
-torchvision; `generate.py` writes them, and a test compares them with what is installed.
+The modules in `generated/` hold, as plain function signatures, the settings of the classes of one release of torch and
+torchvision; `generate.py` writes them, and a test compares them with what is installed. Where another release is
+installed, `installed_names.py` has its own.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import importlib
 import inspect
 from functools import cache, partial
-from importlib.metadata import version
 from typing import Any
 
 from xprun.plugins.optimizers.torch_optim import FUNCTIONAL_OPTIMIZERS
 from xprun.plugins.optimizers.torch_pairs import PAIRED_OPTIMIZERS
+from xprun.plugins.python_packages import release_of
 from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
 from xprun.plugins.schedulers.torch_schedulers import FUNCTIONAL_SCHEDULERS, UNSUPPORTED_SCHEDULERS
-from xprun.plugins.torch_api.generated import nn_losses
 from xprun.plugins.torch_api.image_classifiers import classifier
+from xprun.plugins.torch_api.installed_names import names_here
 from xprun.plugins.torch_api.lazy_layers import layer_maker
 
 # kind: (generated module, where the real class or function lives)
@@ -34,9 +35,12 @@ SOURCES = {
 
 def register(registry: Registry) -> None:
     """Add every class that the generated modules name; torch is imported when one of them is loaded."""
+    names = names_here()
+    for complaint in names.complaints:
+        if complaint not in registry.complaints:
+            registry.complaints.append(complaint)
     for kind, (module, home) in SOURCES.items():
-        signatures = importlib.import_module(f"{__name__}.generated.{module}")
-        for name, function in vars(signatures).items():
+        for name, function in vars(names.modules[module]).items():
             if inspect.isfunction(function) and name not in PAIRED_OPTIMIZERS:
                 functional = FUNCTIONAL_OPTIMIZERS.get(name) if kind == "optimizer" else None
                 registry.add(
@@ -46,7 +50,7 @@ def register(registry: Registry) -> None:
                 )
     for name, pair in PAIRED_OPTIMIZERS.items():
         registry.add(_paired_component(name, pair))
-    for name, takes in nn_losses.OTHERS.items():
+    for name, takes in names.modules["nn_losses"].OTHERS.items():
         registry.declined["loss", name] = f"it needs more than a prediction and a target: {takes}"
     for name, functional in FUNCTIONAL_SCHEDULERS.items():
         registry.add(_functional_component("scheduler", name, "torch.optim.lr_scheduler", functional))
@@ -110,4 +114,4 @@ def _paired_component(name: str, pair: Any) -> Component:
 
 @cache
 def _version(package: str) -> str:
-    return f"{package} {version(package).partition('+')[0]}"
+    return f"{package} {release_of(package)}"

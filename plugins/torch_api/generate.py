@@ -6,6 +6,7 @@ Run it after an update of either: `python -m xprun.plugins.torch_api.generate`.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import typing
 from collections.abc import Callable, Iterator
@@ -43,19 +44,29 @@ NOT_RULES = {"Optimizer", "SparseAdam"}
 
 def main() -> None:
     folder = Path(__file__).parent / "generated"
-    for name, text in generate().items():
+    for name, text in {**generate_torch(), **generate_torchvision()}.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
 
 
-def generate() -> dict[str, str]:
-    """Return the text of each generated module, by its name."""
-    torchvision = import_torchvision()
+def print_texts(package: str) -> None:
+    """Print the generated modules of torch or torchvision, by name, as one line of JSON."""
+    print(json.dumps({"torch": generate_torch, "torchvision": generate_torchvision}[package]()))
+
+
+def generate_torch() -> dict[str, str]:
+    """Return the text of each generated module of torch, by its name."""
     chosen = {"optim_classes": _optimizers(), "nn_layers": _layers(), "nn_losses": _losses(), "nn_init": _inits()}
     of_torch = _header("torch", torch)
     texts = {module: of_torch + "\n".join(_function(*named) for named in things) for module, things in chosen.items()}
+    return {**texts, "nn_losses": texts["nn_losses"] + _other_losses()}
+
+
+def generate_torchvision() -> dict[str, str]:
+    """Return the text of each generated module of torchvision, by its name."""
+    torchvision = import_torchvision()
     builders = sorted(torchvision.models.list_models(module=torchvision.models))
     models = _header("torchvision", torchvision) + "\n".join(_classifier(torchvision.models, name) for name in builders)
-    return generate_vision() | {**texts, "nn_losses": texts["nn_losses"] + _other_losses(), "vision_models": models}
+    return generate_vision() | {"vision_models": models}
 
 
 def _header(name: str, package: Any) -> str:

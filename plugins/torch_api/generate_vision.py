@@ -51,6 +51,7 @@ NOT_TRANSFORMS = re.compile(
     r"|LinearTransformation|Temporal|JPEG|Identity"
 )
 ROOT, DOWNLOAD = "root: str = 'data'", "download: Download = False"
+OWN_FILES = "root: Folder = 'data'"  # of the one set that nobody has published, so that its name says nothing of it
 PLAIN = {bool: "bool", int: "int", float: "float", str: "str", numbers.Number: "float", type(None): "None"}
 
 
@@ -67,7 +68,7 @@ def generate_vision() -> dict[str, str]:
         "vision_datasets": HEADER.format(
             version=version,
             typing="Annotated, Any, Literal",
-            types="AbsentByDefault, Download, Fraction, Transform, Workers",
+            types="AbsentByDefault, Download, Folder, Fraction, Transform, Workers",
         )
         + "\n".join(sets),
         "vision_transforms": HEADER.format(version=version, typing="Any, Literal", types="Transform")
@@ -78,7 +79,11 @@ def generate_vision() -> dict[str, str]:
 def _image_set(name: str, cls: Any) -> str:
     known = parameters_of(cls)
     settings = [_setting(p, cls) for p in known.values() if p.name not in NOT_SETTINGS | {"root", "download"}]
-    places = [text for key, text in (("root", ROOT), ("download", DOWNLOAD)) if key in known]
+    places = [
+        text
+        for key, text in (("root", OWN_FILES if name == "ImageFolder" else ROOT), ("download", DOWNLOAD))
+        if key in known
+    ]
     held_out = _held_out(name, known)
     more = [*held_out, "transforms: list[Transform] = []", "num_workers: Workers = 0"]
     return _function(name, cls, [*places, *settings, *more])
@@ -91,7 +96,8 @@ def _held_out(name: str, known: dict[str, Any]) -> list[str]:
     if "split" in known:
         test = UNUSED if name in NO_TEST else "Fraction | str = 'test'"
         return [f"valid: Fraction | str = {VALID.get(name, TENTH)!r}", f"test: {test}"]
-    return ["valid: Fraction | str = 0.0", f"test: {UNUSED}"] if name == "ImageFolder" else []
+    unused = UNUSED.replace("str", "Folder")
+    return ["valid: Fraction | Folder = 0.0", f"test: {unused}"] if name == "ImageFolder" else []
 
 
 def _transform(name: str, cls: Any) -> str:

@@ -38,12 +38,15 @@ def check(specs: tuple[Path, ...], against: str | None, as_json: bool, options: 
     are not finite, inputs changed in place, results of a wrong shape or type, settings without effect, and a difference
     between alone and batched.
     """
+    from xprun.runner.process.log import notes_on_stderr
+
     registry = open_registry(options.plugins)
-    if as_json:
-        found = [_check_as_object(path, registry, options) for path in specs]
-        say_json(found)
-        return WRONG if any(one["errors"] for one in found) else OK
-    return max(exit_code_of(partial(_check, path, against, registry, options), spec=path) for path in specs)
+    with notes_on_stderr():
+        if as_json:
+            found = [_check_as_object(path, registry, options) for path in specs]
+            say_json(found)
+            return WRONG if any(one["errors"] for one in found) else OK
+        return max(exit_code_of(partial(_check, path, against, registry, options), spec=path) for path in specs)
 
 
 def _check_as_object(path: Path, registry: Registry, options: SpecOptions) -> dict[str, Any]:
@@ -89,6 +92,9 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
         component = registry.find("optimizer", name)
         if against:
             registry.find("optimizer", against)
+        from xprun.runner.needed_packages import import_torch
+
+        import_torch()
         from xprun.runner.optimizer_check.optimizer_trial import read_given, try_optimizer
 
         trial = try_optimizer(registry, name, read_given(component, options.sets), against)
@@ -125,9 +131,11 @@ def plan(
     found: list[PlanSummary] = []
 
     def summarize(path: Path) -> None:
+        from xprun.runner.needed_packages import require_torch
         from xprun.runner.plan_summary import as_text, summarize_plan
 
         spec = load_spec(path, registry, options)
+        require_torch()
         folder = output or default_folder(spec)
         found.append(summarize_plan(spec, registry, folder, options.plugins, device, 1 if jobs is None else jobs))
         if not as_json:

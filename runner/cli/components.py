@@ -33,6 +33,11 @@ def ls(kind: str | None, plugins: tuple[Path, ...]) -> None:
         )
     for row in component_rows(open_registry(plugins), kind):
         say(row)
+    from xprun.plugins.torch_api import SOURCES
+    from xprun.plugins.torch_api.installed_names import names_here
+
+    if kind is None or kind in SOURCES:
+        say(f"(names of {', '.join(f'{package} {release}' for package, release in names_here().releases.items())})")
 
 
 @click.command()

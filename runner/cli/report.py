@@ -86,6 +86,9 @@ def predict(folder: Path, name: str, split: str | None, output: Path | None, plu
 
     RUN is the id of a run that was saved in the output FOLDER, or the start of it.
     """
+    from xprun.runner.needed_packages import import_torch
+
+    import_torch()
     from xprun.runner.predictions import predictions
     from xprun.runner.results.atomic_files import replace_file
 

@@ -116,7 +116,10 @@ def _run_one(path: Path, registry: Registry, options: RunOptions, tell: Tell) ->
     """Run one spec and return the exit code."""
     if options.timeout is not None:
         options = replace(options, sets=(*options.sets, f"run.timeout={options.timeout}"))
+    from xprun.runner.needed_packages import require_torch
+
     spec = load_spec(path, registry, options)
+    require_torch()
     if options.only:
         spec = replace(spec, expectations=())  # they are about all runs
     folder = options.output or default_folder(spec)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from xprun.plugins.python_packages import find_package, said_of_broken
 from xprun.runner.outputs.tables_description import with_outcomes, write_description
 from xprun.runner.planning.plan import Plan
-from xprun.runner.results.atomic_files import replace_file
+from xprun.runner.process.log import note, words_of
+from xprun.runner.results.atomic_files import OutputError, replace_file
 from xprun.runner.results.compared_value import steps_to_target
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import (
@@ -98,8 +99,8 @@ def matrices_table(pairs: Pairs) -> pd.DataFrame:
 def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -> list[Path]:
     """Write `results.csv`, `history.csv` and, where there are any, `matrices.csv` and `claims.csv` into the folder.
 
-    Where pyarrow is installed, each is written as `.parquet`, too. Last comes `tables.json`, which says what they hold.
-    Claims that were judged before and are not now are removed.
+    Where pyarrow can be imported, each is written as `.parquet`, too. Last comes `tables.json`, which says what they
+    hold. Claims that were judged before and are not now are removed.
     """
     schema = with_outcomes(plan.schema, (outcome for _, outcome in pairs))
     ended = {run.id: outcome for run, outcome in pairs}
@@ -116,13 +117,28 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -
     else:
         for old in folder.glob("claims.*"):
             old.unlink()
-    formats = {"csv": write_csv} | ({"parquet": _write_parquet} if find_spec("pyarrow") else {})
-    written = [
-        replace_file(folder / f"{name}.{ending}", partial(write, table))
-        for ending, write in formats.items()
-        for name, table in tables.items()
-    ]
-    return [*written, write_description(folder, schema)]
+    written = [replace_file(folder / f"{name}.csv", partial(write_csv, table)) for name, table in tables.items()]
+    return [*written, *_write_parquet_files(folder, tables), write_description(folder, schema)]
+
+
+def _write_parquet_files(folder: Path, tables: dict[str, pd.DataFrame]) -> list[Path]:
+    """Write tables as `.parquet` if pyarrow is installed; where it is broken, a note says so, and there are none."""
+    if find_package("pyarrow") is None:
+        return []
+    written = []
+    try:
+        for name, table in tables.items():
+            written.append(replace_file(folder / f"{name}.parquet", partial(_write_parquet, table)))
+    except (OutputError, OSError):  # the disk
+        raise
+    except (Exception, SystemExit) as error:
+        names = ", ".join(f"{name}.parquet" for name in tables)
+        why = f"{type(error).__name__}: {words_of(error)[:300]}"
+        note(f"not written: {names}; the CSV files have the same. {said_of_broken('pyarrow', why)}, or uninstall it")
+        for name in tables:  # of an earlier call: it would show other numbers than the CSV file
+            (folder / f"{name}.parquet").unlink(missing_ok=True)
+        return []
+    return written
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -145,6 +161,8 @@ def _as_text(value: Any) -> Any:
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    import pyarrow  # noqa: F401 - pandas tells its absence in other words
+
     table.apply(_of_one_type).to_parquet(path, engine="pyarrow", index=False)
 
 

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from xprun.specs import Run
+from xprun.specs import Choice, Run
 from xprun.specs.language.identity import identity_of
 from xprun.specs.language.wording import plural
 
-Origin = dict[str, Any]  # "device", "seed", and of each section and "run" the name, the source, and the settings
-NAME, SOURCE = 0, 1
+# "device", "seed", and of each section and "run" the name, the source, the settings and, where a source has several
+# parts, `HASH NAME` of each.
+Origin = dict[str, Any]
+NAME, SETTINGS, READS = 0, 2, 3
 
 
 def origin_of(run: Run, device_kind: str) -> str:
@@ -25,7 +27,8 @@ def origin_of(run: Run, device_kind: str) -> str:
 def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str]) -> list[str]:
     """Return why runs are not cached, from the stored origins by run id.
 
-    For example `20 runs with new settings`, `5 runs with new seeds`, `1 run: the source of scratch.adam changed`.
+    For example `20 runs with new settings`, `5 runs with new seeds`, `1 run: the source of scratch.adam changed`,
+    `1 run: helpers.py changed, which mine.rule reads`.
     """
     known: list[Origin] = [origin for text in stored.values() if (origin := json.loads(text))]
     same_but_sources = {_without_sources(origin): origin for origin in known}
@@ -36,8 +39,7 @@ def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str])
             return " that lacked files on this machine"
         origin = _origin(run, device_kind)
         if twin := same_but_sources.get(_without_sources(origin)):
-            changed = [part[NAME] for key, part in origin.items() if isinstance(part, list) and part != twin[key]]
-            return f": the source of {', '.join(changed)} changed"
+            return f": {_what_changed(origin, twin)}"
         if _without("device", origin) in same_but_device:
             return f" not yet run on {device_kind}"
         return " with new seeds" if _without("seed", origin) in same_but_seed else " with new settings"
@@ -46,15 +48,41 @@ def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str])
     return [f"{count:,} {plural('run', count)}{why}" for why, count in counts.items()]
 
 
+def not_read_of(runs: Iterable[Run]) -> list[str]:
+    """Return what of the sources of runs cannot be looked at, so that its change goes unnoticed."""
+    parts = {id(part): part for run in runs for part in (*run.choices.values(), run.run_choice)}
+    return list(dict.fromkeys(thing for part in parts.values() for thing in part.alternative.not_read))
+
+
+def _what_changed(origin: Origin, twin: Origin) -> str:
+    """Return which sources differ of two runs that are otherwise the same."""
+    changed = [(part, twin[key]) for key, part in origin.items() if isinstance(part, list) and part != twin[key]]
+    read: dict[str, list[str]] = {}  # what is read, by which components
+    names = []
+    for now, before in changed:
+        here, there = (dict(text.split(" ", 1)[::-1] for text in part[READS:]) for part in (now, before))
+        files = [name for name in {**here, **there} if here.get(name) != there.get(name)] if here and there else [""]
+        for name in files:
+            read.setdefault(name, []).append(now[NAME])
+        names += [now[NAME]] if "" in files else []
+    texts = [f"the source of {', '.join(names)} changed"] if names else []
+    texts += [f"{name} changed, which {', '.join(by)} reads" for name, by in read.items() if name]
+    return "; ".join(texts)
+
+
 def _origin(run: Run, device_kind: str) -> Origin:
     settings = _digest(identity_of(run.settings))
-    parts = {section: _part(choice.identity) for section, choice in run.choices.items()}
+    parts = {section: _part(choice.identity) + _reads(choice) for section, choice in run.choices.items()}
     return {
         **parts,
-        "run": ["run", run.run_choice.alternative.fingerprint, settings],
+        "run": ["run", run.run_choice.alternative.fingerprint, settings, *_reads(run.run_choice)],
         "device": device_kind,
         "seed": run.seed,
     }
+
+
+def _reads(choice: Choice) -> list[str]:
+    return [f"{digest} {name}" for name, digest in choice.alternative.reads.items()]
 
 
 @cache
@@ -72,7 +100,5 @@ def _without(key: str, origin: Origin) -> str:
 
 
 def _without_sources(origin: Origin) -> str:
-    plain = {
-        key: part[:SOURCE] + part[SOURCE + 1 :] if isinstance(part, list) else part for key, part in origin.items()
-    }
+    plain = {key: [part[NAME], part[SETTINGS]] if isinstance(part, list) else part for key, part in origin.items()}
     return json.dumps(plain, sort_keys=True)

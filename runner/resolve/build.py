@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting, takes_rows
 from xprun.runner.resolve.parameter_groups import fits, some_of
-from xprun.runner.resolve.spec_files import ResolvedSpecFile
+from xprun.runner.resolve.spec_files import ResolvedFolder, ResolvedSpecFile
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,7 @@ def own_settings(registry: Registry, component: Component, settings: dict[str, A
 def _live(registry: Registry, setting: Setting, value: Any) -> Any:
     if setting.component_kind:
         return _nested(registry, setting.component_kind, value)
-    if isinstance(value, ResolvedSpecFile):
+    if isinstance(value, ResolvedFolder | ResolvedSpecFile):
         return value.found()
     if setting.is_vector and isinstance(value, list):
         import torch

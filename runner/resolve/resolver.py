@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from xprun.plugins.component_reads import reads_of
 from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
@@ -16,6 +17,7 @@ from xprun.runner.resolve.class_weight_checks import class_weight_problems
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
 from xprun.runner.resolve.ineffective_settings import idle_problems
+from xprun.runner.resolve.made_of import MadeOf
 from xprun.runner.resolve.parameter_groups import group_problems
 from xprun.runner.resolve.run_setting_checks import (
     by_time_problems,
@@ -30,7 +32,7 @@ from xprun.runner.resolve.run_setting_checks import (
     target_problems,
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
-from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
+from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_folder, find_spec_file
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
@@ -49,6 +51,7 @@ from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
 MAX_RUNS = 100_000
+KNOWN_HOMES = ("xprun", "torch", "torchvision")  # of components of which it is known what they do with a string
 Result = TypeVar("Result")
 
 
@@ -162,14 +165,14 @@ def _bomb_problems(spec: Spec, max_runs: int) -> Iterator[Diagnostic]:
 class _Checker:
     """Collects the problems of all alternatives while resolving them."""
 
-    owner: Component  # whose settings are being checked
+    owner: Component | None = None  # whose settings are being checked
 
     def __init__(self, registry: Registry, problems: Diagnostics, spec_file: str) -> None:
         self.registry, self.problems, self.spec_file = registry, problems, spec_file
-        self.fingerprints: list[str] = []
+        self.made_of = MadeOf()
 
     def alternative(self, alternative: Alternative) -> Alternative:
-        self.fingerprints = []
+        self.made_of = MadeOf()
         component = self.find(alternative.section, alternative.name, alternative.path)
         if component is None:
             return alternative
@@ -190,7 +193,9 @@ class _Checker:
             alternative,
             settings=settings,
             axes=axes,
-            fingerprint=self.digest(),
+            fingerprint=self.made_of.digest,
+            reads=self.made_of.listed,
+            not_read=tuple(self.made_of.unknown),
             cache_neutral=frozenset(name for name, setting in schema.items() if not setting.is_identity),
             absent_by_default={
                 n: setting.typed_default for n, setting in schema.items() if setting.is_absent_by_default
@@ -237,7 +242,7 @@ class _Checker:
             help_text = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
             self.problems.append(Diagnostic(place or (*path, "name"), message, help_text))
             return None
-        self.fingerprints.append(component.fingerprint)
+        self.made_of.add(component.fingerprint, reads_of(self.registry, component))
         return component
 
     def table(
@@ -259,7 +264,11 @@ class _Checker:
                 help_text = f"{owner} takes {listed(name, known)}"
                 self.problems.append(Diagnostic(path, f"{owner} needs the setting {name!r}", help_text, at="key"))
             else:
-                settings[name] = setting.typed_default
+                default = setting.typed_default
+                is_folder = setting.is_folder and isinstance(default, str)
+                settings[name] = self.folder(default, (*path, name)) if is_folder else default
+                if isinstance(default, str) and not is_folder:
+                    self.name_unread(setting, default)
         return settings
 
     def value(self, setting: Setting, value: Any, path: Path) -> Any:
@@ -270,6 +279,10 @@ class _Checker:
             return value
         if setting.is_file and typed is not None:
             return self.file(typed, path)
+        if setting.is_folder and isinstance(typed, str):
+            return self.folder(typed, path)
+        if isinstance(typed, str):
+            self.name_unread(setting, typed)
         if setting.is_by_parameter:
             return {pattern: self.group(table, (*path, pattern)) for pattern, table in typed.items()}
         return self.nested(setting.component_kind, typed, path) if setting.component_kind else typed
@@ -279,14 +292,34 @@ class _Checker:
         try:
             found = find_spec_file(name, self.spec_file)
             found.digest = digest(found.path)
-            self.fingerprints.append(f"{name} {found.digest}")
+            self.made_of.reads[name] = found.digest
         except SpecFileError as error:
             self.problems.append(Diagnostic(path, str(error), error.help))
             return name
         return found
 
+    def folder(self, name: str, path: Path) -> str:
+        """Return the name of a folder; the files in it are part of the alternative's identity."""
+        try:
+            found = find_folder(name)
+        except SpecFileError as error:
+            self.problems.append(Diagnostic(path, str(error), error.help))
+            return name
+        if found.digest:
+            self.made_of.reads[f"{name}/"] = found.digest
+        return found
+
+    def name_unread(self, setting: Setting, value: str) -> None:
+        """Note a file or a folder that a setting names to a component of the user's, without saying that it does."""
+        if self.owner is None or self.owner.origin.module.partition(".")[0] in KNOWN_HOMES:
+            return
+        if value and os.path.exists(value):  # noqa: PTH110 - any text, which need not be a path
+            whose = f"the setting {setting.name} of {self.owner.name}"
+            self.made_of.unknown[f"{value}, which {whose} names (SpecFile and Folder are looked at)"] = None
+
     def group(self, table: dict[str, Any], path: Path) -> dict[str, Any]:
         """Return the settings of the owner that a group of parameters has of its own, typed."""
+        assert self.owner is not None
         own, name = self.owner.settings, self.owner.name
         if not table:
             help_text = f"{name} takes {listed('', own)}"
@@ -349,7 +382,7 @@ class _Checker:
 
     def run(self, run: Alternative) -> Alternative:
         """Return `[run]` with its metrics resolved; their sources are part of its fingerprint."""
-        self.fingerprints = []
+        self.made_of = MadeOf()
         metrics = _asked_metrics(run)
         if not metrics:
             return run
@@ -361,7 +394,13 @@ class _Checker:
         if twice:
             help_text = 'give each a label: { name = "...", label = "..." }'
             self.problems.append(Diagnostic(("run", "metrics"), f"two metrics are named {quoted(twice[0])}", help_text))
-        return replace(run, settings={**run.settings, "metrics": resolved}, fingerprint=self.digest())
+        return replace(
+            run,
+            settings={**run.settings, "metrics": resolved},
+            fingerprint=self.made_of.digest,
+            reads=self.made_of.listed,
+            not_read=tuple(self.made_of.unknown),
+        )
 
     def metric(self, metric: Metric, path: Path, *, as_name: bool) -> dict[str, Any]:
         """Return the name, label, goal and settings of a metric that stands at `path`, as its mere name or a table."""
@@ -393,10 +432,6 @@ class _Checker:
             self.problems.append(Diagnostic(path, message, f"plots are given {', '.join(PLOT_RECEIVES)}"))
         settings = self.table(component.settings, plot.settings, path, component.name)
         return Plot.model_validate({"name": plot.name, "label": plot.label, **settings})
-
-    def digest(self) -> str:
-        """Return one hash of the sources that were found since the list was emptied."""
-        return hashlib.sha256("".join(sorted(set(self.fingerprints))).encode()).hexdigest()[:16]
 
     def ablations(self, spec: Spec) -> Spec:
         """Return the spec with its ablations resolved, each of which changes something."""

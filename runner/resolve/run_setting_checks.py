@@ -125,7 +125,7 @@ def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
             yield Diagnostic(path, message, f"an observer is one of {', '.join(error.known)}")
         except ImportError as error:
             yield Diagnostic(path, str(error))
-        except Exception as error:  # whatever a plugin raises
+        except (Exception, SystemExit) as error:  # whatever a plugin raises
             message = f"the observer {name} cannot be created: {type(error).__name__}: {error}"
             yield Diagnostic(path, message, "an observer takes no arguments and returns the function that writes a run")
 

@@ -1,11 +1,11 @@
-"""Files that a spec names: they stand beside it, and what is in them is part of a run's identity."""
+"""Files and folders that a spec names: what is in them is part of a run's identity."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-from xprun.plugins.datasets.missing_files import MissingFilesError
+from xprun.plugins.datasets.missing_files import FileChangedError
 from xprun.specs.language.wording import did_you_mean
 
 
@@ -25,8 +25,16 @@ class ResolvedSpecFile(str):
         return self.path
 
 
-class FileChangedError(MissingFilesError):
-    """The file that a run is about is there no more: another content stands in its place."""
+class ResolvedFolder(str):
+    """The name of a folder, relative to the working directory; `digest` is of all files that were in it."""
+
+    digest = ""
+
+    def found(self) -> str:
+        """Return the name; raise FileChangedError where the files are no longer those of which the run has its id."""
+        if self.digest and digest_of_folder(Path(self)) != self.digest:
+            raise FileChangedError(f"files in {self} changed while the grid was running; run it again")
+        return str(self)
 
 
 class SpecFileError(Exception):
@@ -72,3 +80,22 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise SpecFileError(f"cannot be read: {error.strerror}", "check the file's permissions") from None
+
+
+def find_folder(name: str) -> ResolvedFolder:
+    """Return a folder by its name; its digest is empty where there is none, which its component will tell."""
+    folder = ResolvedFolder(name)
+    folder.digest = digest_of_folder(Path(name)) if Path(name).is_dir() else ""
+    return folder
+
+
+def digest_of_folder(folder: Path) -> str:
+    """Return a hash of the names and contents of all files below a folder; raise SpecFileError for unreadable ones."""
+    try:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+    except OSError as error:
+        raise SpecFileError(f"cannot be read: {error.strerror}", "check the folder's permissions") from None
+    content = hashlib.sha256()
+    for file in files:
+        content.update(f"{file.relative_to(folder).as_posix()}\0{digest(file)}\n".encode())
+    return content.hexdigest()[:16]

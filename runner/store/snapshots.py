@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from xprun.plugins.python_packages import release_of
 from xprun.runner.planning.layout import Layout
 from xprun.runner.results.atomic_files import replace_bytes, writing
 from xprun.runner.store.export_cache import hash_of_sources
@@ -153,7 +153,7 @@ def made_by() -> str:
     """Return what decides what a state means, and to the bit what becomes of it: versions and xprun's own sources."""
     package = Path(__file__).parents[2]
     sources = [hash_of_sources(package / part) for part in ("plugins", "runner")]
-    return hashlib.sha256("\n".join([version("torch"), *sources]).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join([release_of("torch"), *sources]).encode()).hexdigest()[:12]
 
 
 def _to_bytes(state: State) -> bytes:

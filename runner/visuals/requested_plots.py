@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xprun.plugins.component_reads import reads_of
 from xprun.plugins.registry import PluginError, Registry, UnknownComponentError
 from xprun.specs.language.wording import did_you_mean
 
@@ -47,7 +48,8 @@ def _plot(settings: dict[str, Any], registry: Registry) -> AskedPlot:
     except PluginError as error:
         return AskedPlot(name, label or name, "", partial(_refuse, str(error)))
     caption = " ".join(component.doc.partition("\n\n")[0].split())
-    return AskedPlot(name, label or name, caption, partial(component.load(), **settings), component.fingerprint)
+    made_of = " ".join([component.fingerprint, *reads_of(registry, component).digests.values()])
+    return AskedPlot(name, label or name, caption, partial(component.load(), **settings), made_of)
 
 
 def _refuse(message: str) -> None:

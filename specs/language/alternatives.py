@@ -51,10 +51,11 @@ class Alternative:
     """One way to fill a section: a component's name, its constant settings and its axes.
 
     `path` is where it stands in the document. `settings` hold each axis' first value. `shown` are settings that tables
-    show although they are not swept. `fingerprint` identifies the component's source. `cache_neutral` names settings
-    that change no result, `absent_by_default` those, with their defaults, that change none at these, `ordered` tables
-    in which the order of keys counts. `own_parts` are the rows that a data set itself keeps apart. All this and the
-    defaults are filled in by whoever knows the components.
+    show although they are not swept. `fingerprint` identifies the component's sources; where these are several files,
+    `reads` has a hash of each by its name, and `not_read` is what could not be looked at. `cache_neutral` names
+    settings that change no result, `absent_by_default` those, with their defaults, that change none at these, `ordered`
+    tables in which the order of keys counts. `own_parts` are the rows that a data set itself keeps apart. All this and
+    the defaults are filled in by whoever knows the components.
     """
 
     section: str
@@ -65,6 +66,8 @@ class Alternative:
     label: str = ""
     written: tuple[str, ...] = ()
     fingerprint: str = ""
+    reads: Mapping[str, str] = field(default_factory=dict)
+    not_read: tuple[str, ...] = ()
     cache_neutral: frozenset[str] = frozenset()
     absent_by_default: Mapping[str, Any] = field(default_factory=dict)
     ordered: frozenset[str] = frozenset()

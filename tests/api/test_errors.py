@@ -42,6 +42,7 @@ EXIT_CODES = {
     "NameTakenError": 3,
     "NewerFolderError": 3,
     "OutputError": 3,
+    "PackageError": 3,
     "PagesError": 3,
     "PluginError": 3,
     "ReportError": 2,

@@ -34,7 +34,7 @@ def test_the_import_takes_nothing_that_takes_time(tmp_path: Path) -> None:
     program = "import sys; before = set(sys.modules); import xprun; print(*sorted(set(sys.modules) - before))"
     names = python("-c", program, cwd=tmp_path).split()
     ours = [name for name in names if name.partition(".")[0] not in sys.stdlib_module_names]
-    assert ours == ["xprun", "xprun.errors"]
+    assert ours == ["xprun", "xprun.errors", "xprun.optional_imports"]
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:

@@ -56,6 +56,20 @@ def test_a_module_registers_by_its_decorators(xprun: Xprun, install: Install) ->
     assert "from good 1.5 (good_code, " in xprun("describe", "good.rule").stdout
 
 
+def test_an_editable_distribution_is_known_by_the_modules_that_it_imports(
+    xprun: Xprun, install: Install, tmp_path: Path
+) -> None:
+    aided = "import aided_numbers\n" + RULE.format(name="aided.rule").replace("- lr", "- aided_numbers.FACTOR * lr")
+    install("aided", "aided = aided_code", aided)
+    numbers = tmp_path / "installed/aided_numbers.py"
+    numbers.write_text("FACTOR = 1\n", encoding="utf-8")
+    spec = ["spec.toml", "--set", "optimizer.name=aided.rule", "-o", "out"]
+    assert xprun(*spec, "-j", "0").returncode == 0
+    assert "1 cached, 0 to run" in xprun("plan", *spec).stdout
+    numbers.write_text("FACTOR = 2\n", encoding="utf-8")
+    assert "to run: 1 run: aided_numbers.py changed, which aided.rule reads" in xprun("plan", *spec).stdout
+
+
 def test_a_bare_function_is_called_as_its_entry_point_and_listed_without_an_import(
     xprun: Xprun, install: Install
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def losses(folder: Path) -> list[float]:
 def test_a_grid_goes_on_with_the_formula_that_it_began_with(train: Train, tmp_path: Path) -> None:
     train("untouched")
     report = train("edited", mine=RULE.replace("w - lr", "w - 0.5 * lr"))
+    assert report.statuses == {"done": 2}
+    assert losses(tmp_path / "edited") == losses(tmp_path / "untouched")
+
+
+def test_a_grid_goes_on_with_the_modules_that_it_began_with(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "edited_aide", None)  # type: ignore[arg-type] # to be taken away afterwards
+    del sys.modules["edited_aide"]
+    (tmp_path / "edited_aide.py").write_text("FACTOR = 1", encoding="utf-8")
+    aided = "import edited_aide\n" + RULE.replace("w - lr", "w - edited_aide.FACTOR * lr")
+    monkeypatch.setitem(globals(), "RULE", aided)
+    train("untouched")
+    report = train("edited", edited_aide="FACTOR = 2")
     assert report.statuses == {"done": 2}
     assert losses(tmp_path / "edited") == losses(tmp_path / "untouched")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -161,7 +162,9 @@ def test_changed_data_or_a_changed_model_reuses_nothing_of_it(lab: Lab) -> None:
     assert len(lab.train(text)) == 12
     assert lab.train(text) == []
     (lab.folder / "a.csv").write_text("x,y\n1,2\n2,3\n3,6\n", encoding="utf-8")
-    assert "0 cached, 12 to run" in lab.plan(text)[0]
+    lines = lab.plan(text)
+    assert "0 cached, 12 to run" in lines[0]
+    assert lines[1] == "to run: 12 runs: a.csv changed, which csv reads"
     assert len(lab.train(text)) == 12
     (lab.folder / "a.csv").write_text("x,y\n1,2\n2,3\n3,5\n", encoding="utf-8")
     assert lab.train(text) == []  # as it was
@@ -170,6 +173,64 @@ def test_changed_data_or_a_changed_model_reuses_nothing_of_it(lab: Lab) -> None:
     assert "2 cached, 10 to run" in lines[0]  # the rule of the same file may have changed, too
     assert "2 runs: the source of flat, mine changed" in lines[1]
     assert "2 runs: the source of mine changed" in lines[1]
+
+
+def test_a_changed_module_that_a_plugin_imports_reuses_nothing_of_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(lab.folder)
+    (lab.folder / "reuse_aide.py").write_text("FACTOR = 1\n", encoding="utf-8")
+    rule = "import reuse_aide\n" + RULE.replace("- lr", "- reuse_aide.FACTOR * lr")
+    lab.rule(rule)
+    lab.train()
+    before = pd.read_csv(lab.out / "results.csv")
+    (lab.folder / "reuse_aide.py").write_text("FACTOR = 2\n", encoding="utf-8")
+    lab.rule(rule)
+    lines = lab.plan()
+    assert "2 cached, 4 to run" in lines[0]
+    assert lines[1] == "to run: 4 runs: reuse_aide.py changed, which mine reads"
+    assert lab.train() == ["mine 0.05 0", "mine 0.05 1", "mine 0.1 0", "mine 0.1 1"]
+    after = pd.read_csv(lab.out / "results.csv")
+    assert before["final.loss"].eq(after["final.loss"]).tolist() == [False] * 4 + [True] * 2
+    lab.rule(rule + "# edited, too\n")
+    (lab.folder / "reuse_aide.py").write_text("FACTOR = 3\n", encoding="utf-8")
+    lab.rule(rule + "# edited, too\n")
+    assert lab.plan()[1] == "to run: 4 runs: the source of mine changed; reuse_aide.py changed, which mine reads"
+
+
+READER = """
+from pathlib import Path
+import numpy as np, torch
+from xprun.plugins import Folder, Table, data
+
+@data("arrays")
+def arrays(*, root: Folder = "arrays"):
+    rows = [np.load(file)["rows"] for file in sorted(Path(root).glob("**/*.npz"))]
+    points = torch.as_tensor(np.concatenate(rows))
+    return Table(points[:, :1], points[:, 1])
+"""
+
+
+def test_changed_files_of_a_folder_reuse_nothing_of_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lab.folder)
+    lab.rule(RULE + READER)
+    text = TWO.replace('name = "line"\nsamples = 20', 'name = "arrays"\nroot = "points"')
+
+    def points(file: str, value: float) -> None:
+        (lab.folder / "points/more").mkdir(parents=True, exist_ok=True)
+        np.savez(lab.folder / "points" / file, rows=np.array([[1.0, value], [2.0, 3.0]], dtype=np.float32))
+
+    points("a.npz", 1.0)
+    assert len(lab.train(text)) == 6
+    assert lab.train(text) == []
+    points("a.npz", 2.0)
+    assert lab.plan(text)[1] == "to run: 6 runs: points/ changed, which arrays reads"
+    assert len(lab.train(text)) == 6
+    points("more/b.npz", 2.0)
+    assert len(lab.train(text)) == 6
+    (lab.folder / "points/more/b.npz").rename(lab.folder / "points/more/c.npz")
+    assert len(lab.train(text)) == 6  # in another order, perhaps
+    points("a.npz", 2.0)
+    (lab.folder / "points/more/c.npz").unlink()
+    assert lab.train(text) == []  # as it was
 
 
 def test_another_version_of_torch_reuses_nothing_of_its_classes(lab: Lab) -> None:

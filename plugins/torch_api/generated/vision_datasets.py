@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from xprun.plugins.types import AbsentByDefault, Download, Fraction, Transform, Workers
+from xprun.plugins.types import AbsentByDefault, Download, Folder, Fraction, Transform, Workers
 
 
 def CIFAR10(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
@@ -75,7 +75,7 @@ def INaturalist(*, root: str = 'data', download: Download = False, version: str 
     """iNaturalist (https://github.com/visipedia/inat_comp) Dataset."""
 
 
-def ImageFolder(*, root: str = 'data', allow_empty: bool = False, valid: Fraction | str = 0.0, test: Annotated[Fraction | str, AbsentByDefault()] = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def ImageFolder(*, root: Folder = 'data', allow_empty: bool = False, valid: Fraction | Folder = 0.0, test: Annotated[Fraction | Folder, AbsentByDefault()] = 0.0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """The images of a folder, with a folder for each class: root/dog/1.png, root/cat/2.png."""
 
 

@@ -84,7 +84,7 @@ def test_one_output_is_that_of_the_second_class(boundary: float) -> None:
 def test_without_the_package_check_says_how_to_get_it(
     metric: str, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scores, "find_spec", lambda name: None)
+    monkeypatch.setattr(scores, "find_package", lambda name: None)
     with pytest.raises(SpecError) as caught:
         resolve(read_spec(read_document(write(SPEC.replace("METRIC", metric)))), REGISTRY)
     assert "needs the package torchmetrics: pip install 'xprun[metrics]'" in caught.value.render()

@@ -77,7 +77,7 @@ def test_runs_of_an_earlier_call_are_written_too_and_none_is_trained_again(
 def test_a_missing_package_is_told_before_anything_is_trained(
     write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xprun.plugins.observers.tensorboard.find_spec", lambda name: None)
+    monkeypatch.setattr("xprun.plugins.observers.tensorboard.find_package", lambda name: None)
     result = CliRunner().invoke(main, ["check", str(write(SPEC)), "--set", 'run.observers=["tensorboard"]'])
     assert result.exit_code == 2
     assert "tensorboard is not installed: pip install 'xprun[tensorboard]'" in result.stderr

@@ -9,7 +9,7 @@ import pytest
 import torch
 from xprun.plugins.registry import REGISTRY
 from xprun.plugins.torch_api import generated
-from xprun.plugins.torch_api.generate import IMPLEMENTATION, generate
+from xprun.plugins.torch_api.generate import IMPLEMENTATION, generate_torch, generate_torchvision
 from xprun.plugins.torch_api.generated import optim_classes as optimizers
 
 SOME = [
@@ -29,7 +29,7 @@ SOME = [
 @pytest.mark.filterwarnings("ignore")
 def test_the_generated_files_are_those_that_the_installed_torch_gives() -> None:
     folder = Path(str(generated.__file__)).parent
-    for name, text in generate().items():
+    for name, text in {**generate_torch(), **generate_torchvision()}.items():
         assert (folder / f"{name}.py").read_text(encoding="utf-8") == text, f"run the generator: {name}"
 
 

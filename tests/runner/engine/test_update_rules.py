@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import math
 from typing import Any
 
@@ -74,3 +75,33 @@ def test_arithmetic_on_numbers_and_branches_on_them_leave_a_rule_elementwise() -
         return w - m / math.sqrt(1 - keep**t), m
 
     assert read_rule(corrected).elementwise
+
+
+def plain(w: Tensor, g: Tensor, *, lr: float = 0.1) -> Tensor:
+    return w - lr * g
+
+
+def with_a_state(w: Tensor, g: Tensor, m: Tensor, *, lr: float = 0.1, keep: float = 0.9) -> tuple[Tensor, Tensor]:
+    m = keep * m + g
+    return w - lr * m.sign(), m
+
+
+def with_a_branch(w: Tensor, g: Tensor, t: int, *, lr: float = 0.1) -> Tensor:
+    return w - lr * torch.where(g > 0, g, -g) if t > 1 else w
+
+
+@pytest.mark.parametrize("code", ["LOAD_TENSOR_ITEM", "BINARY_OP_SOME_ITEMS", "MATCH_ROWS", "<0>"])
+@pytest.mark.parametrize("rule", [plain, with_a_state, with_a_branch])
+def test_a_byte_code_of_a_later_python_leaves_each_parameter_by_itself(
+    rule: Any, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_rule.cache_clear()
+    assert read_rule(rule).elementwise
+    known = list(dis.get_instructions(rule))
+    for i, instruction in enumerate(known):
+        later = [*known[:i], instruction._replace(opname=code), *known[i + 1 :]]
+        read_rule.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(dis, "get_instructions", lambda _, later=later: iter(later))
+            assert not read_rule(rule).elementwise
+    read_rule.cache_clear()

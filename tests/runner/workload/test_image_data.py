@@ -190,6 +190,25 @@ def test_folders_of_images_train(xprun: Xprun, write: Any) -> None:
     assert pd.read_csv("runs/spec/results.csv")["final.valid.accuracy"].min() == 1
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_another_image_in_a_folder_makes_other_runs(part: str, plan: MakePlan) -> None:
+    write_folder("pets/train", 2)
+    write_folder("pets/val", 2)
+    before = plan(FOLDER).runs[0].id
+    assert plan(FOLDER).runs[0].id == before
+    Image.new("RGB", (8, 6)).save(f"pets/{part}/red/another.png")
+    assert plan(FOLDER).runs[0].id != before
+
+
+def test_images_that_change_while_a_grid_runs_are_told(plan: MakePlan) -> None:
+    write_folder("pets/train", 2)
+    write_folder("pets/val", 2)
+    planned = plan(FOLDER)
+    Image.new("RGB", (8, 6)).save("pets/val/red/another.png")
+    with pytest.raises(MissingFilesError, match="files in pets/val changed while the grid was running; run it again"):
+        make_workload(REGISTRY, planned.runs[0], torch.device("cpu"))
+
+
 def test_images_of_different_sizes_need_a_resize(plan: MakePlan) -> None:
     write_folder("pets/train", 2)
     write_folder("pets/val", 2, size=(9, 7))
