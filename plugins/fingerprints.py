@@ -6,7 +6,6 @@ from __future__ import annotations
 # `tests/plugins/test_fingerprints.py` says which line to write where a text has changed and no number can have.
 EQUIVALENT = {
     "1c374d0ebe8d1507": "897f9c8cfd48b99a",  # metrics/regression.py
-    "0c1f5bffa128aa85": "4594e58d8b6f89b5",  # metrics/classification.py
     "b678752f8a7be1a3": "8f4ee84b7a42fef7",  # models/layers.py
     "a041a8a5c21b9df7": "d6387148b202a58e",  # plots/scatter.py
     "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
