@@ -156,7 +156,7 @@ def _fault(work: Workload, run: Run, parameters: dict[str, Tensor]) -> str:
     if makes_optimizer(thing):
         return ""
     try:
-        settings = own_settings(work.registry, component, run.choices["optimizer"].settings)
+        settings = own_settings(work.registry, component, run.choices["optimizer"].settings, work.dtype)
         read_rule(thing).try_steps({name: w.detach().clone() for name, w in parameters.items()}, settings)
     except (Exception, SystemExit) as error:
         return f"a trial step of it fails: {words_of(error)}"

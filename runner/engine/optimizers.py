@@ -67,12 +67,12 @@ def _for_module(work: Workload, grid: Grid, program: Autograd) -> Optimizers:
     component = work.registry.find("optimizer", choice.name)
     thing = component.load()
     if makes_optimizer(thing):
-        settings = own_settings(work.registry, component, choice.settings)
+        settings = own_settings(work.registry, component, choice.settings, work.dtype)
         make = maker(thing, program, settings, _grouping(work, component, choice, program))
         saved = run.settings.checkpoint_every is not None
         return TorchOptimizer(make, program, partial(work.timetable, run) if work.timetable(run) else None, saved=saved)
     rule, steps = read_rule(thing), work.schedule.steps
-    parts, by_name = parts_of(work.registry, [run], program.names, work.timetable, torch.empty(()))
+    parts, by_name = parts_of(work.registry, [run], program.names, work.timetable, torch.empty((), dtype=work.dtype))
     if not rule.elementwise or program.parameters > FLAT_LIMIT:
         return ParameterRule(rule, program, parts, [by_name[name] for name in program.names], steps)
     program.flatten(sorted(range(len(program.names)), key=lambda i: by_name[program.names[i]]))
@@ -82,5 +82,5 @@ def _for_module(work: Workload, grid: Grid, program: Autograd) -> Optimizers:
 def _grouping(work: Workload, component: Component, choice: Choice, program: Autograd) -> Grouping:
     """Return the groups of the parameters of a module, with settings as the optimizer takes them."""
     found = group_parameters(program.names, groups_of(choice))
-    live = tuple(own_settings(work.registry, component, own) for own in found.overrides)
+    live = tuple(own_settings(work.registry, component, own, work.dtype) for own in found.overrides)
     return replace(found, overrides=live)

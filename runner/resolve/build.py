@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 MAKERS = {"data", "model", "observer"}
 
 
-def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *inputs: Any) -> Any:
+def build(
+    registry: Registry,
+    kind: str,
+    name: str,
+    settings: dict[str, Any],
+    *inputs: Any,
+    dtype: torch.dtype | None = None,
+) -> Any:
     """Return the component: what a maker makes of its inputs, or a function with its settings filled in.
 
-    A layer comes as a function, too: its model calls it when it is the layer's turn to draw its parameters.
+    Vectors among the settings get the `dtype`, or torch's default. A layer comes as a function, too: its model calls
+    it when it is the layer's turn to draw its parameters.
     """
     component = registry.find(kind, name)
     thing = component.load()
-    own = own_settings(registry, component, settings)
+    own = own_settings(registry, component, settings, dtype)
     if kind == "model" and inspect.isclass(thing) and not takes_rows(thing):
         return thing(**own)
     if kind in MAKERS or (inspect.isclass(thing) and kind != "layer"):
@@ -34,38 +42,43 @@ def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *i
     return partial(thing, **own) if own else thing
 
 
-def own_settings(registry: Registry, component: Component, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return a component's own settings as it takes them: components built, vectors as tensors, files as paths."""
+def own_settings(
+    registry: Registry, component: Component, settings: dict[str, Any], dtype: torch.dtype | None = None
+) -> dict[str, Any]:
+    """Return a component's own settings as it takes them: components built, vectors as tensors, files as paths.
+
+    A vector is rounded once, from the numbers of the spec to the `dtype`, or to torch's default.
+    """
     return {
-        name: _live(registry, component.settings[name], value)
+        name: _live(registry, component.settings[name], value, dtype)
         for name, value in settings.items()
         if name in component.settings
     }
 
 
-def _live(registry: Registry, setting: Setting, value: Any) -> Any:
+def _live(registry: Registry, setting: Setting, value: Any, dtype: torch.dtype | None) -> Any:
     if setting.component_kind:
-        return _nested(registry, setting.component_kind, value)
+        return _nested(registry, setting.component_kind, value, dtype)
     if isinstance(value, ResolvedSpecFile):
         return value.found()
     if setting.is_vector and isinstance(value, list):
         import torch
 
-        return torch.tensor(value)
+        return torch.tensor(value, dtype=dtype)
     return value
 
 
-def _nested(registry: Registry, kind: str, value: Any) -> Any:
+def _nested(registry: Registry, kind: str, value: Any, dtype: torch.dtype | None) -> Any:
     if isinstance(value, list):
-        return [_nested(registry, kind, item) for item in value]
+        return [_nested(registry, kind, item, dtype) for item in value]
     if "name" not in value:
-        return {key: _nested(registry, kind, item) for key, item in value.items()}
+        return {key: _nested(registry, kind, item, dtype) for key, item in value.items()}
     if kind == "optimizer":
-        return _optimizer_maker(registry, value)
-    return build(registry, kind, value["name"], {k: v for k, v in value.items() if k != "name"})
+        return _optimizer_maker(registry, value, dtype)
+    return build(registry, kind, value["name"], {k: v for k, v in value.items() if k != "name"}, dtype=dtype)
 
 
-def _optimizer_maker(registry: Registry, value: dict[str, Any]) -> Callable[..., Any]:
+def _optimizer_maker(registry: Registry, value: dict[str, Any], dtype: torch.dtype | None) -> Callable[..., Any]:
     """Return a function that makes an optimizer of parameters: of torch.optim the class, not the rule it runs as."""
     component = registry.find("optimizer", value["name"])
     thing = component.load()
@@ -73,17 +86,34 @@ def _optimizer_maker(registry: Registry, value: dict[str, Any]) -> Callable[...,
         import torch
 
         thing = getattr(torch.optim, component.name)
-    return partial(thing, **own_settings(registry, component, {k: v for k, v in value.items() if k != "name"}))
+    own = own_settings(registry, component, {k: v for k, v in value.items() if k != "name"}, dtype)
+    return partial(thing, **own)
 
 
 def fill_parameters(module: torch.nn.Module, fillers: dict[str, Callable[[torch.Tensor], Any]]) -> None:
-    """Apply each initialiser to the parameters that its key names; raise ValueError where it names none."""
+    """Apply each initialiser to the parameters that its key names; raise ValueError where it names none.
+
+    Values that are not drawn are left in double precision, for the module to be converted to that of the run: so they
+    are rounded once, while what is drawn does not depend on the precision.
+    """
     import torch
 
     for key, fill in fillers.items():
         with torch.no_grad():
             for parameter in named_parameters(module, key, "init"):
-                fill(parameter)
+                _fill(parameter, fill)
+
+
+def _fill(parameter: torch.nn.Parameter, fill: Callable[[torch.Tensor], Any]) -> None:
+    import torch
+
+    before, values = torch.get_rng_state(), parameter.detach().double()
+    fill(values)
+    if torch.equal(torch.get_rng_state(), before):
+        parameter.data = values
+    else:
+        torch.set_rng_state(before)
+        fill(parameter)
 
 
 def freeze_parameters(module: torch.nn.Module, keys: list[str]) -> None:

@@ -95,9 +95,13 @@ class Workload:
 
     def _fresh_model(self) -> nn.Module:
         settings, x = self.model.settings, map_parts(_as_a_model_sees_it, first_rows(self.train.inputs, 2))
-        module: nn.Module = build(self.registry, "model", self.model.name, settings, x, self.all_targets)
+        module: nn.Module = build(
+            self.registry, "model", self.model.name, settings, x, self.all_targets, dtype=self.dtype
+        )
         fillers = {
-            key: build(self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"})
+            key: build(
+                self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"}, dtype=self.dtype
+            )
             for key, init in settings["init"].items()
         }
         fill_parameters(module, fillers)
@@ -215,7 +219,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
     dtype = torch.float64 if settings.dtype == "float64" else torch.float32
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
-    criterion = build(registry, "loss", loss.name, loss.settings)
+    criterion = build(registry, "loss", loss.name, loss.settings, dtype=dtype)
     output = loss.settings.get("output")  # a run that was saved before there was a choice has no such setting
     made = as_table(data.name, build(registry, "data", data.name, data.settings), batch_size)
     made = with_targets_for(criterion, made)
@@ -233,8 +237,8 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         feed,
         batch_size,
         on_device if output is None else LossOf(on_device, output),
-        {m.column: make_measure(registry, m, criterion, train, output) for m in settings.scalars},
-        {m.column: make_measure(registry, m, criterion, train, output) for m in settings.matrices},
+        {m.column: make_measure(registry, m, criterion, train, output, dtype=dtype) for m in settings.scalars},
+        {m.column: make_measure(registry, m, criterion, train, output, dtype=dtype) for m in settings.matrices},
         {m.column: m.goal for m in settings.scalars},
         run.choices["model"],
         Schedule.of(settings, _steps_per_epoch(settings, feed, len(train), batch_size), evaluates=evaluates),
