@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Image = Callable[["Tensor"], "Tensor"]
+CHANGES_CHANNELS = ("Grayscale", "RGB", "RandomApply", "RandomChoice", "RandomOrder")  # the last three by those inside
 
 
 def image_set(
@@ -43,6 +44,7 @@ def image_set(
     cls = getattr(import_torchvision().datasets, name)
     with torch.random.fork_rng(devices=[]):
         train = _open(cls, settings)
+        see_that_they_fit(transforms, _pixels(train[0][0]))
         split = first_random(transforms, _pixels(train[0][0]))
         rows, targets = _read(name, train, transforms[:split])
         chance = random_ones(transforms[split:], rows[0])
@@ -63,6 +65,41 @@ def image_set(
         if augmentation:
             _same_shape("augmented images", in_turn(augmentation.steps, rows[0]), inputs[0])
     return Table(inputs, targets, valid=to_choose, augmentation=augmentation, image=_image(inputs), test=to_report)
+
+
+def see_that_they_fit(transforms: Sequence[Image], image: Tensor) -> None:
+    """Raise ValueError, which names it, for the first transform that an image [C, H, W] does not fit.
+
+    That is one that fails, or that makes another number of channels although it is not there for that: torchvision
+    broadcasts three means over the one channel of a grey image.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        for number, transform in enumerate(transforms):
+            before, name = [*image.shape], _name_of(transform)
+            where = f"data.transforms[{number}]: {name}"
+            try:
+                image = transform(image)
+            except Exception as error:
+                words = " ".join(str(error).split())
+                raise ValueError(f"{where} fails on an image {before}: {type(error).__name__}: {words}") from error
+            if _keeps_channels(transform) and len(image) != before[0]:
+                raise ValueError(
+                    f"{where} makes {len(image)} channels of an image {before}: its lists, such as mean, std or fill, "
+                    "need one value for each channel, or one for all"
+                )
+
+
+def _name_of(transform: Image) -> str:
+    """Return the name of a transform as a spec has it."""
+    inner = getattr(transform, "func", transform)
+    return str(getattr(inner, "__name__", type(inner).__name__))
+
+
+def _keeps_channels(transform: Image) -> bool:
+    """Whether a transform is one of torchvision that has no business with the number of channels."""
+    return type(transform).__module__.startswith("torchvision.") and type(transform).__name__ not in CHANGES_CHANNELS
 
 
 def _image(inputs: Tensor) -> tuple[int, int, int] | None:

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from torch import Tensor
 from xprun.plugins import transform
-from xprun.plugins.datasets.images import image_set, resident
+from xprun.plugins.datasets.images import image_set, resident, see_that_they_fit
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.random_transforms import random_ones
 from xprun.plugins.discovery import open_registry
@@ -446,3 +446,30 @@ def test_every_image_set_says_what_it_lacks(name: str) -> None:
     defaults = {setting.name: setting.typed_default for setting in known if not setting.required}
     with pytest.raises(MissingFilesError, match=f"{name}: no files in data"):
         image_set(name, **defaults, **needed)
+
+
+# --- transforms that do not fit the images
+
+
+def broadcasting(size: int) -> Any:
+    from torchvision.transforms.v2 import Normalize
+
+    return Normalize([0.5] * size, [0.25] * size)
+
+
+@pytest.mark.parametrize(("channels", "means"), [(1, 3), (1, 2), (3, 2)])
+def test_means_that_are_not_one_for_each_channel_are_refused(channels: int, means: int) -> None:
+    with pytest.raises(ValueError, match=r"data.transforms\[1\]: Normalize (makes|fails on)"):
+        see_that_they_fit([lambda image: image, broadcasting(means)], torch.rand(channels, 8, 8))
+    see_that_they_fit([broadcasting(channels), broadcasting(1)], torch.rand(channels, 8, 8))
+
+
+def test_the_images_of_a_file_are_asked_where_no_name_tells_their_shape() -> None:
+    from torchvision.transforms.v2 import Grayscale, RandomCrop
+
+    see_that_they_fit([Grayscale(3), broadcasting(3)], torch.rand(1, 8, 8))
+    with pytest.raises(ValueError, match=r"data.transforms\[0\]: RandomCrop fails on an image \[1, 8, 8\]: .*larger"):
+        see_that_they_fit([RandomCrop(9)], torch.rand(1, 8, 8))
+    before = torch.get_rng_state()
+    see_that_they_fit([RandomCrop(4)], torch.rand(1, 8, 8, generator=torch.Generator()))
+    assert torch.equal(before, torch.get_rng_state())
