@@ -11,6 +11,7 @@ from errno import ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xprun.plugins.blame import Blamed, blame, blaming
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.random_transforms import first_random, in_turn, random_ones
 from xprun.plugins.datasets.table import Augmentation, Table
@@ -68,7 +69,7 @@ def image_set(
 
 
 def see_that_they_fit(transforms: Sequence[Image], image: Tensor) -> None:
-    """Raise ValueError, which names it, for the first transform that an image [C, H, W] does not fit.
+    """Raise an exception, which is told the transform, for the first that an image [C, H, W] does not fit.
 
     That is one that fails, or that makes another number of channels although it is not there for that: torchvision
     broadcasts three means over the one channel of a grey image.
@@ -78,17 +79,16 @@ def see_that_they_fit(transforms: Sequence[Image], image: Tensor) -> None:
     with torch.random.fork_rng(devices=[]):
         for number, transform in enumerate(transforms):
             before, name = [*image.shape], _name_of(transform)
-            where = f"data.transforms[{number}]: {name}"
             try:
                 image = transform(image)
             except Exception as error:
-                words = " ".join(str(error).split())
-                raise ValueError(f"{where} fails on an image {before}: {type(error).__name__}: {words}") from error
+                what = f"{name} fails on an image {before}"
+                blame(error, Blamed("data", ("transforms", number), what))
+                raise
             if _keeps_channels(transform) and len(image) != before[0]:
-                raise ValueError(
-                    f"{where} makes {len(image)} channels of an image {before}: its lists, such as mean, std or fill, "
-                    "need one value for each channel, or one for all"
-                )
+                what = f"{name} makes {len(image)} channels of an image {before}"
+                with blaming("data", what, "transforms", number):
+                    raise ValueError("mean, std and fill need one value for each channel, or one for all")
 
 
 def _name_of(transform: Image) -> str:

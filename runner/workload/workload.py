@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component, Registry
@@ -29,7 +30,7 @@ from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, pick, refuse_integers
 from xprun.runner.workload.step_schedule import Schedule
 from xprun.runner.workload.stored_rows import left_in_place
-from xprun.runner.workload.target_shapes import check_outputs, with_targets_for
+from xprun.runner.workload.target_shapes import check_classes, check_outputs, with_targets_for
 from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.schema import SaveBest
@@ -120,6 +121,9 @@ class Workload:
         """
         inputs, targets = first_rows(self.train.inputs, 2), self.train.targets[:2]
         module = self.make_model(0).eval()
+        if not trained_parameters(module):
+            with blaming("model", self.model.name):
+                raise ValueError("it has no parameter to train")
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 outputs = call(module, inputs)
@@ -131,6 +135,7 @@ class Workload:
         for measure in (*self.metrics.values(), *self.matrices.values()):
             check_choice(measure.component, measure.output, outputs)
         check_outputs(criterion, pick(outputs, self.output), targets)
+        check_classes(criterion, pick(outputs, self.output), self.all_targets)
 
     def timetable(self, run: Run, rate: float | None = None) -> Timetable | None:
         """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""
