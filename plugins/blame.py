@@ -5,7 +5,7 @@ The words of a library (`mat1 and mat2 shapes cannot be multiplied`) say nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,12 +27,15 @@ class Blamed:
 
 
 @contextmanager
-def blaming(section: str, what: str, *inside: str | int) -> Iterator[None]:
-    """Let an exception that leaves know what it came from, unless something inside has told it already."""
+def blaming(section: str, what: str | Callable[[], str], *inside: str | int) -> Iterator[None]:
+    """Let an exception that leaves know what it came from, unless something inside has told it already.
+
+    `what` may be a function, which is asked only then.
+    """
     try:
         yield
     except Exception as error:
-        blame(error, Blamed(section, inside, what))
+        blame(error, Blamed(section, inside, what if isinstance(what, str) else what()))
         raise
 
 
@@ -67,10 +70,15 @@ def failed_layer(module: Any, inputs: Any) -> str:
     first: Any = next((x for x in _parts(inputs) if hasattr(x, "shape")), None)
     for setting, axis in SIZES.items() if first is not None else ():
         size = getattr(module, setting, None)
-        axes = [len(getattr(module, "kernel_size", ())) + 2] if setting == "in_channels" else [2, 3, 4, 5]
-        if isinstance(size, int) and first.dim() in axes and first.shape[axis] != size:
+        if isinstance(size, int) and first.dim() in _axes(module, setting) and first.shape[axis] != size:
             return f"{told} fails on {shape_words(inputs)}, for which {setting} = {first.shape[axis]} would be right"
     return f"{told} fails on {shape_words(inputs)}"
+
+
+def _axes(module: Any, setting: str) -> tuple[int, ...]:
+    """Return how many axes the inputs of a layer may have where a setting says the size of one of them."""
+    kernel = getattr(module, "kernel_size", None)
+    return (len(kernel) + 2,) if setting == "in_channels" and isinstance(kernel, tuple) else (2, 3, 4, 5)
 
 
 def shape_words(tensors: Any) -> str:

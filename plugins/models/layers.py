@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xprun.plugins.blame import Inside, blaming, failed_layer
@@ -69,7 +70,7 @@ class _LayerBuilder:
 
         with torch.no_grad():
             for part, place in self.waiting:
-                with blaming("model", failed_layer(part, self.x), *place):
+                with blaming("model", partial(failed_layer, part, self.x), *place):
                     self.x = call(part.eval(), self.x)  # in evaluation, no layer draws at random or counts its rows
                 part.train()
         self.waiting.clear()
