@@ -10,7 +10,7 @@ EQUIVALENT = {
     "a041a8a5c21b9df7": "d6387148b202a58e",  # plots/scatter.py
     "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
     "09442aeb226d8104": "d9846fe7d0fe9a90",  # optimizers/textbook.py
-    "6c9eecdcffdb0b41": "b8168267a4f02df1",  # datasets/csv_file.py
+    "e6446b73b60cc3f1": "b8168267a4f02df1",  # datasets/csv_file.py
     "0f67adf91a3b3912": "f87b827c077c174c",  # optimizers/torch_optim.py
     "049862df715fecc9": "db37ac6c0570b823",  # schedulers/torch_schedulers.py
 }

@@ -18,6 +18,7 @@ from xprun.runner.planning.plan import Plan, make_plan
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
 from xprun.runner.process.log import note
 from xprun.runner.resolve.data_parts import note_on_new_parts
+from xprun.runner.resolve.output_notes import output_notes
 from xprun.runner.results.atomic_files import remove_leftovers, writing
 from xprun.runner.stage_training import cohorts_to_train, train
 from xprun.runner.status.progress import Progress
@@ -74,6 +75,8 @@ def run_experiment(
     plan = make_plan(spec, kind_of(device))
     if changed := note_on_new_parts(spec, registry):
         note(changed)
+    for line in output_notes(spec, registry):
+        note(line)
     if spec.confirm is None or not options.folder.exists():  # else the store tells which runs the second stage has
         _refuse_unknown_runs(plan, options)
     _refuse_limit_without_workers(plan, options)
