@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import inspect
 import io
 import os
+import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from errno import ENOENT
 from pathlib import Path
@@ -58,14 +61,29 @@ def image_set(
                 return None
             apart = _open(cls, {**settings, **_other_part(cls, named)})
             _same_classes(train, apart)
-            held_out = Table(*_read(name, apart, [*transforms[:split], *plain]), image=_image(inputs))
+            read = _read(name, apart, [*transforms[:split], *plain])
+            held_out = Table(*read, image=_image(inputs), class_names=_class_names(apart))
             _same_shape(f"the {named} images", held_out.one_tensor[0], inputs[0])
             return held_out
 
         to_choose, to_report = part(valid), part(test) if test != valid else None
         if augmentation:
             _same_shape("augmented images", in_turn(augmentation.steps, rows[0]), inputs[0])
-    return Table(inputs, targets, valid=to_choose, augmentation=augmentation, image=_image(inputs), test=to_report)
+    return Table(
+        inputs,
+        targets,
+        valid=to_choose,
+        augmentation=augmentation,
+        image=_image(inputs),
+        test=to_report,
+        class_names=_class_names(train),
+    )
+
+
+def _class_names(images: Any) -> tuple[str, ...]:
+    """Return the names of the classes of a set, which some have; of those with several, as folders have, the first."""
+    names = getattr(images, "classes", ())
+    return tuple(str(name[0]) if isinstance(name, tuple | list) and name else str(name) for name in names)
 
 
 def see_that_they_fit(transforms: Sequence[Image], image: Tensor) -> None:
@@ -129,12 +147,35 @@ def _other_part(cls: Any, part: str) -> dict[str, Any]:
 
 def _open(cls: Any, settings: dict[str, Any]) -> Any:
     """Return the data set object; raise MissingFilesError where it finds no files and can fetch none."""
+    _unpack(_folder(cls, settings["root"]) if "root" in settings else None)
     said = io.StringIO()  # what torchvision prints of its tries is part of the error, or of no interest
     try:
         with contextlib.redirect_stdout(said):
             return cls(**settings)
     except (RuntimeError, OSError) as error:
         raise MissingFilesError(_what_is_missing(cls, settings, error)) from error
+
+
+def _unpack(folder: Path | None) -> None:
+    """Unpack the `.gz` files of a folder that are not unpacked yet: the form in which MNIST and its like are published.
+
+    Another process may do so at the same time. Raises MissingFilesError for a file that is damaged.
+    """
+    for packed in sorted(folder.glob("*-ubyte.gz")) if folder else ():
+        unpacked = packed.with_suffix("")
+        if unpacked.exists():
+            continue
+        part = unpacked.with_name(f".{unpacked.name}.{os.getpid()}")
+        try:
+            with gzip.open(packed) as source, part.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            part.replace(unpacked)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise MissingFilesError(f"{packed} is damaged: {error}; put it there again") from None
+        except OSError as error:
+            raise MissingFilesError(f"{packed} cannot be unpacked beside itself: {error.strerror or error}") from None
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _what_is_missing(cls: Any, settings: dict[str, Any], error: Exception) -> str:

@@ -86,6 +86,8 @@ def select_strategy(work: Workload, runs: list[Run], threads: int = 1) -> list[E
 
     `threads` is how many of them a step may use.
     """
+    if not work.schedule.steps:
+        return [_alone([run], "it is only measured", 0.0) for run in runs]
     work = replace(work, feed=work.feed.in_process())
     used = threads_for(work, threads)
     with using_threads(used):

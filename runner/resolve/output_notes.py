@@ -56,13 +56,16 @@ def last_layer(layers: Any, path: Path) -> tuple[str, Path] | None:
 
 
 def _notes(spec: Spec, model: str, last: str, path: Path, loss: str) -> Iterator[str]:
-    place = f"{spec.document.place(path).name}: {dotted(path)}"
     if loss in OF_SCORES:
         function, layers = OF_SCORES[loss]
         if last in layers:
-            yield f"{place}: {last} before {loss}, which takes the {function} itself: leave {last} out"
+            yield f"{_place(spec, path)}: {last} before {loss}, which takes the {function} itself: leave {last} out"
     if loss in OF_LAYERS:
         taken, layer, other = OF_LAYERS[loss]
         if last not in FITTING[loss]:
             ends = f"a model that ends with {last}" if last else f"the scores of {model}"
-            yield f"{place}: {loss} takes {taken}, and gets {ends}: end with {layer}, or use {other}"
+            yield f"{_place(spec, path)}: {loss} takes {taken}, and gets {ends}: end with {layer}, or use {other}"
+
+
+def _place(spec: Spec, path: Path) -> str:
+    return f"{spec.document.place(path).name}: {dotted(path)}"
