@@ -20,6 +20,7 @@ from xprun.runner.planning.run_identity import not_read_of
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
 from xprun.runner.process.log import note
 from xprun.runner.resolve.data_parts import note_on_new_parts
+from xprun.runner.resolve.output_notes import output_notes
 from xprun.runner.results.atomic_files import remove_leftovers, writing
 from xprun.runner.stage_training import cohorts_to_train, train
 from xprun.runner.status.progress import Progress
@@ -28,6 +29,9 @@ from xprun.runner.store.run_store import Store
 from xprun.runner.workers.pool import SUPERVISES, get_pool, release_pool
 from xprun.runner.workload.devices import kind_of, pick
 from xprun.specs import Diagnostic, Spec, SpecError
+from xprun.specs.language.document import Document
+from xprun.specs.language.dotted_paths import parse_dotted
+from xprun.specs.language.filters import SECTIONS
 
 
 @dataclass
@@ -75,6 +79,8 @@ def run_experiment(
         note(changed)
     for thing in not_read_of(plan.searched):
         note(f"not looked at: {thing}; a change of it trains no run again")
+    for line in output_notes(spec, registry):
+        note(line)
     if spec.confirm is None or not options.folder.exists():  # else the store tells which runs the second stage has
         _refuse_unknown_runs(plan, options)
     _refuse_limit_without_workers(plan, options)
@@ -167,10 +173,19 @@ def _tell(job: Job, report: Report, pairs: Pairs) -> None:
     """Fill in what became of the runs, and the verdicts on the claims unless the training was cut off."""
     report.total = job.plan.total
     report.statuses = Counter(outcome.status for _, outcome in pairs)
-    report.reasons = list(dict.fromkeys(o.reason for _, o in pairs if o.errored))
+    document = job.plan.spec.document
+    report.reasons = list(dict.fromkeys(_with_place(document, o.reason) for _, o in pairs if o.errored))
     if report.interrupted is None:
         report.verdicts = [evaluate(claim, job.plan, job.outcomes) for claim in job.plan.spec.expectations]
     report.made_of = hash_of_content(job, report.verdicts)
+
+
+def _with_place(document: Document, reason: str) -> str:
+    """Return why a run failed, after the place of the component that it tells: `spec.toml:4:8: optimizer: ...`."""
+    path = parse_dotted(reason.partition(": ")[0])
+    if path is None or path[0] not in SECTIONS:
+        return reason
+    return f"{document.place((*path, 'name')).name}: {reason}"
 
 
 def _write(job: Job, report: Report, pairs: Pairs, *, anew: bool) -> None:

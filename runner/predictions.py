@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -21,8 +22,9 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     """Return one row for each example of the run whose id starts with a name.
 
     `split` names them: `train`, `valid` or `test`; by default the first of valid, test and train that there is.
-    `row` counts from 0 within the split. For classes: `target`, `prediction` and the probabilities `p[0]`, `p[1]`, ...;
-    else `target` and `prediction`, numbered where there are several outputs. Raises CheckpointError.
+    `row` counts from 0 within the split. For classes: `target`, `prediction` and the probabilities `p[0]`, `p[1]`, ...,
+    in which classes are called by their names where the data set tells them; else `target` and `prediction`, numbered
+    where there are several outputs. Raises CheckpointError.
     """
     run, path = read_run(folder, name)
     try:
@@ -39,7 +41,21 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     module.eval()
     with torch.no_grad():
         outputs = pick(outputs_of(module, table.inputs), work.output)
-    return pd.DataFrame({ROW: range(len(table)), **_columns(outputs, table.targets)})
+    columns = _columns(outputs, table.targets)
+    return pd.DataFrame({ROW: range(len(table)), **_with_names(columns, table.class_names, table.targets)})
+
+
+def _with_names(columns: dict[str, list[Any]], names: tuple[str, ...], targets: Tensor) -> dict[str, list[Any]]:
+    """Return columns in which classes are called by their names, where they have some: `cat` for 3, `p[cat]`."""
+    if not names or targets.is_floating_point() or targets.dim() != 1 or PREDICTION not in columns:
+        return columns
+
+    def name_of(number: int) -> str:
+        return names[number] if 0 <= number < len(names) else str(number)
+
+    shares = {f"p[{i}]": f"p[{name_of(i)}]" for i in range(len(names))}
+    named = {key: [name_of(number) for number in columns[key]] for key in (TARGET, PREDICTION)}
+    return {shares.get(key, key): named.get(key, values) for key, values in columns.items()}
 
 
 def _columns(outputs: Tensors, targets: Tensor) -> dict[str, list[float]]:

@@ -66,6 +66,7 @@ ALLOWED = {
     "reports": (
         "xprun.runner.results.results_schema",
         "xprun.runner.results.paired_test",
+        "xprun.runner.results.rounding",
         "xprun.runner.results.setting_choice",
         "xprun.runner.results.what_shows",
         "xprun.runner.results.atomic_files",

@@ -5,38 +5,57 @@ from __future__ import annotations
 import csv as reader
 import difflib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 from xprun.errors import Error
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data
-from xprun.plugins.types import SpecFile
+from xprun.plugins.types import AbsentByDefault, SpecFile
+
+Missing = Literal["error", "drop", "mean", "median", "most_frequent"]
+NOTHING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?"}  # words for nothing, in small letters
+MOST_TOLD = 20  # cells of a file that are told one by one
 
 
 class CsvError(Error, ValueError):
     """A file is no table of numbers as the spec describes it."""
 
 
-def wrong_columns(
-    *, file: Path, target: str, columns: list[str] | None, leave_out: list[str], delimiter: str, **_: object
+def wrong_cells(
+    *,
+    file: Path,
+    target: str,
+    classes: bool | None,
+    columns: list[str] | None,
+    leave_out: list[str],
+    delimiter: str,
+    categories: list[str],
+    missing: Missing,
+    **_: object,
 ) -> Iterator[tuple[str, str]]:
-    """Yield each setting that names a column which the file has not; only the file's first line is read."""
-    named = [("target", target), *(("columns", c) for c in columns or ()), *(("leave_out", c) for c in leave_out)]
+    """Yield every setting that names a column which the file has not, or else every cell that cannot be read."""
+    lists = {"columns": columns or [], "leave_out": leave_out, "categories": categories}
+    named = [("target", target), *((setting, column) for setting, known in lists.items() for column in known)]
     try:
         with _lines(file, delimiter) as lines:
-            sheet = Sheet(file.name, _names(next(lines, [])), [])
+            header = Sheet(file.name, _names(next(lines, [])), [])
+        lacking = [(setting, header.lacks(column)) for setting, column in named if column not in header.header]
+        yield from lacking
+        if lacking:
+            return
+        sheet = _read(file, delimiter)
+        reading = _Reading(sheet, target, classes, _inputs(sheet, target, columns, leave_out), categories, missing)
     except CsvError as error:
         yield "file", str(error)
         return
-    for setting, column in named:
-        if column not in sheet.header:
-            yield setting, sheet.lacks(column)
+    yield from (("file", problem) for problem in _shortened(list(reading.problems())))
 
 
-@data("csv", check=wrong_columns)
+@data("csv", check=wrong_cells)
 def csv(
     *,
     file: SpecFile,
@@ -45,25 +64,125 @@ def csv(
     columns: list[str] | None = None,
     leave_out: list[str] = [],  # noqa: B006 - read, never changed
     delimiter: str = ",",
+    categories: Annotated[list[str], AbsentByDefault()] = [],  # noqa: B006 - read, never changed
+    missing: Annotated[Missing, AbsentByDefault()] = "error",
 ) -> Table:
     """The rows of a CSV file in the spec's folder; its first line names the columns.
 
-    inputs [N, columns]: those listed in `columns`, or all but the target and those in `leave_out`. The column `target`
-    is what to predict: a number, targets [N, 1]; or with `classes = true` a class, targets [N], numbered from 0 in
-    the order of its values. Where `classes` is left out, a column with any text in it holds classes, one of numbers
-    does not. Numbers are read in double precision; `run.dtype` says what they are trained in.
+    inputs [N, columns]: those listed in `columns`, or all but the target and those in `leave_out`. Each column in
+    `categories` becomes one for each of its values, 1 where a row has that value and 0 elsewhere, in the order of the
+    values. The column `target` is what to predict: a number, targets [N, 1]; or with `classes = true` a class, targets
+    [N], numbered from 0 in the order of its values. Where `classes` is left out, a column of text holds classes, one of
+    numbers does not, and one of both is an error. Numbers are read in double precision; `run.dtype` says what they are
+    trained in. A cell that is empty, or a word for nothing such as `NA`, is an error, or as `missing` says: "drop"
+    leaves its row out, and "mean", "median" and "most_frequent" fill inputs in with that of the column's training rows;
+    a category is then one of its own, and a row without a target is still an error.
     Raises CsvError that names the row (the first below the header is 1) and the column of what is wrong.
     """
     import torch
 
     sheet = _read(Path(file), delimiter)
-    inputs = [sheet.numbers(name) for name in _inputs(sheet, target, columns, leave_out)]
-    if classes is None:
-        classes = not all(_is_number(cell) for cell in sheet.cells(target))
-    numbers = torch.tensor(inputs, dtype=torch.float64).T.contiguous()
-    if classes:
-        return Table(numbers, torch.tensor(sheet.classes(target)))
-    return Table(numbers, torch.tensor(sheet.numbers(target), dtype=torch.float64).unsqueeze(1))
+    reading = _Reading(sheet, target, classes, _inputs(sheet, target, columns, leave_out), categories, missing)
+    if problems := list(reading.problems()):
+        raise CsvError("; ".join(_shortened(problems, 3)))
+    inputs = torch.tensor(reading.inputs(), dtype=torch.float64).T.contiguous()
+    fill = None if missing == "error" or missing == "drop" else missing
+    if reading.has_classes:
+        names = reading.classes()
+        number = {name: i for i, name in enumerate(names)}
+        targets = torch.tensor([number[cell] for cell in reading.cells(target)])
+        return Table(inputs, targets, class_names=tuple(names), missing=fill)
+    numbers = torch.tensor([float(cell) for cell in reading.cells(target)], dtype=torch.float64)
+    return Table(inputs, numbers.unsqueeze(1), missing=fill)
+
+
+class _Reading:
+    """The columns of a sheet as a spec wants them read: `inputs` by name, some of them categories, and the target."""
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        target: str,
+        classes: bool | None,
+        inputs: list[str],
+        categories: Sequence[str],
+        missing: Missing,
+    ) -> None:
+        self.sheet, self.target, self.names, self.missing = sheet, target, inputs, missing
+        if target in categories:
+            raise CsvError(f"the target {target!r} is one of data.categories; write classes = true for classes")
+        if idle := [name for name in categories if name not in inputs]:
+            raise CsvError(f"data.categories has {idle[0]!r}, which is none of the inputs")
+        self.categories = set(categories)
+        used = [sheet.cells(name) for name in (*inputs, target)]
+        whole = [not any(map(_is_missing, row)) for row in zip(*used, strict=True)]
+        self.kept = [i for i, complete in enumerate(whole) if complete or missing != "drop"]
+        if not self.kept:
+            raise CsvError(f'{sheet.file}: every row lacks something, so that missing = "drop" leaves none')
+        found = [cell for cell in self.cells(target) if not _is_missing(cell)]
+        self.numbers_among = sum(map(_is_number, found))
+        self.mixed = classes is None and 0 < self.numbers_among < len(found)
+        self.has_classes = self.numbers_among < len(found) and not self.mixed if classes is None else classes
+
+    def cells(self, column: str) -> list[str]:
+        """Return the cells of a column, without those of rows that are left out."""
+        cells = self.sheet.cells(column)
+        return [cells[i] for i in self.kept]
+
+    def classes(self) -> list[str]:
+        """Return the classes, in the order of numbers, or else of the alphabet."""
+        return _values(self.cells(self.target))
+
+    def inputs(self) -> list[list[float]]:
+        """Return the columns of the inputs; NaN where a number is missing."""
+        columns = []
+        for name in self.names:
+            cells = self.cells(name)
+            if name in self.categories:
+                cells = cells if self.missing == "error" else ["" if _is_missing(cell) else cell for cell in cells]
+                columns += [[float(cell == value) for cell in cells] for value in _values(cells)]
+            else:
+                columns.append([math.nan if _is_missing(cell) else float(cell) for cell in cells])
+        return columns
+
+    def problems(self) -> Iterator[str]:
+        """Yield what is wrong with each cell, column by column."""
+        for name in (*self.names, self.target):
+            for i, cell in zip(self.kept, self.cells(name), strict=True):
+                if wrong := self._wrong(name, cell):
+                    yield f"{self.sheet.file}: row {i + 1}, column {name!r}: {wrong}"
+
+    def _wrong(self, name: str, cell: str) -> str:
+        """Return what is wrong with a cell, and what would help; nothing where it can be read."""
+        is_target = name == self.target
+        is_text = name in self.categories or (is_target and self.has_classes)
+        if is_text and cell and self.missing == "error":
+            return ""  # a class may be called NA
+        if _is_missing(cell):
+            if self.missing != "error" and not is_target:
+                return ""
+            what = f"{cell!r} is not a number" if cell else "the cell is empty"
+            others = "" if is_target else ', or fill such cells in: data.missing = "mean"'
+            return f'{what}; leave such rows out: data.missing = "drop"{others}'
+        if is_text or _is_number(cell):
+            return ""
+        if is_target:
+            cure = "put a number there, or write data.classes = true if the column holds classes"
+        else:
+            cure = f"put a number there, list the column in data.categories, or exclude it: data.leave_out = [{name!r}]"
+        return f"{cell!r} is not a number; {cure}"
+
+
+def _shortened(problems: list[str], most: int = MOST_TOLD) -> list[str]:
+    """Return the first problems, and how many more there are."""
+    more = len(problems) - most
+    return problems[:most] + ([f"and {more} more cells that cannot be read"] if more > 0 else [])
+
+
+def _values(cells: Iterable[str]) -> list[str]:
+    """Return the different values of cells, in the order of numbers where all are, or else of the alphabet."""
+    known = set(cells)
+    return sorted(known, key=float if all(map(_is_number, known)) else None)
 
 
 @dataclass(frozen=True)
@@ -86,24 +205,6 @@ class Sheet:
         near = difflib.get_close_matches(column, self.header, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         return f"{self.file} has no column {column!r}{meant} (it has {', '.join(self.header[:20])})"
-
-    def numbers(self, column: str) -> list[float]:
-        cells = self.cells(column)
-        for i, cell in enumerate(cells, 1):
-            if not _is_number(cell):
-                found = f"{cell!r} is not a number" if cell else "the cell is empty"
-                help_text = f"put a number there, or exclude the column: data.leave_out = [{column!r}]"
-                raise CsvError(f"{self.file}: row {i}, column {column!r}: {found}; {help_text}")
-        return [float(cell) for cell in cells]
-
-    def classes(self, column: str) -> list[int]:
-        """Return the number of each cell's class; classes are in the order of numbers, or else of the alphabet."""
-        cells = self.cells(column)
-        if "" in cells:
-            raise CsvError(f"{self.file}: row {cells.index('') + 1}, column {column!r}: the cell is empty")
-        names = sorted(set(cells), key=float if all(map(_is_number, cells)) else None)
-        number = {name: i for i, name in enumerate(names)}
-        return [number[cell] for cell in cells]
 
 
 @contextmanager
@@ -151,6 +252,11 @@ def _inputs(sheet: Sheet, target: str, columns: list[str] | None, leave_out: Seq
     if not inputs:
         raise CsvError(f"{sheet.file}: no columns are left to predict {target!r} from")
     return inputs
+
+
+def _is_missing(cell: str) -> bool:
+    """Whether a cell is empty, or has a word for nothing."""
+    return cell.lower() in NOTHING
 
 
 def _is_number(cell: str) -> bool:

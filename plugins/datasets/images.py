@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import inspect
 import io
 import os
+import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from errno import ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xprun.plugins.blame import Blamed, blame, blaming
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.random_transforms import first_random, in_turn, random_ones
 from xprun.plugins.datasets.table import Augmentation, Table
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Image = Callable[["Tensor"], "Tensor"]
+CHANGES_CHANNELS = ("Grayscale", "RGB", "RandomApply", "RandomChoice", "RandomOrder")  # the last three by those inside
 
 
 def image_set(
@@ -43,6 +48,7 @@ def image_set(
     cls = getattr(import_torchvision().datasets, name)
     with torch.random.fork_rng(devices=[]):
         train = _open(cls, settings)
+        see_that_they_fit(transforms, _pixels(train[0][0]))
         split = first_random(transforms, _pixels(train[0][0]))
         rows, targets = _read(name, train, transforms[:split])
         chance = random_ones(transforms[split:], rows[0])
@@ -55,14 +61,63 @@ def image_set(
                 return None
             apart = _open(cls, {**settings, **_other_part(cls, named)})
             _same_classes(train, apart)
-            held_out = Table(*_read(name, apart, [*transforms[:split], *plain]), image=_image(inputs))
+            read = _read(name, apart, [*transforms[:split], *plain])
+            held_out = Table(*read, image=_image(inputs), class_names=_class_names(apart))
             _same_shape(f"the {named} images", held_out.one_tensor[0], inputs[0])
             return held_out
 
         to_choose, to_report = part(valid), part(test) if test != valid else None
         if augmentation:
             _same_shape("augmented images", in_turn(augmentation.steps, rows[0]), inputs[0])
-    return Table(inputs, targets, valid=to_choose, augmentation=augmentation, image=_image(inputs), test=to_report)
+    return Table(
+        inputs,
+        targets,
+        valid=to_choose,
+        augmentation=augmentation,
+        image=_image(inputs),
+        test=to_report,
+        class_names=_class_names(train),
+    )
+
+
+def _class_names(images: Any) -> tuple[str, ...]:
+    """Return the names of the classes of a set, which some have; of those with several, as folders have, the first."""
+    names = getattr(images, "classes", ())
+    return tuple(str(name[0]) if isinstance(name, tuple | list) and name else str(name) for name in names)
+
+
+def see_that_they_fit(transforms: Sequence[Image], image: Tensor) -> None:
+    """Raise an exception, which is told the transform, for the first that an image [C, H, W] does not fit.
+
+    That is one that fails, or that makes another number of channels although it is not there for that: torchvision
+    broadcasts three means over the one channel of a grey image.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        for number, transform in enumerate(transforms):
+            before, name = [*image.shape], _name_of(transform)
+            try:
+                image = transform(image)
+            except Exception as error:
+                what = f"{name} fails on an image {before}"
+                blame(error, Blamed("data", ("transforms", number), what))
+                raise
+            if _keeps_channels(transform) and len(image) != before[0]:
+                what = f"{name} makes {len(image)} channels of an image {before}"
+                with blaming("data", what, "transforms", number):
+                    raise ValueError("mean, std and fill need one value for each channel, or one for all")
+
+
+def _name_of(transform: Image) -> str:
+    """Return the name of a transform as a spec has it."""
+    inner = getattr(transform, "func", transform)
+    return str(getattr(inner, "__name__", type(inner).__name__))
+
+
+def _keeps_channels(transform: Image) -> bool:
+    """Whether a transform is one of torchvision that has no business with the number of channels."""
+    return type(transform).__module__.startswith("torchvision.") and type(transform).__name__ not in CHANGES_CHANNELS
 
 
 def _image(inputs: Tensor) -> tuple[int, int, int] | None:
@@ -92,12 +147,35 @@ def _other_part(cls: Any, part: str) -> dict[str, Any]:
 
 def _open(cls: Any, settings: dict[str, Any]) -> Any:
     """Return the data set object; raise MissingFilesError where it finds no files and can fetch none."""
+    _unpack(_folder(cls, settings["root"]) if "root" in settings else None)
     said = io.StringIO()  # what torchvision prints of its tries is part of the error, or of no interest
     try:
         with contextlib.redirect_stdout(said):
             return cls(**settings)
     except (RuntimeError, OSError) as error:
         raise MissingFilesError(_what_is_missing(cls, settings, error)) from error
+
+
+def _unpack(folder: Path | None) -> None:
+    """Unpack the `.gz` files of a folder that are not unpacked yet: the form in which MNIST and its like are published.
+
+    Another process may do so at the same time. Raises MissingFilesError for a file that is damaged.
+    """
+    for packed in sorted(folder.glob("*-ubyte.gz")) if folder else ():
+        unpacked = packed.with_suffix("")
+        if unpacked.exists():
+            continue
+        part = unpacked.with_name(f".{unpacked.name}.{os.getpid()}")
+        try:
+            with gzip.open(packed) as source, part.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            part.replace(unpacked)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise MissingFilesError(f"{packed} is damaged: {error}; put it there again") from None
+        except OSError as error:
+            raise MissingFilesError(f"{packed} cannot be unpacked beside itself: {error.strerror or error}") from None
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _what_is_missing(cls: Any, settings: dict[str, Any], error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from xprun.plugins.datasets.bundled import bundled_file
@@ -16,7 +17,7 @@ def iris() -> Table:
     inputs [150, 4], targets [150].
     Source: Fisher, The use of multiple measurements in taxonomic problems (1936), as bundled with scikit-learn.
     """
-    return _classes("iris.csv", "load_iris")
+    return _classes("iris.csv", "load_iris", ("setosa", "versicolor", "virginica"))
 
 
 @data("wine")
@@ -36,7 +37,7 @@ def breast_cancer() -> Table:
     inputs [569, 30], targets [569].
     Source: Wolberg, Street and Mangasarian, UCI Breast Cancer Wisconsin (1995), as bundled with scikit-learn.
     """
-    return _classes("breast_cancer.csv", "load_breast_cancer")
+    return _classes("breast_cancer.csv", "load_breast_cancer", ("malignant", "benign"))
 
 
 @data("diabetes")
@@ -56,16 +57,16 @@ def diabetes() -> Table:
     return Table(torch.from_numpy(X), torch.from_numpy(y).unsqueeze(1))
 
 
-def _classes(name: str, loader: str) -> Table:
+def _classes(name: str, loader: str, class_names: tuple[str, ...] = ()) -> Table:
     """Return a file whose first line is a title, whose last column is the class."""
     import numpy as np
     import torch
 
     path = bundled_file(name)
     if path is None:
-        return _from_sklearn(loader)
+        return replace(_from_sklearn(loader), class_names=class_names)
     rows = np.loadtxt(path, delimiter=",", skiprows=1)
-    return Table(torch.from_numpy(rows[:, :-1]), torch.from_numpy(rows[:, -1]).long())
+    return Table(torch.from_numpy(rows[:, :-1]), torch.from_numpy(rows[:, -1]).long(), class_names=class_names)
 
 
 def _from_sklearn(loader: str, **settings: Any) -> Table:

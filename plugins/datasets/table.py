@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from xprun.plugins.tensor_groups import LazyRows
 
@@ -36,7 +36,9 @@ class Table:
     true parameters of a synthetic set by name. `valid` and `test` hold the rows that the set itself keeps apart, to
     choose by and to report; its component declares them: `@data("name", parts=("valid", "test"))`. With an
     `augmentation` the rows are trained on as it changes them; `inputs` are measured. `image` is the shape [C, H, W] in
-    which a row, flat or not, is an image of 1 or 3 channels, so that a report can show it.
+    which a row, flat or not, is an image of 1 or 3 channels, so that a report can show it. `class_names` are those of
+    the classes from 0 on. NaN among the inputs stands for what is `missing`: it is filled in with that of the training
+    rows.
     """
 
     inputs: Inputs
@@ -46,6 +48,8 @@ class Table:
     augmentation: Augmentation | None = None
     image: tuple[int, int, int] | None = None
     test: Table | None = None
+    class_names: tuple[str, ...] = ()
+    missing: Literal["mean", "median", "most_frequent"] | None = None
 
     @property
     def one_tensor(self) -> Tensor:

@@ -79,9 +79,11 @@ def _counted(target: Tensor, ignore_index: int | None) -> Tensor | None:
 
 
 def _share(right: Tensor, target: Tensor, ignore_index: int | None) -> Tensor:
-    """Return the share of those that are right among those that count."""
+    """Return the share of those that are right among those that count, in double precision: 45 of 50 are 0.9."""
     counted = _counted(target, ignore_index)
-    return right.float().mean() if counted is None else (right & counted).sum() / counted.sum()
+    if counted is None:
+        return right.sum().double() / right.numel()
+    return (right & counted).sum().double() / counted.sum()
 
 
 def predicted_and_actual(prediction: Tensor, target: Tensor, boundary: float | None) -> tuple[Tensor, Tensor]:

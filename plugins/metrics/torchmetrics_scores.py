@@ -95,9 +95,31 @@ def average_precision(
 def _of_classes(
     name: str, prediction: Tensor, target: Tensor, boundary: float | None, ignore_index: int | None, average: str
 ) -> Tensor:
-    """Return a score that looks at the predicted classes alone."""
+    """Return a score of the predicted classes alone, in double precision, of the counts that torchmetrics makes.
+
+    Its own scores are the same in single precision, in which 9 of 10 are less than 0.9. A score of nothing is 0, and
+    "macro" leaves out classes that are neither there nor predicted, as torchmetrics has it.
+    """
     predicted, actual = predicted_and_actual(prediction, target, boundary)
-    return _measured(name, predicted, actual, _outputs(prediction, boundary), ignore_index, average)
+    task = _outputs(prediction, boundary)
+    counts = _measured("stat_scores", predicted, actual, task, ignore_index, "none").double().reshape(-1, 5)
+    hits, false_alarms, _, misses, support = (counts.sum(0, keepdim=True) if average == "micro" else counts).unbind(1)
+    share = _share(name, hits, false_alarms, misses)
+    if average == "weighted":
+        weight = support
+    else:
+        weight = (hits + false_alarms + misses > 0).double() if task[0] == "multiclass" else share.new_ones(len(share))
+    return (weight * share).sum() / weight.sum().clamp_min(1)
+
+
+def _share(name: str, hits: Tensor, false_alarms: Tensor, misses: Tensor) -> Tensor:
+    """Return a score of each class from its counts [classes]; 0 where there is nothing to count."""
+    part, whole = {
+        "precision": (hits, hits + false_alarms),
+        "recall": (hits, hits + misses),
+        "f1_score": (2 * hits, 2 * hits + false_alarms + misses),
+    }[name]
+    return (part / whole).where(whole > 0, 0.0)
 
 
 def _of_scores(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from xprun.plugins.blame import Inside, blaming, failed_layer
 from xprun.plugins.registry import layer, model
 from xprun.plugins.tensor_groups import Tensors, call
 from xprun.plugins.types import Layer
@@ -43,21 +45,21 @@ class _LayerBuilder:
 
     def __init__(self, x: Tensors) -> None:
         self.x: Any = x
-        self.waiting: list[nn.Module] = []  # which x has not passed through
+        self.waiting: list[tuple[nn.Module, Inside]] = []  # which x has not passed through, and where they stand
 
-    def chain(self, makers: list[Maker]) -> nn.Module:
+    def chain(self, makers: list[Maker], place: Inside = ()) -> nn.Module:
         from torch import nn
 
-        return nn.Sequential(*map(self.make, makers))
+        return nn.Sequential(*(self.make(maker, (*place, "layers", i)) for i, maker in enumerate(makers)))
 
-    def make(self, maker: Maker) -> nn.Module:
+    def make(self, maker: Maker, place: Inside) -> nn.Module:
         from torch.nn.modules.lazy import LazyModuleMixin
 
         if getattr(maker, "func", None) is sequential:
             inner: Any = maker
-            return self.chain(inner.keywords["layers"])
+            return self.chain(inner.keywords["layers"], place)
         made = maker()
-        self.waiting.append(made)
+        self.waiting.append((made, place))
         if isinstance(made, LazyModuleMixin):
             self._catch_up()
         return made
@@ -67,7 +69,8 @@ class _LayerBuilder:
         import torch
 
         with torch.no_grad():
-            for part in self.waiting:
-                self.x = call(part.eval(), self.x)  # in evaluation, no layer draws at random or counts its rows
+            for part, place in self.waiting:
+                with blaming("model", partial(failed_layer, part, self.x), *place):
+                    self.x = call(part.eval(), self.x)  # in evaluation, no layer draws at random or counts its rows
                 part.train()
         self.waiting.clear()

@@ -20,10 +20,11 @@ def linear(x: Tensor, y: Tensor, *, w: float | list[float] | None = None, b: flo
     import torch
     from xprun.plugins.models.modules import LinearRegression
 
-    module = LinearRegression(x.shape[1])
-    with torch.no_grad():
-        if w is not None:
-            module.w.copy_(torch.as_tensor(w))
-        if b is not None:
-            module.b.fill_(b)
+    module, features = LinearRegression(x.shape[1]), x.shape[1]
+    if isinstance(w, list) and len(w) != features:
+        raise ValueError(f"w has {len(w)} values, but a row has {features} feature{'s' * (features > 1)}")
+    if w is not None:
+        module.w.data = torch.tensor(w, dtype=torch.float64).expand(features).clone()
+    if b is not None:
+        module.b.data = torch.tensor([b], dtype=torch.float64)
     return module

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le, MinLen
@@ -140,6 +141,11 @@ def one_cycle_lr(
         if t <= end:
             break
         start = end
+    if end == start:
+        raise ValueError(
+            f"pct_start = {pct_start:g} of {total} is 1, the first, which leaves none to go up in; write "
+            + ("0" if total == 1 else f"{2 / total:.2g} or more, or 0")
+        )
     share = (t - start) / (end - start)
     anneal = _cosine if anneal_strategy == "cos" else _line
     lr = anneal(lr_from, lr_to, share)
@@ -151,7 +157,10 @@ def sequential_lr(
 ) -> float:
     """One scheduler after the other, each from its milestone on, as `torch.optim.lr_scheduler.SequentialLR`."""
     if len(milestones) != len(schedulers) - 1:
-        raise ValueError(f"{len(schedulers)} schedulers need {len(schedulers) - 1} milestones, not {len(milestones)}")
+        needed = f"{len(schedulers)} schedulers need {len(schedulers) - 1} milestones"
+        raise ValueError(f"milestones: {needed}, not {len(milestones)}")
+    if any(later <= earlier for earlier, later in pairwise(milestones)):
+        raise ValueError(f"milestones must increase, not {', '.join(map(str, milestones))}")
     starts, current = [0, *milestones], sum(milestone <= t for milestone in milestones)
     ends = [*milestones, max(T, starts[-1] + 1)]
     return _rate(schedulers[current], lr, t - starts[current], ends[current] - starts[current])

@@ -20,6 +20,7 @@ from xprun.plugins.schedulers.torch_schedulers import FUNCTIONAL_SCHEDULERS, UNS
 from xprun.plugins.torch_api.image_classifiers import classifier
 from xprun.plugins.torch_api.installed_names import names_here
 from xprun.plugins.torch_api.lazy_layers import layer_maker
+from xprun.plugins.torch_api.left_out import LEFT_OUT
 
 # kind: (generated module, where the real class or function lives)
 SOURCES = {
@@ -50,6 +51,8 @@ def register(registry: Registry) -> None:
                 )
     for name, pair in PAIRED_OPTIMIZERS.items():
         registry.add(_paired_component(name, pair))
+    for kind, left_out in LEFT_OUT.items():
+        registry.declined |= {(kind, name): why for name, why in left_out.items()}
     for name, takes in names.modules["nn_losses"].OTHERS.items():
         registry.declined["loss", name] = f"it needs more than a prediction and a target: {takes}"
     for name, functional in FUNCTIONAL_SCHEDULERS.items():

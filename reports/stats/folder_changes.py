@@ -14,6 +14,7 @@ from xprun.reports.stats.folder_pairing import common_comparison, runs_to_compar
 from xprun.reports.stats.ranking import comparable
 from xprun.reports.stats.simultaneous_tests import LEVEL, SimultaneousTests
 from xprun.runner.results.paired_test import differences_of, tested_values
+from xprun.runner.results.rounding import within
 
 ONE_SIDED = 2 * LEVEL  # of the two-sided test: each side, worse and better, is tested at 5%
 BLOCKS_NEEDED = 5  # of which a one-sided test of one comparison can say anything: 1 / 2^5 < LEVEL
@@ -71,7 +72,7 @@ def compare_runs(judged: pd.DataFrame, comparison: Comparison, tolerance: Tolera
     tests = SimultaneousTests(changes, level=ONE_SIDED)
     told["tolerated"] = [tolerance.of(mean) if mean == mean else 0.0 for mean in told["first"]]
     numbered = enumerate(row for _, row in told.iterrows())
-    found = [_judge(tests, column, row, ascending=comparison.ascending) for column, row in numbered]
+    found = [_judge(tests, c, row, rows[c].values, ascending=comparison.ascending) for c, row in numbered]
     table = told.assign(**{name: [row[name] for row in found] for name in ("low", "high", "shows", "finding")})
     order = table["first"].fillna(np.inf if comparison.ascending else -np.inf)
     return table.loc[order.sort_values(ascending=comparison.ascending, kind="stable").index]
@@ -81,6 +82,7 @@ def compare_runs(judged: pd.DataFrame, comparison: Comparison, tolerance: Tolera
 class _Row:
     facts: dict[str, Any]
     changes: "pd.Series[float]"
+    values: list[float]  # that the changes are of
 
 
 def _values(name: Any, runs: pd.DataFrame, comparison: Comparison) -> _Row:
@@ -100,11 +102,13 @@ def _values(name: Any, runs: pd.DataFrame, comparison: Comparison) -> _Row:
         "change": change.mean() if len(pairs) and ended.all(axis=None) else np.nan,
         "broken": int((ended[0] & ~ended[1]).sum()),
     }
-    return _Row(facts, pd.Series(change, index=pairs.index))
+    return _Row(facts, pd.Series(change, index=pairs.index), pairs.to_numpy().ravel().tolist())
 
 
-def _judge(tests: SimultaneousTests, column: int, row: pd.Series, *, ascending: bool) -> dict[str, Any]:
-    """The interval of a change, the least that would have shown, and the finding."""
+def _judge(
+    tests: SimultaneousTests, column: int, row: pd.Series, values: list[float], *, ascending: bool
+) -> dict[str, Any]:
+    """The interval of a change of these values, the least that would have shown, and the finding."""
     known, sign = tests.known(column), 1 if ascending else -1
     testable = len(known) >= BLOCKS_NEEDED
     if not np.isfinite(known).all() or not len(known):
@@ -114,14 +118,14 @@ def _judge(tests: SimultaneousTests, column: int, row: pd.Series, *, ascending: 
     low, high = tests.interval(column) if testable else (known.min(), known.max())
     shows = max(high - known.mean(), known.mean() - low) if testable else np.nan
     least, most = sorted([low * sign, high * sign])  # how much worse it is
-    finding = _finding(least, most, row["tolerated"]) if testable else INCONCLUSIVE
+    finding = _finding(least, most, row["tolerated"], values) if testable else INCONCLUSIVE
     return {"low": low, "high": high, "shows": shows, "finding": finding if known.any() else IDENTICAL}
 
 
-def _finding(least: float, most: float, tolerated: float) -> Change:
-    """The finding where a change lies between the least and the most that it may be worse."""
-    if least > tolerated:
+def _finding(least: float, most: float, tolerated: float, values: list[float]) -> Change:
+    """The finding where a change of these values lies between the least and the most that it may be worse."""
+    if not within(least, tolerated, values):
         return WORSE
     if most < 0:
         return BETTER
-    return WITHIN if most <= tolerated else INCONCLUSIVE
+    return WITHIN if within(most, tolerated, values) else INCONCLUSIVE

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from xprun.reports.stats.simultaneous_tests import LEVEL, SimultaneousTests
 from xprun.runner.results.paired_test import differences_of, paired_test, tested_values
+from xprun.runner.results.rounding import within
 from xprun.runner.results.what_shows import BLOCKS_NEEDED as BLOCKS_NEEDED
 
 OVER_PROBLEMS_DIVISOR = 1.5  # see `level_divisor`; six problems that all agree have p = 1.5 * 2 / 2^6 < LEVEL
@@ -158,7 +159,7 @@ class Pairwise:
             p=paired_test(known) if tested else NONE,
             adjusted=adjusted,
             shows=max(high - mean, mean - low) if tested else NONE,
-            finding=self._finding(better, low, high, adjusted),
+            finding=self._finding(better, max(-low, high), adjusted, self._measured(first, second)),
             **facts,
         )
 
@@ -179,14 +180,19 @@ class Pairwise:
             return float(np.nanmin(differences)), float(np.nanmax(differences))
         return self.tests.interval(column)
 
-    def _finding(self, better: np.ndarray, low: float, high: float, adjusted: float) -> Finding:
+    def _measured(self, first: str, second: str) -> list[float]:
+        """The values that the differences of two are of."""
+        return [] if self.values is None else self.values[[first, second]].to_numpy(dtype="float64").ravel().tolist()
+
+    def _finding(self, better: np.ndarray, size: float, adjusted: float, measured: list[float]) -> Finding:
+        """The finding where a difference is at most of this size."""
         if len(better) and not better.any():
             return IDENTICAL
         if self.exploratory:
             return EXPLORATORY
         if adjusted != adjusted:
             return INCONCLUSIVE
-        if self.tolerance > 0 and max(-low, high) <= self.tolerance:
+        if self.tolerance > 0 and within(size, self.tolerance, measured):
             return EQUAL
         if adjusted >= LEVEL:
             return INCONCLUSIVE

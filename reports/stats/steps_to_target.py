@@ -5,6 +5,7 @@ import pandas as pd
 from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.stats.distributions import shares
 from xprun.runner.results.results_schema import METRIC, RUN, SECONDS, STEP, STEPS, TOGETHER, VALUE
+from xprun.runner.results.rounding import reached
 
 
 def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
@@ -14,7 +15,8 @@ def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Com
     """
     metric, goal = comparison.aim
     rows = history[history[METRIC] == metric]
-    ahead = rows[VALUE].le(comparison.target) if goal == "min" else rows[VALUE].ge(comparison.target)
+    assert comparison.target is not None
+    ahead = reached(rows[VALUE].to_numpy(dtype="float64"), comparison.target, goal)
     first = rows[ahead].groupby(RUN, observed=True)[STEP].min()
     steps = judged[RUN].map(dict(zip(first.index, first, strict=True)))
     return steps.astype("float64").fillna(np.inf).where(~judged["bad"], np.inf)

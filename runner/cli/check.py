@@ -64,6 +64,7 @@ def _check_as_object(path: Path, registry: Registry, options: SpecOptions) -> di
 
 def _check(path: Path, against: str | None, registry: Registry, options: SpecOptions) -> int:
     """Check a spec or an optimizer, say what came out, and return the exit code."""
+    from xprun.runner.resolve.output_notes import output_notes
     from xprun.runner.resolve.showable import what_shows
     from xprun.specs import count_runs
     from xprun.specs.language.confirmation import count_confirmation
@@ -80,6 +81,8 @@ def _check(path: Path, against: str | None, registry: Registry, options: SpecOpt
     say(f"{path}: ok, {count_runs(spec):,} runs{then}")
     if can_show := what_shows(spec):
         say(f"  {can_show}")
+    for line in output_notes(spec, registry):
+        say(f"note: {line}")
     return OK
 
 

@@ -86,6 +86,8 @@ def select_strategy(work: Workload, runs: list[Run], threads: int = 1) -> list[E
 
     `threads` is how many of them a step may use.
     """
+    if not work.schedule.steps:
+        return [_alone([run], "it is only measured", 0.0) for run in runs]
     work = replace(work, feed=work.feed.in_process())
     used = threads_for(work, threads)
     with using_threads(used):
@@ -156,7 +158,7 @@ def _fault(work: Workload, run: Run, parameters: dict[str, Tensor]) -> str:
     if makes_optimizer(thing):
         return ""
     try:
-        settings = own_settings(work.registry, component, run.choices["optimizer"].settings)
+        settings = own_settings(work.registry, component, run.choices["optimizer"].settings, work.dtype)
         read_rule(thing).try_steps({name: w.detach().clone() for name, w in parameters.items()}, settings)
     except (Exception, SystemExit) as error:
         return f"a trial step of it fails: {words_of(error)}"

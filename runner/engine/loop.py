@@ -74,6 +74,8 @@ class Training:
     def train(self, snapshot: Snapshot | None = None) -> None:
         """Train all runs to their ends, and save them to a snapshot from time to time."""
         schedule, every = self.work.schedule, snapshot.every if snapshot else None
+        if not schedule.steps:
+            self._evaluate()
         for end in schedule.block_ends(self.steps, every):
             start, before = time.perf_counter(), self.steps
             self._look(self.advance(end))

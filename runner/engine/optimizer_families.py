@@ -320,7 +320,7 @@ def parts_of(
             {**run.choices["optimizer"].settings, **grouping.overrides[i]}
             for run, grouping in zip(runs, groupings, strict=True)
         ]
-        live = [own_settings(registry, component, own) for own in settings]
+        live = [own_settings(registry, component, own, like.dtype) for own in settings]
         parts.append(Part(stack_settings(live, like), _schedule_of(runs, settings, timetable, like)))
     return parts, groupings[0].members
 

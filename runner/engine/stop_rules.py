@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from xprun.runner.results.rounding import reached
 from xprun.runner.store.snapshots import State
 from xprun.specs.language.schema import Stop
 
@@ -46,8 +47,7 @@ class StopRules:
         found = self._impatience(measured, open_, step, columns)
         for column, aim in self.stop.metric_reached.items():
             values = measured[column]
-            reached = values >= aim if self._goal(column) == "max" else values <= aim
-            for s, i in _cells(open_ & reached):
+            for s, i in _cells(open_ & reached(values, aim, self._goal(column))):
                 found[s, i] = f"{column} {values[s, i]:.6g} after step {step} reached {aim:g}"
         return found
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from xprun.plugins.blame import blamed_for
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import PluginFile
@@ -27,9 +28,11 @@ from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
 from xprun.runner.workers.parent_link import now_training
 from xprun.runner.workload.devices import deterministic
+from xprun.runner.workload.failing_part import blame_part
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import Workload, make_workload
 from xprun.specs import Run
+from xprun.specs.language.dotted_paths import dotted
 
 FAULTS = (Exception, SystemExit)  # what a component may raise that ends its run, and nothing else
 
@@ -138,6 +141,7 @@ def _alone(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[li
         except OutputError:
             raise
         except FAULTS as error:
+            blame_part(error, work, run)
             yield [failure(run, error, context)]
 
 
@@ -154,6 +158,15 @@ def _note(what: str, error: BaseException, context: Context) -> None:
         traceback.print_exception(error)
 
 
+def _blamed(run: Run, error: BaseException) -> str:
+    """Return what an exception came from, after its place: `model.layers[0]: Linear(...) fails on [16, 64]: `."""
+    blamed = blamed_for(error)
+    if blamed is None:
+        return ""
+    path = (*run.choices[blamed.section].alternative.path, *blamed.inside)
+    return f"{dotted(path)}: {blamed.what}: "
+
+
 def failure(run: Run, error: BaseException, context: Context) -> Outcome:
     """Return the outcome of a run that an exception ended: its type, its words, and where it was raised."""
     if context.debug:
@@ -162,5 +175,5 @@ def failure(run: Run, error: BaseException, context: Context) -> Outcome:
     files = {(p.path if isinstance(p, PluginFile) else p).resolve() for p in context.plugins}
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
-    reason = f"{type(error).__name__}: {words_of(error)}{place}"[:500]
+    reason = f"{_blamed(run, error)}{type(error).__name__}: {words_of(error)}{place}"[:500]
     return Outcome(run.id, "failed", reason, cacheable=not isinstance(error, MissingFilesError))

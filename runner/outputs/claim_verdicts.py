@@ -18,6 +18,7 @@ from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.paired_test import differences_of, max_t_test, on_one_scale, paired_test
 from xprun.runner.results.results_schema import CLAIMS, DOES_NOT_HOLD, DONE, HOLDS, NOT_JUDGED, is_of_test
+from xprun.runner.results.rounding import precision_of
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.specs import Expectation
 from xprun.specs.language.diagnostics import printable
@@ -106,10 +107,12 @@ def _judge_values(expectation: Expectation, values: dict[str, float], ended: dic
         return False, _listed([f"no value in {name}: {why}" for name, why in absent.items()])
     if expectation.over != "all":
         value = OVER[expectation.over](list(values.values()))
-        return expectation.holds_for(value), f"{_number(value)} over {len(values)} runs"
-    wrong = [f"{_number(value)} in {name}" for name, value in values.items() if not expectation.holds_for(value)]
+        holds = expectation.holds_for(value, precision_of(values.values()))
+        return holds, f"{_number(value)} over {len(values)} runs"
+    wrong = {name: x for name, x in values.items() if not expectation.holds_for(x, precision_of([x]))}
     if wrong:
-        return False, _listed(wrong) + (f" ({len(wrong)} of {len(values)} runs)" if len(values) > 1 else "")
+        listed = _listed([f"{_number(value)} in {name}" for name, value in wrong.items()])
+        return False, listed + (f" ({len(wrong)} of {len(values)} runs)" if len(values) > 1 else "")
     low, high = _number(min(values.values())), _number(max(values.values()))
     return True, low if low == high else f"{low} to {high} in {len(values)} runs"
 

@@ -7,65 +7,111 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from xprun.plugins.blame import blaming, described
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting, takes_rows
 from xprun.runner.resolve.parameter_groups import fits, some_of
 from xprun.runner.resolve.spec_files import ResolvedFolder, ResolvedSpecFile
+from xprun.specs.language.dotted_paths import Path as Place
 
 if TYPE_CHECKING:
     import torch
 
 # Kinds whose component is called once to make something; the others are called again and again with settings.
 MAKERS = {"data", "model", "observer"}
+LIBRARIES = ("torch.", "torchvision.")  # sources of components whose exceptions say nothing of the spec
 
 
-def build(registry: Registry, kind: str, name: str, settings: dict[str, Any], *inputs: Any) -> Any:
+def build(
+    registry: Registry,
+    kind: str,
+    name: str,
+    settings: dict[str, Any],
+    *inputs: Any,
+    dtype: torch.dtype | None = None,
+    place: Place | None = None,
+) -> Any:
     """Return the component: what a maker makes of its inputs, or a function with its settings filled in.
 
-    A layer comes as a function, too: its model calls it when it is the layer's turn to draw its parameters.
+    Vectors among the settings get the `dtype`, or torch's default. A layer comes as a function, too: its model calls
+    it when it is the layer's turn to draw its parameters. `place` is where it stands in the spec: its section, and the
+    way from there; an exception of a library's class tells it.
     """
+    place = place or (kind,)
     component = registry.find(kind, name)
     thing = component.load()
-    own = own_settings(registry, component, settings)
+    own = own_settings(registry, component, settings, dtype, place)
+    make = _blaming(component, thing, settings, place)
     if kind == "model" and inspect.isclass(thing) and not takes_rows(thing):
-        return thing(**own)
+        return make(**own)
     if kind in MAKERS or (inspect.isclass(thing) and kind != "layer"):
-        return thing(*inputs, **own)
+        return make(*inputs, **own)
+    thing = make if kind == "layer" else thing
     return partial(thing, **own) if own else thing
 
 
-def own_settings(registry: Registry, component: Component, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return a component's own settings as it takes them: components built, vectors as tensors, files as paths."""
+def is_of_library(component: Component) -> bool:
+    """Whether a component is a class of torch or of a package, whose exceptions say nothing of a spec."""
+    return component.origin.source.startswith(LIBRARIES)
+
+
+def _blaming(component: Component, thing: Any, settings: dict[str, Any], place: Place) -> Any:
+    """Return what makes a component; one of a library lets its exceptions tell where it stands in the spec."""
+    if component.kind == "data" or not is_of_library(component):  # data sets say what they lack
+        return thing
+    known = component.settings
+    given = {n: value for n, value in settings.items() if n in known and value != known[n].typed_default}
+    section, *inside = place
+
+    def make(*inputs: Any, **own: Any) -> Any:
+        with blaming(str(section), f"{described(component.name, given)} cannot be made", *inside):
+            return thing(*inputs, **own)
+
+    return make
+
+
+def own_settings(
+    registry: Registry,
+    component: Component,
+    settings: dict[str, Any],
+    dtype: torch.dtype | None = None,
+    place: Place = (),
+) -> dict[str, Any]:
+    """Return a component's own settings as it takes them: components built, vectors as tensors, files as paths.
+
+    A vector is rounded once, from the numbers of the spec to the `dtype`, or to torch's default.
+    """
     return {
-        name: _live(registry, component.settings[name], value)
+        name: _live(registry, component.settings[name], value, dtype, (*place, name))
         for name, value in settings.items()
         if name in component.settings
     }
 
 
-def _live(registry: Registry, setting: Setting, value: Any) -> Any:
+def _live(registry: Registry, setting: Setting, value: Any, dtype: torch.dtype | None, place: Place) -> Any:
     if setting.component_kind:
-        return _nested(registry, setting.component_kind, value)
+        return _nested(registry, setting.component_kind, value, dtype, place)
     if isinstance(value, ResolvedFolder | ResolvedSpecFile):
         return value.found()
     if setting.is_vector and isinstance(value, list):
         import torch
 
-        return torch.tensor(value)
+        return torch.tensor(value, dtype=dtype)
     return value
 
 
-def _nested(registry: Registry, kind: str, value: Any) -> Any:
+def _nested(registry: Registry, kind: str, value: Any, dtype: torch.dtype | None, place: Place) -> Any:
     if isinstance(value, list):
-        return [_nested(registry, kind, item) for item in value]
+        return [_nested(registry, kind, item, dtype, (*place, i)) for i, item in enumerate(value)]
     if "name" not in value:
-        return {key: _nested(registry, kind, item) for key, item in value.items()}
+        return {key: _nested(registry, kind, item, dtype, (*place, key)) for key, item in value.items()}
     if kind == "optimizer":
-        return _optimizer_maker(registry, value)
-    return build(registry, kind, value["name"], {k: v for k, v in value.items() if k != "name"})
+        return _optimizer_maker(registry, value, dtype)
+    own = {key: inner for key, inner in value.items() if key != "name"}
+    return build(registry, kind, value["name"], own, dtype=dtype, place=place)
 
 
-def _optimizer_maker(registry: Registry, value: dict[str, Any]) -> Callable[..., Any]:
+def _optimizer_maker(registry: Registry, value: dict[str, Any], dtype: torch.dtype | None) -> Callable[..., Any]:
     """Return a function that makes an optimizer of parameters: of torch.optim the class, not the rule it runs as."""
     component = registry.find("optimizer", value["name"])
     thing = component.load()
@@ -73,17 +119,34 @@ def _optimizer_maker(registry: Registry, value: dict[str, Any]) -> Callable[...,
         import torch
 
         thing = getattr(torch.optim, component.name)
-    return partial(thing, **own_settings(registry, component, {k: v for k, v in value.items() if k != "name"}))
+    own = own_settings(registry, component, {k: v for k, v in value.items() if k != "name"}, dtype)
+    return partial(thing, **own)
 
 
 def fill_parameters(module: torch.nn.Module, fillers: dict[str, Callable[[torch.Tensor], Any]]) -> None:
-    """Apply each initialiser to the parameters that its key names; raise ValueError where it names none."""
+    """Apply each initialiser to the parameters that its key names; raise ValueError where it names none.
+
+    Values that are not drawn are left in double precision, for the module to be converted to that of the run: so they
+    are rounded once, while what is drawn does not depend on the precision.
+    """
     import torch
 
     for key, fill in fillers.items():
         with torch.no_grad():
             for parameter in named_parameters(module, key, "init"):
-                fill(parameter)
+                _fill(parameter, fill)
+
+
+def _fill(parameter: torch.nn.Parameter, fill: Callable[[torch.Tensor], Any]) -> None:
+    import torch
+
+    before, values = torch.get_rng_state(), parameter.detach().double()
+    fill(values)
+    if torch.equal(torch.get_rng_state(), before):
+        parameter.data = values
+    else:
+        torch.set_rng_state(before)
+        fill(parameter)
 
 
 def freeze_parameters(module: torch.nn.Module, keys: list[str]) -> None:

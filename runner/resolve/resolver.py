@@ -33,6 +33,7 @@ from xprun.runner.resolve.run_setting_checks import (
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_folder, find_spec_file
+from xprun.runner.resolve.transform_checks import transform_problems
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
@@ -86,6 +87,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
         problems += class_weight_problems(resolved, registry)
+        problems += transform_problems(resolved, registry)
         problems += scheduler_problems(resolved, registry)
         problems += group_problems(resolved, registry)
         problems += confirm_problems(resolved)

@@ -27,6 +27,12 @@ def scheduler_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
             yield from _choice_problems(spec, registry, alternative, choice)
 
 
+def _setting_in(message: str, choice: Choice) -> str:
+    """Return the setting with which a message begins after the scheduler's name, or "name"."""
+    first = message.removeprefix(f"{choice.name}: ").partition(" ")[0].rstrip(":")
+    return first if first in choice.alternative.written else "name"
+
+
 def _choice_problems(spec: Spec, registry: Registry, alternative: Alternative, choice: Choice) -> Iterator[Diagnostic]:
     """Yield what is wrong with one combination of a scheduler's settings in the longest run of the spec."""
     per = choice.settings["per"]
@@ -39,7 +45,7 @@ def _choice_problems(spec: Spec, registry: Registry, alternative: Alternative, c
             lr, momentum = values_of(registry, choice.name, choice.settings, settings["lr"], ticks or 1)
         except ScheduleError as error:
             if ticks:
-                yield Diagnostic(path, str(error))
+                yield Diagnostic((*alternative.path, _setting_in(str(error), choice)), str(error))
             return
         if momentum and not {"momentum", "betas"} & settings.keys():
             message = f"{choice.name} cycles the momentum, and {optimizer.name} has none"

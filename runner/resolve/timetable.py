@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from xprun.errors import Error
+from xprun.plugins.blame import described
 from xprun.plugins.registry import Registry
 from xprun.runner.resolve.build import build
 from xprun.specs import Run
@@ -95,11 +96,28 @@ def is_idle(registry: Registry, name: str, lr: list[float], momentum: Any, optim
 def _values(
     registry: Registry, name: str, function: Callable[..., Any], settings: str, lr: float, ticks: int
 ) -> tuple[list[float], list[float] | None]:
-    schedule = build(registry, "scheduler", name, json.loads(settings))
+    own = json.loads(settings)
+    schedule = build(registry, "scheduler", name, own)
+    found = [_value(name, schedule, own, lr, t, ticks) for t in range(ticks)]
+    momenta = [momentum for _, momentum in found if momentum is not None]
+    return [rate for rate, _ in found], momenta or None
+
+
+def _value(
+    name: str, schedule: Callable[..., Any], settings: dict[str, Any], lr: float, t: int, ticks: int
+) -> tuple[float, float | None]:
+    """Return the learning rate at one time, and the momentum or None; raise ScheduleError where it is none."""
+    per = settings["per"]
+    when = f"in {per} {t + 1} of {ticks}"
     try:
-        found = [schedule(lr, t, ticks) for t in range(ticks)]
-    except (ValueError, ArithmeticError) as error:
+        found = schedule(lr, t, ticks)
+        rate, momentum = map(float, found) if isinstance(found, tuple) else (float(found), None)
+    except ValueError as error:
         raise ScheduleError(f"{name}: {error}") from None
-    if isinstance(found[0], tuple):
-        return [float(rate) for rate, _ in found], [float(momentum) for _, momentum in found]
-    return [float(rate) for rate in found], None
+    except ArithmeticError as error:
+        own = {key: value for key, value in settings.items() if key != "per"}
+        why = "it would divide by zero" if isinstance(error, ZeroDivisionError) else "it would be too large"
+        raise ScheduleError(f"{described(name, own)} gives no learning rate {when}: {why}") from None
+    if not 0 <= rate < math.inf:
+        raise ScheduleError(f"{name} makes the learning rate {rate:g} {when}; it must be finite, and not below 0")
+    return rate, momentum

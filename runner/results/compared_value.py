@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from xprun.runner.results.results_schema import Comparison
+from xprun.runner.results.rounding import reached
 
 if TYPE_CHECKING:
     from xprun.runner.results.outcome import Outcome  # with numpy
@@ -42,5 +43,5 @@ def steps_to_target(comparison: Comparison, outcome: Outcome) -> float:
     series, target = outcome.history.get(metric), comparison.target
     if series is None or target is None or not outcome.ended_well:
         return math.nan
-    reached = series.steps[series.values >= target if goal == "max" else series.values <= target]
-    return float(reached[0]) if len(reached) else math.nan
+    steps = series.steps[reached(series.values, target, goal)]
+    return float(steps[0]) if len(steps) else math.nan

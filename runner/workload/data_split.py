@@ -72,7 +72,7 @@ def split_rows(table: Table, settings: dict[str, Any]) -> Split:
     shares = {part: _share(table, part, settings) for part in (VALID, TEST)}
     own = replace(table, valid=None, test=None)
     if not folds and not any(shares.values()):
-        return _standardise_if(settings, Split(own, table.valid, table.test))
+        return _standardise_if(settings, filled_in(Split(own, table.valid, table.test)))
     valid, test = shares[VALID], shares[TEST]
     if valid + test >= len(table):
         written = " and ".join(f"{part} = {settings[part]}" for part, rows in shares.items() if rows)
@@ -84,7 +84,36 @@ def split_rows(table: Table, settings: dict[str, Any]) -> Split:
     plain = replace(own, augmentation=None)
     held_out = [_rows(plain, rows) if len(rows) else None for rows in held]
     found = Split(_rows(own, train), held_out[0] or table.valid, held_out[1] or table.test)
-    return _standardise_if(settings, found)
+    return _standardise_if(settings, filled_in(found))
+
+
+def filled_in(split: Split) -> Split:
+    """Return all parts with NaN among their inputs [N, k] filled in as the table says, from the training rows alone.
+
+    Raises ValueError for a column of which these have no value.
+    """
+    how = split.train.missing
+    if how is None:
+        return split
+    values = _fillers(split.train.one_tensor, how)
+
+    def filled(table: Table) -> Table:
+        return replace(table, inputs=torch.where(table.one_tensor.isnan(), values, table.one_tensor), missing=None)
+
+    return split.map(filled)
+
+
+def _fillers(rows: Tensor, how: str) -> Tensor:
+    """Return what to fill in for each column of rows [N, k], of those that are known; the least of equally frequent."""
+    columns = [column[~column.isnan()] for column in rows.T]
+    if empty := [str(number) for number, known in enumerate(columns, 1) if not len(known)]:
+        raise ValueError(f"nothing is known of column {', '.join(empty)} of the inputs in the training rows")
+    if how == "mean":
+        return torch.stack([known.mean() for known in columns])
+    if how == "median":
+        return torch.stack([known.quantile(0.5) for known in columns])
+    counted = [known.unique(return_counts=True) for known in columns]
+    return torch.stack([values[counts.argmax()] for values, counts in counted])
 
 
 def _folded(order: Tensor, folds: int, fold: int) -> tuple[Tensor, Tensor]:
@@ -129,7 +158,12 @@ def _standardised(split: Split) -> Split:
     def standardised(inputs: Tensors) -> Tensors:
         return with_parts(inputs, [change(part) for change, part in zip(changes, tensors_in(inputs), strict=True)])
 
-    return split.map(lambda table: Table(changed(table.inputs, standardised), table.targets))
+    return split.map(lambda table: _kept(table, changed(table.inputs, standardised)))
+
+
+def _kept(table: Table, inputs: Inputs) -> Table:
+    """Return a table with other inputs, of which only the targets and their classes tell the same as before."""
+    return Table(inputs, table.targets, class_names=table.class_names)
 
 
 def changed(inputs: Inputs, change: Callable[[Tensors], Tensors]) -> Inputs:

@@ -46,9 +46,18 @@ class Measure:
         return self.function(pick(prediction, self.output), target, *(known[name] for name in self.names))
 
 
-def make_measure(registry: Registry, metric: Metric, loss: Any, data: Table, output: Which = None) -> Measure:
+def make_measure(
+    registry: Registry,
+    metric: Metric,
+    loss: Any,
+    data: Table,
+    output: Which = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Measure:
     """Return a metric of a spec with its settings filled in; it measures the `output` that the loss takes, or its own.
 
+    The truth, and vectors among the settings, have the `dtype`.
     Raises TypeError for a function that asks for something unknown, and ValueError where the data lack the truth.
     """
     component = registry.find("metric", metric.name)
@@ -59,7 +68,7 @@ def make_measure(registry: Registry, metric: Metric, loss: Any, data: Table, out
     if "truth" in names and not data.truth:
         raise ValueError(f"{metric.name} compares with true parameters, which these data do not have")
     like = tensors_in(first_rows(data.inputs, 1))[0]
-    truth = {name: torch.tensor(value, dtype=like.dtype, device=like.device) for name, value in data.truth.items()}
-    function = build(registry, "metric", metric.name, metric.settings)
+    truth = {name: torch.tensor(value, dtype=dtype, device=like.device) for name, value in data.truth.items()}
+    function = build(registry, "metric", metric.name, metric.settings, dtype=dtype)
     given = {"truth": truth, "boundary": boundary(loss), "ignore_index": getattr(loss, "ignore_index", None)}
     return Measure(function, names, given, component, metric.settings.get("output", output))

@@ -18,7 +18,7 @@ CLOCK_BLOCK = 20  # steps between two looks at the clock, where a stop rule asks
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A run of `steps` steps, `steps_per_epoch` of them an epoch."""
+    """A run of `steps` steps, `steps_per_epoch` of them an epoch; one of none is only measured."""
 
     steps: int
     steps_per_epoch: int
@@ -29,13 +29,13 @@ class Schedule:
     @classmethod
     def of(cls, settings: RunSettings, per_epoch: int, *, evaluates: bool) -> Schedule:
         """Return the schedule of a run with so many steps an epoch, which has something to evaluate or not."""
-        steps = settings.steps or (settings.epochs or 1) * per_epoch
-        epochs = math.ceil(steps / per_epoch)
+        steps = (settings.epochs or 0) * per_epoch if settings.steps is None else settings.steps
+        epochs = max(1, math.ceil(steps / per_epoch))
         every = settings.evaluate_every or math.ceil(epochs / MAX_EVALUATIONS)
         return cls(
             steps,
             per_epoch,
-            every * per_epoch if evaluates else steps,
+            every * per_epoch if evaluates else max(1, steps),
             settings.record_every or _round_interval(steps),
             settings.stop,
         )
@@ -51,7 +51,7 @@ class Schedule:
         if self.stop and self.stop.loss_below is not None:
             block = 1  # the rule must see each loss before the next step
         ends = set(range(self.evaluate_every, self.steps, self.evaluate_every)) | {self.steps}
-        saved = (checkpoint_every or self.steps) * self.steps_per_epoch
+        saved = (checkpoint_every or max(1, self.steps)) * self.steps_per_epoch
         ends |= set(range(block, self.steps, block)) | set(range(saved, self.steps, saved))
         return sorted(end for end in ends if end > after)
 

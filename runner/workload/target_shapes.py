@@ -7,12 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.losses.squared import squared
+from xprun.specs.language.wording import plural
 
 SHARES = (nn.BCELoss, nn.BCEWithLogitsLoss)  # targets from 0 to 1
 SIGNS = (nn.SoftMarginLoss, nn.HingeEmbeddingLoss)  # targets -1 and 1
+CLASSES = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)  # targets are the numbers of outputs
 DISTANCES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.PoissonNLLLoss)
 
 
@@ -57,6 +60,23 @@ def check_outputs(loss: Any, outputs: Tensor, targets: Tensor) -> None:
         shapes = f"a row has outputs {[*outputs.shape[1:]]} and targets {[*targets.shape[1:]]}"
         help_text = "give the last layer as many outputs, or for classes use CrossEntropyLoss"
         raise ValueError(f"{_name(loss)} compares outputs with targets one by one, but {shapes}: {help_text}")
+
+
+def check_classes(loss: Any, outputs: Tensor, targets: Tensor) -> None:
+    """Raise ValueError where a loss of classes gets fewer outputs than there are classes among the targets [N, ...].
+
+    And where its weights are not one for each output. On a GPU either would end the process.
+    """
+    if not isinstance(loss, CLASSES) or targets.is_floating_point() or outputs.dim() < 2:
+        return
+    counted = targets[targets != getattr(loss, "ignore_index", -100)]
+    classes = 1 + int(counted.max()) if len(counted) else 0
+    if classes > outputs.shape[1]:
+        with blaming("model", f"it has {outputs.shape[1]} {plural('output', outputs.shape[1])}"):
+            raise ValueError(f"the targets are classes from 0 to {classes - 1}: the last layer needs {classes} outputs")
+    if loss.weight is not None and len(loss.weight) != outputs.shape[1]:
+        with blaming("loss", f"weight has {len(loss.weight)} {plural('value', len(loss.weight))}"):
+            raise ValueError(f"it takes one for each of the {outputs.shape[1]} outputs")
 
 
 def boundary(loss: Any) -> float | None:

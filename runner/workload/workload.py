@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component, Registry
@@ -29,7 +30,7 @@ from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, pick, refuse_integers
 from xprun.runner.workload.step_schedule import Schedule
 from xprun.runner.workload.stored_rows import left_in_place
-from xprun.runner.workload.target_shapes import check_outputs, with_targets_for
+from xprun.runner.workload.target_shapes import check_classes, check_outputs, with_targets_for
 from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.schema import SaveBest
@@ -95,9 +96,13 @@ class Workload:
 
     def _fresh_model(self) -> nn.Module:
         settings, x = self.model.settings, map_parts(_as_a_model_sees_it, first_rows(self.train.inputs, 2))
-        module: nn.Module = build(self.registry, "model", self.model.name, settings, x, self.all_targets)
+        module: nn.Module = build(
+            self.registry, "model", self.model.name, settings, x, self.all_targets, dtype=self.dtype
+        )
         fillers = {
-            key: build(self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"})
+            key: build(
+                self.registry, "init", init["name"], {k: v for k, v in init.items() if k != "name"}, dtype=self.dtype
+            )
             for key, init in settings["init"].items()
         }
         fill_parameters(module, fillers)
@@ -116,6 +121,9 @@ class Workload:
         """
         inputs, targets = first_rows(self.train.inputs, 2), self.train.targets[:2]
         module = self.make_model(0).eval()
+        if not trained_parameters(module):
+            with blaming("model", self.model.name):
+                raise ValueError("it has no parameter to train")
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 outputs = call(module, inputs)
@@ -127,6 +135,7 @@ class Workload:
         for measure in (*self.metrics.values(), *self.matrices.values()):
             check_choice(measure.component, measure.output, outputs)
         check_outputs(criterion, pick(outputs, self.output), targets)
+        check_classes(criterion, pick(outputs, self.output), self.all_targets)
 
     def timetable(self, run: Run, rate: float | None = None) -> Timetable | None:
         """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""
@@ -215,7 +224,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
     dtype = torch.float64 if settings.dtype == "float64" else torch.float32
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
-    criterion = build(registry, "loss", loss.name, loss.settings)
+    criterion = build(registry, "loss", loss.name, loss.settings, dtype=dtype)
     output = loss.settings.get("output")  # a run that was saved before there was a choice has no such setting
     made = as_table(data.name, build(registry, "data", data.name, data.settings), batch_size)
     made = with_targets_for(criterion, made)
@@ -233,8 +242,8 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         feed,
         batch_size,
         on_device if output is None else LossOf(on_device, output),
-        {m.column: make_measure(registry, m, criterion, train, output) for m in settings.scalars},
-        {m.column: make_measure(registry, m, criterion, train, output) for m in settings.matrices},
+        {m.column: make_measure(registry, m, criterion, train, output, dtype=dtype) for m in settings.scalars},
+        {m.column: make_measure(registry, m, criterion, train, output, dtype=dtype) for m in settings.matrices},
         {m.column: m.goal for m in settings.scalars},
         run.choices["model"],
         Schedule.of(settings, _steps_per_epoch(settings, feed, len(train), batch_size), evaluates=evaluates),

@@ -75,11 +75,15 @@ class Expectation:
     confidence: float
     family: str | None
 
-    def holds_for(self, value: float) -> bool:
-        """Whether a value fulfils `min`, `max` or `equals`; NaN fulfils nothing."""
+    def holds_for(self, value: float, precision: float) -> bool:
+        """Whether a value fulfils `min`, `max` or `equals`; NaN fulfils nothing.
+
+        `precision` is the relative size of what rounding may have changed in it.
+        """
         if self.equals is not None:
-            return math.isclose(value, self.equals, rel_tol=self.rel, abs_tol=self.abs)
-        return self.min <= value <= self.max
+            return math.isclose(value, self.equals, rel_tol=max(self.rel, precision), abs_tol=self.abs)
+        at_an_end = any(math.isclose(value, end, rel_tol=precision) for end in (self.min, self.max))
+        return self.min <= value <= self.max or (at_an_end and math.isfinite(value))
 
     @property
     def selections(self) -> list[dict[str, Cell]]:

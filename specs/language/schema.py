@@ -163,24 +163,25 @@ def _needs_no_scaler(kind: Any) -> Any:
 class RunSettings(Strict):
     """`[run]`: how long, how often, and what is measured.
 
-    `epochs` or `steps` says when a run ends (one of them). `seeds` is a number n, meaning 0..n-1, or a list.
-    `record_every` thins the history of the loss: step 1, every such step and the last one are kept; by default as
-    many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200 evaluations a run. `engine`
-    says whether runs are trained together or one by one, and `compile` whether their steps are compiled ("auto": when
-    the training is long enough to repay it), which changes no result but its rounding. `search_seed` decides the draws
-    of random sweeps. `gradient` is computed by autograd, or by the formula that the model brings ("manual").
-    `deterministic` lets torch use only algorithms that give the same bits every time. `save` keeps a checkpoint of the
-    last step, or of the evaluation with the best `compare.metric`. `checkpoint_every` so many epochs the state of a
-    run is saved, so that a run that is cut off goes on from there. `observers` write ended runs for other tools.
-    `timeout` is the time in seconds after which a run, or runs that are trained together, are ended from outside.
-    `measure_test` measures the test rows when a run has ended, or for their curves at each evaluation, too.
-    `clip_norm` is the largest norm of a gradient, over all parameters, and `clip_value` the largest size of one of its
-    components. `accumulate` so many batches make one step, whose gradient is the mean of theirs. `autocast` computes
-    the forward pass and the loss of a step in mixed precision. `average` measures and saves averaged weights.
+    `epochs` or `steps` says when a run ends (one of them); 0 measures the untrained model. `seeds` is a number n,
+    meaning 0..n-1, or a list. `record_every` thins the history of the loss: step 1, every such step and the last one
+    are kept; by default as many as fit 2,000 points a run. `evaluate_every` is in epochs; by default at most 200
+    evaluations a run. `engine` says whether runs are trained together or one by one, and `compile` whether their
+    steps are compiled ("auto": when the training is long enough to repay it), which changes no result but its
+    rounding. `search_seed` decides the draws of random sweeps. `gradient` is computed by autograd, or by the formula
+    that the model brings ("manual"). `deterministic` lets torch use only algorithms that give the same bits every
+    time. `save` keeps a checkpoint of the last step, or of the evaluation with the best `compare.metric`.
+    `checkpoint_every` so many epochs the state of a run is saved, so that a run that is cut off goes on from there.
+    `observers` write ended runs for other tools. `timeout` is the time in seconds after which a run, or runs that are
+    trained together, are ended from outside. `measure_test` measures the test rows when a run has ended, or for their
+    curves at each evaluation, too. `clip_norm` is the largest norm of a gradient, over all parameters, and
+    `clip_value` the largest size of one of its components. `accumulate` so many batches make one step, whose gradient
+    is the mean of theirs. `autocast` computes the forward pass and the loss of a step in mixed precision. `average`
+    measures and saves averaged weights.
     """
 
-    epochs: Annotated[int, Gt(0)] | None = None
-    steps: Annotated[int, Gt(0)] | None = None
+    epochs: Annotated[int, Ge(0)] | None = None
+    steps: Annotated[int, Ge(0)] | None = None
     seeds: Annotated[int, Gt(0)] | list[Annotated[int, Ge(0)]] = 1
     metrics: list[Metric] = []
     record_every: Annotated[int, Gt(0)] | None = None

@@ -178,6 +178,11 @@ def _expectation(detail: Any) -> str:
         return ""
     if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] == DEVICE_PATTERN:
         return "must be auto, cpu, cuda, cuda:1 or mps"
+    if detail["type"] == "missing" and detail["loc"] and isinstance(detail["loc"][-1], int):
+        return f"must have at least {detail['loc'][-1] + 1} values"
+    if detail["type"] == "too_short":
+        least = detail["ctx"]["min_length"]
+        return f"must have at least {least} {plural('value', least)}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return TYPES.get(detail["type"]) or message.replace("Input should be", "must be")
 

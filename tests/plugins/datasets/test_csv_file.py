@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from xprun.plugins.datasets.csv_file import CsvError, csv
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.workload.data_split import Split, filled_in
 from xprun.specs import SpecError, read_document, read_spec
 
 HOUSES = "rooms,area,price,town\n3,70.5,210,Ulm\n4, 1e2,330,Aalen\n2,50,140,Ulm\n"
@@ -95,3 +97,108 @@ def test_a_missing_column_is_found_before_anything_runs(houses: Path, line_spec:
     houses.write_bytes("größe\n".encode("latin-1"))
     with pytest.raises(SpecError, match=r"data\.file: houses\.csv is not UTF-8"):
         resolve(read_spec(read_document(path)), REGISTRY)
+
+
+# --- text, and cells without a value
+
+PEOPLE = "age,town,income,happy\n31,Ulm,20,yes\n,Bonn,n/a,no\n45,Ulm,30,yes\n52,NA,40,no\n"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text(PEOPLE, encoding="utf-8")
+    return path
+
+
+def test_categories_become_a_column_for_each_value(houses: Path) -> None:
+    table = csv(file=str(houses), target="price", columns=["rooms", "town"], categories=["town"])
+    assert table.inputs.tolist() == [[3, 0, 1], [4, 1, 0], [2, 0, 1]]
+    table = csv(file=str(houses), target="price", columns=["rooms"], categories=["rooms"])
+    assert table.inputs.tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
+
+
+def test_classes_keep_their_names(houses: Path, people: Path) -> None:
+    assert csv(file=str(houses), target="town").class_names == ("Aalen", "Ulm")
+    assert csv(file=str(houses), target="rooms", classes=True, leave_out=["town"]).class_names == ("2", "3", "4")
+    assert csv(file=str(people), target="town", columns=["happy"], categories=["happy"]).class_names[1] == "NA"
+
+
+def test_rows_that_lack_something_are_left_out_on_request(people: Path) -> None:
+    table = csv(file=str(people), target="happy", categories=["town"], missing="drop")
+    assert table.inputs.tolist() == [[31, 1, 20], [45, 1, 30]]
+    assert table.targets.tolist() == [0, 0]
+    only = csv(file=str(people), target="happy", columns=["income"], missing="drop")
+    assert only.inputs.tolist() == [[20], [30], [40]]
+
+
+@pytest.mark.parametrize(
+    ("how", "age", "income"), [("mean", 42.666666666666664, 30), ("median", 45, 30), ("most_frequent", 31, 20)]
+)
+def test_numbers_are_filled_in_from_the_training_rows(people: Path, how: Any, age: float, income: float) -> None:
+    table = csv(file=str(people), target="happy", columns=["age", "income"], missing=how)
+    assert table.inputs.isnan().sum() == 2
+    inputs = filled_in(Split(table)).train.one_tensor
+    assert inputs[1].tolist() == pytest.approx([age, income])
+    held_out = replace(table, inputs=torch.full((1, 2), torch.nan, dtype=torch.float64), targets=table.targets[:1])
+    split = filled_in(Split(table, held_out, held_out))
+    assert split.valid is not None and split.test is not None
+    assert split.valid.one_tensor.tolist()[0] == split.test.one_tensor.tolist()[0] == pytest.approx([age, income])
+
+
+def test_a_category_that_is_missing_is_one_of_its_own_where_numbers_are_filled_in(people: Path) -> None:
+    table = csv(file=str(people), target="happy", columns=["town"], categories=["town"], missing="median")
+    assert table.inputs.tolist() == [[0, 0, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+
+
+def test_nothing_is_filled_in_where_no_training_row_tells(people: Path) -> None:
+    table = csv(file=str(people), target="happy", columns=["income"], missing="mean")
+    with pytest.raises(ValueError, match="nothing is known of column 1 of the inputs"):
+        filled_in(Split(replace(table, inputs=table.one_tensor * torch.nan)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"target": "income", "columns": ["age"]},
+            "row 2, column 'income': 'n/a' is not a number; leave such rows out",
+        ),
+        ({"target": "income", "columns": ["age"], "missing": "mean"}, "row 2, column 'income': 'n/a' is not a number"),
+        ({"target": "happy", "categories": ["happy"]}, "the target 'happy' is one of data.categories"),
+        ({"target": "happy", "columns": ["age"], "categories": ["town"]}, "data.categories has 'town', which is none"),
+        ({"target": "happy", "columns": ["town"]}, "list the column in data.categories"),
+    ],
+)
+def test_what_is_missing_or_no_number(people: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(CsvError) as error:
+        csv(file=str(people), **settings)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("odd", ["unknown", "12 000", "cheap"])
+def test_one_word_in_a_column_of_numbers_makes_no_classes_of_them(houses: Path, odd: str) -> None:
+    houses.write_text(HOUSES.replace("210", odd), encoding="utf-8")
+    with pytest.raises(CsvError, match=f"row 1, column 'price': '{odd}' is not a number; .*classes = true"):
+        csv(file=str(houses), target="price", leave_out=["town"])
+    assert len(csv(file=str(houses), target="price", leave_out=["town"], classes=True).class_names) == 3
+
+
+def test_check_tells_all_cells_of_a_file_at_once(people: Path, line_spec: str) -> None:
+    wrong = 'name = "csv"\nfile = "people.csv"\ntarget = "income"'
+    path = people.parent / "spec.toml"
+    path.write_text(line_spec.replace('name = "line"\nsamples = 20', wrong), encoding="utf-8")
+    with pytest.raises(SpecError) as error:
+        resolve(read_spec(read_document(path)), REGISTRY)
+    told = str(error.value)
+    assert told.count("spec.toml:4:8: data.file: people.csv: row ") == 10
+    for place in (
+        "row 2, column 'age': the cell is empty",
+        "row 4, column 'town': 'NA'",
+        "row 2, column 'income': 'n/a'",
+    ):
+        assert place in told
+    people.write_text("age,income\n" + "x,1\n" * 50, encoding="utf-8")
+    with pytest.raises(SpecError) as error:
+        resolve(read_spec(read_document(path)), REGISTRY)
+    assert "and 30 more cells that cannot be read" in str(error.value)

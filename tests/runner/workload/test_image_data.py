@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from torch import Tensor
 from xprun.plugins import transform
-from xprun.plugins.datasets.images import image_set, resident
+from xprun.plugins.blame import Blamed, blamed_for
+from xprun.plugins.datasets.images import image_set, resident, see_that_they_fit
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.random_transforms import random_ones
 from xprun.plugins.discovery import open_registry
@@ -465,3 +467,93 @@ def test_every_image_set_says_what_it_lacks(name: str) -> None:
     defaults = {setting.name: setting.typed_default for setting in known if not setting.required}
     with pytest.raises(MissingFilesError, match=f"{name}: no files in data"):
         image_set(name, **defaults, **needed)
+
+
+# --- transforms that do not fit the images
+
+
+def broadcasting(size: int) -> Any:
+    from torchvision.transforms.v2 import Normalize
+
+    return Normalize([0.5] * size, [0.25] * size)
+
+
+@pytest.mark.parametrize(("channels", "means"), [(1, 3), (1, 2), (3, 2)])
+def test_means_that_are_not_one_for_each_channel_are_refused(channels: int, means: int) -> None:
+    with pytest.raises((ValueError, RuntimeError)) as caught:
+        see_that_they_fit([lambda image: image, broadcasting(means)], torch.rand(channels, 8, 8))
+    blamed = blamed_for(caught.value)
+    assert blamed is not None
+    assert (blamed.section, blamed.inside) == ("data", ("transforms", 1))
+    assert blamed.what.startswith(("Normalize makes", "Normalize fails on"))
+    see_that_they_fit([broadcasting(channels), broadcasting(1)], torch.rand(channels, 8, 8))
+
+
+def test_the_images_of_a_file_are_asked_where_no_name_tells_their_shape() -> None:
+    from torchvision.transforms.v2 import Grayscale, RandomCrop
+
+    see_that_they_fit([Grayscale(3), broadcasting(3)], torch.rand(1, 8, 8))
+    with pytest.raises(ValueError, match="larger than input image size") as caught:
+        see_that_they_fit([RandomCrop(9)], torch.rand(1, 8, 8))
+    assert blamed_for(caught.value) == Blamed("data", ("transforms", 0), "RandomCrop fails on an image [1, 8, 8]")
+    before = torch.get_rng_state()
+    see_that_they_fit([RandomCrop(4)], torch.rand(1, 8, 8, generator=torch.Generator()))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# --- files as they are published, and the names of classes
+
+
+def pack(folder: Path) -> None:
+    """Pack the files of a folder, as MNIST and its like are published."""
+    for file in list(folder.iterdir()):
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+
+
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "KMNIST"])
+def test_packed_files_are_unpacked(name: str) -> None:
+    pixels = write_fashion_mnist()
+    Path("data/FashionMNIST").rename(f"data/{name}")
+    folder = Path("data", name, "raw")
+    pack(folder)
+    table = image_set(name, root="data", valid=0.1, test="test", download=False)
+    assert torch.equal((table.one_tensor[:, 0] * 255).round().byte(), pixels["train"])
+    assert sorted(file.suffix for file in folder.iterdir()) == [""] * 4 + [".gz"] * 4
+    image_set(name, root="data", valid=0.1, test="test", download=False)
+
+
+def test_a_packed_file_that_is_damaged_is_named() -> None:
+    write_fashion_mnist()
+    folder = Path("data/FashionMNIST/raw")
+    pack(folder)
+    packed = folder / "train-images-idx3-ubyte.gz"
+    packed.write_bytes(packed.read_bytes()[:50])
+    with pytest.raises(MissingFilesError, match=r"train-images-idx3-ubyte.gz is damaged: .*; put it there again"):
+        image_set("FashionMNIST", root="data", download=False)
+    assert not [file for file in folder.iterdir() if file.name.startswith(".")]
+
+
+def test_sets_tell_the_names_of_their_classes() -> None:
+    write_fashion_mnist()
+    assert image_set("FashionMNIST", root="data", download=False).class_names[7] == "Sneaker"
+    write_folder("pictures", 3)
+    assert image_set("ImageFolder", root="pictures").class_names == ("blue", "red")
+    assert build(REGISTRY, "data", "iris", {}).class_names == ("setosa", "versicolor", "virginica")
+    assert build(REGISTRY, "data", "breast_cancer", {}).class_names == ("malignant", "benign")
+
+
+def test_predictions_call_classes_by_their_names(xprun: Xprun) -> None:
+    write_folder("pictures", 8)
+    text = (
+        SPEC.replace('"FashionMNIST"', '"ImageFolder"\nroot = "pictures"\nvalid = 0.25')
+        .replace("= 36", "= 108")
+        .replace("out_features = 3", "out_features = 2")
+    )
+    Path("folder.toml").write_text(text.replace("[run]", '[run]\nsave = "last"'), encoding="utf-8")
+    assert xprun("folder.toml", "-q").exit_code == 0
+    run = pd.read_csv("runs/folder/results.csv")["run"][0]
+    xprun("predict", "runs/folder", run, "-o", "found.csv")
+    found = pd.read_csv("found.csv")
+    assert set(found["target"]) | set(found["prediction"]) <= {"blue", "red"}
+    assert [*found.columns] == ["row", "target", "prediction", "p[blue]", "p[red]"]
