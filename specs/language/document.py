@@ -146,7 +146,7 @@ def _read(path: Path, document: Document) -> Source:
 
 
 def _unreadable(document: Document, error: TextError) -> SpecError:
-    document.broken = Place(document.file, error.line, error.column, 1, error.source_line)
+    document.broken = Place(document.file, error.line, error.column, error.length, error.source_line)
     return SpecError(document, [Diagnostic((), error.reason, error.help)])
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from xprun.specs.language.dotted_paths import Path, parse_dotted
-from xprun.specs.language.source import TextError, parse
+from xprun.specs.language.source import TextError, parse_plainly
 from xprun.specs.language.wording import show
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def _put(container: Any, path: Path, value: Any) -> None:
 def _toml_value(text: str) -> Any:
     """Return a TOML value; a bare word is a text, so that no second pair of quotes is needed in a shell."""
     try:
-        data = parse(f"x = {text}")
-    except TextError:
+        data = parse_plainly(f"x = {text}")
+    except (TextError, ValueError, RecursionError):
         return text
     return data["x"] if len(data) == 1 else text
 

@@ -70,7 +70,7 @@ TYPES = {
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was most likely meant: by synonym, by spelling, or by its last part."""
     by_lower = {k.lower(): k for k in known}
-    lower = name[:LONGEST_NAME].lower()
+    lower = name[:LONGEST_NAME].lower().lstrip("-+~")
     if (synonym := SYNONYMS.get(lower)) in by_lower.values():
         return synonym
     swapped = [original for k, original in by_lower.items() if sorted(k) == sorted(lower)]
