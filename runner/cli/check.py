@@ -19,6 +19,7 @@ from xprun.runner.cli.options import (
     spec_options,
     specs_argument,
 )
+from xprun.runner.cli.spec_command import SpecCommand
 from xprun.runner.cli.terminal import FAILED, OK, WRONG, exit_code_of, say, say_json
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from xprun.runner.plan_summary import PlanSummary
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...|OPTIMIZER...")
 @click.option("--against", metavar="OPTIMIZER", help="Where an optimizer departs from this one.")
 @json_option
@@ -102,7 +103,7 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
     return FAILED if trial.problems else OK
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @specs_argument
 @output_option
 @device_option

@@ -17,6 +17,7 @@ from xprun.errors import Error
 from xprun.runner.cli.live_page import served
 from xprun.runner.cli.loading import default_folder, load_spec, open_registry
 from xprun.runner.cli.options import RunOptions, json_option, run_options, specs_argument
+from xprun.runner.cli.spec_command import SpecCommand
 from xprun.runner.cli.terminal import (
     BROKEN,
     FAILED,
@@ -45,7 +46,7 @@ class PagesError(Error):
     exit_code = BROKEN
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @specs_argument
 @run_options
 def run(specs: tuple[Path, ...], options: RunOptions) -> int:
@@ -56,7 +57,7 @@ def run(specs: tuple[Path, ...], options: RunOptions) -> int:
     return run_all(specs, options, tell_failed_expectations if options.quiet else tell_results)
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @specs_argument
 @json_option
 @run_options

@@ -29,6 +29,7 @@ from xprun.runner.resolve.run_setting_checks import (
     target_problems,
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
+from xprun.runner.resolve.section_checks import at_home, section_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
@@ -42,6 +43,7 @@ from xprun.specs.language.expansion import all_combinations
 from xprun.specs.language.filters import exclusion_problems, unknown_conditions
 from xprun.specs.language.folds import FOLD, K_FOLDS
 from xprun.specs.language.identity import NOT_IDENTITY
+from xprun.specs.language.overrides import as_alternatives, names_in
 from xprun.specs.language.parser import complete_run, point_at_item
 from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
@@ -58,6 +60,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     """
     problems = Diagnostics(spec.document)
     problems += spec.problems
+    problems += section_problems(spec, registry)
     problems += _bomb_problems(spec, max_runs)
     if count_grid(spec) + count_confirmation(spec) > max_runs:
         raise SpecError(spec.document, problems)
@@ -89,7 +92,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
             [*stop_problems(resolved, columns), *save_problems(resolved, columns), *recipe_problems(resolved)]
         )
     if problems:
-        raise SpecError(spec.document, problems)
+        raise SpecError(spec.document, at_home(problems, spec, registry))
     return resolved
 
 
@@ -220,11 +223,21 @@ class _Checker:
             instead = f": {error.why}" if error.why else did_you_mean(name, error.known)
             message = f"there is no {noun} named {quoted(name)}{instead}"
             broken = "".join(f"\nbroken plugin, perhaps the missing one: {plugin}" for plugin in error.broken)
-            help_text = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
+            known = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
+            help_text = self.several(kind, name, path) or known
             self.problems.append(Diagnostic(place or (*path, "name"), message, help_text))
             return None
         self.fingerprints.append(component.fingerprint)
         return component
+
+    def several(self, kind: str, name: str, path: Path) -> str:
+        """Return how several components are written, where a name holds those of several; nothing where it does not."""
+        names = names_in(name)
+        if not names or path[:1] != (kind,) or len([part for part in path if isinstance(part, str)]) > 1:
+            return f"write each in quotes of its own: {show(names)}" if names else ""
+        from_command_line = self.problems.document.set_key((*path, "name"))
+        written = as_alternatives(kind, names) if from_command_line else f"[[{kind}]] once for each"
+        return f"each is an alternative: write {written}"
 
     def table(
         self,
@@ -317,7 +330,9 @@ class _Checker:
         typed = []
         for i, value in enumerate(axis.values if axis.options is None else axis.options):
             one, wrong = self.apart(lambda: self.one_value(schema, alternative, axis, value))  # noqa: B023
-            self.problems += point_at_item(_not_of_others(wrong, alternative, axis), axis.inside(alternative), axis, i)
+            own = _not_of_others(wrong, alternative, axis)
+            own = [_of_computed(problem) for problem in own] if axis.options is None else own
+            self.problems += point_at_item(own, axis.inside(alternative), axis, i)
             typed.append(one)
             if wrong and axis.options is None:
                 break
@@ -448,6 +463,13 @@ def _not_of_others(problems: Diagnostics, alternative: Alternative, axis: Axis) 
     """Return the problems that are not those of another axis in the same setting, which reports them itself."""
     others = [other.inside(alternative) for other in alternative.axes if other is not axis]
     return [p for p in problems if not any(p.path[: len(other)] == other for other in others)]
+
+
+def _of_computed(problem: Diagnostic) -> Diagnostic:
+    """Return a problem of a value that a sweep has computed: nobody can write it otherwise."""
+    is_integer = problem.meant is not None and problem.meant.toml.lstrip("-").isdigit()
+    help_text = "integers are swept with { range = [start, stop, step] }, or listed in a grid" if is_integer else ""
+    return replace(problem, meant=None, help=problem.help or help_text)
 
 
 def _exclusion_problems(spec: Spec) -> Iterator[Diagnostic]:

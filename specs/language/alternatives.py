@@ -10,7 +10,7 @@ from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.dotted_paths import Path, replaced
 from xprun.specs.language.folds import FOLD, K_FOLDS, fold_problems, folds_of
 from xprun.specs.language.keywords import LISTED
-from xprun.specs.language.overrides import Values
+from xprun.specs.language.overrides import Values, as_alternatives
 from xprun.specs.language.sweeps import is_random, is_sweep, read_sweep
 from xprun.specs.language.wording import show
 
@@ -86,7 +86,9 @@ def read_alternatives(data: dict[str, Any], section: str, problems: Diagnostics,
         if isinstance(table, dict):
             yield from read_alternative(section, path, table, problems, seed)
         else:
-            problems.append(Diagnostic(path, f"must be a table, not {show(table)}"))
+            name = table if isinstance(table, str) else "..."
+            help_text = f'name the component: [{section}] name = "{name}"'
+            problems.append(Diagnostic(path, f"must be a table, not {show(table)}", help_text))
 
 
 def tables_of(data: dict[str, Any], section: str) -> Iterator[tuple[Path, Any]]:
@@ -106,7 +108,14 @@ def read_alternative(
     label = table.get("label", "")
     if not isinstance(name, str):
         wrong = "is missing" if name is None else f"must be a string, not {show(name)}"
-        problems.append(Diagnostic((*path, "name"), wrong, f'name the component: [{section}] name = "..."'))
+        help_text = f'name the component: [{section}] name = "..."'
+        if isinstance(name, list) or is_sweep(name):
+            listed = name.get("grid") if isinstance(name, dict) else name
+            names = [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+            given = problems.document.set_key((*path, "name")) and not path[1:]
+            instead = as_alternatives(section, names) if given else f"[[{section}]] once for each"
+            wrong, help_text = "cannot be swept", f"each component is an alternative: write {instead}"
+        problems.append(Diagnostic((*path, "name"), wrong, help_text))
     if not isinstance(label, str) or (label == "" and "label" in table):
         problems.append(Diagnostic((*path, "label"), f"must be a string, not {show(label)}"))
     settings = {key: value for key, value in table.items() if key not in COMMON_KEYS}

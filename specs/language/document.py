@@ -11,12 +11,15 @@ from typing import Any, Literal
 from xprun.specs.language.diagnostics import CONTROL, Diagnostic, Diagnostics, SpecError, printable
 from xprun.specs.language.dotted_paths import Path as KeyPath
 from xprun.specs.language.dotted_paths import at as value_at
+from xprun.specs.language.dotted_paths import dotted
 from xprun.specs.language.extends import ExtendsError, follow, merged
 from xprun.specs.language.library import shipped_specs
 from xprun.specs.language.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.language.references import Reference, resolve_references
 from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse, read_source
 from xprun.specs.language.wording import listed, nearest
+
+SET = "--set"  # the file, and the path, of what is given there
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Document:
     overrides: list[Override] = field(default_factory=list)
     references: dict[KeyPath, Reference] = field(default_factory=dict)
     broken: Place | None = None
+    sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._own = Source(self.file, self.text, self.data)
@@ -62,14 +66,25 @@ class Document:
         """Return where the key or value of a path stands, or the nearest thing around it that exists."""
         if self.broken:
             return self.broken
+        if path[:1] == (SET,):
+            number = int(path[1])
+            text = self.sets[number - 1]
+            return Place(SET, number, 1, max(1, len(text)), text, rank=-1)
         for number in range(len(self.overrides), 0, -1):
             override = self.overrides[number - 1]
             if span := override.find(path, at):
-                return Place("--set", number, *span, override.text, rank=-1)
+                return Place(SET, number, *span, override.text, rank=-1)
         rank, source = self._owner(path)
         line, column, length = _nearest(source, path, at)
         text = source.line(line) if length else ""
         return Place(source.file, line, column, min(length, len(text) - column + 1), text, rank)
+
+    def set_key(self, path: KeyPath) -> str:
+        """Return the dotted key with which `--set` gives the value at a path, or nothing where a file does."""
+        for override in reversed(self.overrides):
+            if override.covers(path):
+                return override.key if override.gives(path) else dotted(path)
+        return ""
 
     def note(self, path: KeyPath) -> str:
         """Return where the value at a path comes from when it is a reference, or nothing."""
@@ -174,15 +189,17 @@ def _neighbours(path: Path) -> str:
 
 
 def _override(document: Document, sets: tuple[str, ...]) -> None:
-    """Put the values of `--set` into the document's data."""
+    """Put the values of `--set` into the document's data; raise SpecError with all that make no sense."""
+    document.sets, problems = sets, Diagnostics(document)
     for number, text in enumerate(sets, 1):
         try:
             override = read_override(text)
             document.data = apply(document.data, override)
+            document.overrides.append(override)
         except OverrideError as error:
-            document.broken = Place("--set", number, 1, max(1, len(text)), text)
-            raise SpecError(document, [Diagnostic((), str(error), error.help)]) from None
-        document.overrides.append(override)
+            problems.append(Diagnostic((SET, number), str(error), error.help))
+    if problems:
+        raise SpecError(document, problems)
 
 
 def _refuse_foreign_values(document: Document) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import tomli
 from xprun.specs.language.keywords import RANDOM
 
+Kind = Literal["number", "integer", "boolean", "string", "word", "list"]
 LONGEST = 200  # characters of a value that are looked at
 
 
@@ -33,9 +37,7 @@ class Meant:
         """Return the help for `--set`."""
         if not self.toml:
             return self.why
-        needs_quotes = not re.fullmatch(r"[\w.+/-]*", self.toml)
-        written = f"{key}={self.toml}"
-        option = f"--set '{written}'" if needs_quotes else f"--set {written}"
+        option = f"--set {shlex.quote(f'{key}={self.toml}')}"
         return f"{self.why}: {option}" if self.why else f"write {option}"
 
 
@@ -47,10 +49,50 @@ def meant_by(text: str) -> Meant | None:
     return next((meant for reading in _READINGS if (meant := reading(text))), None)
 
 
+def meant_instead(value: Any, kinds: set[Kind]) -> Meant | None:
+    """Return what a value of TOML was meant to be, where a setting takes values of other kinds."""
+    if isinstance(value, str):
+        return _meant_string(value, kinds)
+    if isinstance(value, float) and not math.isfinite(value):
+        return _not_finite(str(value))
+    if "boolean" in kinds and value in (0, 1):
+        return Meant("", "true" if value else "false")
+    if isinstance(value, list):
+        items = [_plain(item) for item in value if not isinstance(item, dict | list)]
+        return Meant("several values are a sweep", _written(items), is_sweep=True) if items else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if "list" in kinds:
+        return Meant("a list has brackets", f"[{_plain(value)}]")
+    if "integer" in kinds and value == int(value):
+        return Meant("an integer has no point", f"{value:.0f}")
+    return Meant("a string has quotes", f'"{_plain(value)}"') if kinds == {"string"} else None
+
+
+def _meant_string(text: str, kinds: set[Kind]) -> Meant | None:
+    """Return what a string was meant to be, where a setting takes values of other kinds."""
+    if not text:
+        return Meant("write a value")
+    if text.startswith("=") and is_toml(text[1:]):
+        return Meant("one = is enough", text[1:].strip())
+    if "list" in kinds:
+        found = _in_brackets(text) or several(text)
+        return Meant("a list has brackets", found.toml if found else f'["{text}"]')
+    return several(text) if kinds <= {"word", "string"} else meant_by(text)
+
+
+def _plain(value: Any) -> str:
+    """Return a value of TOML as it is written."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def several(text: str) -> Meant | None:
     """Return what stands for several values, and nothing else, in a text."""
+    text = text.strip()
+    if not text or len(text) > LONGEST:
+        return None
     readings = (_in_brackets, _call, _ends, _list)
-    found = next((meant for reading in readings if (meant := reading(text.strip()[:LONGEST]))), None)
+    found = next((meant for reading in readings if (meant := reading(text))), None)
     return found if found and found.is_sweep else None
 
 

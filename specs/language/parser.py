@@ -25,11 +25,16 @@ from xprun.specs.language.schema import (
     Head,
     RunSettings,
     Strict,
-    known_sections,
 )
-from xprun.specs.language.wording import did_you_mean, show, unknown_key, value_problems
+from xprun.specs.language.wording import show, unknown_key, value_problems
 
 Model = TypeVar("Model", bound=Strict)
+_EXAMPLES = {  # of a setting of each section
+    "run": "epochs = 20",
+    "compare": 'metric = "valid.loss"',
+    "confirm": "seeds = 10",
+    "expect": 'value = "final.loss" with max = 0.1',
+}
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,7 @@ def read_spec(document: Document) -> Spec:
 
 
 def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
-    known = known_sections()
-    for key in data:
-        if key not in known:
-            message = f"there is no such section{did_you_mean(key, known)}"
-            yield Diagnostic((key,), message, f"a spec has {', '.join(known)}", "key")
+    """Yield the sections that are missing."""
     missing = [section for section in REQUIRED_SECTIONS if section not in data]
     if missing:
         tables = " ".join(f"[{section}]" for section in missing)
@@ -111,14 +112,15 @@ def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
 def _model(model: type[Model], data: Any, path: Path, problems: Diagnostics) -> Model | None:
     """Return the typed section, or None after adding what is wrong with it to `problems`."""
     if not isinstance(data, dict):
-        problems.append(Diagnostic(path, f"must be a table, not {show(data)}"))
+        help_text = f"write its settings under [{path[0]}], such as {_EXAMPLES[str(path[0])]}"
+        problems.append(Diagnostic(path, f"must be a table, not {show(data)}", help_text))
         return None
     known = list(model.model_fields)
     problems += (unknown_key((*path, key), f"[{path[0]}]", known) for key in data if key not in known)
     try:
         return model.model_validate({key: value for key, value in data.items() if key in known})
     except ValidationError as error:
-        problems += value_problems(error, path, data)
+        problems += value_problems(error, path, data, sweeps=path[:1] == ("run",))
         return None
 
 
@@ -143,7 +145,8 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
     """Return `[run]` as an alternative; a sweep's values are checked by `complete_run`."""
     table = data.get("run", {})
     if not isinstance(table, dict):
-        problems.append(Diagnostic(("run",), f"must be a table, not {show(table)}"))
+        help_text = f"write its settings under [run], such as {_EXAMPLES['run']}"
+        problems.append(Diagnostic(("run",), f"must be a table, not {show(table)}", help_text))
         return Alternative("run", ("run",), "run", {})
     settings, axes = split_axes(table, ("run",), problems, seed)
     run = Alternative("run", ("run",), "run", settings, axes, written=())

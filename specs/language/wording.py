@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
-from xprun.specs.language.diagnostics import Diagnostic
+from xprun.specs.language.diagnostics import Diagnostic, UnknownKey
 from xprun.specs.language.dotted_paths import Path, at
 from xprun.specs.language.keywords import WORDS
+from xprun.specs.language.other_notations import Kind, Meant, meant_instead
 from xprun.specs.language.schema import DEVICE_PATTERN
 
 # What newcomers from other tools write, and the field's standard term that is used here.
@@ -66,6 +68,18 @@ TYPES = {
     "missing": "is missing",
 }
 
+KINDS: dict[str, Kind] = {  # which kind of value pydantic misses
+    "float_type": "number",
+    "finite_number": "number",
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "bool_type": "boolean",
+    "string_type": "string",
+    "literal_error": "word",
+    "list_type": "list",
+    "tuple_type": "list",
+}
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was most likely meant: by synonym, by spelling, or by its last part."""
@@ -109,35 +123,46 @@ def listed(name: str, known: Iterable[str], where: str = "") -> str:
 def unknown_key(path: Path, owner: str, known: list[str]) -> Diagnostic:
     """Return the problem of a key that its table does not take."""
     takes = f"{owner} takes {listed(str(path[-1]), known)}" if known else f"{owner} takes no settings"
-    message = f"{owner} has no such setting{did_you_mean(str(path[-1]), known)}"
-    return Diagnostic(path, message, takes, at="key")
+    near = did_you_mean(str(path[-1]), known)
+    return UnknownKey(path, f"{owner} has no such setting{near}", takes, at="key", has_near=bool(near))
 
 
-def value_problems(error: ValidationError, path: Path, value: Any) -> list[Diagnostic]:
+def value_problems(error: ValidationError, path: Path, value: Any, *, sweeps: bool = True) -> list[Diagnostic]:
     """Return one problem a place for a value that pydantic refused; `path` is where the value stands.
 
-    The complaints of a union's members about one place are joined by "or".
+    The complaints of a union's members about one place are joined by "or". `sweeps`: the value could be a sweep.
     """
-    by_place: dict[Path, list[str]] = {}
+    by_place: dict[Path, list[Any]] = {}
     problems = []
     for detail in error.errors(include_url=False):
         place = _real_place(detail["loc"], value)
         if detail["type"] == "extra_forbidden":
             problems.append(Diagnostic(path + place, "there is no such setting", at="key"))
         else:
-            by_place.setdefault(place, []).append(_expectation(detail))
+            by_place.setdefault(place, []).append(detail)
     for place in _deepest(by_place):
-        wishes = by_place[place]
+        details = by_place[place]
+        wishes = map(_expectation, details)
         wish = " or ".join(dict.fromkeys(w for w in wishes if w)).replace(" or must be ", " or ")
         found = at(value, place)
-        problems.append(_sweep_typo(path + place, found) or Diagnostic(path + place, f"{wish}, not {show(found)}"))
+        meant = _meant(found, {detail["type"] for detail in details})
+        meant = meant if sweeps or not (meant and meant.is_sweep) else None
+        wrong = Diagnostic(path + place, f"{wish}, not {show(found)}", meant=meant)
+        problems.append(_sweep_typo(path + place, found) or wrong)
     return problems
 
 
-def _deepest(by_place: dict[Path, list[str]]) -> list[Path]:
+def _meant(found: Any, refused: set[str]) -> Meant | None:
+    """Return what a value was meant to be, of which pydantic refused nothing but the type."""
+    refused -= {"none_required"}
+    return meant_instead(found, {KINDS[one] for one in refused}) if refused and refused <= KINDS.keys() else None
+
+
+def _deepest(by_place: dict[Path, list[Any]]) -> list[Path]:
     """Return the places without those around others: a list with a wrong item is not wrong for being a list."""
     around = {place[:length] for place in by_place for length in range(len(place))}
-    return [place for place, wishes in by_place.items() if place not in around or "is missing" in wishes]
+    missing = {place for place, details in by_place.items() if any(one["type"] == "missing" for one in details)}
+    return [place for place in by_place if place not in around or place in missing]
 
 
 def _sweep_typo(path: Path, value: Any) -> Diagnostic | None:
@@ -154,6 +179,8 @@ def _sweep_typo(path: Path, value: Any) -> Diagnostic | None:
 
 def show(value: Any) -> str:
     """Return a value as it would stand in a spec, shortened."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     try:
         text = json.dumps(value, default=str, ensure_ascii=False)
     except (ValueError, RecursionError):  # a number of thousands of digits
