@@ -49,7 +49,7 @@ def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     for key, length in (("record_every", "steps"), ("evaluate_every", "epochs"), ("checkpoint_every", "epochs")):
         longest = max((n for n in values_of(spec.run, length) if n), default=None)
         if key in written and longest and all(n and n > longest for n in values_of(spec.run, key)):
-            yield _idle(("run", key), f"the longest run has {longest:,} {length}", "")
+            yield _idle(("run", key), f"the longest run has {longest:,} {length}", "write less, or remove it")
 
 
 def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
@@ -64,7 +64,7 @@ def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
 
 def _baseline_problems(spec: Spec) -> Iterator[Diagnostic]:
     if spec.compare.baseline is not None and len(compared_labels(spec)) == 1:
-        yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "")
+        yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "remove it")
 
 
 def _evaluated(*, each: bool) -> tuple[str, ...]:

@@ -265,7 +265,9 @@ class _Checker:
         try:
             typed = setting.read(value)
         except ValidationError as error:
-            self.problems += value_problems(error, path, value)
+            self.problems += (
+                _with_example(problem, setting, path, value) for problem in value_problems(error, path, value)
+            )
             return value
         if setting.is_file and typed is not None:
             return self.file(typed, path)
@@ -411,7 +413,7 @@ class _Checker:
     def ablation(self, ablation: Ablation, bases: dict[Path, Alternative]) -> Ablation:
         if ablation.section == "run" and ablation.setting[0] in NOT_IDENTITY:
             self.problems.append(
-                Diagnostic(ablation.path, f"{ablation.setting[0]} does not affect any result", at="key")
+                Diagnostic(ablation.path, f"{ablation.setting[0]} does not affect any result", "remove it", "key")
             )
             return ablation
         changed, refused = [], []
@@ -428,7 +430,9 @@ class _Checker:
             self.problems += refused
         elif ablation.alternatives and not changed and not self.problems:
             what = f"{dotted((ablation.section, *ablation.setting))} is already {show(ablation.value)}"
-            self.problems.append(Diagnostic(ablation.path, f"has no effect: {what}"))
+            self.problems.append(
+                Diagnostic(ablation.path, f"has no effect: {what}", "write another value, or remove it")
+            )
         return replace(ablation, alternatives=tuple(changed))
 
     def changed(self, alternative: Alternative) -> Alternative:
@@ -463,6 +467,19 @@ def _not_of_others(problems: Diagnostics, alternative: Alternative, axis: Axis) 
     """Return the problems that are not those of another axis in the same setting, which reports them itself."""
     others = [other.inside(alternative) for other in alternative.axes if other is not axis]
     return [p for p in problems if not any(p.path[: len(other)] == other for other in others)]
+
+
+def _with_example(problem: Diagnostic, setting: Setting, path: Path, value: Any) -> Diagnostic:
+    """Return the problem of a value with how components in settings, and groups of parameters, are written."""
+    inside = problem.path[len(path) :]
+    found = at(value, inside)
+    if setting.is_by_parameter and len(inside) == 1 and not isinstance(found, dict):
+        return replace(
+            problem, help=f'write {path[-1]} = {{ "PATTERN" = {{ {inside[0]} = {show(found)} }} }}', meant=None
+        )
+    if setting.component_kind and isinstance(found, str) and not isinstance(value, str):
+        return replace(problem, help=f'write {{ name = "{found}" }}', meant=None)
+    return problem
 
 
 def _of_computed(problem: Diagnostic) -> Diagnostic:

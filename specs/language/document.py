@@ -211,11 +211,11 @@ def _refuse_foreign_values(document: Document) -> None:
     for path, value in _leaves(document.data, ()):
         texts = "".join(part for part in (*path, value) if isinstance(part, str))
         if control := CONTROL.search(texts):
-            problems.append(Diagnostic(path, f"contains the control character {printable(control[0])}"))
+            problems.append(Diagnostic(path, f"contains the control character {printable(control[0])}", "remove it"))
         elif isinstance(value, datetime.date | datetime.time):
             problems.append(Diagnostic(path, "is a date or a time; no setting takes one", "strings need quotes"))
         elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
-            problems.append(Diagnostic(path, "is an integer of more than 64 bits"))
+            problems.append(Diagnostic(path, "is an integer of more than 64 bits", "write a smaller one"))
     if problems:
         raise SpecError(document, problems)
 

@@ -33,7 +33,8 @@ def follow(source: Source) -> Iterator[Source]:
     while "extends" in source.data:
         path = _base_of(source, root)
         if path.resolve() in chain:
-            raise ExtendsError(source, "extends itself: " + " -> ".join(p.name for p in [*chain, path]))
+            circle = " -> ".join(p.name for p in [*chain, path])
+            raise ExtendsError(source, f"extends itself: {circle}", "remove extends from one of these files")
         if len(chain) > MAX_BASES:
             raise ExtendsError(source, f"extends more than {MAX_BASES} files in a row")
         chain.append(path.resolve())

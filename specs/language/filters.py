@@ -11,6 +11,7 @@ from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted
 from xprun.specs.language.matching import alternatives_of, fits
 from xprun.specs.language.schema import COMPONENT_SECTIONS
+from xprun.specs.language.sweeps import is_sweep
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show
 
 MAX_EXCLUSIONS = 100
@@ -101,7 +102,10 @@ def _condition(key: str, path: Path, value: Any, problems: Diagnostics) -> Itera
     found = read_key(key, path, problems)
     if found is None:
         return
-    if len(found) == 1 and not all(isinstance(one, str) for one in alternatives_of(value)):
+    if isinstance(value, dict):
+        help_text = "a list matches any of its values: [0.1, 0.2]" if is_sweep(value) else ""
+        problems.append(Diagnostic(path, f"must be a value, or a list of values, not {show(value)}", help_text))
+    elif len(found) == 1 and not all(isinstance(one, str) for one in alternatives_of(value)):
         problems.append(Diagnostic(path, f"must be the name or label of an alternative, not {show(value)}"))
     elif found == ("run",):
         problems.append(Diagnostic(path, 'must name a setting of [run], such as "run.epochs"', at="key"))
@@ -142,8 +146,9 @@ def exclusion_problems(
         matching = [exclusion for exclusion in exclusions if exclusion.matches(combination)]
         unused = [exclusion for exclusion in unused if exclusion not in matching]
         left += not matching
-    yield from (
-        Diagnostic(e.path, "matches no combination of the grid, so it excludes nothing", at="key") for e in unused
-    )
+    help_text = "each of its keys alone may match; all of them together must: remove it, or one of its keys"
+    message = "matches no combination of the grid, so it excludes nothing"
+    yield from (Diagnostic(e.path, message, help_text, "key") for e in unused)
     if not left:
-        yield Diagnostic(exclusions[0].path, "the exclusions leave no runs", at="key")
+        help_text = "remove one of the exclusions, or add a key to it: all keys must match"
+        yield Diagnostic(exclusions[0].path, "the exclusions leave no runs", help_text, "key")

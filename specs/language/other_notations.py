@@ -55,6 +55,8 @@ def meant_instead(value: Any, kinds: set[Kind]) -> Meant | None:
         return _meant_string(value, kinds)
     if isinstance(value, float) and not math.isfinite(value):
         return _not_finite(str(value))
+    if isinstance(value, dict):
+        return _table_of_another_tool(value)
     if "boolean" in kinds and value in (0, 1):
         return Meant("", "true" if value else "false")
     if isinstance(value, list):
@@ -67,6 +69,26 @@ def meant_instead(value: Any, kinds: set[Kind]) -> Meant | None:
     if "integer" in kinds and value == int(value):
         return Meant("an integer has no point", f"{value:.0f}")
     return Meant("a string has quotes", f'"{_plain(value)}"') if kinds == {"string"} else None
+
+
+def _table_of_another_tool(table: dict[str, Any]) -> Meant | None:
+    """Return the sweep that a table stands for: `{ values = [0.1, 0.2] }`, `{ min = 0.1, max = 1.0 }`."""
+    (key, values), *others = table.items() or [("", None)]
+    if key in ("values", "choices", "options", "list") and isinstance(values, list) and not others:
+        return Meant("these values are a sweep", _written([_plain(value) for value in values]), is_sweep=True)
+    for first, last in (("min", "max"), ("low", "high"), ("lower", "upper"), ("start", "stop"), ("start", "end")):
+        if first in table and last in table and not isinstance(table[first], dict | list):
+            ends = [_plain(table[first]), _plain(table[last])]
+            if "step" in table:
+                return _sweep("range", [*ends, _plain(table["step"])])
+            count = [_plain(table[word]) for word in ("num", "samples", "n", "count") if word in table][:1]
+            is_log = table.get("log") is True or "log" in str(table.get("distribution", ""))
+            word = "linspace" if "num" in table or first == "start" else "uniform"
+            return _sweep(_LOG[word] if is_log else word, [*ends, *count])
+    return None
+
+
+_LOG = {"linspace": "logspace", "uniform": "loguniform"}
 
 
 def _meant_string(text: str, kinds: set[Kind]) -> Meant | None:

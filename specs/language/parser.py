@@ -14,6 +14,7 @@ from xprun.specs.language.document import Document
 from xprun.specs.language.dotted_paths import Path, replaced
 from xprun.specs.language.expectations import Expectation, ExpectTable, expectations_of, flattened
 from xprun.specs.language.filters import Exclusion, read_exclusions
+from xprun.specs.language.keywords import NEVER_SWEPT
 from xprun.specs.language.linked_sweeps import together_problems
 from xprun.specs.language.schema import (
     COMPONENT_SECTIONS,
@@ -26,7 +27,8 @@ from xprun.specs.language.schema import (
     RunSettings,
     Strict,
 )
-from xprun.specs.language.wording import show, unknown_key, value_problems
+from xprun.specs.language.sweeps import is_sweep
+from xprun.specs.language.wording import never_swept, show, unknown_key, value_problems
 
 Model = TypeVar("Model", bound=Strict)
 _EXAMPLES = {  # of a setting of each section
@@ -120,7 +122,7 @@ def _model(model: type[Model], data: Any, path: Path, problems: Diagnostics) -> 
     try:
         return model.model_validate({key: value for key, value in data.items() if key in known})
     except ValidationError as error:
-        problems += value_problems(error, path, data, sweeps=path[:1] == ("run",))
+        problems += value_problems(error, path, data, model)
         return None
 
 
@@ -148,6 +150,9 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
         help_text = f"write its settings under [run], such as {_EXAMPLES['run']}"
         problems.append(Diagnostic(("run",), f"must be a table, not {show(table)}", help_text))
         return Alternative("run", ("run",), "run", {})
+    fixed = [key for key, value in table.items() if f"run.{key}" in NEVER_SWEPT and is_sweep(value)]
+    problems += (never_swept(("run", key)) for key in fixed)
+    table = {key: value for key, value in table.items() if key not in fixed}
     settings, axes = split_axes(table, ("run",), problems, seed)
     run = Alternative("run", ("run",), "run", settings, axes, written=())
     for axis in axes:
@@ -158,14 +163,11 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
     _model(RunSettings, run.settings, ("run",), found)
     wrong_sweeps = [axis.inside(run) for axis in run.axes if not len(axis.values)]
     problems += (p for p in found if not any(p.path[: len(sweep)] == sweep for sweep in wrong_sweeps))
+    problems += (never_swept(axis.inside(run)) for axis in run.axes if f"run.{axis.key}" in NEVER_SWEPT)
     chosen = [key for key in ("epochs", "steps") if table.get(key) is not None]
     if len(chosen) != 1 and len(problems) == before and "run" in data:
         wrong = "sets both epochs and steps" if chosen else "sets neither epochs nor steps"
         problems.append(Diagnostic(("run",), wrong, "write epochs = 20 or steps = 1000", at="key"))
-    for key in ("seeds", "search_seed", "metrics"):
-        if any(axis.key == key for axis in run.axes):
-            help_text = "write seeds = 5 or seeds = [0, 1, 2]" if key == "seeds" else ""
-            problems.append(Diagnostic(("run", key), f"{key} cannot be swept", help_text))
     return run
 
 

@@ -82,7 +82,9 @@ class _Resolver:
             raise _UnresolvedError(*_no_name(name))
         if path in chain:
             circle = [*chain[chain.index(path) :], path]
-            raise _UnresolvedError(f"refers to itself: {' -> '.join(map(dotted, circle))}")
+            raise _UnresolvedError(
+                f"refers to itself: {' -> '.join(map(dotted, circle))}", "write the value out in one of these places"
+            )
         if len(chain) > MAX_CHAIN:
             raise _UnresolvedError(f"goes through more than {MAX_CHAIN} references")
         if path not in self.known:
