@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from xprun.errors import Error
 from xprun.runner.cli.live_page import served
-from xprun.runner.cli.loading import default_folder, load_spec, open_registry
+from xprun.runner.cli.loading import default_folder, load_spec, open_registry, read
 from xprun.runner.cli.options import RunOptions, json_option, run_options, specs_argument
 from xprun.runner.cli.spec_command import SpecCommand
 from xprun.runner.cli.terminal import (
@@ -79,30 +79,55 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
     if options.output and len(specs) > 1:
         raise click.UsageError("-o names one folder, so it takes one spec")
     missing = [exit_code_of(partial(_refuse_missing, path)) for path in specs] if len(specs) > 1 else []
-    if any(missing):  # said before any of the others is trained
+    if any(missing):
         return max(missing)
     from xprun.runner.process.interrupts import ending_at_once
     from xprun.runner.process.log import ERROR, WARNING, notes_on_stderr
 
-    worst = OK
     with ending_at_once(), notes_on_stderr(ERROR if options.quiet else WARNING):
         if options.jobs != 0:
             _make_workers_ready()
         registry = open_registry(options.plugins)
-        for path in specs:
-            worst = max(worst, exit_code_of(partial(_run_one, path, registry, options, tell), spec=path))
+        loaded, wrong = _load_all(specs, registry, options)  # what is wrong is told before any other is trained
+        worst = max(wrong.values(), default=OK)
+        for path, spec in loaded:
+            worst = max(worst, exit_code_of(partial(_run_one, path, spec, registry, options, tell), spec=path))
             if worst > INTERRUPTED:
                 break
+    if loaded and wrong:
+        complain(f"not run, as told above: {', '.join(map(str, wrong))}")
     return worst
 
 
+def _load_all(
+    specs: tuple[Path, ...], registry: Registry, options: RunOptions
+) -> tuple[list[tuple[Path, Spec]], dict[Path, int]]:
+    """Return the specs that are right, and the exit codes of the others, of which everything wrong has been told.
+
+    Raises UsageError where two of them would write to one folder.
+    """
+    loaded: list[tuple[Path, Spec]] = []
+    if options.timeout is not None:
+        options = replace(options, sets=(*options.sets, f"run.timeout={options.timeout}"))
+
+    def load(path: Path) -> None:
+        loaded.append((path, load_spec(path, registry, options)))
+
+    codes = {path: exit_code_of(partial(load, path), spec=path) for path in specs}
+    by_folder: dict[Path, Path] = {}
+    for path, spec in loaded:
+        if (first := by_folder.setdefault(default_folder(spec), path)) != path:
+            message = f"{first} and {path} would both write to {default_folder(spec)}"
+            raise click.UsageError(f'{message}; give one of them another name, as in name = "..." at its top')
+    return loaded, {path: code for path, code in codes.items() if code}
+
+
 def _refuse_missing(path: Path) -> None:
-    """Raise SpecError for a spec that is not there."""
-    from xprun.specs import read_document
+    """Raise SpecError for a spec that is not there, which may be a misspelt option or command."""
     from xprun.specs.language.library import find_spec
 
     if not os.path.exists(find_spec(path)):  # noqa: PTH110 - see find_spec
-        read_document(path)
+        read(path)
 
 
 def _make_workers_ready() -> None:
@@ -113,11 +138,8 @@ def _make_workers_ready() -> None:
         get_pool().prepare()
 
 
-def _run_one(path: Path, registry: Registry, options: RunOptions, tell: Tell) -> int:
+def _run_one(path: Path, spec: Spec, registry: Registry, options: RunOptions, tell: Tell) -> int:
     """Run one spec and return the exit code."""
-    if options.timeout is not None:
-        options = replace(options, sets=(*options.sets, f"run.timeout={options.timeout}"))
-    spec = load_spec(path, registry, options)
     if options.only:
         spec = replace(spec, expectations=())  # they are about all runs
     folder = options.output or default_folder(spec)

@@ -115,13 +115,15 @@ class Document:
         return candidates[0]
 
 
-def read_document(path: Path, sets: tuple[str, ...] = ()) -> Document:
+def read_document(path: Path, sets: tuple[str, ...] = (), if_missing: str = "") -> Document:
     """Read a spec, what it extends and the `--set key=value` texts, and follow its references.
+
+    `if_missing` is what helps where there is no such file, in the place of the names of others.
 
     Raises SpecError when a file is missing, too large, not UTF-8 or not TOML, when `extends` leads nowhere or in a
     circle, and for `--set` texts and references that make no sense.
     """
-    return _complete(_read(path, Document(str(path), "", {})), sets)
+    return _complete(_read(path, Document(str(path), "", {}), if_missing), sets)
 
 
 def read_text(text: str, file: str, sets: tuple[str, ...] = ()) -> Document:
@@ -151,12 +153,12 @@ def _complete(own: Source, sets: tuple[str, ...]) -> Document:
     return document
 
 
-def _read(path: Path, document: Document) -> Source:
+def _read(path: Path, document: Document, if_missing: str) -> Source:
     try:
         return read_source(path, str(path))
     except TextError as error:
         if not _exists(path):
-            error.help = error.help or _neighbours(path)
+            error.help = error.help or if_missing or _neighbours(path)
         raise _unreadable(document, error) from None
 
 
