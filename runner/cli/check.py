@@ -39,12 +39,15 @@ def check(specs: tuple[Path, ...], against: str | None, as_json: bool, options: 
     are not finite, inputs changed in place, results of a wrong shape or type, settings without effect, and a difference
     between alone and batched.
     """
+    from xprun.runner.process.log import notes_on_stderr
+
     registry = open_registry(options.plugins)
-    if as_json:
-        found = [_check_as_object(path, registry, options) for path in specs]
-        say_json(found)
-        return WRONG if any(one["errors"] for one in found) else OK
-    return max(exit_code_of(partial(_check, path, against, registry, options), spec=path) for path in specs)
+    with notes_on_stderr():
+        if as_json:
+            found = [_check_as_object(path, registry, options) for path in specs]
+            say_json(found)
+            return WRONG if any(one["errors"] for one in found) else OK
+        return max(exit_code_of(partial(_check, path, against, registry, options), spec=path) for path in specs)
 
 
 def _check_as_object(path: Path, registry: Registry, options: SpecOptions) -> dict[str, Any]:

@@ -37,12 +37,16 @@ def read(path: Path, sets: tuple[str, ...] = ()) -> Document:
 
 def load_spec(path: Path, registry: Registry, options: SpecOptions) -> Spec:
     """Return a checked spec; raise SpecError with everything that is wrong with it, and PluginError."""
+    from xprun.runner.process.log import note
+    from xprun.runner.resolve.ineffective_settings import notes_of
     from xprun.runner.resolve.resolver import resolve
     from xprun.runner.workload.checks_with_torch import check_with_torch
     from xprun.specs import read_spec
 
-    spec = read_spec(read(path, options.sets))
-    return check_with_torch(resolve(spec, registry, options.max_runs), registry)
+    spec = resolve(read_spec(read(path, options.sets)), registry, options.max_runs)
+    for text in notes_of(spec):
+        note(text)
+    return check_with_torch(spec, registry)
 
 
 def default_folder(spec: Spec) -> Path:

@@ -108,10 +108,10 @@ class SpecCommand(click.Command):
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            cure = _cure_of(error.option_name, given)
-            if not cure:
+            fix = _fix_of(error.option_name, given)
+            if not fix:
                 raise
-            raise click.UsageError(f"there is no option {error.option_name}: {cure}", ctx) from None
+            raise click.UsageError(f"there is no option {error.option_name}: {fix}", ctx) from None
         for word in ctx.params.get("specs", ()):
             _refuse_setting(str(word), ctx)
         return rest
@@ -152,12 +152,12 @@ def _refuse_setting(word: str, ctx: click.Context) -> None:
 
     key, equals, value = word.lstrip("+").partition("=")
     if word.startswith("~"):
-        cure = option("unset", key[1:])
+        fix = option("unset", key[1:])
     elif parse_dotted(key) is None or not equals:
         return
     else:
-        cure = option(key, _plain(key, value))
-    raise click.UsageError(f"{word} is not a spec; settings are changed with {SET}: {cure}", ctx)
+        fix = option(key, _plain(key, value))
+    raise click.UsageError(f"{word} is not a spec; settings are changed with {SET}: {fix}", ctx)
 
 
 def _plain(key: str, value: str) -> str:
@@ -178,7 +178,7 @@ def _value_behind(name: str, args: list[str], *, is_file: bool = False) -> str:
     return ""
 
 
-def _cure_of(name: str, args: list[str]) -> str:
+def _fix_of(name: str, args: list[str]) -> str:
     """Return what to write in the place of an option of another tool, or nothing where that is unclear."""
     from xprun.specs.language.dotted_paths import parse_dotted
     from xprun.specs.language.overrides import option

@@ -23,6 +23,13 @@ def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     yield from _baseline_problems(spec)
 
 
+def notes_of(spec: Spec) -> Iterator[str]:
+    """Yield a line for each inherited setting of a resolved spec that has no effect, with what takes it away."""
+    for note in spec.notes:
+        place = spec.document.place(note.path, note.at).name
+        yield f'{place}: {note.dotted}: {note.message}; unset = ["{note.dotted}"] takes it away'
+
+
 def _split_problems(data: Alternative) -> Iterator[Diagnostic]:
     held_out = [*values_of(data, VALID), *values_of(data, TEST), data.settings[K_FOLDS]]
     if "split_seed" in data.written and not any(held_out):

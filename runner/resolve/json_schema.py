@@ -42,6 +42,12 @@ DOTTED: Schema = {
 }
 OTHERS: dict[str, Schema] = {
     "extends": {"type": "string", "minLength": 1, "description": "The spec that this one extends and overrides."},
+    "unset": {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "string", "minLength": 1},
+        "description": 'What is not inherited from the spec that this one extends: ["scheduler", "run.search_seed"].',
+    },
     "exclude": {
         "anyOf": [DOTTED, {"type": "array", "minItems": 1, "items": DOTTED}],
         "description": 'Combinations to leave out, by dotted keys: { "optimizer.lr" = 1.0 }.',

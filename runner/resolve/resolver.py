@@ -80,7 +80,9 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     if not problems:  # what can only be asked of settings that are right
         problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
         problems += part_problems(resolved)
-        problems += idle_problems(resolved, columns)
+        idle = dict.fromkeys(idle_problems(resolved, columns))
+        problems += (problem for problem in idle if not spec.document.is_inherited(problem.path))
+        resolved = replace(resolved, notes=tuple(p for p in idle if spec.document.is_inherited(p.path)))
         problems += _stream_problems(resolved, registry)
         problems += _own_problems(resolved, registry)
         problems += class_weight_problems(resolved, registry)

@@ -86,6 +86,10 @@ class Document:
                 return override.key if override.gives(path) else dotted(path)
         return ""
 
+    def is_inherited(self, path: KeyPath) -> bool:
+        """Whether the key of a path stands in a spec that this one extends."""
+        return self.place(path, "key").rank > 0
+
     def note(self, path: KeyPath) -> str:
         """Return where the value at a path comes from when it is a reference, or nothing."""
         for length in range(len(path), 0, -1):
@@ -139,11 +143,11 @@ def _complete(own: Source, sets: tuple[str, ...]) -> Document:
     document = Document(own.file, own.text, own.data)
     try:
         document.bases = list(follow(own))
+        document.data = merged([own, *document.bases])
     except ExtendsError as error:
         raise SpecError(_alone(error.source), [error.problem]) from None
     except TextError as error:
         raise _unreadable(Document(error.file, "", {}), error) from None
-    document.data = merged([own, *document.bases])
     _override(document, sets)
     _refuse_foreign_values(document)
     problems = Diagnostics(document)

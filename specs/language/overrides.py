@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from xprun.specs.language.dotted_paths import Path, dotted, parse_dotted
+from xprun.specs.language.dotted_paths import Path, dotted, parse_dotted, removed, settings_in
+from xprun.specs.language.extends import UNSET
 from xprun.specs.language.other_notations import meant_by, several
 from xprun.specs.language.schema import COMPONENT_SECTIONS
 from xprun.specs.language.source import TextError, parse_plainly
-from xprun.specs.language.wording import MOST_LISTED, show
+from xprun.specs.language.wording import MOST_LISTED, did_you_mean, show
 
 if TYPE_CHECKING:
     from xprun.specs.language.positions import Positions
@@ -151,7 +152,23 @@ def apply(data: dict[str, Any], override: Override) -> dict[str, Any]:
     Raises OverrideError for a path that leads through something other than tables.
     """
     data = copy.deepcopy(data)
+    if override.path == (UNSET,):
+        return _unset(data, override.value)
     _put(data, override.path, override.value)
+    return data
+
+
+def _unset(data: dict[str, Any], keys: Any) -> dict[str, Any]:
+    """Return the data without what `--set unset=scheduler`, or a list, takes away."""
+    for key in keys if isinstance(keys, list) else [keys]:
+        path = parse_dotted(key) if isinstance(key, str) else None
+        if path is None:
+            raise OverrideError(f"{show(key)} is not a dotted key", "for example --set unset=run.search_seed")
+        try:
+            data = removed(data, path)
+        except LookupError:
+            near = did_you_mean(dotted(path), [dotted(found) for found in settings_in(data)])
+            raise OverrideError(f"the spec does not set {dotted(path)}{near}") from None
     return data
 
 

@@ -43,7 +43,8 @@ _EXAMPLES = {  # of a setting of each section
 class Spec:
     """A whole spec. `problems` is what is wrong with its structure; its components are not yet looked up.
 
-    Where there are problems, what could not be read is left out or has its default.
+    Where there are problems, what could not be read is left out or has its default. `notes` are settings that were
+    inherited and have no effect.
     """
 
     document: Document
@@ -57,6 +58,7 @@ class Spec:
     ablations: tuple[Ablation, ...]
     expectations: tuple[Expectation, ...]
     problems: Diagnostics
+    notes: tuple[Diagnostic, ...] = ()
 
     @property
     def alternatives(self) -> list[Alternative]:
@@ -167,7 +169,9 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
     chosen = [key for key in ("epochs", "steps") if table.get(key) is not None]
     if len(chosen) != 1 and len(problems) == before and "run" in data:
         wrong = "sets both epochs and steps" if chosen else "sets neither epochs nor steps"
-        problems.append(Diagnostic(("run",), wrong, "write epochs = 20 or steps = 1000", at="key"))
+        inherited = [key for key in chosen if problems.document.is_inherited(("run", key))]
+        unset = f'unset = ["run.{inherited[0]}"] at the top takes the inherited one away' if len(inherited) == 1 else ""
+        problems.append(Diagnostic(("run",), wrong, unset or "write epochs = 20 or steps = 1000", at="key"))
     return run
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
-from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted
+from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted, settings_in
 from xprun.specs.language.sweeps import is_sweep
 from xprun.specs.language.wording import MOST_LISTED, nearest, show
 
@@ -136,7 +136,7 @@ def _not_there(data: dict[str, Any], name: str, path: Path, length: int) -> tupl
         return f"{_written(name)}: there are {len(around)} of them", f"say which one: {_written(which)}"
     message = f"{_written(name)}: the spec does not set it"
     known = [dotted((*path[: length - 1], key)) for key in _keys(around)]
-    same_name = [dotted(found) for found in _settings(data, ()) if len(path) == 1 and found[-1] == path[0]]
+    same_name = [dotted(found) for found in settings_in(data) if len(path) == 1 and found[-1] == path[0]]
     if near := same_name[0] if same_name else nearest(dotted(path[:length]), known):
         return f"{message}; did you mean {near!r}?", ""
     if re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
@@ -156,15 +156,6 @@ def _no_name(name: str) -> tuple[str, str]:
 
 _CALCULATED = re.compile(r"([\w.]+):|.*(?:[*+%()|!?]|\s[-/]\s|/\s*\d)")
 _ENVIRONMENT = "environment variables are not read: give the value with --set SETTING=VALUE"
-
-
-def _settings(value: Any, path: Path) -> Iterator[Path]:
-    """Yield the path of every key of a table and of the tables in it, and of those in lists."""
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(key, str):
-            yield (*path, key)
-        if isinstance(inner, dict) or (isinstance(inner, list) and inner and isinstance(inner[0], dict)):
-            yield from _settings(inner, (*path, key))
 
 
 def _keys(value: Any) -> Iterator[Any]:

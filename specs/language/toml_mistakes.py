@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no TOML, and the cure; imported only when an error must be shown."""
+"""What is wrong with a text that is no TOML, and the fix; imported only when an error must be shown."""
 
 from __future__ import annotations
 

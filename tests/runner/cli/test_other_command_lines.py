@@ -22,7 +22,7 @@ def xprun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write, line_sp
 
 
 @pytest.mark.parametrize(
-    ("words", "cure"),
+    ("words", "fix"),
     [
         (["optimizer.lr=0.1"], "settings are changed with --set: --set optimizer.lr=0.1"),
         (["+optimizer.x=1"], "--set optimizer.x=1"),
@@ -54,10 +54,10 @@ def xprun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write, line_sp
         (["--set", "optimizer.lr={", "grid", "=", "[1]", "}"], "quote it: --set 'optimizer.lr={ grid = [1] }'"),
     ],
 )
-def test_words_and_options_of_other_tools(xprun: Xprun, words: list[str], cure: str) -> None:
+def test_words_and_options_of_other_tools(xprun: Xprun, words: list[str], fix: str) -> None:
     result = xprun("line.toml", *words)
     assert result.exit_code == 2
-    assert cure in result.stderr
+    assert fix in result.stderr
     assert not Path("runs").exists()
 
 
@@ -69,7 +69,7 @@ def test_every_command_that_takes_specs_tells_so(xprun: Xprun, command: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "cure"),
+    ("text", "fix"),
     [
         ("optimizer.lr=0.1,0.2", "several values are a sweep: --set 'optimizer.lr=[0.1, 0.2]'"),
         ("optimizer.lr=0.1:0.5:0.1", "this is a sweep: --set 'optimizer.lr={ range = [0.1, 0.5, 0.1] }'"),
@@ -101,10 +101,10 @@ def test_every_command_that_takes_specs_tells_so(xprun: Xprun, command: str) -> 
         ("run.dtype=float32,float64", """--set 'run.dtype=["float32", "float64"]'"""),
     ],
 )
-def test_a_setting_in_another_notation(xprun: Xprun, text: str, cure: str) -> None:
+def test_a_setting_in_another_notation(xprun: Xprun, text: str, fix: str) -> None:
     result = xprun("check", "line.toml", "--set", text)
     assert result.exit_code == 2
-    assert cure in result.stderr
+    assert fix in result.stderr
     assert "--set:1:" in result.stderr
 
 

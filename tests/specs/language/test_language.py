@@ -242,7 +242,7 @@ def test_a_base_is_not_read_through_a_link_that_leads_out(tmp_path: Path, line_s
 
 
 @pytest.mark.parametrize(
-    ("text", "cure"),
+    ("text", "fix"),
     [
         ("cost ${5}", "write $${5} for these characters themselves"),
         ("${lr}", "did you mean 'optimizer.lr'?"),
@@ -256,17 +256,17 @@ def test_a_base_is_not_read_through_a_link_that_leads_out(tmp_path: Path, line_s
         ("${run}", "a reference leads to a string, a number, a boolean or a list of these: ${run."),
     ],
 )
-def test_a_reference_that_leads_nowhere_names_what_to_write(write: Write, line_spec: str, text: str, cure: str) -> None:
+def test_a_reference_that_leads_nowhere_names_what_to_write(write: Write, line_spec: str, text: str, fix: str) -> None:
     with pytest.raises(SpecError) as caught:
         read_document(write(f"title = '{text}'\n{line_spec}"))
-    assert cure in str(caught.value)
+    assert fix in str(caught.value)
 
 
 def test_a_reference_to_a_sweep_names_the_way_to_move_with_it(runs: Runs, line_spec: str) -> None:
     spec = line_spec.replace("scratch.gd", "SGD")
     with pytest.raises(SpecError) as caught:
         runs(spec.replace(LR, 'lr = { grid = [0.1, 0.2] }\nweight_decay = "${optimizer.lr}"'))
-    cure = '{ grid = [0.1, 0.2], with = "lr" }'
-    assert f"to move with optimizer.lr, write {cure} in both places" in str(caught.value)
-    mended = runs(spec.replace(LR, f"lr = {cure}\nweight_decay = {cure}"))
+    fix = '{ grid = [0.1, 0.2], with = "lr" }'
+    assert f"to move with optimizer.lr, write {fix} in both places" in str(caught.value)
+    mended = runs(spec.replace(LR, f"lr = {fix}\nweight_decay = {fix}"))
     assert values(mended, "optimizer", "lr") == values(mended, "optimizer", "weight_decay") == [0.1, 0.2]

@@ -1,4 +1,4 @@
-"""What is no TOML is told in words of a user, with the cure, whatever the TOML library says of it."""
+"""What is no TOML is told in words of a user, with the fix, whatever the TOML library says of it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_is_written_twice_is_told_with_the_line_of_the_first(text: str, wor
 
 
 @pytest.mark.parametrize(
-    ("value", "cure"),
+    ("value", "fix"),
     [
         ("True", "true and false have small letters: true"),
         ("FALSE", "true and false have small letters: false"),
@@ -87,10 +87,10 @@ def test_what_is_written_twice_is_told_with_the_line_of_the_first(text: str, wor
         ("@lr.txt", "no value is read from a file"),
     ],
 )
-def test_a_value_of_another_language_is_told_as_toml_writes_it(value: str, cure: str) -> None:
+def test_a_value_of_another_language_is_told_as_toml_writes_it(value: str, fix: str) -> None:
     said = complaint(f"{HEAD}x = {value}  # a comment\n")
     assert said.startswith("6:5 invalid TOML: ")
-    assert cure in said
+    assert fix in said
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,5 @@ def test_another_encoding_is_told(tmp_path: Path, coding: str) -> None:
 def test_a_cure_can_be_written_in_the_place_of_the_mistake() -> None:
     for value in ("True", ".5", "0.1, 0.2", "0.1:0.5:0.1", "(1, 2)", "choice(a, b)", "1/4", "10%", "SGD"):
         said = complaint(f"x = {value}\n")
-        cure = re.split(r": |write ", said.partition(" -> ")[2])[-1]
-        assert read_text(f"x = {cure}\n", "s.toml").data["x"] is not None
+        fix = re.split(r": |write ", said.partition(" -> ")[2])[-1]
+        assert read_text(f"x = {fix}\n", "s.toml").data["x"] is not None

@@ -35,7 +35,7 @@ def spec(section: str, line: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("section", "line", "cure"),
+    ("section", "line", "fix"),
     [
         ("", 'device = { grid = ["cpu", "cuda"] }', "run the spec once for each with --device and -o"),
         ("", 'title = { grid = ["a", "b"] }', "write one title"),
@@ -56,11 +56,11 @@ def spec(section: str, line: str) -> str:
     ],
 )
 def test_what_cannot_be_swept_says_so_once_and_what_to_do_instead(
-    write: Write, section: str, line: str, cure: str
+    write: Write, section: str, line: str, fix: str
 ) -> None:
     said = complaint(write(spec(section, line)))
     assert said.count("cannot be swept") == len([one for one in said.splitlines() if not one.startswith(" ")]) == 1
-    assert cure in said
+    assert fix in said
     assert "did you mean 'grid'" not in said
 
 
@@ -72,7 +72,7 @@ def test_several_components_are_alternatives(write: Write, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "line", "cure"),
+    ("section", "line", "fix"),
     [
         ("optimizer", 'lr = "0.1"', "a value that is not a string has no quotes: 0.1"),
         ("optimizer", "lr = [0.1, 0.2]", "several values are a sweep: { grid = [0.1, 0.2] }"),
@@ -115,8 +115,8 @@ def test_several_components_are_alternatives(write: Write, name: str) -> None:
         ("exclude", '"optimizer.lr" = { grid = [0.1] }', "a list matches any of its values"),
     ],
 )
-def test_a_wrong_value_says_what_to_write(write: Write, section: str, line: str, cure: str) -> None:
-    assert cure in complaint(write(spec(section, line)))
+def test_a_wrong_value_says_what_to_write(write: Write, section: str, line: str, fix: str) -> None:
+    assert fix in complaint(write(spec(section, line)))
 
 
 @pytest.mark.parametrize("line", ['dtype = "float16"', "epochs = true", "clip_norm = -1"])
