@@ -87,6 +87,7 @@ def _check(path: Path, against: str | None, registry: Registry, options: SpecOpt
 def _check_optimizer(name: str, against: str | None, registry: Registry, options: SpecOptions) -> int | None:
     """Try an optimizer, say what came out, and return the exit code; None when there is none of that name."""
     from xprun.plugins.registry import UnknownComponentError
+    from xprun.runner.resolve.forgotten_plugins import advice
     from xprun.specs.language.wording import did_you_mean
 
     try:
@@ -97,9 +98,11 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
 
         trial = try_optimizer(registry, name, read_given(component, options.sets), against)
     except UnknownComponentError as error:
-        if against is None:
+        forgotten = advice("optimizer", error.name)
+        if against is None and not forgotten:
             return None
-        raise click.UsageError(f"{error}{did_you_mean(error.name, error.known)}") from None
+        instead = f"; {forgotten}" if forgotten else did_you_mean(error.name, error.known)
+        raise click.UsageError(f"{error}{instead}") from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     say(trial.render())

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from xprun.plugins.signature import Setting, positional_names
 from xprun.runner.resolve.class_weight_checks import class_weight_problems
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import expect_problems
+from xprun.runner.resolve.forgotten_plugins import advice
 from xprun.runner.resolve.ineffective_settings import idle_problems
 from xprun.runner.resolve.parameter_groups import group_problems
 from xprun.runner.resolve.run_setting_checks import (
@@ -202,11 +204,17 @@ class _Checker:
                 whole = alternative.with_value(axis)
                 path = (*alternative.path, axis.key)
                 _, wrong = self.apart(lambda: self.value(schema[axis.key], whole.settings[axis.key], path))  # noqa: B023
-                if not wrong:
+                is_list = not any(problem.path == path for problem in wrong)  # whatever is wrong in it
+                if not wrong or (is_list and not self.all_fit(schema, alternative, axis)):
                     alternative = whole
                 elif not axis.values:
                     self.problems.append(Diagnostic((*alternative.path, *axis.path), "this list has no values"))
         return alternative
+
+    def all_fit(self, schema: dict[str, Setting], alternative: Alternative, axis: Axis) -> bool:
+        """Whether each value of an axis fits its setting."""
+        wrong = (self.apart(lambda: self.one_value(schema, alternative, axis, value))[1] for value in axis.values)  # noqa: B023
+        return not any(wrong)
 
     def apart(self, check: Callable[[], Result]) -> tuple[Result, Diagnostics]:
         """Return what a check returns, and what it finds wrong, which is added to no other problems."""
@@ -222,11 +230,12 @@ class _Checker:
         except UnknownComponentError as error:
             noun = "data set" if kind == "data" else kind
             article = "an" if noun[0] in "aeiou" else "a"
-            instead = f": {error.why}" if error.why else did_you_mean(name, error.known)
+            forgotten = advice(kind, name, FilePath(self.spec_file)) if not error.why else ""
+            instead = f": {error.why}" if error.why else "" if forgotten else did_you_mean(name, error.known)
             message = f"there is no {noun} named {quoted(name)}{instead}"
             broken = "".join(f"\nbroken plugin, perhaps the missing one: {plugin}" for plugin in error.broken)
             known = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
-            help_text = self.several(kind, name, path) or known
+            help_text = self.several(kind, name, path) or forgotten or known
             self.problems.append(Diagnostic(place or (*path, "name"), message, help_text))
             return None
         self.fingerprints.append(component.fingerprint)
@@ -336,6 +345,7 @@ class _Checker:
             one, wrong = self.apart(lambda: self.one_value(schema, alternative, axis, value))  # noqa: B023
             own = _not_of_others(wrong, alternative, axis)
             own = [_of_computed(problem) for problem in own] if axis.options is None else own
+            own = [replace(problem, meant=None) for problem in own] if axis.is_open else own
             self.problems += point_at_item(own, axis.inside(alternative), axis, i)
             typed.append(one)
             if wrong and axis.options is None:

@@ -163,7 +163,32 @@ def _read(path: Path, document: Document, if_missing: str) -> Source:
     except TextError as error:
         if not _exists(path):
             error.help = error.help or if_missing or _neighbours(path)
+        elif path.is_dir():
+            error.help = error.help or _specs_in(path)
+        elif path.suffix not in (".toml", ""):
+            help_text = _OTHER_FILES.get(path.suffix.lower(), "")
+            error = TextError("is not a spec, which is a TOML file", 1, 1, help_text, str(path))
         raise _unreadable(document, error) from None
+
+
+_AS_TOML = "in a spec a section is written [optimizer], and a setting lr = 0.1; xprun init starts one"
+_OTHER_FILES = {
+    ".py": "components of your own are given with --plugin FILE, next to a spec",
+    ".csv": "a spec names a table of data under [data]: file = ...; xprun report FOLDER reads results",
+    ".yaml": _AS_TOML,
+    ".yml": _AS_TOML,
+    ".json": _AS_TOML,
+}
+
+
+def _specs_in(path: Path) -> str:
+    """Return which specs there are in a folder."""
+    found = sorted(one.name for one in path.glob("*.toml"))
+    return (
+        f"specs in that folder: {listed('', [str(path / name) for name in found])}"
+        if found
+        else "name a spec, a TOML file"
+    )
 
 
 def _unreadable(document: Document, error: TextError) -> SpecError:
@@ -188,7 +213,10 @@ def _neighbours(path: Path) -> str:
     except (OSError, ValueError):
         found = []
     shipped = list(shipped_specs())
-    near = nearest(path.name, [*found, *shipped])
+    by_stem = {name.removesuffix(".toml"): name for name in found}
+    near_stem = nearest(path.name, by_stem)
+    near = by_stem.get(path.name) or nearest(path.name, [*found, *shipped])
+    near = near if near in found or near_stem is None else by_stem[near_stem]
     meant = f"did you mean {near}?\n" if near else ""
     beside = f"specs in that folder: {listed(path.name, found)}\n" if found else ""
     return f"{meant}{beside}specs that come with xprun: {listed(path.name, shipped)}"

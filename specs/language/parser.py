@@ -158,7 +158,7 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
     settings, axes = split_axes(table, ("run",), problems, seed)
     run = Alternative("run", ("run",), "run", settings, axes, written=())
     for axis in axes:
-        if axis.is_open and _accepts(run.with_value(axis).settings):
+        if axis.is_open and _may_be_a_list(run.with_value(axis), axis):
             run = run.with_value(axis)
     before = len(problems)
     found = Diagnostics(problems.document)
@@ -195,6 +195,17 @@ def point_at_item(problems: list[Diagnostic], path: Path, axis: Axis, i: int) ->
     for problem in problems:
         listed = axis.options is not None and problem.path[: len(path)] == path and i < len(axis.options)
         yield replace(problem, path=(*axis.listed_at, i, *problem.path[len(path) :])) if listed else problem
+
+
+def _may_be_a_list(run: Alternative, axis: Axis) -> bool:
+    """Whether the setting of an axis takes its values as a list, whatever is wrong in that."""
+    try:
+        RunSettings.model_validate(run.settings)
+    except ValidationError as error:
+        found = value_problems(error, ("run",), run.settings)
+        is_list = not any(problem.path == ("run", *axis.path) for problem in found)
+        return is_list and not all(_accepts(replaced(run.settings, axis.path, value)) for value in axis.values)
+    return True
 
 
 def _accepts(settings: dict[str, Any]) -> bool:

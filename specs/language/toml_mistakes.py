@@ -250,7 +250,7 @@ def _no_sign(around: _Around, key: str, value: str) -> Mistake:
         return Mistake(
             "invalid TOML: a key has no spaces", around.position, 1, f"write {words[1].replace(' ', '_')} = {words[2]}"
         )
-    written = f"{key} = {_as_toml(value)}" if value else f"{key} = ..."
+    written = f"{key} = {_as_toml(value)}" if value and len(value) <= 80 else f"{key} = ..."
     return Mistake(f"invalid TOML: {key} has no value", around.position, 1, f"write {written}")
 
 
