@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from xprun.runner.resolve.data_parts import some_hold, values_of
@@ -21,6 +22,16 @@ def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     yield from _interval_problems(spec, columns)
     yield from _recipe_problems(spec)
     yield from _baseline_problems(spec)
+
+
+def is_idle(problem: Diagnostic) -> bool:
+    """Whether a problem is that a setting has no effect."""
+    return isinstance(problem, Idle)
+
+
+@dataclass(frozen=True, slots=True)
+class Idle(Diagnostic):
+    """A setting that has no effect."""
 
 
 def notes_of(spec: Spec) -> Iterator[str]:
@@ -79,8 +90,8 @@ def _evaluated(*, each: bool) -> tuple[str, ...]:
     return tuple(f"{split}." for split in ((TRAIN, VALID, TEST) if each else (TRAIN, VALID)))
 
 
-def _idle(path: Path, why: str, help_text: str) -> Diagnostic:
-    return Diagnostic(path, f"has no effect, because {why}", help_text, "key")
+def _idle(path: Path, why: str, help_text: str) -> Idle:
+    return Idle(path, f"has no effect, because {why}", help_text, "key")
 
 
 def _written(spec: Spec, section: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -15,9 +15,9 @@ from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
 from xprun.runner.resolve.class_weight_checks import class_weight_problems
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
-from xprun.runner.resolve.expectation_checks import expect_problems
+from xprun.runner.resolve.expectation_checks import MEASURED, expect_problems
 from xprun.runner.resolve.forgotten_plugins import advice
-from xprun.runner.resolve.ineffective_settings import idle_problems
+from xprun.runner.resolve.ineffective_settings import idle_problems, is_idle
 from xprun.runner.resolve.parameter_groups import group_problems
 from xprun.runner.resolve.run_setting_checks import (
     by_time_problems,
@@ -44,10 +44,11 @@ from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
 from xprun.specs.language.expansion import all_combinations
 from xprun.specs.language.filters import exclusion_problems, unknown_conditions
 from xprun.specs.language.folds import FOLD, K_FOLDS
+from xprun.specs.language.follow_ons import concluded_from
 from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.overrides import as_alternatives, names_in
 from xprun.specs.language.parser import complete_run, point_at_item
-from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
+from xprun.specs.language.schema import REQUIRED_SECTIONS, Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
 MAX_RUNS = 100_000
@@ -79,25 +80,50 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     problems += _exclusion_problems(resolved)
     columns = columns_of(resolved)
     problems += expect_problems(resolved, columns)
-    if not problems:  # what can only be asked of settings that are right
-        problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
-        problems += part_problems(resolved)
-        idle = dict.fromkeys(idle_problems(resolved, columns))
-        problems += (problem for problem in idle if not spec.document.is_inherited(problem.path))
-        resolved = replace(resolved, notes=tuple(p for p in idle if spec.document.is_inherited(p.path)))
-        problems += _stream_problems(resolved, registry)
-        problems += _own_problems(resolved, registry)
-        problems += class_weight_problems(resolved, registry)
-        problems += scheduler_problems(resolved, registry)
-        problems += group_problems(resolved, registry)
-        problems += confirm_problems(resolved)
-        problems += line_search_problems(resolved)
-        problems += dict.fromkeys(
-            [*stop_problems(resolved, columns), *save_problems(resolved, columns), *recipe_problems(resolved)]
-        )
+    found = _problems_between_settings(resolved, registry, columns, _wrong_sections(spec, problems))
+    problems += (one for one in found if not _is_note(one, spec))
+    resolved = replace(resolved, notes=tuple(one for one in found if _is_note(one, spec)))
     if problems:
         raise SpecError(spec.document, at_home(problems, spec, registry))
     return resolved
+
+
+def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str], wrong: set[str]) -> list[Diagnostic]:
+    """Return what is wrong between settings each of which is right by itself.
+
+    `wrong` are the sections in which something is wrong already: what needs these is asked when they are right.
+    """
+    components = set(spec.sections)
+    questions: list[tuple[set[str], Callable[[], Iterable[Diagnostic]]]] = [
+        (
+            {*components, "run", "exclude", "ablate"},
+            lambda: exclusion_problems(spec.exclusions, all_combinations(spec)),
+        ),
+        ({"data", "loss", "run"}, lambda: part_problems(spec)),
+        ({*components, "run", "compare", "ablate"}, lambda: idle_problems(spec, columns)),
+        ({"data", "run"}, lambda: _stream_problems(spec, registry)),
+        (components, lambda: _own_problems(spec, registry)),
+        ({"data", "loss"}, lambda: class_weight_problems(spec, registry)),
+        ({"data", "optimizer", "scheduler", "run"}, lambda: scheduler_problems(spec, registry)),
+        ({"model", "optimizer"}, lambda: group_problems(spec, registry)),
+        ({"run", "confirm"}, lambda: confirm_problems(spec)),
+        ({"optimizer", "run"}, lambda: line_search_problems(spec)),
+        ({"data", "run"}, lambda: stop_problems(spec, columns)),
+        ({"data", "run", "compare"}, lambda: save_problems(spec, columns)),
+        ({"run"}, lambda: recipe_problems(spec)),
+    ]
+    asked = [ask() for needed, ask in questions if not needed & wrong]
+    return list(dict.fromkeys(problem for problems in asked for problem in problems))
+
+
+def _is_note(problem: Diagnostic, spec: Spec) -> bool:
+    """Whether a problem is no more than a setting without effect which the spec has inherited."""
+    return is_idle(problem) and spec.document.is_inherited(problem.path)
+
+
+def _wrong_sections(spec: Spec, problems: list[Diagnostic]) -> set[str]:
+    missing = [section for section in REQUIRED_SECTIONS if section not in spec.document.data]
+    return {*missing, *(str(problem.path[0]) for problem in problems if problem.path)}
 
 
 def metrics_of(spec: Spec) -> list[results_schema.Metric]:
@@ -516,7 +542,7 @@ def _plain(value: Any) -> str:
 def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     columns = choosing_columns(columns_of(spec))
     metric, baseline = spec.compare.metric, spec.compare.baseline
-    yield from target_problems(spec.compare, columns)
+    yield from concluded_from(target_problems(spec.compare, columns), *MEASURED)
     if metric == STEPS_TO_TARGET:
         yield from by_time_problems(spec.compare, most_telling(metrics_of(spec)))
     elif metric is not None and results_schema.is_of_test(metric):
@@ -524,7 +550,7 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     elif metric is not None and metric not in columns:
         near = did_you_mean(metric, [*columns, STEPS_TO_TARGET])
         message = f"the runs of this spec have no such metric{near}"
-        yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}")
+        yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}", about=MEASURED)
     by, _ = compared_sections(spec)
     absent = [section for section in by if section not in spec.sections]
     for section in absent:
@@ -535,7 +561,8 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     labels = compared_labels(spec)
     if baseline is not None and baseline not in labels:
         message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
-        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}")
+        about = tuple((section,) for section in by)
+        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}", about=about)
 
 
 def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:

@@ -27,7 +27,7 @@ class Diagnostic:
     """One thing that is wrong: where (`path` in the document; its key or its value), what, and what would help.
 
     `meant` is what stands there in the words of the language, which is told as it is written at that place: in a file
-    or in `--set`.
+    or in `--set`. `about` are other places from which the problem was concluded, and from whose errors it may follow.
     """
 
     path: Path
@@ -35,6 +35,7 @@ class Diagnostic:
     help: str = ""
     at: Literal["key", "value"] = "value"
     meant: Meant | None = None
+    about: tuple[Path, ...] = ()
 
     @property
     def dotted(self) -> str:
@@ -74,8 +75,10 @@ class SpecError(Error):
 
     def __init__(self, document: Document, problems: list[Diagnostic]) -> None:
         self.document = document
+        from xprun.specs.language.follow_ons import without_follow_ons
+
         placed: dict[tuple[Place, str], Diagnostic] = {}
-        for problem in problems:  # one value may stand in several alternatives
+        for problem in without_follow_ons(document, problems):  # one value may stand in several alternatives
             placed.setdefault((document.place(problem.path, problem.at), problem.message), problem)
         self.problems = [problem for _, problem in sorted(placed.items(), key=lambda item: _order(item[0][0]))]
         super().__init__(self.render())

@@ -47,7 +47,8 @@ class Document:
     """The text of a spec and what it says.
 
     `bases` are the files it extends, the nearest first; `overrides` are values given with `--set`; `references` say
-    what each `${...}` stands for. All of it is kept in order to tell where a value came from.
+    what each `${...}` stands for, and `problems` which of them lead nowhere. All of it is kept in order to tell where a
+    value came from.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Document:
     references: dict[KeyPath, Reference] = field(default_factory=dict)
     broken: Place | None = None
     sets: tuple[str, ...] = ()
+    problems: list[Diagnostic] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._own = Source(self.file, self.text, self.data)
@@ -125,7 +127,7 @@ def read_document(path: Path, sets: tuple[str, ...] = (), if_missing: str = "") 
     `if_missing` is what helps where there is no such file, in the place of the names of others.
 
     Raises SpecError when a file is missing, too large, not UTF-8 or not TOML, when `extends` leads nowhere or in a
-    circle, and for `--set` texts and references that make no sense.
+    circle, and for `--set` texts that make no sense. References that lead nowhere are among its `problems`.
     """
     return _complete(_read(path, Document(str(path), "", {}), if_missing), sets)
 
@@ -152,8 +154,7 @@ def _complete(own: Source, sets: tuple[str, ...]) -> Document:
     _refuse_foreign_values(document)
     problems = Diagnostics(document)
     document.data, document.references = resolve_references(document.data, problems)
-    if problems:
-        raise SpecError(document, problems)
+    document.problems = problems
     return document
 
 

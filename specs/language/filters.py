@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from xprun.specs.language.alternatives import tables_of
 from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted
+from xprun.specs.language.follow_ons import concluded_from
 from xprun.specs.language.matching import alternatives_of, fits
 from xprun.specs.language.schema import COMPONENT_SECTIONS
 from xprun.specs.language.sweeps import is_sweep
@@ -116,15 +117,18 @@ def _condition(key: str, path: Path, value: Any, problems: Diagnostics) -> Itera
 def unknown_conditions(exclusion: Exclusion, among: Mapping[str, list[Any]]) -> Iterator[Diagnostic]:
     """Yield a problem for each condition that names nothing in the spec, a section having the alternatives `among`."""
     for condition in exclusion.conditions:
-        alternatives = among.get(condition.section, [])
-        if condition.setting:
-            yield from _unknown_setting(condition, alternatives)
-        else:
-            labels = list(dict.fromkeys(text for a in alternatives for text in (a.label or a.name, a.name)))
-            for unknown in [one for one in alternatives_of(condition.value) if one not in labels]:
-                near = did_you_mean(unknown, labels)
-                message = f"no {condition.section} has the name or label {quoted(unknown)}{near}"
-                yield Diagnostic(condition.path, message, f"there are {listed(unknown, labels)}")
+        yield from concluded_from(_unknown(condition, among.get(condition.section, [])), (condition.section,))
+
+
+def _unknown(condition: Condition, alternatives: list[Any]) -> Iterator[Diagnostic]:
+    if condition.setting:
+        yield from _unknown_setting(condition, alternatives)
+    else:
+        labels = list(dict.fromkeys(text for a in alternatives for text in (a.label or a.name, a.name)))
+        for unknown in [one for one in alternatives_of(condition.value) if one not in labels]:
+            near = did_you_mean(unknown, labels)
+            message = f"no {condition.section} has the name or label {quoted(unknown)}{near}"
+            yield Diagnostic(condition.path, message, f"there are {listed(unknown, labels)}")
 
 
 def _unknown_setting(condition: Condition, alternatives: list[Any]) -> Iterator[Diagnostic]:

@@ -26,9 +26,10 @@ from xprun.specs.language.schema import (
     Head,
     RunSettings,
     Strict,
+    known_sections,
 )
 from xprun.specs.language.sweeps import is_sweep
-from xprun.specs.language.wording import never_swept, show, unknown_key, value_problems
+from xprun.specs.language.wording import nearest, never_swept, show, unknown_key, value_problems
 
 Model = TypeVar("Model", bound=Strict)
 _EXAMPLES = {  # of a setting of each section
@@ -80,6 +81,7 @@ class Spec:
 def read_spec(document: Document) -> Spec:
     """Return the Spec that a document describes, with everything that is wrong with its structure."""
     data, problems = document.data, Diagnostics(document)
+    problems += document.problems
     problems += _section_problems(data)
     head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
@@ -106,8 +108,9 @@ def read_spec(document: Document) -> Spec:
 
 
 def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Yield the sections that are missing."""
-    missing = [section for section in REQUIRED_SECTIONS if section not in data]
+    """Yield the sections that are missing, and not just misspelt."""
+    misspelt = {nearest(key, known_sections()) for key in data if key not in known_sections()}
+    missing = [section for section in REQUIRED_SECTIONS if section not in data and section not in misspelt]
     if missing:
         tables = " ".join(f"[{section}]" for section in missing)
         yield Diagnostic((), f"the spec is missing {tables}", f"a spec needs {', '.join(REQUIRED_SECTIONS)}")
@@ -184,7 +187,7 @@ def complete_run(run: Alternative, problems: Diagnostics) -> Alternative:
             problems += point_at_item(found, ("run", *axis.path), axis, i)
             if found and axis.options is None:
                 break
-    if problems:
+    if any(problem.path[:1] == ("run",) for problem in problems):
         return run
     axes = tuple(replace(axis, values=list(axis.values)) for axis in run.axes)
     return replace(run, settings=RunSettings.model_validate(run.settings).model_dump(), axes=axes)

@@ -258,7 +258,7 @@ def test_a_base_is_not_read_through_a_link_that_leads_out(tmp_path: Path, line_s
 )
 def test_a_reference_that_leads_nowhere_names_what_to_write(write: Write, line_spec: str, text: str, fix: str) -> None:
     with pytest.raises(SpecError) as caught:
-        read_document(write(f"title = '{text}'\n{line_spec}"))
+        load(write(f"title = '{text}'\n{line_spec}"))
     assert fix in str(caught.value)
 
 
