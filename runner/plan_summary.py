@@ -195,6 +195,7 @@ def as_text(ahead: PlanSummary) -> str:
         lines.append(
             f"about {ahead.seconds:.1f} s of training in one process, not counting evaluation and start-up; {memory}"
         )
+        lines.append("then some seconds for tables and report; --no-report leaves the report out")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from xprun.errors import Error
+from xprun.runner.cli.earlier_settings import what_is_replaced
 from xprun.runner.cli.live_page import served
 from xprun.runner.cli.loading import default_folder, load_spec, open_registry, read
 from xprun.runner.cli.options import RunOptions, json_option, run_options, specs_argument
@@ -151,8 +152,11 @@ def _carry_out(path: Path, spec: Spec, registry: Registry, folder: Path, options
     """Train what is missing, write tables and pages, tell what came out, and return the exit code."""
     from xprun.runner.experiment import Options, run_experiment
     from xprun.runner.process.interrupts import interruptible
+    from xprun.runner.process.log import note
     from xprun.runner.results.atomic_files import writing
 
+    if replaced := what_is_replaced(folder, [override.text for override in spec.document.overrides]):
+        note(replaced)
     job = Options(
         folder,
         options.plugins,
@@ -166,7 +170,8 @@ def _carry_out(path: Path, spec: Spec, registry: Registry, folder: Path, options
     with interruptible() as interrupts, live:
         result = run_experiment(spec, registry, job, _listeners(folder, options), interrupts)
         with writing(folder):
-            write_pages(result, options.formats, registry)
+            if options.report:
+                write_pages(result, options.formats, registry)
             code = _conclude(path, result, tell)
     if interrupts.number is None:
         return code
@@ -192,6 +197,7 @@ def _command(path: Path, folder: Path, options: RunOptions) -> str:
     device = [options.device] if options.device else []
     given = {"--set": options.sets, "--plugin": options.plugins, "--device": device, "--only": options.only}
     words = [word for option, values in given.items() for value in values for word in (option, value)]
+    words += [] if options.report else ["--no-report"]
     return shlex.join(map(str, ["xprun", path, "-o", folder, *words]))
 
 
