@@ -35,7 +35,7 @@ from xprun.runner.resolve.section_checks import at_home, section_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_spec_file
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
-from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
+from xprun.specs import Alternative, Axis, Diagnostic, Document, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared_labels, compared_sections
 from xprun.specs.language.confirmation import confirm_problems, count_confirmation
@@ -46,6 +46,7 @@ from xprun.specs.language.filters import exclusion_problems, unknown_conditions
 from xprun.specs.language.folds import FOLD, K_FOLDS
 from xprun.specs.language.follow_ons import concluded_from
 from xprun.specs.language.identity import NOT_IDENTITY
+from xprun.specs.language.keywords import LISTED, WORDS
 from xprun.specs.language.overrides import as_alternatives, names_in
 from xprun.specs.language.parser import complete_run, point_at_item
 from xprun.specs.language.schema import REQUIRED_SECTIONS, Compare, Metric, Plot, RunSettings
@@ -69,7 +70,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         raise SpecError(spec.document, problems)
     checker = _Checker(registry, problems, spec.document.file)
     sections = {
-        name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives))
+        name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives), spec.document)
         for name, alternatives in spec.sections.items()
     }
     problems += observer_problems(spec, registry)
@@ -454,7 +455,8 @@ class _Checker:
                 Diagnostic(ablation.path, f"{ablation.setting[0]} does not affect any result", "remove it", "key")
             )
             return ablation
-        changed, refused = [], []
+        changed: list[Alternative] = []
+        refused: list[Diagnostic] = []
         for alternative in ablation.alternatives:
             typed, wrong = self.apart(lambda: self.changed(alternative))  # noqa: B023
             moved = [problem for one in wrong for problem in ablation.moved(one, alternative)]
@@ -462,8 +464,10 @@ class _Checker:
             if moved:
                 refused += moved
             elif base and (typed.settings, typed.axes) != (base.settings, base.axes):
-                label = f"{base.label or base.name} {dotted(ablation.setting)}={_plain(ablation.value)}"
-                changed.append(replace(typed, label=label))
+                relabelled = self.relabelled(typed, base, ablation)
+                if any(one.label == relabelled.label and one.settings != typed.settings for one in changed):
+                    relabelled = replace(relabelled, label=f"{relabelled.label} (was {base.label or base.name})")
+                changed.append(relabelled)
         if refused and not changed:
             self.problems += refused
         elif ablation.alternatives and not changed and not self.problems:
@@ -472,6 +476,17 @@ class _Checker:
                 Diagnostic(ablation.path, f"has no effect: {what}", "write another value, or remove it")
             )
         return replace(ablation, alternatives=tuple(changed))
+
+    def relabelled(self, changed: Alternative, base: Alternative, ablation: Ablation) -> Alternative:
+        """Return a changed alternative called as its base and the change, which is told once: `SGD momentum=0.0`."""
+        document, key = self.problems.document, dotted(ablation.setting)
+        before = base.label or base.name
+        if len(ablation.setting) == 1:
+            written = base.settings.get(str(ablation.setting[0]))
+            before = before.replace(f" {key}={_short(written, document, (*base.path, *ablation.setting))}", "")
+        label = f"{before} {key}={_written(document, ablation.path, ablation.value)}"
+        one_value = not isinstance(ablation.value, dict | list)
+        return replace(changed, label=label, told=frozenset([ablation.setting] if one_value else []))
 
     def changed(self, alternative: Alternative) -> Alternative:
         if alternative.section == "run":
@@ -535,6 +550,13 @@ def _exclusion_problems(spec: Spec) -> Iterator[Diagnostic]:
         yield from unknown_conditions(exclusion, among)
 
 
+def _written(document: Document, path: Path, value: Any) -> str:
+    """Return a value as a label tells it: as it is written, a sweep by its values."""
+    if isinstance(value, dict) and (words := [word for word in WORDS if word in value]):
+        return ",".join(map(_plain, value[words[0]])) if words[0] in LISTED else f"{words[0]}{show(value[words[0]])}"
+    return document.written(path, value)
+
+
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else show(value)
 
@@ -593,12 +615,12 @@ def _own_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                     yield Diagnostic((*alternative.path, setting), message)
 
 
-def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative, ...]:
+def _distinct_labels(alternatives: tuple[Alternative, ...], document: Document) -> tuple[Alternative, ...]:
     """Return the alternatives with labels that differ: `SGD momentum=0.9` where two are called SGD."""
     labels = [a.label or a.name for a in alternatives]
     twice = {label for label, n in Counter(labels).items() if n > 1}
     detailed = [
-        f"{label} {_difference(a, alternatives)}".strip() if label in twice else label
+        f"{label} {_difference(a, alternatives, document)}".strip() if label in twice else label
         for a, label in zip(alternatives, labels, strict=True)
     ]
     seen: Counter[str] = Counter()
@@ -609,14 +631,14 @@ def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative
     return tuple(replace(a, label=label) for a, label in zip(alternatives, final, strict=True))
 
 
-def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str:
+def _difference(alternative: Alternative, among: tuple[Alternative, ...], document: Document) -> str:
     """Return the plain settings written in an alternative that differ from those of its namesakes."""
     namesakes = [a for a in among if a.name == alternative.name]
     paths = {axis.path for a in namesakes for axis in a.axes}
     tables = alternative.ordered  # whose keys stay where a value in them is swept
     swept = {path[0] for path in paths if path[0] not in tables or len(path) == 1}
     parts = [
-        f"{key}={_short(alternative.settings[key])}"
+        f"{key}={_short(alternative.settings[key], document, (*alternative.path, key))}"
         for key in alternative.written
         if key not in swept
         and key in alternative.settings
@@ -626,6 +648,8 @@ def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str
     return " ".join(parts)
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, document: Document, path: Path) -> str:
     """Return a setting as a label tells it: of a table the keys."""
-    return ",".join(value) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return ",".join(value)
+    return document.written(path, value) if isinstance(value, int | float) else str(value)

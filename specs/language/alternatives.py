@@ -71,6 +71,7 @@ class Alternative:
     ordered: frozenset[str] = frozenset()
     own_parts: frozenset[str] = frozenset()
     shown: tuple[Path, ...] = ()
+    told: frozenset[Path] = frozenset()
 
     def with_value(self, axis: Axis) -> Alternative:
         """Return the alternative in which an axis is the setting's one value, a list."""

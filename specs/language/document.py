@@ -16,9 +16,10 @@ from xprun.specs.language.extends import ExtendsError, follow, merged
 from xprun.specs.language.library import shipped_specs
 from xprun.specs.language.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.language.references import Reference, resolve_references
-from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse, read_source
-from xprun.specs.language.wording import listed, nearest
+from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse, parse_plainly, read_source
+from xprun.specs.language.wording import listed, nearest, show
 
+LONGEST_WRITTEN = 12  # characters of a number that is shown as it is written
 SET = "--set"  # the file, and the path, of what is given there
 
 
@@ -87,6 +88,20 @@ class Document:
             if override.covers(path):
                 return override.key if override.gives(path) else dotted(path)
         return ""
+
+    def written(self, path: KeyPath, value: Any) -> str:
+        """Return a plain value as it is written at a path, `1e-3`, and a string without its quotes."""
+        if isinstance(value, str):
+            return value
+        place = self.place(path)
+        text = place.source[place.column - 1 : place.column - 1 + place.length]
+        try:
+            is_whole = parse_plainly(f"x = {text}") == {"x": value}
+        except (TextError, ValueError, RecursionError):
+            is_whole = False
+        if is_whole and len(text) <= LONGEST_WRITTEN:
+            return text
+        return f"{value:.6g}" if isinstance(value, float) else show(value)
 
     def is_inherited(self, path: KeyPath) -> bool:
         """Whether the key of a path stands in a spec that this one extends."""

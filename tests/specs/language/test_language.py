@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.run_columns import full_name
 from xprun.specs import Run, Spec, SpecError, count_runs, expand, read_document, read_spec
 
 Write = Callable[..., Path]
@@ -270,3 +271,40 @@ def test_a_reference_to_a_sweep_names_the_way_to_move_with_it(runs: Runs, line_s
     assert f"to move with optimizer.lr, write {fix} in both places" in str(caught.value)
     mended = runs(spec.replace(LR, f"lr = {fix}\nweight_decay = {fix}"))
     assert values(mended, "optimizer", "lr") == values(mended, "optimizer", "weight_decay") == [0.1, 0.2]
+
+
+TWO = '[[optimizer]]\nname = "SGD"\nlr = 1e-3\n[[optimizer]]\nname = "SGD"\nlr = 0.10\n'
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "ablate", "labels"),
+    [
+        ("lr = 1e-3\nmomentum = 0.9", '"optimizer.lr" = 1e-4', ["SGD", "SGD lr=1e-4"]),
+        ("lr = 0.1", '"optimizer.lr" = 0.30000000000000004', ["SGD", "SGD lr=0.3"]),
+        ("lr = 0.1\nmomentum = 0.9", '"optimizer.nesterov" = true', ["SGD", "SGD nesterov=true"]),
+        ("lr = 0.1", '"optimizer.lr" = { grid = [0.3, 1e-2] }', ["SGD", "SGD lr=0.3,0.01", "SGD lr=0.3,0.01"]),
+        (
+            TWO,
+            '"optimizer.momentum" = 0.5',
+            ["SGD lr=1e-3", "SGD lr=0.10", "SGD lr=1e-3 momentum=0.5", "SGD lr=0.10 momentum=0.5"],
+        ),
+        (TWO, '"optimizer.lr" = 0.5', ["SGD lr=1e-3", "SGD lr=0.10", "SGD lr=0.5", "SGD lr=0.5"]),
+        (TWO, '"optimizer.lr" = 0.1', ["SGD lr=1e-3", "SGD lr=0.10", "SGD lr=0.1"]),
+    ],
+)
+def test_a_label_tells_a_value_once_and_as_it_is_written(
+    runs: Runs, line_spec: str, optimizer: str, ablate: str, labels: list[str]
+) -> None:
+    own = f'[optimizer]\nname = "SGD"\n{optimizer}\n' if not optimizer.startswith("[[") else optimizer
+    text = line_spec.replace('[optimizer]\nname = "scratch.gd"\nlr = 0.1\n', own)
+    assert text != line_spec
+    found = runs(f"{text}[ablate]\n{ablate}\n")
+    assert [run.choices["optimizer"].label for run in found] == labels
+
+
+def test_what_a_label_tells_is_not_told_again(runs: Runs, line_spec: str) -> None:
+    text = line_spec.replace("scratch.gd", "SGD").replace(LR, "lr = { grid = [0.1, 0.2] }\nmomentum = 0.9")
+    found = runs(f'{text}[ablate]\n"optimizer.momentum" = 0.5\n')[-1]
+    assert list(found.choices["optimizer"].swept) == [("momentum",), ("lr",)]
+    assert list(found.choices["optimizer"].untold) == [("lr",)]
+    assert full_name(found, {"optimizer"}) == "SGD momentum=0.5 optimizer.lr=0.2 seed=0"
