@@ -136,7 +136,7 @@ def plan(
 
         spec = load_spec(path, registry, options)
         folder = output or default_folder(spec)
-        found.append(summarize_plan(spec, registry, folder, options.plugins, device, 1 if jobs is None else jobs))
+        found.append(summarize_plan(spec, registry, folder, options.plugins, device, jobs))
         if not as_json:
             say(as_text(found[-1]))
 
