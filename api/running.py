@@ -11,6 +11,7 @@ from typing import Any
 
 from xprun.plugins.discovery import open_registry
 from xprun.results import Results
+from xprun.runner.resolve.ineffective_settings import notes_of
 from xprun.runner.resolve.resolver import MAX_RUNS, resolve
 from xprun.runner.results.atomic_files import folder_name
 from xprun.runner.workload.checks_with_torch import check_with_torch
@@ -55,7 +56,7 @@ def run(
 
     require_torch()
     from xprun.runner.experiment import Options, run_experiment
-    from xprun.runner.process.log import are_notes_routed, notes_on_stderr
+    from xprun.runner.process.log import are_notes_routed, note, notes_on_stderr
     from xprun.runner.status.live_status import Publisher
     from xprun.runner.status.progress import Narrator, Several, Silent
     from xprun.runner.workload.devices import DeviceError
@@ -66,6 +67,8 @@ def run(
     options = Options(folder, files, device, workers=jobs)
     try:
         with nullcontext() if quiet or are_notes_routed() else notes_on_stderr():
+            for text in notes_of(resolved):
+                note(text)
             report = run_experiment(resolved, registry, options, progress)
     except DeviceError as error:
         raise SpecError(document, [Diagnostic(("device",), str(error))]) from None

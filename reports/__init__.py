@@ -101,8 +101,9 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
     from xprun.reports.stats.folder_changes import REGRESSIONS, compare_tables, read_tolerance
     from xprun.reports.text.folder_diff import difference_listing, undecided, unfinished
 
+    ignored = read_tolerance(tolerance)
     both = read_results(first), read_results(second)
-    table = compare_tables(*both, read_tolerance(tolerance))
+    table = compare_tables(*both, ignored)
     shown = render_listing(difference_listing(table), markdown=markdown)
     return Difference(
         "\n\n".join([shown, *unfinished(*both)]),

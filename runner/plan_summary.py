@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import Registry
 from xprun.runner.execution.context import Context
-from xprun.runner.execution.cost_estimate import estimate
+from xprun.runner.execution.cost_estimate import estimate, workers_that_repay
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.plan import Plan, make_plan
 from xprun.runner.planning.run_identity import not_read_of, why_to_run
@@ -30,18 +30,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Way:
-    """How some runs of a cohort are trained: in a batched `program`, or each alone (None), and why."""
+    """How some runs of a cohort are trained: in a batched `program`, or each alone (None), and why.
+
+    `is_close`: other ways took about as long in the probe, so that they may be trained otherwise.
+    """
 
     runs: int
     program: str | None
     parts: int
     threads: int
     reason: str
+    is_close: bool = False
 
 
 @dataclass(frozen=True)
 class CohortSummary:
-    """What is ahead of a cohort; `seconds` of training and bytes of `memory` are estimates. `error`: it will fail."""
+    """What is ahead of a cohort; `seconds` of training and bytes of `memory` are estimates.
+
+    `error`: it will fail or, where a trial step of all its runs has failed (`may_run`), runs of it may.
+    """
 
     runs: int
     steps: int = 0
@@ -50,6 +57,7 @@ class CohortSummary:
     ways: list[Way] = field(default_factory=list)
     error: str = ""
     stage: Stage = SEARCH
+    may_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,14 +106,21 @@ class PlanSummary:
     stages: dict[Stage, StageSummary] = field(default_factory=dict)
     can_show: str = ""
     not_looked_at: list[str] = field(default_factory=list)
+    workers: int = 1  # processes that share the runs, each of which trains its part of a cohort together
 
 
 def summarize_plan(
-    spec: Spec, registry: Registry, folder: Path, plugins: tuple[Path, ...], wanted_device: str | None, jobs: int = 1
+    spec: Spec,
+    registry: Registry,
+    folder: Path,
+    plugins: tuple[Path, ...],
+    wanted_device: str | None,
+    jobs: int | None = None,
 ) -> PlanSummary:
     """Return what a run of a resolved spec would do, from a short probe of each of its cohorts.
 
-    The probes run in a worker process, or with no `jobs` in this one.
+    The probes run in a worker process, or where `jobs` is 0 in this one. `jobs` are otherwise the worker processes of
+    the run; None: as many as repay.
     Raises DeviceError for a device that is absent, and OutputError for a store that cannot be read.
     """
     device = pick(wanted_device or spec.head.device)
@@ -119,10 +134,11 @@ def summarize_plan(
     left = {stage: cohorts_of(runs, leave_out=cached) for stage, runs in stages.items()}
     missing = [run for cohorts in left.values() for cohort in cohorts for run in cohort.runs]
     cohorts = [
-        replace(_ahead_of(cohort, Context(device, plugins), jobs), stage=stage)
+        replace(_ahead_of(cohort, Context(device, plugins, workers=jobs or 1), jobs), stage=stage)
         for stage, several in left.items()
         for cohort in several
     ]
+    seconds = sum(cohort.seconds for cohort in cohorts)
     return PlanSummary(
         name=spec.name,
         headline=headline(plan),
@@ -134,13 +150,14 @@ def summarize_plan(
         damaged=damaged,
         duplicates=plan.duplicates,
         device=device,
-        seconds=sum(cohort.seconds for cohort in cohorts),
+        seconds=seconds,
         memory=max((cohort.memory for cohort in cohorts), default=0),
         cohorts=cohorts,
         timeout=min((run.settings.timeout for run in missing if run.settings.timeout), default=None),
         stages={stage: _stage(plan, stage, runs, cached) for stage, runs in stages.items()},
         can_show=what_shows(spec),
         not_looked_at=not_read_of(plan.searched),
+        workers=workers_that_repay(seconds, len(missing), device) if jobs is None else max(1, jobs),
     )
 
 
@@ -191,6 +208,9 @@ def as_text(ahead: PlanSummary) -> str:
     if ahead.timeout is not None:
         limit = f"anything that takes longer than run.timeout = {ahead.timeout:g} s is stopped"
         lines.append(f"{limit}; runs that trained together are then retried one by one, with the same limit each")
+    if ahead.workers > 1 and ahead.cohorts:
+        shared = f"{ahead.workers} workers share the runs: a cohort may be cut into up to {2 * ahead.workers} parts"
+        lines.append(f"{shared}, and what trains together is chosen for each of them")
     if ahead.can_show:
         lines.append(ahead.can_show)
     if ahead.cohorts:
@@ -198,6 +218,7 @@ def as_text(ahead: PlanSummary) -> str:
         lines.append(
             f"about {ahead.seconds:.1f} s of training in one process, not counting evaluation and start-up; {memory}"
         )
+        lines.append("then some seconds for tables and report; --no-report leaves the report out")
     return "\n".join(lines)
 
 
@@ -207,7 +228,7 @@ def _second_stage(stage: StageSummary) -> str:
     return f"then {stage.to_run:,} {plural('run', stage.to_run)} on fresh seeds{f'; {of}' if stage.estimated else ''}:"
 
 
-def _ahead_of(cohort: Cohort, context: Context, jobs: int) -> CohortSummary:
+def _ahead_of(cohort: Cohort, context: Context, jobs: int | None) -> CohortSummary:
     """Return what is ahead of a cohort, whatever its components do when they are tried."""
     if jobs == 0:
         return _cohort(cohort, context)
@@ -222,8 +243,19 @@ def _cohort(cohort: Cohort, context: Context) -> CohortSummary:
     try:
         outlook = estimate(cohort, context)
     except Exception as error:  # the plan is still worth telling
-        return CohortSummary(runs, error=f"{type(error).__name__}: {error}")
+        return CohortSummary(runs, error=f"{type(error).__name__}: {error}", may_run=_can_be_made(cohort, context))
     return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.units))
+
+
+def _can_be_made(cohort: Cohort, context: Context) -> bool:
+    """Whether data, model and loss of a cohort can be made: then its runs are tried one by one."""
+    from xprun.runner.execution.cohort_execution import workload_of
+
+    try:
+        workload_of(cohort, context)
+    except Exception:
+        return False
+    return True
 
 
 def _ways(units: list[ExecutionUnit]) -> list[Way]:
@@ -231,7 +263,14 @@ def _ways(units: list[ExecutionUnit]) -> list[Way]:
     for unit in units:
         told.setdefault((unit.program, unit.reason), []).append(unit)
     return [
-        Way(sum(len(p.grid) for p in same), program, len(same), same[0].threads * same[0].shards, reason)
+        Way(
+            runs=sum(len(p.grid) for p in same),
+            program=program,
+            parts=len(same),
+            threads=same[0].threads * same[0].shards,
+            reason=reason,
+            is_close=same[0].is_close,
+        )
         for (program, reason), same in told.items()
     ]
 
@@ -239,7 +278,8 @@ def _ways(units: list[ExecutionUnit]) -> list[Way]:
 def _cohort_lines(number: int, cohort: CohortSummary) -> list[str]:
     runs = f"{cohort.runs:,} {plural('run', cohort.runs)}"
     if cohort.error:
-        return [f"cohort {number}: {runs} will fail: {cohort.error}"]
+        fate = "train one by one and may fail, because a trial step failed" if cohort.may_run else "will fail"
+        return [f"cohort {number}: {runs} {fate}: {cohort.error}"]
     estimate = f"about {cohort.seconds:.1f} s, {_megabytes(cohort.memory)}"
     return [f"cohort {number}: {runs}, {cohort.steps:,} steps each, {estimate}", *map(_way_line, cohort.ways)]
 
@@ -248,7 +288,8 @@ def _way_line(way: Way) -> str:
     parts = f" in {way.parts} parts" if way.program and way.parts > 1 else ""
     threads = f", {way.threads} threads" if way.threads > 1 else ""
     how = f"together{parts} ({way.program}{threads})" if way.program else "alone"
-    return f"  {way.runs:,} {plural('run', way.runs)} {how}: {way.reason}"
+    train = "may train " if way.is_close else ""
+    return f"  {way.runs:,} {plural('run', way.runs)} {train}{how}: {way.reason}"
 
 
 def _megabytes(memory: int) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
 from xprun.runner.execution.context import Context
-from xprun.runner.execution.cost_estimate import seconds_of
+from xprun.runner.execution.cost_estimate import seconds_of, workers_that_repay
 from xprun.runner.job import Job
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.cohorts import Cohort, cohorts_of, unfinished_first
@@ -22,7 +22,6 @@ from xprun.runner.workers.isolated import WorkerError
 from xprun.runner.workload.devices import kind_of
 from xprun.specs import Run
 
-WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
 
 
@@ -72,15 +71,16 @@ def _save(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:
 
 def _workers(job: Job, cohorts: list[Cohort], context: Context) -> int:
     """Return how many processes will end soonest: one, unless the work repays starting more."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores == 1 or context.device != "cpu" or sum(len(cohort.runs) for cohort in cohorts) < 2:
+    runs = sum(len(cohort.runs) for cohort in cohorts)
+    most = workers_that_repay(math.inf, runs, context.device)
+    if most == 1:
         return 1
     try:
         seconds = job.run_isolated(seconds_of, cohorts[:SURVEYED], context)
     except WorkerError as error:
         note(f"could not estimate the training time: {error}")
-        return cores
+        return most
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1
     whole = seconds * len(cohorts) / max(1, min(SURVEYED, len(cohorts)))
-    return cores if whole > WORKERS_REPAY else 1
+    return workers_that_repay(whole, runs, context.device)

@@ -40,7 +40,10 @@ class Tolerance:
 def read_tolerance(text: str) -> Tolerance:
     """`0.01` in units of the metric, `1%` of the mean. `ValueError` for anything else."""
     number = text.strip()
-    size = float(number.removesuffix("%"))
+    try:
+        size = float(number.removesuffix("%"))
+    except ValueError:
+        raise ValueError(f"{text}: a tolerance is a number, 0.01, or a percentage, 1%") from None
     if not 0 <= size < np.inf:
         raise ValueError(f"{text}: a tolerance must be a finite number, 0 or more")
     return Tolerance(size / 100, relative=True) if number.endswith("%") else Tolerance(size)

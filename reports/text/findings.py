@@ -64,7 +64,21 @@ def full_names(analysis: Analysis) -> list[str]:
     """Return the alternatives with their settings, best first: `Adam at lr=0.03`."""
     settings = setting_texts(analysis.ranking, analysis.comparison.keys)
     pairs = zip(analysis.ranking["alternative"], settings, strict=True)
-    return [f"{name} at {setting}" if setting else name for name, setting in pairs]
+    return [f"{name} at {untold}" if (untold := _untold(name, setting)) else name for name, setting in pairs]
+
+
+def _untold(name: str, settings: str) -> str:
+    """Return the settings that a name does not tell already, as that of an ablation does: `SGD lr=0.3`."""
+    told = {key: value for key, _, value in (word.partition("=") for word in name.split()) if value}
+    parts = [part for part in settings.split(", ") if part]
+    return ", ".join(part for part in parts if not _is_told(*part.partition("=")[::2], told))
+
+
+def _is_told(key: str, value: str, told: dict[str, str]) -> bool:
+    try:
+        return key in told and math.isclose(float(told[key]), float(value), rel_tol=1e-3)
+    except ValueError:
+        return told.get(key) == value
 
 
 def none_ended_well(metric: str) -> str:

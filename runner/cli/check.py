@@ -19,6 +19,7 @@ from xprun.runner.cli.options import (
     spec_options,
     specs_argument,
 )
+from xprun.runner.cli.spec_command import SpecCommand
 from xprun.runner.cli.terminal import FAILED, OK, WRONG, exit_code_of, say, say_json
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from xprun.runner.plan_summary import PlanSummary
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...|OPTIMIZER...")
 @click.option("--against", metavar="OPTIMIZER", help="Where an optimizer departs from this one.")
 @json_option
@@ -89,6 +90,7 @@ def _check(path: Path, against: str | None, registry: Registry, options: SpecOpt
 def _check_optimizer(name: str, against: str | None, registry: Registry, options: SpecOptions) -> int | None:
     """Try an optimizer, say what came out, and return the exit code; None when there is none of that name."""
     from xprun.plugins.registry import UnknownComponentError
+    from xprun.runner.resolve.forgotten_plugins import advice
     from xprun.specs.language.wording import did_you_mean
 
     try:
@@ -102,16 +104,18 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
 
         trial = try_optimizer(registry, name, read_given(component, options.sets), against)
     except UnknownComponentError as error:
-        if against is None:
+        forgotten = advice("optimizer", error.name)
+        if against is None and not forgotten:
             return None
-        raise click.UsageError(f"{error}{did_you_mean(error.name, error.known)}") from None
+        instead = f"; {forgotten}" if forgotten else did_you_mean(error.name, error.known)
+        raise click.UsageError(f"{error}{instead}") from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     say(trial.render())
     return FAILED if trial.problems else OK
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @specs_argument
 @output_option
 @device_option
@@ -140,7 +144,7 @@ def plan(
         spec = load_spec(path, registry, options)
         require_torch()
         folder = output or default_folder(spec)
-        found.append(summarize_plan(spec, registry, folder, options.plugins, device, 1 if jobs is None else jobs))
+        found.append(summarize_plan(spec, registry, folder, options.plugins, device, jobs))
         if not as_json:
             say(as_text(found[-1]))
 

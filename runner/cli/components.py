@@ -45,13 +45,16 @@ def ls(kind: str | None, plugins: tuple[Path, ...]) -> None:
 @plugin_options
 def describe(name: str, plugins: tuple[Path, ...]) -> None:
     """Show a component's settings and source."""
+    from xprun.runner.resolve.forgotten_plugins import advice
     from xprun.specs.language.wording import did_you_mean
 
     registry = open_registry(plugins)
     found = registry.find_any(name)
     if not found:
         names = [component.name for component in registry.components()]
-        raise click.UsageError(f"there is no component {name!r}{did_you_mean(name, names)}")
+        forgotten = advice(None, name)
+        instead = f"; {forgotten}" if forgotten else did_you_mean(name, names)
+        raise click.UsageError(f"there is no component {name!r}{instead}")
     say("\n\n".join(describe_component(component) for component in found))
 
 

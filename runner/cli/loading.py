@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import click
 from xprun.runner.cli.terminal import complain
 
 if TYPE_CHECKING:
     from xprun.plugins.registry import Registry
     from xprun.runner.cli.options import SpecOptions
-    from xprun.specs import Spec
+    from xprun.specs import Document, Spec
 
 
 def open_registry(plugins: tuple[Path, ...]) -> Registry:
@@ -23,15 +24,29 @@ def open_registry(plugins: tuple[Path, ...]) -> Registry:
     return registry
 
 
-def load_spec(path: Path, registry: Registry, options: SpecOptions) -> Spec:
-    """Return a checked spec; raise SpecError with everything that is wrong with it, and PluginError."""
-    from xprun.runner.resolve.resolver import resolve
-    from xprun.runner.workload.checks_with_torch import check_with_torch
-    from xprun.specs import read_document, read_spec
+def read(path: Path, sets: tuple[str, ...] = ()) -> Document:
+    """Return what a file, or a shipped spec of that name, says; raise SpecError where it cannot be read."""
+    from xprun.specs import read_document
     from xprun.specs.language.library import find_spec
 
-    spec = read_spec(read_document(find_spec(path), options.sets))
-    return check_with_torch(resolve(spec, registry, options.max_runs), registry)
+    commands: Any = click.get_current_context().find_root().command
+    is_command = str(path) in getattr(commands, "commands", {})
+    hint = f"{path} is a command, which stands first: xprun {path} SPEC" if is_command else ""
+    return read_document(find_spec(path), sets, hint)
+
+
+def load_spec(path: Path, registry: Registry, options: SpecOptions) -> Spec:
+    """Return a checked spec; raise SpecError with everything that is wrong with it, and PluginError."""
+    from xprun.runner.process.log import note
+    from xprun.runner.resolve.ineffective_settings import notes_of
+    from xprun.runner.resolve.resolver import resolve
+    from xprun.runner.workload.checks_with_torch import check_with_torch
+    from xprun.specs import read_spec
+
+    spec = resolve(read_spec(read(path, options.sets)), registry, options.max_runs)
+    for text in notes_of(spec):
+        note(text)
+    return check_with_torch(spec, registry)
 
 
 def default_folder(spec: Spec) -> Path:

@@ -62,6 +62,28 @@ class SpecOrCommand(click.Group):
         ctx.exit(exit_code_of(partial(super().invoke, ctx)))
 
 
+# What other tools call a command.
+OTHER_NAMES = {
+    "list": "ls",
+    "components": "ls",
+    "show": "describe",
+    "info": "describe",
+    "doc": "describe",
+    "train": "run",
+    "fit": "run",
+    "start": "run",
+    "validate": "check",
+    "lint": "check",
+    "verify": "check",
+    "compare": "diff",
+    "dry-run": "plan",
+    "create": "init",
+    "plot": "report",
+    "html": "report",
+    "predictions": "predict",
+}
+
+
 def _refuse_unknown_word(word: str, commands: list[str]) -> None:
     """Raise UsageError for a misspelt command: a word that is no file, no shipped spec, and near a command."""
     if word.startswith("-") or Path(word).suffix or Path(word).exists():
@@ -69,8 +91,12 @@ def _refuse_unknown_word(word: str, commands: list[str]) -> None:
     from xprun.specs.language.library import shipped_specs
     from xprun.specs.language.wording import nearest
 
-    near = nearest(word, [*commands, *shipped_specs()])
-    if near in commands:
+    file = f"{word}.toml"
+    near = nearest(word, [*commands, *shipped_specs(), *OTHER_NAMES]) or ""
+    near = OTHER_NAMES.get(near, near)
+    if word not in shipped_specs() and Path(file).is_file():
+        near = file
+    if near in (*commands, file):
         raise click.UsageError(f"there is no command or spec {word!r}; did you mean {near!r}?")
 
 

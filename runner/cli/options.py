@@ -34,6 +34,7 @@ class RunOptions(SpecOptions):
     rerun: Literal["failed", "all"] | None
     only: tuple[str, ...]
     formats: tuple[str, ...]
+    report: bool
     quiet: bool
     verbose: bool
     live: bool
@@ -144,6 +145,7 @@ RUN_OPTIONS = (
     ),
     click.option("--only", multiple=True, metavar="RUN", help="Train this run, by its id in results.csv. Repeatable."),
     format_option,
+    click.option("--no-report", "report", is_flag=True, default=True, flag_value=False, help="Write the tables only."),
     click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
     click.option("-v", "--verbose", is_flag=True, help="Print every run as it ends."),
     live_option,

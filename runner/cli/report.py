@@ -8,6 +8,7 @@ import click
 from xprun.runner.cli.live_page import serve
 from xprun.runner.cli.loading import open_registry
 from xprun.runner.cli.options import debug_option, format_option, live_at_option, live_option, plugin_options
+from xprun.runner.cli.output_folders import is_output_folder, output_folder
 from xprun.runner.cli.terminal import FAILED, OK, UNDECIDED, complain, say, written_line
 
 
@@ -32,6 +33,7 @@ def report(
     if live or live_at:
         serve(folder, live_at)
         return
+    output_folder(folder)
     from xprun.reports import write_report
     from xprun.runner.status.folder_status import recover
     from xprun.runner.visuals.requested_plots import asked_plots
@@ -57,6 +59,8 @@ def diff(first: Path, second: Path, tolerance: str, allow_inconclusive: bool, ma
     by more than the tolerance, or where runs that finished before failed or diverged; with 5 where it looks worse by
     more than the tolerance and the seeds are too few to tell.
     """
+    for folder in (first, second):
+        output_folder(folder)
     from xprun.reports import difference
 
     try:
@@ -88,6 +92,9 @@ def predict(folder: Path, name: str, split: str | None, output: Path | None, plu
     """
     from xprun.runner.needed_packages import import_torch
 
+    swapped = is_output_folder(Path(name)) and not folder.exists()
+    if not folder.is_dir():  # any other has no checkpoints
+        output_folder(folder, f"the folder stands first: xprun predict {name} {folder}" if swapped else "")
     import_torch()
     from xprun.runner.predictions import predictions
     from xprun.runner.results.atomic_files import replace_file

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from xprun.errors import Error
+from xprun.runner.cli.earlier_settings import what_is_replaced
 from xprun.runner.cli.live_page import served
-from xprun.runner.cli.loading import default_folder, load_spec, open_registry
+from xprun.runner.cli.loading import default_folder, load_spec, open_registry, read
 from xprun.runner.cli.options import RunOptions, json_option, run_options, specs_argument
+from xprun.runner.cli.spec_command import SpecCommand
 from xprun.runner.cli.terminal import (
     BROKEN,
     FAILED,
@@ -45,7 +47,7 @@ class PagesError(Error):
     exit_code = BROKEN
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @specs_argument
 @run_options
 def run(specs: tuple[Path, ...], options: RunOptions) -> int:
@@ -56,7 +58,7 @@ def run(specs: tuple[Path, ...], options: RunOptions) -> int:
     return run_all(specs, options, tell_failed_expectations if options.quiet else tell_results)
 
 
-@click.command()
+@click.command(cls=SpecCommand)
 @specs_argument
 @json_option
 @run_options
@@ -78,30 +80,58 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
     if options.output and len(specs) > 1:
         raise click.UsageError("-o names one folder, so it takes one spec")
     missing = [exit_code_of(partial(_refuse_missing, path)) for path in specs] if len(specs) > 1 else []
-    if any(missing):  # said before any of the others is trained
+    if any(missing):
         return max(missing)
     from xprun.runner.process.interrupts import ending_at_once
     from xprun.runner.process.log import ERROR, WARNING, notes_on_stderr
 
-    worst = OK
     with ending_at_once(), notes_on_stderr(ERROR if options.quiet else WARNING):
         if options.jobs != 0:
             _make_workers_ready()
         registry = open_registry(options.plugins)
-        for path in specs:
-            worst = max(worst, exit_code_of(partial(_run_one, path, registry, options, tell), spec=path))
+        loaded, wrong = _load_all(specs, registry, options)  # what is wrong is told before any other is trained
+        worst = max(wrong.values(), default=OK)
+        for path, spec in loaded:
+            worst = max(worst, exit_code_of(partial(_run_one, path, spec, registry, options, tell), spec=path))
             if worst > INTERRUPTED:
                 break
+    if loaded and wrong:
+        complain(f"not run, as told above: {', '.join(map(str, wrong))}")
     return worst
 
 
+def _load_all(
+    specs: tuple[Path, ...], registry: Registry, options: RunOptions
+) -> tuple[list[tuple[Path, Spec]], dict[Path, int]]:
+    """Return the specs that are right, and the exit codes of the others, of which everything wrong has been told.
+
+    Raises UsageError where two of them would write to one folder.
+    """
+    from xprun.runner.needed_packages import require_torch
+
+    loaded: list[tuple[Path, Spec]] = []
+    if options.timeout is not None:
+        options = replace(options, sets=(*options.sets, f"run.timeout={options.timeout}"))
+
+    def load(path: Path) -> None:
+        loaded.append((path, load_spec(path, registry, options)))
+        require_torch()
+
+    codes = {path: exit_code_of(partial(load, path), spec=path) for path in specs}
+    by_folder: dict[Path, Path] = {}
+    for path, spec in loaded:
+        if (first := by_folder.setdefault(default_folder(spec), path)) != path:
+            message = f"{first} and {path} would both write to {default_folder(spec)}"
+            raise click.UsageError(f'{message}; give one of them another name, as in name = "..." at its top')
+    return loaded, {path: code for path, code in codes.items() if code}
+
+
 def _refuse_missing(path: Path) -> None:
-    """Raise SpecError for a spec that is not there."""
-    from xprun.specs import read_document
+    """Raise SpecError for a spec that is not there, which may be a misspelt option or command."""
     from xprun.specs.language.library import find_spec
 
     if not os.path.exists(find_spec(path)):  # noqa: PTH110 - see find_spec
-        read_document(path)
+        read(path)
 
 
 def _make_workers_ready() -> None:
@@ -112,14 +142,8 @@ def _make_workers_ready() -> None:
         get_pool().prepare()
 
 
-def _run_one(path: Path, registry: Registry, options: RunOptions, tell: Tell) -> int:
+def _run_one(path: Path, spec: Spec, registry: Registry, options: RunOptions, tell: Tell) -> int:
     """Run one spec and return the exit code."""
-    if options.timeout is not None:
-        options = replace(options, sets=(*options.sets, f"run.timeout={options.timeout}"))
-    from xprun.runner.needed_packages import require_torch
-
-    spec = load_spec(path, registry, options)
-    require_torch()
     if options.only:
         spec = replace(spec, expectations=())  # they are about all runs
     folder = options.output or default_folder(spec)
@@ -131,8 +155,11 @@ def _carry_out(path: Path, spec: Spec, registry: Registry, folder: Path, options
     """Train what is missing, write tables and pages, tell what came out, and return the exit code."""
     from xprun.runner.experiment import Options, run_experiment
     from xprun.runner.process.interrupts import interruptible
+    from xprun.runner.process.log import note
     from xprun.runner.results.atomic_files import writing
 
+    if replaced := what_is_replaced(folder, [override.text for override in spec.document.overrides]):
+        note(replaced)
     job = Options(
         folder,
         options.plugins,
@@ -146,7 +173,8 @@ def _carry_out(path: Path, spec: Spec, registry: Registry, folder: Path, options
     with interruptible() as interrupts, live:
         result = run_experiment(spec, registry, job, _listeners(folder, options), interrupts)
         with writing(folder):
-            write_pages(result, options.formats, registry)
+            if options.report:
+                write_pages(result, options.formats, registry)
             code = _conclude(path, result, tell)
     if interrupts.number is None:
         return code
@@ -172,6 +200,7 @@ def _command(path: Path, folder: Path, options: RunOptions) -> str:
     device = [options.device] if options.device else []
     given = {"--set": options.sets, "--plugin": options.plugins, "--device": device, "--only": options.only}
     words = [word for option, values in given.items() for value in values for word in (option, value)]
+    words += [] if options.report else ["--no-report"]
     return shlex.join(map(str, ["xprun", path, "-o", folder, *words]))
 
 

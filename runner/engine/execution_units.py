@@ -35,6 +35,7 @@ TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
 LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster for a lone run, too
 LONG_STEP = 1e-3  # seconds
+NOISE = 1.5  # the factor by which the same steps, measured twice, may differ
 SHARD_STEP = 1e-3  # seconds: a shard whose steps are shorter waits for the interpreter more than it computes
 AGREEMENT = 1e-3  # relative and absolute; rounding is far below it after a few steps, another computation far above
 ROUGH_AGREEMENT = 3e-2  # the same of products in bfloat16, which has 8 bits
@@ -47,6 +48,7 @@ class ExecutionUnit:
 
     `reason` says why, for people; `seconds_per_step` is what a step of all its runs was measured to take, if it was.
     `threads` work on each operation; a unit in `shards` is cut, and each shard trained by a thread of its own.
+    `is_close`: it was chosen by times so near to one another that another probe may choose otherwise.
     """
 
     grid: Grid
@@ -55,6 +57,7 @@ class ExecutionUnit:
     seconds_per_step: float | None
     threads: int = 1
     shards: int = 1
+    is_close: bool = False
 
     @property
     def runs(self) -> list[Run]:
@@ -208,11 +211,13 @@ def _units(work: Workload, grid: Grid, *, forced: bool) -> list[ExecutionUnit]:
         return [_lone(work, grid, matched)]
     alone = time_alone(work, grid.runs[0][0])
     obstacle = "" if forced or stacked else _too_short_to_trace(work, grid, alone.seconds)
+    repays = False if forced or stacked else _nearly_repays(work, grid, alone.seconds)
     if obstacle:
-        return [_alone(grid.every_run, f"{matched}; {obstacle}", alone.seconds)]
+        return [_alone(grid.every_run, f"{matched}; {obstacle}", alone.seconds, is_close=repays)]
     program, why = (LinearStack.name, STACKED) if stacked else (Traced.name, str(matched))
     try:
-        return _best_size(work, grid, program, why, alone, forced=forced)
+        units = _best_size(work, grid, program, why, alone, forced=forced)
+        return [replace(unit, is_close=unit.is_close or repays) for unit in units]
     except Exception as error:  # whatever vmap and tracing cannot do; the ordinary loop can
         return _without_those_that_break(work, grid, program, error, alone, forced=forced)
 
@@ -255,6 +260,11 @@ def _lone(work: Workload, grid: Grid, matched: LinearStack | str) -> ExecutionUn
     return ExecutionUnit(grid, LinearStack.name, STACKED, None)
 
 
+def _nearly_repays(work: Workload, grid: Grid, alone: float) -> bool:
+    """Whether another probe may judge otherwise whether tracing is worth its time."""
+    return len({bool(_too_short_to_trace(work, grid, alone * noise)) for noise in (1 / NOISE, NOISE)}) > 1
+
+
 def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
     """Return why tracing would cost more time than it may save, or nothing.
 
@@ -283,11 +293,12 @@ def _best_size(
         if cost < 0.95 * best:  # of equals the larger
             best_columns, best = columns, cost
     times = f"{alone.seconds * 1e6:.0f} us per step alone, {best * 1e6:.1f} us per run together"
+    is_close = not forced and 1 / NOISE < alone.seconds / best < NOISE
     if alone.seconds < best and not forced:
-        return [_alone(grid.every_run, times, alone.seconds)]
+        return [_alone(grid.every_run, times, alone.seconds, is_close=is_close)]
     cuts = range(0, grid.columns, best_columns)
     parts = [grid.keep(list(range(k, min(k + best_columns, grid.columns)))) for k in cuts]
-    return [ExecutionUnit(part, program, f"{why}; {times}", best * len(part)) for part in parts]
+    return [ExecutionUnit(part, program, f"{why}; {times}", best * len(part), is_close=is_close) for part in parts]
 
 
 def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
@@ -330,5 +341,6 @@ def time_alone(work: Workload, run: Run) -> Timed:
         return _time(work, Grid([[run]]), Autograd.name, 0)
 
 
-def _alone(runs: list[Run], reason: str, seconds: float | None = None) -> ExecutionUnit:
-    return ExecutionUnit(Grid([runs]), None, reason, None if seconds is None else seconds * len(runs))
+def _alone(runs: list[Run], reason: str, seconds: float | None = None, *, is_close: bool = False) -> ExecutionUnit:
+    measured = None if seconds is None else seconds * len(runs)
+    return ExecutionUnit(Grid([runs]), None, reason, measured, is_close=is_close)

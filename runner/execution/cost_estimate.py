@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from xprun.runner.engine.execution_units import ExecutionUnit
     from xprun.runner.workload.workload import Workload
 
+WORKERS_REPAY = 15.0  # seconds of training below which starting worker processes costs more than they save
 COPIES = 4  # of a model: its parameters, their gradients, and two tensors of an optimizer's state
 
 
@@ -51,6 +53,12 @@ def seconds_of(cohorts: list[Cohort], context: Context) -> float:
         now_training([run.id for run in cohort.runs])  # a time limit is for each
         seconds += estimate(cohort, context).seconds
     return seconds
+
+
+def workers_that_repay(seconds: float, runs: int, device: str) -> int:
+    """Return how many processes end so many seconds of training soonest: one, unless the work repays starting more."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if device == "cpu" and runs > 1 and seconds > WORKERS_REPAY else 1
 
 
 def _memory(work: Workload, units: list[ExecutionUnit]) -> int:

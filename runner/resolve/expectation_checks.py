@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xprun.runner.resolve.data_parts import values_of
@@ -36,7 +36,21 @@ def expect_problems(spec: Spec, metrics: list[str]) -> Iterator[Diagnostic]:
             *_selection_problems(spec, columns, first.beats or {}, (*first.table, "beats")),
             *_value_problems(first, [*metrics, *(by_time if not first.step else [])], keeps_best=keeps_best),
         ]
-        yield from wrong or _confidence_problems(first, spec)
+        yield from (replace(problem, about=_about(problem, first.table)) for problem in wrong)
+        if not wrong:
+            yield from _confidence_problems(first, spec)
+
+
+def _about(problem: Diagnostic, table: Path) -> tuple[Path, ...]:
+    """Return from what a problem of a claim was concluded: what is measured, or the section by which it selects."""
+    inside = problem.path[len(table) :]
+    if inside[:1] not in (("where",), ("beats",)):
+        return MEASURED
+    section = str(inside[1]).partition(".")[0]
+    return (("run", section),) if section in ("seed", "stage") else ((section,),)
+
+
+MEASURED: tuple[Path, ...] = (("data",), ("run", "metrics"))  # what decides which results there are
 
 
 @dataclass(frozen=True)

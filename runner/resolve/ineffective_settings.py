@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from xprun.runner.resolve.data_parts import some_hold, values_of
@@ -21,6 +22,23 @@ def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     yield from _interval_problems(spec, columns)
     yield from _recipe_problems(spec)
     yield from _baseline_problems(spec)
+
+
+def is_idle(problem: Diagnostic) -> bool:
+    """Whether a problem is that a setting has no effect."""
+    return isinstance(problem, Idle)
+
+
+@dataclass(frozen=True, slots=True)
+class Idle(Diagnostic):
+    """A setting that has no effect."""
+
+
+def notes_of(spec: Spec) -> Iterator[str]:
+    """Yield a line for each inherited setting of a resolved spec that has no effect, with what takes it away."""
+    for note in spec.notes:
+        place = spec.document.place(note.path, note.at).name
+        yield f'{place}: {note.dotted}: {note.message}; unset = ["{note.dotted}"] takes it away'
 
 
 def _split_problems(data: Alternative) -> Iterator[Diagnostic]:
@@ -49,7 +67,7 @@ def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     for key, length in (("record_every", "steps"), ("evaluate_every", "epochs"), ("checkpoint_every", "epochs")):
         longest = max((n for n in values_of(spec.run, length) if n), default=None)
         if key in written and longest and all(n and n > longest for n in values_of(spec.run, key)):
-            yield _idle(("run", key), f"the longest run has {longest:,} {length}", "")
+            yield _idle(("run", key), f"the longest run has {longest:,} {length}", "write less, or remove it")
 
 
 def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
@@ -64,7 +82,7 @@ def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
 
 def _baseline_problems(spec: Spec) -> Iterator[Diagnostic]:
     if spec.compare.baseline is not None and len(compared_labels(spec)) == 1:
-        yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "")
+        yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "remove it")
 
 
 def _evaluated(*, each: bool) -> tuple[str, ...]:
@@ -72,8 +90,8 @@ def _evaluated(*, each: bool) -> tuple[str, ...]:
     return tuple(f"{split}." for split in ((TRAIN, VALID, TEST) if each else (TRAIN, VALID)))
 
 
-def _idle(path: Path, why: str, help_text: str) -> Diagnostic:
-    return Diagnostic(path, f"has no effect, because {why}", help_text, "key")
+def _idle(path: Path, why: str, help_text: str) -> Idle:
+    return Idle(path, f"has no effect, because {why}", help_text, "key")
 
 
 def _written(spec: Spec, section: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting, type_name
 from xprun.specs.language.expectations import ExpectTable
-from xprun.specs.language.keywords import LISTED, WORDS
+from xprun.specs.language.keywords import LISTED, NEVER_SWEPT, WORDS
 from xprun.specs.language.schema import COMPONENT_SECTIONS, OWN_SECTIONS, REQUIRED_SECTIONS, Head, RunSettings, Strict
 
 Schema = dict[str, Any]
@@ -42,6 +42,12 @@ DOTTED: Schema = {
 }
 OTHERS: dict[str, Schema] = {
     "extends": {"type": "string", "minLength": 1, "description": "The spec that this one extends and overrides."},
+    "unset": {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "string", "minLength": 1},
+        "description": 'What is not inherited from the spec that this one extends: ["scheduler", "run.search_seed"].',
+    },
     "exclude": {
         "anyOf": [DOTTED, {"type": "array", "minItems": 1, "items": DOTTED}],
         "description": 'Combinations to leave out, by dotted keys: { "optimizer.lr" = 1.0 }.',
@@ -51,7 +57,6 @@ OTHERS: dict[str, Schema] = {
 COLUMNS: Schema = {"type": "object", "description": "Result columns and their values.", **FURTHER}
 LENGTH: Schema = {"oneOf": [{"required": ["epochs"], **FURTHER}, {"required": ["steps"], **FURTHER}], **FURTHER}
 LABELLED = (*COMPONENT_SECTIONS, "metric", "plot")
-NOT_SWEPT = ("seeds", "search_seed")
 NOT_IN_SPECS = ("launcher",)
 
 
@@ -104,7 +109,7 @@ class _Maker:
             "properties": {
                 "name": {"const": component.name},
                 **label,
-                **{n: self.setting(s) for n, s in settings.items() if not s.is_by_parameter},
+                **{n: self.setting(s, component.kind) for n, s in settings.items() if not s.is_by_parameter},
                 **{n: self.by_parameter(component) for n, s in settings.items() if s.is_by_parameter},
             },
             "required": needed if component.name in needed else ["name", *needed],  # `layers = [...]` needs no name
@@ -117,17 +122,22 @@ class _Maker:
         table = {"type": "object", "minProperties": 1, "properties": own, "additionalProperties": False}
         return {"type": "object", "description": "Other settings, by parameter names.", "additionalProperties": table}
 
-    def setting(self, setting: Setting) -> Schema:
+    def setting(self, setting: Setting, kind: str) -> Schema:
         """Return a reference to the setting's type, with its default where TOML can write it."""
         written = not setting.required and setting.default is not None
-        return {**self.type(setting.annotation), **({"default": setting.typed_default} if written else {})}
+        swept = f"{kind}.{setting.name}" not in NEVER_SWEPT
+        return {
+            **self.type(setting.annotation, sweeps=swept),
+            **({"default": setting.typed_default} if written else {}),
+        }
 
-    def type(self, annotation: Any) -> Schema:
+    def type(self, annotation: Any, *, sweeps: bool = True) -> Schema:
         """Return a reference to the definition of a type, made when it is first met."""
-        key = repr(annotation)
+        key = repr((annotation, sweeps))
         if key not in self._references:
-            schema = _open(TypeAdapter(annotation).json_schema())
-            self._references[key] = self._define(type_name(annotation), schema)
+            schema = _open(TypeAdapter(annotation).json_schema(), sweeps=sweeps)
+            words = type_name(annotation) if sweeps else f"{type_name(annotation)}, not swept"
+            self._references[key] = self._define(words, schema)
         return self._references[key]
 
     def _define(self, words: str, schema: Schema) -> Schema:
@@ -140,10 +150,10 @@ class _Maker:
     def run(self) -> Schema:
         """Return the table `[run]`, in which most settings may be swept."""
         table = _plain_table(RunSettings)
-        swept = {n: s if n in NOT_SWEPT else _open(s) for n, s in table["properties"].items()}
-        swept["metrics"] = _open({"type": "array", "items": {"anyOf": self.metric(table)}})
-        _need_distinct(swept["seeds"])
-        return {**table, "properties": swept}
+        _need_distinct(table["properties"]["seeds"])
+        settings = {n: _open(s, sweeps=f"run.{n}" not in NEVER_SWEPT) for n, s in table["properties"].items()}
+        items = {"anyOf": [*map(_opened, self.metric(table)), _ref("reference")]}
+        return {**table, "properties": {**settings, "metrics": {"type": "array", "items": items}}}
 
     def compare(self) -> Schema:
         """Return the table `[compare]`."""
@@ -203,32 +213,34 @@ def _plain(schema: Any, defs: dict[str, Schema]) -> Any:
     }
 
 
-def _open(schema: Schema) -> Schema:
-    """Return a schema that also takes a sweep or a reference in the place of the value, and of each part of it."""
+def _open(schema: Schema, *, sweeps: bool = True) -> Schema:
+    """Return a schema that also takes a reference, and a sweep, in the place of the value and of each part of it."""
     outside = {key: value for key, value in schema.items() if key in ("description", "default")}
     inside = {key: value for key, value in schema.items() if key not in outside}
     if not inside:
         return schema
-    members = [_opened(member) for member in inside.get("anyOf", [inside]) if member != {"type": "null"}]
+    members = [member for member in inside.get("anyOf", [inside]) if member != {"type": "null"}]
+    members = [_opened(member, sweeps=sweeps) for member in members]
     kinds = {member.get("type") for member in members}
     others = [] if "string" in kinds and not any("enum" in m or "const" in m for m in members) else [_ref("reference")]
-    sweeps = [_values(word, members) for word in sorted(LISTED)]
+    if not sweeps:
+        return {**outside, "anyOf": [*members, *others]}
     numbers = [_ref("numbers")] if kinds & {"number", "integer"} else []
-    return {**outside, "anyOf": [*members, *others, *sweeps, *numbers]}
+    return {**outside, "anyOf": [*members, *others, *(_values(word, members) for word in sorted(LISTED)), *numbers]}
 
 
-def _opened(member: Schema) -> Schema:
+def _opened(member: Schema, *, sweeps: bool = True) -> Schema:
     """Return one kind of value with its parts opened."""
     if "component" in member:
         return _ref(member["component"])
     parts: Schema = {}
     for key in ("items", "additionalProperties"):
         if isinstance(member.get(key), dict):
-            parts[key] = _open(member[key])
+            parts[key] = _open(member[key], sweeps=sweeps)
     if "prefixItems" in member:
-        parts["prefixItems"] = [_open(item) for item in member["prefixItems"]]
+        parts["prefixItems"] = [_open(item, sweeps=sweeps) for item in member["prefixItems"]]
     if "properties" in member:
-        parts["properties"] = {name: _open(schema) for name, schema in member["properties"].items()}
+        parts["properties"] = {name: _open(schema, sweeps=sweeps) for name, schema in member["properties"].items()}
     return {**member, **parts}
 
 

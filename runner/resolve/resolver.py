@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -15,8 +16,9 @@ from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
 from xprun.runner.resolve.class_weight_checks import class_weight_problems
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
-from xprun.runner.resolve.expectation_checks import expect_problems
-from xprun.runner.resolve.ineffective_settings import idle_problems
+from xprun.runner.resolve.expectation_checks import MEASURED, expect_problems
+from xprun.runner.resolve.forgotten_plugins import advice
+from xprun.runner.resolve.ineffective_settings import idle_problems, is_idle
 from xprun.runner.resolve.made_of import MadeOf
 from xprun.runner.resolve.parameter_groups import group_problems
 from xprun.runner.resolve.run_setting_checks import (
@@ -32,11 +34,12 @@ from xprun.runner.resolve.run_setting_checks import (
     target_problems,
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
+from xprun.runner.resolve.section_checks import at_home, section_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_folder, find_spec_file
 from xprun.runner.resolve.transform_checks import transform_problems
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
-from xprun.specs import Alternative, Axis, Diagnostic, Spec, SpecError, count_grid
+from xprun.specs import Alternative, Axis, Diagnostic, Document, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared, compared_labels, swept_settings
 from xprun.specs.language.confirmation import confirm_problems, count_confirmation
@@ -45,10 +48,13 @@ from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
 from xprun.specs.language.expansion import all_combinations
 from xprun.specs.language.filters import exclusion_problems, unknown_conditions
 from xprun.specs.language.folds import FOLD, K_FOLDS
+from xprun.specs.language.follow_ons import concluded_from
 from xprun.specs.language.identity import NOT_IDENTITY
+from xprun.specs.language.keywords import LISTED, WORDS
+from xprun.specs.language.overrides import as_alternatives, names_in
 from xprun.specs.language.parser import complete_run, point_at_item
 from xprun.specs.language.repeats import is_repeat
-from xprun.specs.language.schema import Compare, Metric, Plot, RunSettings
+from xprun.specs.language.schema import REQUIRED_SECTIONS, Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
 MAX_RUNS = 100_000
@@ -64,12 +70,13 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     """
     problems = Diagnostics(spec.document)
     problems += spec.problems
+    problems += section_problems(spec, registry)
     problems += _bomb_problems(spec, max_runs)
     if count_grid(spec) + count_confirmation(spec) > max_runs:
         raise SpecError(spec.document, problems)
     checker = _Checker(registry, problems, spec.document.file)
     sections = {
-        name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives))
+        name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives), spec.document)
         for name, alternatives in spec.sections.items()
     }
     problems += observer_problems(spec, registry)
@@ -80,29 +87,52 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     problems += _exclusion_problems(resolved)
     columns = columns_of(resolved)
     problems += expect_problems(resolved, columns)
-    if not problems:  # what can only be asked of settings that are right
-        problems += exclusion_problems(resolved.exclusions, all_combinations(resolved))
-        problems += part_problems(resolved)
-        problems += idle_problems(resolved, columns)
-        problems += _stream_problems(resolved, registry)
-        problems += _own_problems(resolved, registry)
-        problems += class_weight_problems(resolved, registry)
-        problems += transform_problems(resolved, registry)
-        problems += scheduler_problems(resolved, registry)
-        problems += group_problems(resolved, registry)
-        problems += confirm_problems(resolved)
-        problems += line_search_problems(resolved)
-        problems += dict.fromkeys(
-            [
-                *stop_problems(resolved, columns),
-                *save_problems(resolved, columns),
-                *goal_problems(resolved, compared_metric(resolved)),
-                *recipe_problems(resolved),
-            ]
-        )
+    found = _problems_between_settings(resolved, registry, columns, _wrong_sections(spec, problems))
+    problems += (one for one in found if not _is_note(one, spec))
+    resolved = replace(resolved, notes=tuple(one for one in found if _is_note(one, spec)))
     if problems:
-        raise SpecError(spec.document, problems)
+        raise SpecError(spec.document, at_home(problems, spec, registry))
     return resolved
+
+
+def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str], wrong: set[str]) -> list[Diagnostic]:
+    """Return what is wrong between settings each of which is right by itself.
+
+    `wrong` are the sections in which something is wrong already: what needs these is asked when they are right.
+    """
+    components = set(spec.sections)
+    questions: list[tuple[set[str], Callable[[], Iterable[Diagnostic]]]] = [
+        (
+            {*components, "run", "exclude", "ablate"},
+            lambda: exclusion_problems(spec.exclusions, all_combinations(spec)),
+        ),
+        ({"data", "loss", "run"}, lambda: part_problems(spec)),
+        ({*components, "run", "compare", "ablate"}, lambda: idle_problems(spec, columns)),
+        ({"data", "run"}, lambda: _stream_problems(spec, registry)),
+        (components, lambda: _own_problems(spec, registry)),
+        ({"data", "loss"}, lambda: class_weight_problems(spec, registry)),
+        ({"data"}, lambda: transform_problems(spec, registry)),
+        ({"data", "optimizer", "scheduler", "run"}, lambda: scheduler_problems(spec, registry)),
+        ({"model", "optimizer"}, lambda: group_problems(spec, registry)),
+        ({"run", "confirm"}, lambda: confirm_problems(spec)),
+        ({"optimizer", "run"}, lambda: line_search_problems(spec)),
+        ({"data", "run"}, lambda: stop_problems(spec, columns)),
+        ({"data", "run", "compare"}, lambda: save_problems(spec, columns)),
+        ({"data", "run", "compare"}, lambda: goal_problems(spec, compared_metric(spec))),
+        ({"run"}, lambda: recipe_problems(spec)),
+    ]
+    asked = [ask() for needed, ask in questions if not needed & wrong]
+    return list(dict.fromkeys(problem for problems in asked for problem in problems))
+
+
+def _is_note(problem: Diagnostic, spec: Spec) -> bool:
+    """Whether a problem is no more than a setting without effect which the spec has inherited."""
+    return is_idle(problem) and spec.document.is_inherited(problem.path)
+
+
+def _wrong_sections(spec: Spec, problems: list[Diagnostic]) -> set[str]:
+    missing = [section for section in REQUIRED_SECTIONS if section not in spec.document.data]
+    return {*missing, *(str(problem.path[0]) for problem in problems if problem.path)}
 
 
 def metrics_of(spec: Spec) -> list[results_schema.Metric]:
@@ -218,11 +248,17 @@ class _Checker:
                 whole = alternative.with_value(axis)
                 path = (*alternative.path, axis.key)
                 _, wrong = self.apart(lambda: self.value(schema[axis.key], whole.settings[axis.key], path))  # noqa: B023
-                if not wrong:
+                is_list = not any(problem.path == path for problem in wrong)  # whatever is wrong in it
+                if not wrong or (is_list and not self.all_fit(schema, alternative, axis)):
                     alternative = whole
                 elif not axis.values:
                     self.problems.append(Diagnostic((*alternative.path, *axis.path), "this list has no values"))
         return alternative
+
+    def all_fit(self, schema: dict[str, Setting], alternative: Alternative, axis: Axis) -> bool:
+        """Whether each value of an axis fits its setting."""
+        wrong = (self.apart(lambda: self.one_value(schema, alternative, axis, value))[1] for value in axis.values)  # noqa: B023
+        return not any(wrong)
 
     def apart(self, check: Callable[[], Result]) -> tuple[Result, Diagnostics]:
         """Return what a check returns, and what it finds wrong, which is added to no other problems."""
@@ -238,14 +274,25 @@ class _Checker:
         except UnknownComponentError as error:
             noun = "data set" if kind == "data" else kind
             article = "an" if noun[0] in "aeiou" else "a"
-            instead = f": {error.why}" if error.why else did_you_mean(name, error.known)
+            forgotten = advice(kind, name, FilePath(self.spec_file)) if not error.why else ""
+            instead = f": {error.why}" if error.why else "" if forgotten else did_you_mean(name, error.known)
             message = f"there is no {noun} named {quoted(name)}{instead}"
             broken = "".join(f"\nbroken plugin, perhaps the missing one: {plugin}" for plugin in error.broken)
-            help_text = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
+            known = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
+            help_text = self.several(kind, name, path) or forgotten or known
             self.problems.append(Diagnostic(place or (*path, "name"), message, help_text))
             return None
         self.made_of.add(component.fingerprint, reads_of(self.registry, component))
         return component
+
+    def several(self, kind: str, name: str, path: Path) -> str:
+        """Return how several components are written, where a name holds those of several; nothing where it does not."""
+        names = names_in(name)
+        if not names or path[:1] != (kind,) or len([part for part in path if isinstance(part, str)]) > 1:
+            return f"write each in quotes of its own: {show(names)}" if names else ""
+        from_command_line = self.problems.document.set_key((*path, "name"))
+        written = as_alternatives(kind, names) if from_command_line else f"[[{kind}]] once for each"
+        return f"each is an alternative: write {written}"
 
     def table(
         self,
@@ -277,7 +324,9 @@ class _Checker:
         try:
             typed = setting.read(value)
         except ValidationError as error:
-            self.problems += value_problems(error, path, value)
+            self.problems += (
+                _with_example(problem, setting, path, value) for problem in value_problems(error, path, value)
+            )
             return value
         if setting.is_file and typed is not None:
             return self.file(typed, path)
@@ -366,7 +415,10 @@ class _Checker:
         typed = []
         for i, value in enumerate(axis.values if axis.options is None else axis.options):
             one, wrong = self.apart(lambda: self.one_value(schema, alternative, axis, value))  # noqa: B023
-            self.problems += point_at_item(_not_of_others(wrong, alternative, axis), axis.inside(alternative), axis, i)
+            own = _not_of_others(wrong, alternative, axis)
+            own = [_of_computed(problem) for problem in own] if axis.options is None else own
+            own = [replace(problem, meant=None) for problem in own] if axis.is_open else own
+            self.problems += point_at_item(own, axis.inside(alternative), axis, i)
             typed.append(one)
             if wrong and axis.options is None:
                 break
@@ -447,10 +499,11 @@ class _Checker:
     def ablation(self, ablation: Ablation, bases: dict[Path, Alternative]) -> Ablation:
         if ablation.section == "run" and ablation.setting[0] in NOT_IDENTITY:
             self.problems.append(
-                Diagnostic(ablation.path, f"{ablation.setting[0]} does not affect any result", at="key")
+                Diagnostic(ablation.path, f"{ablation.setting[0]} does not affect any result", "remove it", "key")
             )
             return ablation
-        changed, refused = [], []
+        changed: list[Alternative] = []
+        refused: list[Diagnostic] = []
         for alternative in ablation.alternatives:
             typed, wrong = self.apart(lambda: self.changed(alternative))  # noqa: B023
             moved = [problem for one in wrong for problem in ablation.moved(one, alternative)]
@@ -458,14 +511,29 @@ class _Checker:
             if moved:
                 refused += moved
             elif base and (typed.settings, typed.axes) != (base.settings, base.axes):
-                label = f"{base.label or base.name} {dotted(ablation.setting)}={_plain(ablation.value)}"
-                changed.append(replace(typed, label=label))
+                relabelled = self.relabelled(typed, base, ablation)
+                if any(one.label == relabelled.label and one.settings != typed.settings for one in changed):
+                    relabelled = replace(relabelled, label=f"{relabelled.label} (was {base.label or base.name})")
+                changed.append(relabelled)
         if refused and not changed:
             self.problems += refused
         elif ablation.alternatives and not changed and not self.problems:
             what = f"{dotted((ablation.section, *ablation.setting))} is already {show(ablation.value)}"
-            self.problems.append(Diagnostic(ablation.path, f"has no effect: {what}"))
+            self.problems.append(
+                Diagnostic(ablation.path, f"has no effect: {what}", "write another value, or remove it")
+            )
         return replace(ablation, alternatives=tuple(changed))
+
+    def relabelled(self, changed: Alternative, base: Alternative, ablation: Ablation) -> Alternative:
+        """Return a changed alternative called as its base and the change, which is told once: `SGD momentum=0.0`."""
+        document, key = self.problems.document, dotted(ablation.setting)
+        before = base.label or base.name
+        if len(ablation.setting) == 1:
+            written = base.settings.get(str(ablation.setting[0]))
+            before = before.replace(f" {key}={_short(written, document, (*base.path, *ablation.setting))}", "")
+        label = f"{before} {key}={_written(document, ablation.path, ablation.value)}"
+        one_value = not isinstance(ablation.value, dict | list)
+        return replace(changed, label=label, told=frozenset([ablation.setting] if one_value else []))
 
     def changed(self, alternative: Alternative) -> Alternative:
         if alternative.section == "run":
@@ -501,12 +569,39 @@ def _not_of_others(problems: Diagnostics, alternative: Alternative, axis: Axis) 
     return [p for p in problems if not any(p.path[: len(other)] == other for other in others)]
 
 
+def _with_example(problem: Diagnostic, setting: Setting, path: Path, value: Any) -> Diagnostic:
+    """Return the problem of a value with how components in settings, and groups of parameters, are written."""
+    inside = problem.path[len(path) :]
+    found = at(value, inside)
+    if setting.is_by_parameter and len(inside) == 1 and not isinstance(found, dict):
+        return replace(
+            problem, help=f'write {path[-1]} = {{ "PATTERN" = {{ {inside[0]} = {show(found)} }} }}', meant=None
+        )
+    if setting.component_kind and isinstance(found, str) and not isinstance(value, str):
+        return replace(problem, help=f'write {{ name = "{found}" }}', meant=None)
+    return problem
+
+
+def _of_computed(problem: Diagnostic) -> Diagnostic:
+    """Return a problem of a value that a sweep has computed: nobody can write it otherwise."""
+    is_integer = problem.meant is not None and problem.meant.toml.lstrip("-").isdigit()
+    help_text = "integers are swept with { range = [start, stop, step] }, or listed in a grid" if is_integer else ""
+    return replace(problem, meant=None, help=problem.help or help_text)
+
+
 def _exclusion_problems(spec: Spec) -> Iterator[Diagnostic]:
     among = {section: list(alternatives) for section, alternatives in spec.sections.items()} | {"run": [spec.run]}
     for variant in spec.ablations:
         among[variant.section] += variant.alternatives
     for exclusion in spec.exclusions:
         yield from unknown_conditions(exclusion, among)
+
+
+def _written(document: Document, path: Path, value: Any) -> str:
+    """Return a value as a label tells it: as it is written, a sweep by its values."""
+    if isinstance(value, dict) and (words := [word for word in WORDS if word in value]):
+        return ",".join(map(_plain, value[words[0]])) if words[0] in LISTED else f"{words[0]}{show(value[words[0]])}"
+    return document.written(path, value)
 
 
 def _plain(value: Any) -> str:
@@ -516,7 +611,7 @@ def _plain(value: Any) -> str:
 def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     columns = choosing_columns(columns_of(spec))
     metric, baseline = spec.compare.metric, spec.compare.baseline
-    yield from target_problems(spec.compare, columns)
+    yield from concluded_from(target_problems(spec.compare, columns), *MEASURED)
     if metric == STEPS_TO_TARGET:
         yield from by_time_problems(spec.compare, most_telling(metrics_of(spec)))
     elif metric is not None and results_schema.is_of_test(metric):
@@ -524,7 +619,7 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     elif metric is not None and metric not in columns:
         near = did_you_mean(metric, [*columns, STEPS_TO_TARGET])
         message = f"the runs of this spec have no such metric{near}"
-        yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}")
+        yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}", about=MEASURED)
     by, _ = compared(spec)
     swept = swept_settings(spec)
     absent = [name for name in by if name not in spec.sections and name not in swept]
@@ -535,7 +630,8 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     labels = compared_labels(spec)
     if baseline is not None and baseline not in labels:
         message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
-        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}")
+        about = tuple((section,) for section in by)
+        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}", about=about)
 
 
 def _not_compared(spec: Spec, name: str, swept: list[str]) -> Diagnostic:
@@ -584,12 +680,12 @@ def _own_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                     yield Diagnostic((*alternative.path, setting), message)
 
 
-def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative, ...]:
+def _distinct_labels(alternatives: tuple[Alternative, ...], document: Document) -> tuple[Alternative, ...]:
     """Return the alternatives with labels that differ: `SGD momentum=0.9` where two are called SGD."""
     labels = [a.label or a.name for a in alternatives]
     twice = {label for label, n in Counter(labels).items() if n > 1}
     detailed = [
-        f"{label} {_difference(a, alternatives)}".strip() if label in twice else label
+        f"{label} {_difference(a, alternatives, document)}".strip() if label in twice else label
         for a, label in zip(alternatives, labels, strict=True)
     ]
     seen: Counter[str] = Counter()
@@ -600,14 +696,14 @@ def _distinct_labels(alternatives: tuple[Alternative, ...]) -> tuple[Alternative
     return tuple(replace(a, label=label) for a, label in zip(alternatives, final, strict=True))
 
 
-def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str:
+def _difference(alternative: Alternative, among: tuple[Alternative, ...], document: Document) -> str:
     """Return the plain settings written in an alternative that differ from those of its namesakes."""
     namesakes = [a for a in among if a.name == alternative.name]
     paths = {axis.path for a in namesakes for axis in a.axes}
     tables = alternative.ordered  # whose keys stay where a value in them is swept
     swept = {path[0] for path in paths if path[0] not in tables or len(path) == 1}
     parts = [
-        f"{key}={_short(alternative.settings[key])}"
+        f"{key}={_short(alternative.settings[key], document, (*alternative.path, key))}"
         for key in alternative.written
         if key not in swept
         and key in alternative.settings
@@ -617,6 +713,8 @@ def _difference(alternative: Alternative, among: tuple[Alternative, ...]) -> str
     return " ".join(parts)
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, document: Document, path: Path) -> str:
     """Return a setting as a label tells it: of a table the keys."""
-    return ",".join(value) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return ",".join(value)
+    return document.written(path, value) if isinstance(value, int | float) else str(value)

@@ -20,7 +20,9 @@ def scheduler_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
     for optimizer in spec.sections["optimizer"]:
         if "lr" not in optimizer.settings:
             message = f"{optimizer.name} has no setting 'lr' for a scheduler to change"
-            yield Diagnostic((*optimizer.path, "name"), message)
+            yield Diagnostic(
+                (*optimizer.path, "name"), message, "remove [scheduler], or give the optimizer a setting lr"
+            )
             return
     for alternative in schedulers:
         for choice in choices_of(alternative):

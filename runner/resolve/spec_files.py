@@ -64,6 +64,8 @@ def find_spec_file(name: str, spec: str) -> ResolvedSpecFile:
         raise SpecFileError(
             "is outside the spec's folder", "put the file in the spec's folder, and write just its name"
         )
+    if not is_file and (escaped := _backslashes(name)):
+        raise SpecFileError(f"there is no file {name!r} in the spec's folder", escaped)
     if not is_file:
         beside = sorted(p.name for p in folder.iterdir() if p.is_file())
         files = f"files in its folder: {', '.join(beside[:20])}"
@@ -71,6 +73,18 @@ def find_spec_file(name: str, spec: str) -> ResolvedSpecFile:
     file = ResolvedSpecFile(name)
     file.path = found
     return file
+
+
+def _backslashes(name: str) -> str:
+    """Return how a name with backslashes is written, which double quotes take for escapes; nothing for another."""
+    written = name.translate(_ESCAPES)
+    if written == name and "\\" not in name:
+        return ""
+    quotes = "" if written == name else f"in double quotes a backslash begins an escape, as in '{written}'; "
+    return f'{quotes}write / between folders, from that of the spec: "{written.replace(chr(92), "/")}"'
+
+
+_ESCAPES = str.maketrans({"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\x1b": r"\e"})
 
 
 def digest(path: Path) -> str:

@@ -85,9 +85,10 @@ def full_name(run: Run, differing: set[str]) -> str:
     """
     parts = []
     for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
-        if section in differing or section == "optimizer":
-            parts.append(choice.label)
-        parts += [f"{dotted((section, *path))}={cell(value)}" for path, value in choice.swept.items()]
+        is_named = section in differing or section == "optimizer"
+        parts += [choice.label] if is_named else []
+        values = choice.untold if is_named else choice.swept
+        parts += [f"{dotted((section, *path))}={cell(value)}" for path, value in values.items()]
     return " ".join([*parts, f"{SEED}={run.seed}"])
 
 

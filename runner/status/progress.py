@@ -192,7 +192,8 @@ def _name(run: Run, telling: set[str]) -> str:
     parts = []
     for section, choice in run.choices.items():
         parts += [choice.label] if section in telling else []
-        parts += [f"{_last(path)}={_short(value)}" for path, value in choice.swept.items()]
+        values = choice.untold if section in telling else choice.swept
+        parts += [f"{_last(path)}={_short(value)}" for path, value in values.items()]
     return " ".join([*parts, f"seed={run.seed}"])
 
 

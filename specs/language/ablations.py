@@ -65,7 +65,7 @@ def _ablation(
             alternatives += _read(str(section), at, table, scratch, seed)
             problems += (moved for problem in scratch for moved in _moved(problem, (*at, *setting), path))
     if tables and not any(table is not None for _, table in changed):
-        problems.append(Diagnostic(path, f"[{section}] has no such setting", at="key"))
+        problems.append(Diagnostic(path, f"[{section}] has no such setting", at="key", about=((str(section),),)))
     yield Ablation(path, str(section), tuple(setting), value, tuple(alternatives))
 
 

@@ -10,9 +10,10 @@ from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.dotted_paths import Path, replaced
 from xprun.specs.language.folds import FOLD, K_FOLDS, fold_problems, folds_of
 from xprun.specs.language.keywords import LISTED
-from xprun.specs.language.overrides import Values
+from xprun.specs.language.other_notations import meant_instead
+from xprun.specs.language.overrides import Values, as_alternatives
 from xprun.specs.language.sweeps import is_random, is_sweep, read_sweep
-from xprun.specs.language.wording import show
+from xprun.specs.language.wording import never_swept, show
 
 COMMON_KEYS = ("name", "label")
 DRAWN_TOGETHER = "random sweeps"  # the tag of random sweeps that are written without `with`
@@ -73,6 +74,7 @@ class Alternative:
     ordered: frozenset[str] = frozenset()
     own_parts: frozenset[str] = frozenset()
     shown: tuple[Path, ...] = ()
+    told: frozenset[Path] = frozenset()
 
     def with_value(self, axis: Axis) -> Alternative:
         """Return the alternative in which an axis is the setting's one value, a list."""
@@ -84,12 +86,15 @@ def read_alternatives(data: dict[str, Any], section: str, problems: Diagnostics,
     """Yield the alternatives of a section that is written once, `[x]`, or several times, `[[x]]`."""
     written = data.get(section, [])
     if written == [] and section in data:
-        problems.append(Diagnostic((section,), "has no alternatives"))
+        help_text = f'write [[{section}]] with name = "...", once for each alternative'
+        problems.append(Diagnostic((section,), "has no alternatives", help_text))
     for path, table in tables_of(data, section):
         if isinstance(table, dict):
             yield from read_alternative(section, path, table, problems, seed)
         else:
-            problems.append(Diagnostic(path, f"must be a table, not {show(table)}"))
+            name = table if isinstance(table, str) else "..."
+            help_text = f'name the component: [{section}] name = "{name}"'
+            problems.append(Diagnostic(path, f"must be a table, not {show(table)}", help_text))
 
 
 def tables_of(data: dict[str, Any], section: str) -> Iterator[tuple[Path, Any]]:
@@ -109,9 +114,20 @@ def read_alternative(
     label = table.get("label", "")
     if not isinstance(name, str):
         wrong = "is missing" if name is None else f"must be a string, not {show(name)}"
-        problems.append(Diagnostic((*path, "name"), wrong, f'name the component: [{section}] name = "..."'))
-    if not isinstance(label, str) or (label == "" and "label" in table):
-        problems.append(Diagnostic((*path, "label"), f"must be a string, not {show(label)}"))
+        help_text = f'name the component: [{section}] name = "..."'
+        swept = table if name is None and is_sweep(table) else name
+        if isinstance(swept, list) or is_sweep(swept):
+            listed = swept.get("grid") if isinstance(swept, dict) else swept
+            names = [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+            given = problems.document.set_key((*path, "name")) and not path[1:]
+            instead = as_alternatives(section, names) if given else f"[[{section}]] once for each"
+            wrong, help_text = "cannot be swept", f"each component is an alternative: write {instead}"
+        problems.append(Diagnostic((*path, "name"), wrong, help_text))
+    if is_sweep(label):
+        problems.append(never_swept((*path, "label")))
+    elif not isinstance(label, str) or (label == "" and "label" in table):
+        meant = meant_instead(label, {"string"})
+        problems.append(Diagnostic((*path, "label"), f"must be a string, not {show(label)}", meant=meant))
     settings = {key: value for key, value in table.items() if key not in COMMON_KEYS}
     written = tuple(settings)
     settings, axes = split_axes(settings, path, problems, seed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from xprun.errors import Error
 from xprun.specs.language.dotted_paths import Path as Path  # part of a Diagnostic
 from xprun.specs.language.dotted_paths import dotted
+from xprun.specs.language.other_notations import Meant
 
 if TYPE_CHECKING:
     from xprun.specs.language.document import Document, Place
@@ -23,17 +24,30 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud8
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that is wrong: where (`path` in the document; its key or its value), what, and what would help."""
+    """One thing that is wrong: where (`path` in the document; its key or its value), what, and what would help.
+
+    `meant` is what stands there in the words of the language, which is told as it is written at that place: in a file
+    or in `--set`. `about` are other places from which the problem was concluded, and from whose errors it may follow.
+    """
 
     path: Path
     message: str
     help: str = ""
     at: Literal["key", "value"] = "value"
+    meant: Meant | None = None
+    about: tuple[Path, ...] = ()
 
     @property
     def dotted(self) -> str:
-        """The path as a user writes it: `optimizer.lr`, `model.layers[2].out_features`."""
-        return dotted(self.path)
+        """The path as a user writes it, `optimizer.lr`, `model.layers[2].out_features`; empty for a whole `--set`."""
+        return dotted(self.path) if self.path[:1] != ("--set",) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKey(Diagnostic):
+    """A key that its table does not take; `has_near`: the message names one that it does."""
+
+    has_near: bool = False
 
 
 class Diagnostics(list[Diagnostic]):
@@ -61,8 +75,10 @@ class SpecError(Error):
 
     def __init__(self, document: Document, problems: list[Diagnostic]) -> None:
         self.document = document
+        from xprun.specs.language.follow_ons import without_follow_ons
+
         placed: dict[tuple[Place, str], Diagnostic] = {}
-        for problem in problems:  # one value may stand in several alternatives
+        for problem in without_follow_ons(document, problems):  # one value may stand in several alternatives
             placed.setdefault((document.place(problem.path, problem.at), problem.message), problem)
         self.problems = [problem for _, problem in sorted(placed.items(), key=lambda item: _order(item[0][0]))]
         super().__init__(self.render())
@@ -85,7 +101,7 @@ class SpecError(Error):
 def render(document: Document, problem: Diagnostic) -> str:
     """Return one problem as `file:line:col: field: reason`, the source line with a caret, and help."""
     place = document.place(problem.path, problem.at)
-    field = f"{printable(problem.dotted)}: " if problem.path else ""
+    field = f"{printable(problem.dotted)}: " if problem.dotted else ""
     lines = [f"{printable(place.name)}: {field}{printable(problem.message)}"]
     if place.source:
         before, marked, after = _window(place.source, place.column - 1, max(1, place.length))
@@ -126,7 +142,11 @@ def _order(place: Place) -> tuple[int, int, int]:
 
 
 def _help(document: Document, problem: Diagnostic) -> list[str]:
-    return [line for line in (document.note(problem.path), problem.help) if line]
+    meant = ""
+    if problem.meant:
+        key = document.set_key(problem.path)
+        meant = problem.meant.on_command_line(key) if key else problem.meant.in_file()
+    return [line for line in (document.note(problem.path), meant, problem.help) if line]
 
 
 def _window(source: str, column: int, length: int) -> tuple[str, str, str]:

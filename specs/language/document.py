@@ -11,12 +11,16 @@ from typing import Any, Literal
 from xprun.specs.language.diagnostics import CONTROL, Diagnostic, Diagnostics, SpecError, printable
 from xprun.specs.language.dotted_paths import Path as KeyPath
 from xprun.specs.language.dotted_paths import at as value_at
+from xprun.specs.language.dotted_paths import dotted
 from xprun.specs.language.extends import ExtendsError, follow, merged
 from xprun.specs.language.library import shipped_specs
 from xprun.specs.language.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.language.references import Reference, resolve_references
-from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse, read_source
-from xprun.specs.language.wording import listed, nearest
+from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse, parse_plainly, read_source
+from xprun.specs.language.wording import listed, nearest, show
+
+LONGEST_WRITTEN = 12  # characters of a number that is shown as it is written
+SET = "--set"  # the file, and the path, of what is given there
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Document:
     """The text of a spec and what it says.
 
     `bases` are the files it extends, the nearest first; `overrides` are values given with `--set`; `references` say
-    what each `${...}` stands for. All of it is kept in order to tell where a value came from.
+    what each `${...}` stands for, and `problems` which of them lead nowhere. All of it is kept in order to tell where a
+    value came from.
     """
 
     file: str
@@ -54,6 +59,8 @@ class Document:
     overrides: list[Override] = field(default_factory=list)
     references: dict[KeyPath, Reference] = field(default_factory=dict)
     broken: Place | None = None
+    sets: tuple[str, ...] = ()
+    problems: list[Diagnostic] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._own = Source(self.file, self.text, self.data)
@@ -62,14 +69,43 @@ class Document:
         """Return where the key or value of a path stands, or the nearest thing around it that exists."""
         if self.broken:
             return self.broken
+        if path[:1] == (SET,):
+            number = int(path[1])
+            text = self.sets[number - 1]
+            return Place(SET, number, 1, max(1, len(text)), text, rank=-1)
         for number in range(len(self.overrides), 0, -1):
             override = self.overrides[number - 1]
             if span := override.find(path, at):
-                return Place("--set", number, *span, override.text, rank=-1)
+                return Place(SET, number, *span, override.text, rank=-1)
         rank, source = self._owner(path)
         line, column, length = _nearest(source, path, at)
         text = source.line(line) if length else ""
         return Place(source.file, line, column, min(length, len(text) - column + 1), text, rank)
+
+    def set_key(self, path: KeyPath) -> str:
+        """Return the dotted key with which `--set` gives the value at a path, or nothing where a file does."""
+        for override in reversed(self.overrides):
+            if override.covers(path):
+                return override.key if override.gives(path) else dotted(path)
+        return ""
+
+    def written(self, path: KeyPath, value: Any) -> str:
+        """Return a plain value as it is written at a path, `1e-3`, and a string without its quotes."""
+        if isinstance(value, str):
+            return value
+        place = self.place(path)
+        text = place.source[place.column - 1 : place.column - 1 + place.length]
+        try:
+            is_whole = parse_plainly(f"x = {text}") == {"x": value}
+        except (TextError, ValueError, RecursionError):
+            is_whole = False
+        if is_whole and len(text) <= LONGEST_WRITTEN:
+            return text
+        return f"{value:.6g}" if isinstance(value, float) else show(value)
+
+    def is_inherited(self, path: KeyPath) -> bool:
+        """Whether the key of a path stands in a spec that this one extends."""
+        return self.place(path, "key").rank > 0
 
     def note(self, path: KeyPath) -> str:
         """Return where the value at a path comes from when it is a reference, or nothing."""
@@ -100,13 +136,15 @@ class Document:
         return candidates[0]
 
 
-def read_document(path: Path, sets: tuple[str, ...] = ()) -> Document:
+def read_document(path: Path, sets: tuple[str, ...] = (), if_missing: str = "") -> Document:
     """Read a spec, what it extends and the `--set key=value` texts, and follow its references.
 
+    `if_missing` is what helps where there is no such file, in the place of the names of others.
+
     Raises SpecError when a file is missing, too large, not UTF-8 or not TOML, when `extends` leads nowhere or in a
-    circle, and for `--set` texts and references that make no sense.
+    circle, and for `--set` texts that make no sense. References that lead nowhere are among its `problems`.
     """
-    return _complete(_read(path, Document(str(path), "", {})), sets)
+    return _complete(_read(path, Document(str(path), "", {}), if_missing), sets)
 
 
 def read_text(text: str, file: str, sets: tuple[str, ...] = ()) -> Document:
@@ -122,31 +160,55 @@ def _complete(own: Source, sets: tuple[str, ...]) -> Document:
     document = Document(own.file, own.text, own.data)
     try:
         document.bases = list(follow(own))
+        document.data = merged([own, *document.bases])
     except ExtendsError as error:
         raise SpecError(_alone(error.source), [error.problem]) from None
     except TextError as error:
         raise _unreadable(Document(error.file, "", {}), error) from None
-    document.data = merged([own, *document.bases])
     _override(document, sets)
     _refuse_foreign_values(document)
     problems = Diagnostics(document)
     document.data, document.references = resolve_references(document.data, problems)
-    if problems:
-        raise SpecError(document, problems)
+    document.problems = problems
     return document
 
 
-def _read(path: Path, document: Document) -> Source:
+def _read(path: Path, document: Document, if_missing: str) -> Source:
     try:
         return read_source(path, str(path))
     except TextError as error:
         if not _exists(path):
-            error.help = error.help or _neighbours(path)
+            error.help = error.help or if_missing or _neighbours(path)
+        elif path.is_dir():
+            error.help = error.help or _specs_in(path)
+        elif path.suffix not in (".toml", ""):
+            help_text = _OTHER_FILES.get(path.suffix.lower(), "")
+            error = TextError("is not a spec, which is a TOML file", 1, 1, help_text, str(path))
         raise _unreadable(document, error) from None
 
 
+_AS_TOML = "in a spec a section is written [optimizer], and a setting lr = 0.1; xprun init starts one"
+_OTHER_FILES = {
+    ".py": "components of your own are given with --plugin FILE, next to a spec",
+    ".csv": "a spec names a table of data under [data]: file = ...; xprun report FOLDER reads results",
+    ".yaml": _AS_TOML,
+    ".yml": _AS_TOML,
+    ".json": _AS_TOML,
+}
+
+
+def _specs_in(path: Path) -> str:
+    """Return which specs there are in a folder."""
+    found = sorted(one.name for one in path.glob("*.toml"))
+    return (
+        f"specs in that folder: {listed('', [str(path / name) for name in found])}"
+        if found
+        else "name a spec, a TOML file"
+    )
+
+
 def _unreadable(document: Document, error: TextError) -> SpecError:
-    document.broken = Place(document.file, error.line, error.column, 1, error.source_line)
+    document.broken = Place(document.file, error.line, error.column, error.length, error.source_line)
     return SpecError(document, [Diagnostic((), error.reason, error.help)])
 
 
@@ -167,22 +229,27 @@ def _neighbours(path: Path) -> str:
     except (OSError, ValueError):
         found = []
     shipped = list(shipped_specs())
-    near = nearest(path.name, [*found, *shipped])
+    by_stem = {name.removesuffix(".toml"): name for name in found}
+    near_stem = nearest(path.name, by_stem)
+    near = by_stem.get(path.name) or nearest(path.name, [*found, *shipped])
+    near = near if near in found or near_stem is None else by_stem[near_stem]
     meant = f"did you mean {near}?\n" if near else ""
     beside = f"specs in that folder: {listed(path.name, found)}\n" if found else ""
     return f"{meant}{beside}specs that come with xprun: {listed(path.name, shipped)}"
 
 
 def _override(document: Document, sets: tuple[str, ...]) -> None:
-    """Put the values of `--set` into the document's data."""
+    """Put the values of `--set` into the document's data; raise SpecError with all that make no sense."""
+    document.sets, problems = sets, Diagnostics(document)
     for number, text in enumerate(sets, 1):
         try:
             override = read_override(text)
             document.data = apply(document.data, override)
+            document.overrides.append(override)
         except OverrideError as error:
-            document.broken = Place("--set", number, 1, max(1, len(text)), text)
-            raise SpecError(document, [Diagnostic((), str(error), error.help)]) from None
-        document.overrides.append(override)
+            problems.append(Diagnostic((SET, number), str(error), error.help))
+    if problems:
+        raise SpecError(document, problems)
 
 
 def _refuse_foreign_values(document: Document) -> None:
@@ -194,11 +261,11 @@ def _refuse_foreign_values(document: Document) -> None:
     for path, value in _leaves(document.data, ()):
         texts = "".join(part for part in (*path, value) if isinstance(part, str))
         if control := CONTROL.search(texts):
-            problems.append(Diagnostic(path, f"contains the control character {printable(control[0])}"))
+            problems.append(Diagnostic(path, f"contains the control character {printable(control[0])}", "remove it"))
         elif isinstance(value, datetime.date | datetime.time):
             problems.append(Diagnostic(path, "is a date or a time; no setting takes one", "strings need quotes"))
         elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
-            problems.append(Diagnostic(path, "is an integer of more than 64 bits"))
+            problems.append(Diagnostic(path, "is an integer of more than 64 bits", "write a smaller one"))
     if problems:
         raise SpecError(document, problems)
 

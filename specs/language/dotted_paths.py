@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -56,6 +57,42 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     copy = value.copy()
     copy[path[0]] = replaced(copy[path[0]], path[1:], new) if path[1:] else new
     return copy
+
+
+def removed(value: Any, path: Path) -> Any:
+    """Return a copy of nested tables and lists without what stands at `path`, in each of a list of tables.
+
+    Raises LookupError when there is nothing.
+    """
+    head, rest = path[0], path[1:]
+    if isinstance(value, list) and isinstance(head, str):
+        found = [_without_if_there(item, path) for item in value]
+        if found == value:
+            raise LookupError(head)
+        return found
+    at(value, (head,))
+    copy = value.copy()
+    if rest:
+        copy[head] = removed(copy[head], rest)
+    else:
+        del copy[head]
+    return copy
+
+
+def _without_if_there(value: Any, path: Path) -> Any:
+    try:
+        return removed(value, path)
+    except LookupError:
+        return value
+
+
+def settings_in(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Yield the path of every key of a table, of the tables in it, and of those in its lists."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(key, str):
+            yield (*path, key)
+        if isinstance(inner, dict) or (isinstance(inner, list) and inner and isinstance(inner[0], dict)):
+            yield from settings_in(inner, (*path, key))
 
 
 def _quoted(part: str) -> str:

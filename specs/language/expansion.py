@@ -35,6 +35,11 @@ class Choice:
     def label(self) -> str:
         return self.alternative.label or self.alternative.name
 
+    @property
+    def untold(self) -> dict[Path, Any]:
+        """What of `swept` the label does not tell already."""
+        return {path: value for path, value in self.swept.items() if path not in self.alternative.told}
+
     @cached_property
     def identity(self) -> str:
         """What decides the choice's results, as canonical text: the same for the same settings in any order."""

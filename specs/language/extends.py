@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 from xprun.specs.language.diagnostics import Diagnostic
+from xprun.specs.language.dotted_paths import Path, dotted, parse_dotted, removed, settings_in
 from xprun.specs.language.source import Source, read_source
 from xprun.specs.language.sweeps import is_sweep
-from xprun.specs.language.wording import show
+from xprun.specs.language.wording import did_you_mean, show
 
 MAX_BASES = 10
-NOT_INHERITED = ("extends", "name")  # a spec that extends another is another spec
+UNSET = "unset"
+NOT_INHERITED = ("extends", "name", UNSET)  # a spec that extends another is another spec
 
 
 class ExtendsError(Exception):
     """What a file extends cannot be read."""
 
-    def __init__(self, source: Source, message: str, help_text: str = "") -> None:
+    def __init__(self, source: Source, message: str, help_text: str = "", path: Path = ("extends",)) -> None:
         super().__init__(message)
-        self.source, self.problem = source, Diagnostic(("extends",), message, help_text)
+        self.source, self.problem = source, Diagnostic(path, message, help_text)
 
 
 def follow(source: Source) -> Iterator[Source]:
@@ -28,12 +30,13 @@ def follow(source: Source) -> Iterator[Source]:
 
     Raises ExtendsError for a base that is not there, lies outside the folder of the first source or closes a circle.
     """
-    root = Path(source.file).parent.resolve()
-    chain = [Path(source.file).resolve()]
+    root = FilePath(source.file).parent.resolve()
+    chain = [FilePath(source.file).resolve()]
     while "extends" in source.data:
         path = _base_of(source, root)
         if path.resolve() in chain:
-            raise ExtendsError(source, "extends itself: " + " -> ".join(p.name for p in [*chain, path]))
+            circle = " -> ".join(p.name for p in [*chain, path])
+            raise ExtendsError(source, f"extends itself: {circle}", "remove extends from one of these files")
         if len(chain) > MAX_BASES:
             raise ExtendsError(source, f"extends more than {MAX_BASES} files in a row")
         chain.append(path.resolve())
@@ -42,11 +45,45 @@ def follow(source: Source) -> Iterator[Source]:
 
 
 def merged(sources: list[Source]) -> dict[str, Any]:
-    """Return the data of a source over those of its bases, which come after it, the nearest first."""
+    """Return the data of a source over those of its bases, which come after it, the nearest first.
+
+    What a source unsets is taken from what it inherits; its own settings then stand alone. Raises ExtendsError for an
+    `unset` that names nothing inherited.
+    """
     data: dict[str, Any] = {}
     for source in reversed(sources):
-        data = _over({k: v for k, v in data.items() if k not in NOT_INHERITED}, source.data)
-    return {key: value for key, value in data.items() if key != "extends"}
+        inherited = {key: value for key, value in data.items() if key not in NOT_INHERITED}
+        for i, path in enumerate(_unset_by(source)):
+            inherited = _without(source, inherited, path, i)
+        data = _over(inherited, source.data)
+    return {key: value for key, value in data.items() if key not in ("extends", UNSET)}
+
+
+def _unset_by(source: Source) -> Iterator[Path]:
+    """Yield what a source unsets."""
+    if UNSET not in source.data:
+        return
+    keys = source.data[UNSET]
+    if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+        help_text = 'write a list of dotted keys: unset = ["scheduler", "run.search_seed"]'
+        raise ExtendsError(source, f"must be a list of strings, not {show(keys)}", help_text, (UNSET,))
+    if "extends" not in source.data:
+        help_text = "it takes away what is inherited with extends; remove the setting itself"
+        raise ExtendsError(source, "unsets nothing, because the spec extends no other", help_text, (UNSET,))
+    for i, key in enumerate(keys):
+        path = parse_dotted(key)
+        if path is None:
+            raise ExtendsError(source, "is not a dotted key", 'write for example "run.search_seed"', (UNSET, i))
+        yield path
+
+
+def _without(source: Source, data: dict[str, Any], path: Path, i: int) -> dict[str, Any]:
+    try:
+        return dict(removed(data, path))
+    except LookupError:
+        known = [dotted(found) for found in settings_in(data)]
+        message = f"the base does not set {dotted(path)}{did_you_mean(dotted(path), known)}"
+        raise ExtendsError(source, message, "remove it from the list", (UNSET, i)) from None
 
 
 def _over(base: Any, top: Any) -> dict[str, Any]:
@@ -65,11 +102,11 @@ def _merges(old: Any, new: Any) -> bool:
     return "name" not in new or new["name"] == old.get("name")
 
 
-def _base_of(source: Source, root: Path) -> Path:
+def _base_of(source: Source, root: FilePath) -> FilePath:
     text = source.data["extends"]
     if not isinstance(text, str) or not text:
         raise ExtendsError(source, f'must be the name of a file, such as "base.toml", not {show(text)}')
-    path = Path(source.file).parent / text
+    path = FilePath(source.file).parent / text
     try:
         inside = path.resolve().is_relative_to(root)
         is_file = inside and path.is_file()

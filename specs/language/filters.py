@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from xprun.specs.language.alternatives import tables_of
 from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted
+from xprun.specs.language.follow_ons import concluded_from
 from xprun.specs.language.matching import alternatives_of, fits
 from xprun.specs.language.schema import COMPONENT_SECTIONS
+from xprun.specs.language.sweeps import is_sweep
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show
 
 MAX_EXCLUSIONS = 100
@@ -101,7 +103,10 @@ def _condition(key: str, path: Path, value: Any, problems: Diagnostics) -> Itera
     found = read_key(key, path, problems)
     if found is None:
         return
-    if len(found) == 1 and not all(isinstance(one, str) for one in alternatives_of(value)):
+    if isinstance(value, dict):
+        help_text = "a list matches any of its values: [0.1, 0.2]" if is_sweep(value) else ""
+        problems.append(Diagnostic(path, f"must be a value, or a list of values, not {show(value)}", help_text))
+    elif len(found) == 1 and not all(isinstance(one, str) for one in alternatives_of(value)):
         problems.append(Diagnostic(path, f"must be the name or label of an alternative, not {show(value)}"))
     elif found == ("run",):
         problems.append(Diagnostic(path, 'must name a setting of [run], such as "run.epochs"', at="key"))
@@ -112,15 +117,18 @@ def _condition(key: str, path: Path, value: Any, problems: Diagnostics) -> Itera
 def unknown_conditions(exclusion: Exclusion, among: Mapping[str, list[Any]]) -> Iterator[Diagnostic]:
     """Yield a problem for each condition that names nothing in the spec, a section having the alternatives `among`."""
     for condition in exclusion.conditions:
-        alternatives = among.get(condition.section, [])
-        if condition.setting:
-            yield from _unknown_setting(condition, alternatives)
-        else:
-            labels = list(dict.fromkeys(text for a in alternatives for text in (a.label or a.name, a.name)))
-            for unknown in [one for one in alternatives_of(condition.value) if one not in labels]:
-                near = did_you_mean(unknown, labels)
-                message = f"no {condition.section} has the name or label {quoted(unknown)}{near}"
-                yield Diagnostic(condition.path, message, f"there are {listed(unknown, labels)}")
+        yield from concluded_from(_unknown(condition, among.get(condition.section, [])), (condition.section,))
+
+
+def _unknown(condition: Condition, alternatives: list[Any]) -> Iterator[Diagnostic]:
+    if condition.setting:
+        yield from _unknown_setting(condition, alternatives)
+    else:
+        labels = list(dict.fromkeys(text for a in alternatives for text in (a.label or a.name, a.name)))
+        for unknown in [one for one in alternatives_of(condition.value) if one not in labels]:
+            near = did_you_mean(unknown, labels)
+            message = f"no {condition.section} has the name or label {quoted(unknown)}{near}"
+            yield Diagnostic(condition.path, message, f"there are {listed(unknown, labels)}")
 
 
 def _unknown_setting(condition: Condition, alternatives: list[Any]) -> Iterator[Diagnostic]:
@@ -142,8 +150,9 @@ def exclusion_problems(
         matching = [exclusion for exclusion in exclusions if exclusion.matches(combination)]
         unused = [exclusion for exclusion in unused if exclusion not in matching]
         left += not matching
-    yield from (
-        Diagnostic(e.path, "matches no combination of the grid, so it excludes nothing", at="key") for e in unused
-    )
+    help_text = "each of its keys alone may match; all of them together must: remove it, or one of its keys"
+    message = "matches no combination of the grid, so it excludes nothing"
+    yield from (Diagnostic(e.path, message, help_text, "key") for e in unused)
     if not left:
-        yield Diagnostic(exclusions[0].path, "the exclusions leave no runs", at="key")
+        help_text = "remove one of the exclusions, or add a key to it: all keys must match"
+        yield Diagnostic(exclusions[0].path, "the exclusions leave no runs", help_text, "key")

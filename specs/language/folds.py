@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from xprun.specs.language.diagnostics import Diagnostic
 from xprun.specs.language.dotted_paths import Path
+from xprun.specs.language.wording import never_swept
 
 K_FOLDS: Final = "k_folds"
 FOLD: Final = "fold"  # which of them is held out; nobody writes it
@@ -24,5 +25,4 @@ def fold_problems(table: Mapping[str, Any], swept: Container[str], path: Path) -
         help_text = f'write {K_FOLDS} = 5; [[exclude]] "data.{FOLD}" = [3, 4] leaves some of them out'
         yield Diagnostic((*path, FOLD), "every fold is held out in turn, so none is named", help_text, "key")
     if K_FOLDS in swept:
-        help_text = f"write {K_FOLDS} = 5: each setting is trained once a fold"
-        yield Diagnostic((*path, K_FOLDS), f"{K_FOLDS} cannot be swept", help_text)
+        yield never_swept((*path, K_FOLDS))

@@ -14,6 +14,7 @@ from xprun.specs.language.document import Document
 from xprun.specs.language.dotted_paths import Path, replaced
 from xprun.specs.language.expectations import Expectation, ExpectTable, expectations_of, flattened
 from xprun.specs.language.filters import Exclusion, read_exclusions
+from xprun.specs.language.keywords import NEVER_SWEPT
 from xprun.specs.language.linked_sweeps import together_problems
 from xprun.specs.language.schema import (
     COMPONENT_SECTIONS,
@@ -27,16 +28,24 @@ from xprun.specs.language.schema import (
     Strict,
     known_sections,
 )
-from xprun.specs.language.wording import did_you_mean, show, unknown_key, value_problems
+from xprun.specs.language.sweeps import is_sweep
+from xprun.specs.language.wording import nearest, never_swept, show, unknown_key, value_problems
 
 Model = TypeVar("Model", bound=Strict)
+_EXAMPLES = {  # of a setting of each section
+    "run": "epochs = 20",
+    "compare": 'metric = "valid.loss"',
+    "confirm": "seeds = 10",
+    "expect": 'value = "final.loss" with max = 0.1',
+}
 
 
 @dataclass(frozen=True)
 class Spec:
     """A whole spec. `problems` is what is wrong with its structure; its components are not yet looked up.
 
-    Where there are problems, what could not be read is left out or has its default.
+    Where there are problems, what could not be read is left out or has its default. `notes` are settings that were
+    inherited and have no effect.
     """
 
     document: Document
@@ -50,6 +59,7 @@ class Spec:
     ablations: tuple[Ablation, ...]
     expectations: tuple[Expectation, ...]
     problems: Diagnostics
+    notes: tuple[Diagnostic, ...] = ()
 
     @property
     def alternatives(self) -> list[Alternative]:
@@ -71,6 +81,7 @@ class Spec:
 def read_spec(document: Document) -> Spec:
     """Return the Spec that a document describes, with everything that is wrong with its structure."""
     data, problems = document.data, Diagnostics(document)
+    problems += document.problems
     problems += _section_problems(data)
     head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
@@ -97,12 +108,9 @@ def read_spec(document: Document) -> Spec:
 
 
 def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
-    known = known_sections()
-    for key in data:
-        if key not in known:
-            message = f"there is no such section{did_you_mean(key, known)}"
-            yield Diagnostic((key,), message, f"a spec has {', '.join(known)}", "key")
-    missing = [section for section in REQUIRED_SECTIONS if section not in data]
+    """Yield the sections that are missing, and not just misspelt."""
+    misspelt = {nearest(key, known_sections()) for key in data if key not in known_sections()}
+    missing = [section for section in REQUIRED_SECTIONS if section not in data and section not in misspelt]
     if missing:
         tables = " ".join(f"[{section}]" for section in missing)
         yield Diagnostic((), f"the spec is missing {tables}", f"a spec needs {', '.join(REQUIRED_SECTIONS)}")
@@ -111,14 +119,15 @@ def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
 def _model(model: type[Model], data: Any, path: Path, problems: Diagnostics) -> Model | None:
     """Return the typed section, or None after adding what is wrong with it to `problems`."""
     if not isinstance(data, dict):
-        problems.append(Diagnostic(path, f"must be a table, not {show(data)}"))
+        help_text = f"write its settings under [{path[0]}], such as {_EXAMPLES[str(path[0])]}"
+        problems.append(Diagnostic(path, f"must be a table, not {show(data)}", help_text))
         return None
     known = list(model.model_fields)
     problems += (unknown_key((*path, key), f"[{path[0]}]", known) for key in data if key not in known)
     try:
         return model.model_validate({key: value for key, value in data.items() if key in known})
     except ValidationError as error:
-        problems += value_problems(error, path, data)
+        problems += value_problems(error, path, data, model)
         return None
 
 
@@ -143,26 +152,29 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
     """Return `[run]` as an alternative; a sweep's values are checked by `complete_run`."""
     table = data.get("run", {})
     if not isinstance(table, dict):
-        problems.append(Diagnostic(("run",), f"must be a table, not {show(table)}"))
+        help_text = f"write its settings under [run], such as {_EXAMPLES['run']}"
+        problems.append(Diagnostic(("run",), f"must be a table, not {show(table)}", help_text))
         return Alternative("run", ("run",), "run", {})
+    fixed = [key for key, value in table.items() if f"run.{key}" in NEVER_SWEPT and is_sweep(value)]
+    problems += (never_swept(("run", key)) for key in fixed)
+    table = {key: value for key, value in table.items() if key not in fixed}
     settings, axes = split_axes(table, ("run",), problems, seed)
     run = Alternative("run", ("run",), "run", settings, axes, written=())
     for axis in axes:
-        if axis.is_open and _accepts(run.with_value(axis).settings):
+        if axis.is_open and _may_be_a_list(run.with_value(axis), axis):
             run = run.with_value(axis)
     before = len(problems)
     found = Diagnostics(problems.document)
     _model(RunSettings, run.settings, ("run",), found)
     wrong_sweeps = [axis.inside(run) for axis in run.axes if not len(axis.values)]
     problems += (p for p in found if not any(p.path[: len(sweep)] == sweep for sweep in wrong_sweeps))
+    problems += (never_swept(axis.inside(run)) for axis in run.axes if f"run.{axis.key}" in NEVER_SWEPT)
     chosen = [key for key in ("epochs", "steps") if table.get(key) is not None]
     if len(chosen) != 1 and len(problems) == before and "run" in data:
         wrong = "sets both epochs and steps" if chosen else "sets neither epochs nor steps"
-        problems.append(Diagnostic(("run",), wrong, "write epochs = 20 or steps = 1000", at="key"))
-    for key in ("seeds", "search_seed", "metrics"):
-        if any(axis.key == key for axis in run.axes):
-            help_text = "write seeds = 5 or seeds = [0, 1, 2]" if key == "seeds" else ""
-            problems.append(Diagnostic(("run", key), f"{key} cannot be swept", help_text))
+        inherited = [key for key in chosen if problems.document.is_inherited(("run", key))]
+        unset = f'unset = ["run.{inherited[0]}"] at the top takes the inherited one away' if len(inherited) == 1 else ""
+        problems.append(Diagnostic(("run",), wrong, unset or "write epochs = 20 or steps = 1000", at="key"))
     return run
 
 
@@ -175,7 +187,7 @@ def complete_run(run: Alternative, problems: Diagnostics) -> Alternative:
             problems += point_at_item(found, ("run", *axis.path), axis, i)
             if found and axis.options is None:
                 break
-    if problems:
+    if any(problem.path[:1] == ("run",) for problem in problems):
         return run
     axes = tuple(replace(axis, values=list(axis.values)) for axis in run.axes)
     return replace(run, settings=RunSettings.model_validate(run.settings).model_dump(), axes=axes)
@@ -186,6 +198,17 @@ def point_at_item(problems: list[Diagnostic], path: Path, axis: Axis, i: int) ->
     for problem in problems:
         listed = axis.options is not None and problem.path[: len(path)] == path and i < len(axis.options)
         yield replace(problem, path=(*axis.listed_at, i, *problem.path[len(path) :])) if listed else problem
+
+
+def _may_be_a_list(run: Alternative, axis: Axis) -> bool:
+    """Whether the setting of an axis takes its values as a list, whatever is wrong in that."""
+    try:
+        RunSettings.model_validate(run.settings)
+    except ValidationError as error:
+        found = value_problems(error, ("run",), run.settings)
+        is_list = not any(problem.path == ("run", *axis.path) for problem in found)
+        return is_list and not all(_accepts(replaced(run.settings, axis.path, value)) for value in axis.values)
+    return True
 
 
 def _accepts(settings: dict[str, Any]) -> bool:

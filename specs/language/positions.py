@@ -30,6 +30,16 @@ class Positions:
         return _span(node, self._lines) if node else None
 
 
+def declarations(text: str) -> list[tuple[KeyPath, Node]]:
+    """Return path and key of every pair and header of a text, in its order."""
+    tree = Parser(Language(tree_sitter_toml.language())).parse(text.encode())
+    found: dict[int, tuple[KeyPath, Node]] = {}
+    for path, at, node in _walk(tree.root_node, (), {}):
+        if at == "key":
+            found.setdefault(node.start_byte, (path, node))  # an element of [[x]] is a place of its own
+    return list(found.values())
+
+
 def _walk(node: Node, base: KeyPath, counts: dict[KeyPath, int]) -> Iterator[tuple[KeyPath, str, Node]]:
     """Yield (path, "key" or "value", node) for everything in a document, table, inline table or array."""
     items = 0

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
-from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted
+from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted, settings_in
 from xprun.specs.language.sweeps import is_sweep
-from xprun.specs.language.wording import did_you_mean, show
+from xprun.specs.language.wording import MOST_LISTED, nearest, show
 
 MAX_TEXT = 1000  # characters of a text with references in it
 MAX_CHAIN = 20  # references that stand behind one another
@@ -78,15 +78,17 @@ class _Resolver:
 
     def target(self, name: str, chain: tuple[Path, ...]) -> Any:
         path = parse_dotted(name)
-        if path is None:
-            raise _UnresolvedError(f"{_written(name)} names no setting", "write a dotted key: ${run.epochs}")
+        if path is None or _CALCULATED.match(name):
+            raise _UnresolvedError(*_no_name(name))
         if path in chain:
             circle = [*chain[chain.index(path) :], path]
-            raise _UnresolvedError(f"refers to itself: {' -> '.join(map(dotted, circle))}")
+            raise _UnresolvedError(
+                f"refers to itself: {' -> '.join(map(dotted, circle))}", "write the value out in one of these places"
+            )
         if len(chain) > MAX_CHAIN:
             raise _UnresolvedError(f"goes through more than {MAX_CHAIN} references")
         if path not in self.known:
-            self.known[path] = self.plain(name, self.find(name, path), (*chain, path))
+            self.known[path] = self.plain(name, path, self.find(name, path), (*chain, path))
         return self.known[path]
 
     def find(self, name: str, path: Path) -> Any:
@@ -94,32 +96,66 @@ class _Resolver:
             try:
                 at(self.data, path[:length])
             except LookupError:
-                around = at(self.data, path[: length - 1])
-                raise _UnresolvedError(*_not_there(name, path, length, around)) from None
+                raise _UnresolvedError(*_not_there(self.data, name, path, length)) from None
         return at(self.data, path)
 
-    def plain(self, name: str, value: Any, chain: tuple[Path, ...]) -> Any:
+    def plain(self, name: str, path: Path, value: Any, chain: tuple[Path, ...]) -> Any:
         """Return a value that a reference may stand for: a text, a number, true or false, or a list of these."""
         if isinstance(value, str):
             return self.follow(value, chain) if "${" in value else value
         if isinstance(value, list) and value and all(isinstance(item, Scalar) for item in value):
-            return [self.plain(name, item, chain) for item in value]
+            return [self.plain(name, path, item, chain) for item in value]
         if isinstance(value, Scalar):
             return value
-        what = "a sweep" if is_sweep(value) else "a table" if isinstance(value, dict) else show(value)
-        raise _UnresolvedError(
-            f"{_written(name)} is {what}; a reference must lead to a string, a number or a list of these"
-        )
+        raise _UnresolvedError(*_no_plain_value(name, path, value))
 
 
-def _not_there(name: str, path: Path, length: int, around: Any) -> tuple[str, str]:
+def _no_plain_value(name: str, path: Path, value: Any) -> tuple[str, str]:
+    """Return message and help for a reference that leads to something else than a plain value."""
+    leads = "a reference leads to a string, a number, a boolean or a list of these"
+    if is_sweep(value):
+        tag = str(value.get("with") or path[-1])
+        sweep = ", ".join(f"{key} = {show(content)}" for key, content in {**value, "with": tag}.items())
+        together = f"to move with {dotted(path)}, write {{ {sweep} }} in both places"
+        return f"{_written(name)} is a sweep", f"{together}; labels show swept values by themselves"
+    if isinstance(value, dict) and value:
+        keys = ", ".join(_written(dotted((*path, key))) for key in list(value)[:MOST_LISTED])
+        return f"{_written(name)} is a table", f"{leads}: {keys}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        which = _written(dotted((*path, 0, next(iter(value[0]), "name"))))
+        return f"{_written(name)} is a list of tables", f"{leads}: {which}"
+    return f"{_written(name)} is {show(value)}", leads
+
+
+def _not_there(data: dict[str, Any], name: str, path: Path, length: int) -> tuple[str, str]:
     """Return message and help for a reference of which the first `length` parts lead nowhere."""
+    around = at(data, path[: length - 1])
+    literal = f"write $${{{name}}} for these characters themselves"
     if isinstance(around, list) and isinstance(path[length - 1], str):
         which = dotted((*path[: length - 1], 0, *path[length - 1 :]))
         return f"{_written(name)}: there are {len(around)} of them", f"say which one: {_written(which)}"
+    message = f"{_written(name)}: the spec does not set it"
     known = [dotted((*path[: length - 1], key)) for key in _keys(around)]
-    near = did_you_mean(dotted(path[:length]), known)
-    return f"{_written(name)}: the spec does not set it{near}", ""
+    same_name = [dotted(found) for found in settings_in(data) if len(path) == 1 and found[-1] == path[0]]
+    if near := same_name[0] if same_name else nearest(dotted(path[:length]), known):
+        return f"{message}; did you mean {near!r}?", ""
+    if re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+        return message, f"{_ENVIRONMENT}\n{literal}"
+    return message, literal
+
+
+def _no_name(name: str) -> tuple[str, str]:
+    """Return message and help for what stands in braces and is no dotted key."""
+    literal = f"$${{{name}}} for these characters themselves"
+    calculated = _CALCULATED.match(name)
+    if calculated is None:
+        return f"{_written(name)} names no setting", f"write a dotted key, ${{run.epochs}}, or {literal}"
+    message = f"{_written(name)}: a reference names a setting of the spec, and calculates and formats nothing"
+    return message, _ENVIRONMENT if "env" in (calculated[1] or "").lower() else f"write the value out, or {literal}"
+
+
+_CALCULATED = re.compile(r"([\w.]+):|.*(?:[*+%()|!?]|\s[-/]\s|/\s*\d)")
+_ENVIRONMENT = "environment variables are not read: give the value with --set SETTING=VALUE"
 
 
 def _keys(value: Any) -> Iterator[Any]:
@@ -135,8 +171,14 @@ def _first(text: str) -> Reference | None:
 
 
 def _refuse_unclosed(text: str) -> None:
-    if "${" in _REFERENCE.sub("", text):
-        raise _UnresolvedError("has a ${ without a closing }", "write $${ for a literal ${")
+    rest = _REFERENCE.sub("", text)
+    if "${" not in rest:
+        return
+    name = re.search(r"\$\{([\w.\[\]]*)", rest)
+    reference = f"write {_written(name[1])} for a reference, and " if name and name[1] else "write "
+    if rest != text:
+        reference = "a reference stands in no other one; write "
+    raise _UnresolvedError("has a ${ without a closing }", f"{reference}$${{ for a literal ${{")
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +26,11 @@ Span = tuple[int, int, int]  # line and column from 1, length; in characters
 class TextError(Exception):
     """A file holds no TOML that a spec could be: why, and where (line 0 for the whole of it)."""
 
-    def __init__(self, reason: str, line: int = 0, column: int = 0, help_text: str = "", file: str = "") -> None:
+    def __init__(
+        self, reason: str, line: int = 0, column: int = 0, help_text: str = "", file: str = "", length: int = 1
+    ) -> None:
         super().__init__(reason)
+        self.length = length
         self.reason, self.line, self.column, self.help = reason, line, column, help_text
         self.file, self.source_line = file, ""
 
@@ -62,6 +66,8 @@ def decode(content: bytes) -> str:
     """Return the text of a file, its line ends as `\\n`. Raises TextError when it is too large or not UTF-8."""
     if len(content) > MAX_BYTES:
         raise TextError(f"is larger than the limit of {MAX_BYTES:,} bytes")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise TextError("is UTF-16, not UTF-8", 1, 1, "save it as UTF-8 (PowerShell: Out-File -Encoding utf8)")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -75,22 +81,29 @@ def decode(content: bytes) -> str:
 
 def parse(text: str) -> dict[str, Any]:
     """Return the data of a TOML text. Raises TextError with the place of what is wrong."""
-    _refuse_depth(text)
     try:
-        return tomli.loads(text)
+        return parse_plainly(text)
     except tomli.TOMLDecodeError as error:
-        reason = f"invalid TOML: {error.msg[0].lower()}{error.msg[1:]}"
-        raise TextError(reason, error.lineno, error.colno, _cure(text, error.pos)) from None
+        raise _what_is_wrong(text, error) from None
     except RecursionError:
         raise TextError("invalid TOML: nested too deeply") from None
     except ValueError:  # Python refuses to read a number of thousands of digits
         raise TextError("invalid TOML: a number has too many digits") from None
 
 
-def _cure(text: str, position: int) -> str:
-    """Return what is probably meant where TOML cannot go on: a text that lacks its quotes."""
-    word = re.compile(r"= *([A-Za-z_][\w.-]*) *$", re.MULTILINE).search(text, text.rfind("\n", 0, position) + 1)
-    return f'a string needs quotes: "{word[1]}"' if word and word.start(1) == position else ""
+def parse_plainly(text: str) -> dict[str, Any]:
+    """Return the data of a TOML text; raise TextError where it is nested too deeply, ValueError where it is no TOML."""
+    _refuse_depth(text)
+    return tomli.loads(text)
+
+
+def _what_is_wrong(text: str, error: tomli.TOMLDecodeError) -> TextError:
+    from xprun.specs.language.toml_mistakes import explain
+
+    mistake = explain(text, error.msg, error.pos)
+    line = text.count("\n", 0, mistake.position) + 1
+    column = mistake.position - text.rfind("\n", 0, mistake.position)
+    return TextError(mistake.reason, line, column, mistake.help, length=mistake.length)
 
 
 _TOKENS = re.compile(

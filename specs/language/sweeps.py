@@ -46,8 +46,9 @@ def _problems_of(word: str, table: dict[str, Any], path: Path) -> Iterator[Diagn
     if not isinstance(values, list) or not values:
         what = "has no values" if values == [] else f"must be a list, not {show(values)}"
         yield Diagnostic(here, f"this {word} {what}", f"write at least one value: {{ {word} = [0.1, 0.01] }}")
-    elif word not in LISTED:
-        yield from _number_problems(word, values, here)
+    elif word not in LISTED and (wrong := list(_number_problems(word, values, here))):
+        yield from wrong
+        return
     if WORDS[word] and table.keys() <= {word, *WORDS[word], "with"}:
         yield from _count_problems(word, table, path)
 
@@ -60,9 +61,16 @@ def _number_problems(word: str, values: list[Any], here: Path) -> Iterator[Diagn
     elif word == "range":
         yield from _range_problems(values, here)
     elif len(values) != 2:
-        yield Diagnostic(here, "must be [first, last]")
+        yield Diagnostic(here, f"must be [first, last], not {show(values)}", _shorter(word, values))
     elif word.startswith("log") and min(values) < 1 / LARGEST:
         yield Diagnostic(here, f"must be above 0, not {show(values)}", "the ends are values, not exponents")
+
+
+def _shorter(word: str, values: list[Any]) -> str:
+    """Return what other ends than two were meant as: the number of values as a third, or the values themselves."""
+    if len(values) == 3 and isinstance(values[2], int) and values[2] > 1:
+        return f"write {{ {word} = {show(values[:2])}, {WORDS[word][0]} = {values[2]} }}"
+    return f"these values alone are {{ grid = {show(values)} }}"
 
 
 def _range_problems(values: list[Any], here: Path) -> Iterator[Diagnostic]:

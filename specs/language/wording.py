@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
-from xprun.specs.language.diagnostics import Diagnostic
-from xprun.specs.language.dotted_paths import Path, at
-from xprun.specs.language.keywords import WORDS
+from pydantic import BaseModel, ValidationError
+from xprun.specs.language.diagnostics import Diagnostic, UnknownKey
+from xprun.specs.language.dotted_paths import Path, at, dotted
+from xprun.specs.language.keywords import NEVER_SWEPT, WORDS
+from xprun.specs.language.other_notations import Kind, Meant, meant_instead
 from xprun.specs.language.schema import DEVICE_PATTERN
 
 # What newcomers from other tools write, and the field's standard term that is used here.
@@ -46,6 +49,14 @@ SYNONYMS = {
     "mse": "MSELoss",
     "meansquarederror": "MSELoss",
     "cross_entropy": "CrossEntropyLoss",
+    "gpu": "cuda",
+    "all": "full",
+    "double": "float64",
+    "single": "float32",
+    "float": "float32",
+    "bf16": "bfloat16",
+    "early_stopping": "patience",
+    "min_delta": "loss_below",
 }
 
 LONGEST_NAME = 60  # characters of a name that are shown and compared
@@ -66,11 +77,30 @@ TYPES = {
     "missing": "is missing",
 }
 
+TABLES = {  # an example of each table that is a setting of the spec's own sections
+    "run.stop": "{ patience = 5 }, { loss_below = 0.01 } or { max_seconds = 60 }",
+    "run.stop.metric_reached": '{ "valid.accuracy" = 0.95 }',
+    "run.save": '"last" or "best"',
+    "run.average": "{ ema = 0.999 } or { swa_from = 0.75 }",
+    "compare.target": '{ "valid.accuracy" = 0.95 }',
+}
+KINDS: dict[str, Kind] = {  # which kind of value pydantic misses
+    "float_type": "number",
+    "finite_number": "number",
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "bool_type": "boolean",
+    "string_type": "string",
+    "literal_error": "word",
+    "list_type": "list",
+    "tuple_type": "list",
+}
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was most likely meant: by synonym, by spelling, or by its last part."""
     by_lower = {k.lower(): k for k in known}
-    lower = name[:LONGEST_NAME].lower()
+    lower = name[:LONGEST_NAME].lower().lstrip("-+~")
     if (synonym := SYNONYMS.get(lower)) in by_lower.values():
         return synonym
     swapped = [original for k, original in by_lower.items() if sorted(k) == sorted(lower)]
@@ -109,42 +139,94 @@ def listed(name: str, known: Iterable[str], where: str = "") -> str:
 def unknown_key(path: Path, owner: str, known: list[str]) -> Diagnostic:
     """Return the problem of a key that its table does not take."""
     takes = f"{owner} takes {listed(str(path[-1]), known)}" if known else f"{owner} takes no settings"
-    message = f"{owner} has no such setting{did_you_mean(str(path[-1]), known)}"
-    return Diagnostic(path, message, takes, at="key")
+    near = did_you_mean(str(path[-1]), known)
+    return UnknownKey(path, f"{owner} has no such setting{near}", takes, at="key", has_near=bool(near))
 
 
-def value_problems(error: ValidationError, path: Path, value: Any) -> list[Diagnostic]:
+def value_problems(
+    error: ValidationError, path: Path, value: Any, model: type[BaseModel] | None = None
+) -> list[Diagnostic]:
     """Return one problem a place for a value that pydantic refused; `path` is where the value stands.
 
-    The complaints of a union's members about one place are joined by "or".
+    The complaints of a union's members about one place are joined by "or". `model` is that of a section of the spec
+    itself, of which only `[run]` has settings that may be swept.
     """
-    by_place: dict[Path, list[str]] = {}
-    problems = []
+    by_place: dict[Path, list[Any]] = {}
+    problems: list[Diagnostic] = []
+    sweeps = model is None or path == ("run",)
     for detail in error.errors(include_url=False):
         place = _real_place(detail["loc"], value)
         if detail["type"] == "extra_forbidden":
-            problems.append(Diagnostic(path + place, "there is no such setting", at="key"))
+            known = known_keys(model, tuple(part for part in place[:-1] if isinstance(part, str))) if model else []
+            problems.append(unknown_key(path + place, dotted((*path, *place[:-1])), known))
         else:
-            by_place.setdefault(place, []).append(_expectation(detail))
+            by_place.setdefault(place, []).append(detail)
     for place in _deepest(by_place):
-        wishes = by_place[place]
+        details = by_place[place]
+        wishes = map(_expectation, details)
         wish = " or ".join(dict.fromkeys(w for w in wishes if w)).replace(" or must be ", " or ")
         found = at(value, place)
-        problems.append(_sweep_typo(path + place, found) or Diagnostic(path + place, f"{wish}, not {show(found)}"))
-    return problems
+        meant = _meant(found, {detail["type"] for detail in details})
+        meant = meant if sweeps or not (meant and meant.is_sweep) else None
+        word = _near_word(found, _words_of(details)) if isinstance(found, str) and not meant else None
+        near = f"; did you mean {word!r}?" if word else ""
+        help_text = _table_example(path + place, details) if not meant and not near else ""
+        wrong = Diagnostic(path + place, f"{wish}, not {show(found)}{near}", help_text, meant=meant)
+        problems.append(_sweep_typo(path + place, found) or wrong)
+    misspelt = {problem.path[:-1] for problem in problems if isinstance(problem, UnknownKey)}
+    return [problem for problem in problems if problem.path not in misspelt]
 
 
-def _deepest(by_place: dict[Path, list[str]]) -> list[Path]:
+def _words_of(details: list[Any]) -> list[str]:
+    """Return the words of which a setting takes one."""
+    words = [
+        word for one in details if one["type"] == "literal_error" for word in _WORD.findall(one["ctx"]["expected"])
+    ]
+    is_device = any(one["type"] == "string_pattern_mismatch" for one in details)
+    return [*words, *(["auto", "cpu", "cuda", "mps"] if is_device else [])]
+
+
+def _near_word(text: str, words: list[str]) -> str | None:
+    """Return the word that was meant among few: another spelling or term of it, and not just one that looks like it."""
+    lower, digits = text.lower(), re.sub(r"\D", "", text)
+    words = [word for word in words if not digits or re.sub(r"\D", "", word) in ("", digits)]
+    begins = [
+        word for word in words if len(lower) > 2 and (word.lower().startswith(lower) or lower.startswith(word.lower()))
+    ]
+    by_lower = {word.lower(): word for word in words}
+    close = difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.8)
+    synonym = SYNONYMS.get(lower)
+    return synonym if synonym in words else by_lower[close[0]] if close else begins[0] if begins else None
+
+
+_WORD = re.compile(r"'([^']+)'")
+
+
+def _table_example(path: Path, details: list[Any]) -> str:
+    """Return how a table is written where something else stands."""
+    is_table = any(one["type"] in ("model_type", "dict_type") for one in details)
+    example = TABLES.get(".".join(str(part) for part in path if isinstance(part, str)), "")
+    return f"write {path[-1]} = {example}" if is_table and example else ""
+
+
+def _meant(found: Any, refused: set[str]) -> Meant | None:
+    """Return what a value was meant to be, of which pydantic refused nothing but the type."""
+    refused -= {"none_required", "model_type", "dict_type"}
+    return meant_instead(found, {KINDS[one] for one in refused}) if refused and refused <= KINDS.keys() else None
+
+
+def _deepest(by_place: dict[Path, list[Any]]) -> list[Path]:
     """Return the places without those around others: a list with a wrong item is not wrong for being a list."""
     around = {place[:length] for place in by_place for length in range(len(place))}
-    return [place for place, wishes in by_place.items() if place not in around or "is missing" in wishes]
+    missing = {place for place, details in by_place.items() if any(one["type"] == "missing" for one in details)}
+    return [place for place in by_place if place not in around or place in missing]
 
 
 def _sweep_typo(path: Path, value: Any) -> Diagnostic | None:
     """Return the problem of a table that was meant as a sweep: `{ gird = [0.1, 0.01] }`."""
     for key, content in value.items() if isinstance(value, dict) and "name" not in value else ():
         if key in WORDS:
-            return Diagnostic(path, "cannot be swept")
+            return never_swept(path)
         near = nearest(key, WORDS)
         if near and isinstance(content, list):
             message = f"there is no sweep {quoted(key)}; did you mean {near!r}?"
@@ -152,8 +234,32 @@ def _sweep_typo(path: Path, value: Any) -> Diagnostic | None:
     return None
 
 
+def never_swept(path: Path) -> Diagnostic:
+    """Return the problem of a sweep where all runs of a spec have one value, with what to do instead."""
+    plain = [str(part) for part in path if isinstance(part, str)]
+    keys = (".".join(plain), plain[0], plain[-1])
+    return Diagnostic(path, "cannot be swept", next((NEVER_SWEPT[key] for key in keys if key in NEVER_SWEPT), ""))
+
+
+def known_keys(model: type[BaseModel], place: Path) -> list[str]:
+    """Return the fields of the tables that a model of pydantic has at a place."""
+    models = [model]
+    for key in place:
+        annotations = [m.model_fields[key].annotation for m in models if key in m.model_fields]
+        models = [inner for annotation in annotations for inner in _models_in(annotation)]
+    return [name for m in models for name in m.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
 def show(value: Any) -> str:
     """Return a value as it would stand in a spec, shortened."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     try:
         text = json.dumps(value, default=str, ensure_ascii=False)
     except (ValueError, RecursionError):  # a number of thousands of digits

@@ -33,6 +33,7 @@ EXIT_CODES = {
     "CsvError": 1,
     "DeviceError": 2,
     "FileChangedError": 1,
+    "FolderError": 2,
     "ForkServerExitError": 3,
     "GradientError": 1,
     "GroupError": 1,

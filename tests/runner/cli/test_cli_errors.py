@@ -143,3 +143,33 @@ def test_verdicts_and_plans_in_json_are_whole(xprun: Xprun, write: Write, line_s
     path = write(line_spec)
     assert json.loads(xprun("test", "--json", "-q", path).stdout)[0]["runs"] == {"done": 1}
     assert json.loads(xprun("plan", "--json", path).stdout)[0]["cached"] == 1
+
+
+def test_all_specs_are_checked_before_one_is_trained(xprun: Xprun, write: Write, line_spec: str) -> None:
+    right, wrong = write(line_spec, "right.toml"), write(line_spec.replace("lr =", "rl ="), "wrong.toml")
+    other = write(line_spec.replace("line", "lime", 1), "other.toml")
+    result = xprun(right, wrong, other)
+    assert result.exit_code == 2
+    heads = [line for line in result.stderr.splitlines() if line.startswith((str(wrong), str(other), "right: "))]
+    assert [head.split(":")[0] for head in heads][:3] == [str(wrong), str(other), "right"]
+    assert result.stderr.endswith(f"not run, as told above: {wrong}, {other}\n")
+    assert Path("runs/right/results.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["plan", "check", "report"])
+def test_a_command_behind_a_spec_is_told_to_stand_first(
+    xprun: Xprun, write: Write, line_spec: str, command: str
+) -> None:
+    result = xprun(write(line_spec), command)
+    assert result.exit_code == 2
+    assert f"{command} is a command, which stands first: xprun {command} SPEC" in result.stderr
+    assert not Path("runs").exists()
+
+
+def test_two_specs_with_one_folder_are_refused(xprun: Xprun, write: Write, line_spec: str) -> None:
+    first = write(f'name = "same"\n{line_spec}', "first.toml")
+    second = write(f'name = "same"\n{line_spec.replace("0.1", "0.2")}', "second.toml")
+    result = xprun(first, second)
+    assert result.exit_code == 2
+    assert f"{first} and {second} would both write to runs/same; give one of them another name" in result.stderr
+    assert not Path("runs").exists()

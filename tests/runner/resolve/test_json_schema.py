@@ -32,7 +32,7 @@ def validator() -> Draft202012Validator:
 BEYOND_A_SCHEMA = re.compile(
     "(ablate|compare|exclude|extends|idle|reference|expect)-|sweep-(bomb|samples|with|wrong-computed)|type-(64|infinite)"
     "|scheduler-(overflow|negative-power|below-zero|one-cycle)|confirm-overlap|data-text|loss-class-weights-(twice|none)|setting-model-heads"
-    "|folds-(ablated|and|of|swept|too)|parts-|transform-|recipe-(autocast-manual|clip-(line|twice))"
+    "|folds-(ablated|and|of|too)|parts-|transform-|recipe-(autocast-manual|clip-(line|twice))|goal-"
 )
 BAD = sorted(
     p for p in (Path(__file__).parents[2] / "specs/language/bad").glob("*.toml") if not BEYOND_A_SCHEMA.match(p.stem)
@@ -76,6 +76,10 @@ def test_the_started_spec_is_valid(validator: Draft202012Validator) -> None:
         ("lr = 0.1", 'groups = { "b" = { lr = -0.1 } }'),
         ("lr = 0.1", 'groups = { "b" = {} }'),
         ("samples = 20", "samples = 2.5"),
+        ("samples = 20", "k_folds = { grid = [2, 3] }"),
+        ("samples = 20", "k_folds = { range = [2, 5] }"),
+        ("steps = 5", 'steps = 5\nengine = { grid = ["alone"] }'),
+        ("steps = 5", 'steps = 5\nmetrics = { grid = ["mae"] }'),
         ('"full"', '"fully"'),
         ("steps = 5", "step = 5"),
         ("steps = 5", ""),

@@ -70,3 +70,17 @@ def test_any_other_file_is_an_error(plan: MakePlan, text: str, tmp_path: Path, n
     with pytest.raises(SpecError) as error:
         plan(text.replace("numbers.txt", name))
     assert f"spec.toml:4:8: data.file: {message}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [
+        (r'"sub\new.txt"', r"as in 'sub\new.txt'; write / between folders"),
+        (r'"a\tb.txt"', r"as in 'a\tb.txt'; write / between folders"),
+        (r"'sub\new.txt'", 'write / between folders, from that of the spec: "sub/new.txt"'),
+    ],
+)
+def test_a_name_with_backslashes_is_told_as_it_should_be(plan: MakePlan, text: str, written: str, advice: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        plan(text.replace('"numbers.txt"', written))
+    assert advice in str(caught.value)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.run_columns import full_name
 from xprun.specs import Run, Spec, SpecError, count_runs, expand, read_document, read_spec
 
 Write = Callable[..., Path]
@@ -239,3 +240,71 @@ def test_a_base_is_not_read_through_a_link_that_leads_out(tmp_path: Path, line_s
     (tmp_path / "inside/spec.toml").write_text('extends = "link.toml"', encoding="utf-8")
     with pytest.raises(SpecError, match="points outside the folder of the spec"):
         load(tmp_path / "inside/spec.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("cost ${5}", "write $${5} for these characters themselves"),
+        ("${lr}", "did you mean 'optimizer.lr'?"),
+        ("${HOME}", "environment variables are not read: give the value with --set SETTING=VALUE"),
+        ("${env:HOME}", "environment variables are not read"),
+        ("${run.steps * 2}", "calculates and formats nothing"),
+        ("${run.steps:03d}", "calculates and formats nothing"),
+        ("${}", "write a dotted key, ${run.epochs}, or $${} for these characters themselves"),
+        ("${run.steps", "write ${run.steps} for a reference, and $${ for a literal ${"),
+        ("${${run.steps}}", "a reference stands in no other one"),
+        ("${run}", "a reference leads to a string, a number, a boolean or a list of these: ${run."),
+    ],
+)
+def test_a_reference_that_leads_nowhere_names_what_to_write(write: Write, line_spec: str, text: str, fix: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(write(f"title = '{text}'\n{line_spec}"))
+    assert fix in str(caught.value)
+
+
+def test_a_reference_to_a_sweep_names_the_way_to_move_with_it(runs: Runs, line_spec: str) -> None:
+    spec = line_spec.replace("scratch.gd", "SGD")
+    with pytest.raises(SpecError) as caught:
+        runs(spec.replace(LR, 'lr = { grid = [0.1, 0.2] }\nweight_decay = "${optimizer.lr}"'))
+    fix = '{ grid = [0.1, 0.2], with = "lr" }'
+    assert f"to move with optimizer.lr, write {fix} in both places" in str(caught.value)
+    mended = runs(spec.replace(LR, f"lr = {fix}\nweight_decay = {fix}"))
+    assert values(mended, "optimizer", "lr") == values(mended, "optimizer", "weight_decay") == [0.1, 0.2]
+
+
+TWO = '[[optimizer]]\nname = "SGD"\nlr = 1e-3\n[[optimizer]]\nname = "SGD"\nlr = 0.10\n'
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "ablate", "labels"),
+    [
+        ("lr = 1e-3\nmomentum = 0.9", '"optimizer.lr" = 1e-4', ["SGD", "SGD lr=1e-4"]),
+        ("lr = 0.1", '"optimizer.lr" = 0.30000000000000004', ["SGD", "SGD lr=0.3"]),
+        ("lr = 0.1\nmomentum = 0.9", '"optimizer.nesterov" = true', ["SGD", "SGD nesterov=true"]),
+        ("lr = 0.1", '"optimizer.lr" = { grid = [0.3, 1e-2] }', ["SGD", "SGD lr=0.3,0.01", "SGD lr=0.3,0.01"]),
+        (
+            TWO,
+            '"optimizer.momentum" = 0.5',
+            ["SGD lr=1e-3", "SGD lr=0.10", "SGD lr=1e-3 momentum=0.5", "SGD lr=0.10 momentum=0.5"],
+        ),
+        (TWO, '"optimizer.lr" = 0.5', ["SGD lr=1e-3", "SGD lr=0.10", "SGD lr=0.5", "SGD lr=0.5"]),
+        (TWO, '"optimizer.lr" = 0.1', ["SGD lr=1e-3", "SGD lr=0.10", "SGD lr=0.1"]),
+    ],
+)
+def test_a_label_tells_a_value_once_and_as_it_is_written(
+    runs: Runs, line_spec: str, optimizer: str, ablate: str, labels: list[str]
+) -> None:
+    own = f'[optimizer]\nname = "SGD"\n{optimizer}\n' if not optimizer.startswith("[[") else optimizer
+    text = line_spec.replace('[optimizer]\nname = "scratch.gd"\nlr = 0.1\n', own)
+    assert text != line_spec
+    found = runs(f"{text}[ablate]\n{ablate}\n")
+    assert [run.choices["optimizer"].label for run in found] == labels
+
+
+def test_what_a_label_tells_is_not_told_again(runs: Runs, line_spec: str) -> None:
+    text = line_spec.replace("scratch.gd", "SGD").replace(LR, "lr = { grid = [0.1, 0.2] }\nmomentum = 0.9")
+    found = runs(f'{text}[ablate]\n"optimizer.momentum" = 0.5\n')[-1]
+    assert list(found.choices["optimizer"].swept) == [("momentum",), ("lr",)]
+    assert list(found.choices["optimizer"].untold) == [("lr",)]
+    assert full_name(found, {"optimizer"}) == "SGD momentum=0.5 optimizer.lr=0.2 seed=0"
