@@ -33,10 +33,10 @@ def is_output_folder(path: Path) -> bool:
 
 def _what_it_is(path: Path) -> str:
     if path.suffix == ".toml":
-        return "a spec is not an output folder" if path.is_file() else "no such folder"
+        return "a spec is not an output folder" if path.is_file() else "no such file or folder"
     if path.is_file():
         return "a file, not an output folder"
-    return "not an output folder, as it has no results.csv" if path.is_dir() else "no such folder"
+    return "not an output folder, as it has no results.csv" if path.is_dir() else "no such file or folder"
 
 
 def _meant(path: Path) -> str:

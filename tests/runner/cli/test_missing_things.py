@@ -36,8 +36,8 @@ def xprun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write, line_sp
 @pytest.mark.parametrize(
     ("folder", "told"),
     [
-        ("nowhere", "nowhere: no such folder; there are runs/mine"),
-        ("runs/mime", "runs/mime: no such folder; did you mean runs/mine?"),
+        ("nowhere", "nowhere: no such file or folder; there are runs/mine"),
+        ("runs/mime", "runs/mime: no such file or folder; did you mean runs/mine?"),
         ("empty", "empty: not an output folder, as it has no results.csv; there are runs/mine"),
         ("runs", "runs: not an output folder, as it has no results.csv; there are runs/mine"),
         ("mine.toml", "mine.toml: a spec is not an output folder; did you mean runs/mine?"),
@@ -53,7 +53,7 @@ def test_a_word_that_is_no_output_folder(xprun: Xprun, folder: str, told: str) -
 
 def test_predictions_of_a_folder_that_is_none(xprun: Xprun) -> None:
     assert (
-        "no such folder; the folder stands first: xprun predict runs/mine abc"
+        "no such file or folder; the folder stands first: xprun predict runs/mine abc"
         in xprun("predict", "abc", "runs/mine").stderr
     )
     assert (
