@@ -17,6 +17,7 @@ INTERNAL = {
     "CannotBatchError",
     "ExtendsError",
     "InterruptError",
+    "NamesError",
     "NewerSchemaError",
     "NotPlainError",
     "OverrideError",
