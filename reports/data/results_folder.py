@@ -68,6 +68,9 @@ class _Resolved(TypedDict, total=False):
 
 RESOLVED = TypeAdapter(_Resolved)
 
+# pandas 2 reads every third number as its neighbour unless it is asked not to; later ones read what is written.
+EXACTLY: Any = {"float_precision": "round_trip"} if pd.__version__.startswith("2.") else {}
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -233,11 +236,19 @@ def _header(path: Path, required: list[str]) -> list[str]:
 
 def _read_csv(path: Path, types: Any, missing: dict[str, list[str]], rows: int | None = None) -> pd.DataFrame:
     try:
-        return pd.read_csv(
-            path, dtype=types, na_values=missing, keep_default_na=False, nrows=rows, encoding="utf-8", index_col=False
+        table: pd.DataFrame = pd.read_csv(
+            path,
+            dtype=types,
+            na_values=missing,
+            keep_default_na=False,
+            nrows=rows,
+            encoding="utf-8",
+            index_col=False,
+            **EXACTLY,
         )
     except (ValueError, pd.errors.ParserError) as error:
         raise ReportError(f"{path}: {error}") from error
+    return table
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from xprun.plugins.discovery import load_file
 from xprun.plugins.registry import REGISTRY
+from xprun.reports.data.results_folder import EXACTLY
 from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, Report, run_experiment
 from xprun.runner.plan_summary import as_text, summarize_plan
@@ -308,7 +309,8 @@ def test_parquet_holds_the_same_tables(lab: Lab) -> None:
     pytest.importorskip("pyarrow")
     lab.train(TWO.replace('name = "scratch.gd"\n', 'name = "SGD"\nmomentum = 0.9\nnesterov = true\n'))
     for name in ("results", "history"):
-        csv, parquet = pd.read_csv(lab.out / f"{name}.csv"), pd.read_parquet(lab.out / f"{name}.parquet")
+        csv = pd.read_csv(lab.out / f"{name}.csv", **EXACTLY)
+        parquet = pd.read_parquet(lab.out / f"{name}.parquet")
         assert csv.to_csv() == parquet.to_csv()
 
 

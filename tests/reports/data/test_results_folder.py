@@ -4,6 +4,7 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.folders import Case
@@ -24,6 +25,13 @@ def test_texts_that_were_kept_from_being_formulas_are_as_they_were(make_folder: 
     names = {"'=1+1": "=1+1", "''=1": "'=1", "'-x": "-x", "'plain'": "'plain'"}
     tables = read_tables(make_folder([Case(written, 0.1, [0.9]) for written in names]))
     assert list(tables.runs["optimizer"]) == list(names.values())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_numbers_are_those_that_were_written_to_the_last_bit(seed: int, make_folder: Make) -> None:
+    values = np.random.default_rng(seed).random(50).tolist()
+    tables = read_tables(make_folder([Case("SGD", 0.1, values)]))
+    assert tables.runs["final.valid.accuracy"].tolist() == values
 
 
 def test_columns_of_texts_are_known_by_any_pandas() -> None:
