@@ -19,7 +19,7 @@ import workloads as w
 from xprun.runner.engine.allocator import keep_freed_memory
 from xprun.runner.engine.thread_counts import AVAILABLE
 from xprun.runner.execution.cohort_execution import train
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.planning.plan import Plan
 from xprun.runner.status.progress import Silent

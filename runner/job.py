@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from xprun.plugins.discovery import as_executed
 from xprun.plugins.registry import PluginFile, Registry
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.interrupts import Interrupts
 from xprun.runner.results.outcome import Outcome

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
-from xprun.runner.execution.context import Context
 from xprun.runner.execution.cost_estimate import seconds_of, workers_that_repay
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.job import Job
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.cohorts import Cohort, cohorts_of, unfinished_first

@@ -161,7 +161,7 @@ def test_no_folder_imports_from_a_floor_above(package: str) -> None:
     ("file", "name"),
     [
         ("runner/store/lock.py", "xprun.runner.engine"),
-        ("runner/engine/planted.py", "xprun.runner.execution.context"),
+        ("runner/engine/planted.py", "xprun.runner.execution.worker_context"),
         ("runner/store/planted.py", "xprun.runner.workers"),  # another folder on the same floor
         ("runner/results/planted.py", "xprun.runner.experiment"),
         ("reports/stats/planted.py", "xprun.reports.page.report_page"),

@@ -19,7 +19,7 @@ from xprun.runner.engine.least_squares import least_squares
 from xprun.runner.engine.optimizer_families import families_of
 from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.engine.thread_counts import share
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.layout import Layout
 from xprun.runner.process.log import note, words_of

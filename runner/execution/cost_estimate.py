@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xprun.plugins.tensor_groups import bytes_of
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.workers.parent_link import now_training
 

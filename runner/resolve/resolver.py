@@ -20,21 +20,19 @@ from xprun.runner.resolve.expectation_checks import MEASURED, expect_problems
 from xprun.runner.resolve.forgotten_plugins import advice
 from xprun.runner.resolve.ineffective_settings import idle_problems, is_idle
 from xprun.runner.resolve.made_of import MadeOf
-from xprun.runner.resolve.parameter_groups import group_problems
-from xprun.runner.resolve.run_setting_checks import (
+from xprun.runner.resolve.misplaced_settings import at_home, section_problems
+from xprun.runner.resolve.named_results import (
     by_time_problems,
     choosing_columns,
     chosen_by_test,
     goal_problems,
-    line_search_problems,
-    observer_problems,
-    recipe_problems,
     save_problems,
     stop_problems,
     target_problems,
 )
+from xprun.runner.resolve.parameter_groups import group_problems
+from xprun.runner.resolve.run_setting_checks import line_search_problems, observer_problems, recipe_problems
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
-from xprun.runner.resolve.section_checks import at_home, section_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_folder, find_spec_file
 from xprun.runner.resolve.transform_checks import transform_problems
 from xprun.runner.results import results_schema

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.outputs.result_tables import Pairs
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import note, words_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xprun.plugins.tensor_groups import first_rows
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import words_of
 from xprun.specs import Run

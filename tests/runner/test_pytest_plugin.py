@@ -10,7 +10,7 @@ import pytest
 from xprun.plugins import data
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.table import Table
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
 
 pytest_plugins = "pytester"

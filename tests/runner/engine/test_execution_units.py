@@ -18,7 +18,7 @@ from xprun.runner.engine import execution_units as units
 from xprun.runner.engine.execution_units import ExecutionUnit, make_program, select_strategy
 from xprun.runner.engine.programs.linear_stack import LinearStack
 from xprun.runner.execution.cohort_execution import execute, train
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.plan import Cohort as PlannedCohort
 from xprun.runner.results.outcome import Outcome
 

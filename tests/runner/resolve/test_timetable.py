@@ -18,7 +18,7 @@ from xprun.plugins.datasets.digits import digits
 from xprun.plugins.registry import REGISTRY, optimizer
 from xprun.runner.cli.main import main
 from xprun.runner.execution.cohort_execution import train
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.progress import Silent

@@ -13,7 +13,7 @@ from xprun.plugins import data
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.execution.cohort_execution import train
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload.workload import make_workload

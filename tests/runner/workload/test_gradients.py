@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from xprun.plugins.registry import REGISTRY, metric, model
 from xprun.runner.cli.main import main
 from xprun.runner.execution.cohort_execution import execute
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.progress import Silent

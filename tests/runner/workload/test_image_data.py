@@ -26,7 +26,7 @@ from xprun.plugins.registry import REGISTRY
 from xprun.plugins.torch_api.generate_vision import IMAGE_SETS
 from xprun.runner.cli.main import main
 from xprun.runner.execution.cohort_execution import execute
-from xprun.runner.execution.context import Context
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.plan import Plan
 from xprun.runner.resolve.build import build
 from xprun.runner.workload.workload import Workload, make_workload
