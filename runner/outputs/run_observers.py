@@ -79,4 +79,6 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
 
 
 def _label(plan: Plan, run: Run) -> str:
-    return label_of(run, plan.comparison.by).replace(BETWEEN, "-")
+    by = plan.comparison.by
+    sections = [] if set(by) & set(run.choices) else ["optimizer"]  # values alone tell little
+    return label_of(run, [*sections, *by]).replace(BETWEEN, "-")

@@ -49,8 +49,8 @@ IMPORTED = {
         {"parts/deep/rule.py": "FACTOR = 1", "parts/__init__.py": "", "parts/deep/__init__.py": ""},
     ),
     "a module that is called as one of Python's": (
-        "import colorsys\n" + RULE.format("colorsys.FACTOR"),
-        {"colorsys.py": "FACTOR = 1"},
+        "import tabnanny\n" + RULE.format("tabnanny.FACTOR"),
+        {"tabnanny.py": "FACTOR = 1"},
     ),
     "a package": ("import parts\n" + RULE.format("parts.FACTOR"), {"parts/__init__.py": "FACTOR = 1"}),
     "a module of a folder without __init__": (
