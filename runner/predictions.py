@@ -11,6 +11,7 @@ from torch import Tensor
 from xprun.plugins.registry import Registry
 from xprun.plugins.tensor_groups import Tensors
 from xprun.runner.process.log import words_of
+from xprun.runner.results.class_names import class_labels, label_of
 from xprun.runner.results.results_schema import PREDICTION, ROW, TARGET
 from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
 from xprun.runner.workload.model_outputs import pick
@@ -50,11 +51,9 @@ def _with_names(columns: dict[str, list[Any]], names: tuple[str, ...], targets: 
     if not names or targets.is_floating_point() or targets.dim() != 1 or PREDICTION not in columns:
         return columns
 
-    def name_of(number: int) -> str:
-        return names[number] if 0 <= number < len(names) else str(number)
-
-    shares = {f"p[{i}]": f"p[{name_of(i)}]" for i in range(len(names))}
-    named = {key: [name_of(number) for number in columns[key]] for key in (TARGET, PREDICTION)}
+    labels = class_labels(names)
+    shares = {f"p[{i}]": f"p[{label}]" for i, label in enumerate(labels)}
+    named = {key: [label_of(number, labels) for number in columns[key]] for key in (TARGET, PREDICTION)}
     return {shares.get(key, key): named.get(key, values) for key, values in columns.items()}
 
 

@@ -64,6 +64,7 @@ ALLOWED = {
     "runner/cli": ("xprun.reports",),
     "runner/__init__.py": ("xprun",),
     "reports": (
+        "xprun.runner.results.class_names",
         "xprun.runner.results.results_schema",
         "xprun.runner.results.paired_test",
         "xprun.runner.results.rounding",

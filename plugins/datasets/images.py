@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xprun.plugins.blame import Blamed, blame, blaming
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.random_transforms import first_random, in_turn, random_ones
-from xprun.plugins.datasets.table import Augmentation, Table
+from xprun.plugins.datasets.table import Augmentation, Table, class_names_of
 from xprun.plugins.torchvision_import import import_torchvision
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def image_set(
             apart = _open(cls, {**settings, **_other_part(cls, named)})
             _same_classes(train, apart)
             read = _read(name, apart, [*transforms[:split], *plain])
-            held_out = Table(*read, image=_image(inputs), class_names=_class_names(apart))
+            held_out = Table(*read, image=_image(inputs), class_names=class_names_of(apart))
             _same_shape(f"the {named} images", held_out.one_tensor[0], inputs[0])
             return held_out
 
@@ -76,14 +76,8 @@ def image_set(
         augmentation=augmentation,
         image=_image(inputs),
         test=to_report,
-        class_names=_class_names(train),
+        class_names=class_names_of(train),
     )
-
-
-def _class_names(images: Any) -> tuple[str, ...]:
-    """Return the names of the classes of a set, which some have; of those with several, as folders have, the first."""
-    names = getattr(images, "classes", ())
-    return tuple(str(name[0]) if isinstance(name, tuple | list) and name else str(name) for name in names)
 
 
 def see_that_they_fit(transforms: Sequence[Image], image: Tensor) -> None:

@@ -27,7 +27,7 @@ def wine() -> Table:
     inputs [178, 13], targets [178].
     Source: Forina et al., PARVUS (1988), UCI Wine recognition data, as bundled with scikit-learn.
     """
-    return _classes("wine_data.csv", "load_wine")
+    return _classes("wine_data.csv", "load_wine", ("class_0", "class_1", "class_2"))
 
 
 @data("breast_cancer")

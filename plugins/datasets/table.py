@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xprun.plugins.tensor_groups import LazyRows
 
@@ -59,3 +59,11 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+
+def class_names_of(dataset: Any) -> tuple[str, ...]:
+    """Return the names in the `classes` of a set, as those of torchvision have; of a class with several, the first."""
+    names = getattr(dataset, "classes", ())
+    if not isinstance(names, tuple | list):
+        return ()
+    return tuple(str(name[0]) if isinstance(name, tuple | list) and name else str(name) for name in names)

@@ -47,8 +47,10 @@ def _copied(table: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
 
 def _schema(schema: ResultsSchema, more: pd.DataFrame) -> ResultsSchema:
     keys = {str(run): list(group) for run, group in more.groupby(RUN)["key"]}
-    shared = {
-        kind: [[*runs, *(key for run in runs for key in keys.get(run, ()))] for runs in groups]
-        for kind, groups in schema.shared.items()
-    }
-    return replace(schema, shared=shared)
+
+    def rows_of(runs: list[str]) -> list[str]:
+        return [*runs, *(key for run in runs for key in keys.get(run, ()))]
+
+    shared = {kind: list(map(rows_of, groups)) for kind, groups in schema.shared.items()}
+    classes = [replace(known, runs=rows_of(known.runs)) for known in schema.classes]
+    return replace(schema, shared=shared, classes=classes)

@@ -1,7 +1,14 @@
 """Confusion: which classes each alternative takes for which others."""
 
 import numpy as np
-from xprun.reports.figures.confusion_matrices import MOST, accuracy, confusion_figure, confusions, mistakes_text
+from xprun.reports.figures.confusion_matrices import (
+    MOST,
+    accuracy,
+    classes_of,
+    confusion_figure,
+    confusions,
+    mistakes_text,
+)
 from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.sections.blocks import Gallery, Part, Section, Text
@@ -20,15 +27,18 @@ def confusion_section(analysis: Analysis) -> Section:
         return Section("confusion", TITLE, [Text(f"Matrices of more than {MOST} classes are in matrices.csv.")])
     chosen = list(found.items())[:DRAWN]
     more = f" Drawn for the best {DRAWN} of {len(found)} alternatives." if len(found) > DRAWN else ""
-    plots = [_plot(number, name, counts, split, more) for number, (name, counts) in enumerate(chosen, 1)]
+    plots = [
+        _plot(number, name, counts, classes_of(analysis, name), split, more)
+        for number, (name, counts) in enumerate(chosen, 1)
+    ]
     parts: list[Part] = [Gallery([draw(plot, analysis) for plot in plots])] if plots else []
     return Section("confusion", TITLE, parts)
 
 
-def _plot(number: int, name: str, counts: np.ndarray, split: str, more: str) -> Plot:
+def _plot(number: int, name: str, counts: np.ndarray, classes: list[str], split: str, more: str) -> Plot:
     title = f"{shorten(name)}: {accuracy(counts):.1%} right"
     rows = "held-out" if split == VALID else "training"
-    mistakes = mistakes_text(counts)
+    mistakes = mistakes_text(counts, classes)
     return Plot(
         name=f"confusion-{number}",
         title=title,
@@ -38,5 +48,5 @@ def _plot(number: int, name: str, counts: np.ndarray, split: str, more: str) -> 
             f"{f'Most frequent mistakes: {mistakes}.' if mistakes else 'There is no mistake.'}{more}"
         ),
         alt=f"Most frequent mistakes: {mistakes}" if mistakes else "No mistakes",
-        figures={"": confusion_figure(counts, title)},
+        figures={"": confusion_figure(counts, title, classes)},
     )

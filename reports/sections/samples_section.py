@@ -15,16 +15,19 @@ def samples_section(analysis: Analysis) -> Section:
     found = samples(analysis)
     more = f" Drawn for the best {DRAWN} of {len(found)} alternatives." if len(found) > DRAWN else ""
     chosen = list(found.items())[:DRAWN]
-    plots = [_plot(number, name, run, several, more) for number, (name, (run, several)) in enumerate(chosen, 1)]
+    names = {run: analysis.tables.schema.class_names([run]) for run, _ in found.values()}
+    plots = [
+        _plot(number, name, run, several, names[run], more) for number, (name, (run, several)) in enumerate(chosen, 1)
+    ]
     return Section(
         "samples", "Sample predictions", [Gallery([draw(plot, analysis) for plot in plots])] if plots else []
     )
 
 
-def _plot(number: int, name: str, run: str, found: list[Sample], more: str) -> Plot:
+def _plot(number: int, name: str, run: str, found: list[Sample], names: list[str], more: str) -> Plot:
     wrong = sum(not sample.right for sample in found)
     title = f"what {shorten(name)} sees"
-    told = [f"row {s.row}: {s.words} ({s.probability:.0%})" for s in sorted(found, key=lambda s: s.right)]
+    told = [f"row {s.row}: {s.words(names)} ({s.probability:.0%})" for s in sorted(found, key=lambda s: s.right)]
     return Plot(
         name=f"samples-{number}",
         title=title,
@@ -33,5 +36,5 @@ def _plot(number: int, name: str, run: str, found: list[Sample], more: str) -> P
             f"most confident mistakes, framed ({wrong} of {len(found)} here are wrong).{more}"
         ),
         alt=listed(told, TOLD),
-        figures={"": sample_figure(found, title)},
+        figures={"": sample_figure(found, title, names)},
     )

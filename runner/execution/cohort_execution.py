@@ -54,6 +54,8 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
         for outcomes in train(work, cohort.runs, context, cohort.layout):
             for outcome in outcomes:
                 outcome.reference = reference
+                if outcome.matrices or outcome.visuals:
+                    outcome.classes = list(map(str, work.train.class_names))
             yield outcomes
 
 

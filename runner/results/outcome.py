@@ -26,10 +26,11 @@ class Outcome:
 
     `seconds` is the wall time of training and evaluating; where `together` runs were trained at once, an equal share of
     their time. `parameters` holds the final values of a tiny model, `matrices` those of metrics such as
-    `valid.confusion`, row by row; `visuals` what only plots need (`workload/visual_data.py`), by kind; `reference` what
-    the best parameters reach, where they are known; `state` what a checkpoint is made of, and `checkpoint` the hash of
-    its files; `kept` what the best checkpoint reaches on the test rows, such as `test.accuracy`. An outcome that is not
-    `cacheable` depends on what this machine lacks now: when the run is asked for again, it is tried again.
+    `valid.confusion`, row by row; `visuals` what only plots need (`workload/visual_data.py`), by kind; `classes` the
+    names of the classes in both of these, from 0 on; `reference` what the best parameters reach, where they are known;
+    `state` what a checkpoint is made of, and `checkpoint` the hash of its files; `kept` what the best checkpoint
+    reaches on the test rows, such as `test.accuracy`. An outcome that is not `cacheable` depends on what this machine
+    lacks now: when the run is asked for again, it is tried again.
     """
 
     run: str
@@ -48,6 +49,7 @@ class Outcome:
     visuals: dict[str, list[list[float]]] = field(default_factory=dict)
     reference: dict[str, float] = field(default_factory=dict)
     kept: dict[str, float] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
 
     @property
     def errored(self) -> bool:

@@ -307,6 +307,14 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class ClassNames:
+    """What the classes of these runs' data are called, from class 0 on."""
+
+    names: list[str]
+    runs: list[str]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """How the runs are ranked: by which metric, between which sections' alternatives, and on which problems.
 
@@ -354,7 +362,8 @@ class ResultsSchema:
     """What one folder holds: its tables, what was measured, what is compared and what was planned.
 
     `stages` are the numbers of planned runs; `problems` the planned problems, each as the labels of the sections in
-    `comparison.problems`. `shared` has the groups of runs with the same data (for fits), and with the same data, model
+    `comparison.problems`. `classes` has the names of classes, where the data tell them, with the runs whose matrices
+    and images they are of. `shared` has the groups of runs with the same data (for fits), and with the same data, model
     and loss (for surfaces), whatever these are called.
     """
 
@@ -363,6 +372,7 @@ class ResultsSchema:
     problems: list[list[str]] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
     matrices: list[Matrix] = field(default_factory=list)
+    classes: list[ClassNames] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=lambda: dict(TABLES))
     shared: dict[str, list[list[str]]] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -398,6 +408,12 @@ class ResultsSchema:
     def group_of(self, kind: str) -> dict[str, int]:
         """Return the number of the group of `shared` in which each run is."""
         return {run: i for i, runs in enumerate(self.shared.get(kind, [])) for run in runs}
+
+    def class_names(self, runs: Iterable[str]) -> list[str]:
+        """Return the names of the classes from 0 on, where all of these runs have the same; else none."""
+        names = {run: known.names for known in self.classes for run in known.runs}
+        first, *others = [names.get(run, []) for run in runs] or [[]]
+        return first if all(other == first for other in others) else []
 
     def with_columns(self, columns: Iterable[Column]) -> ResultsSchema:
         """Return the schema with these columns of `results.csv`."""

@@ -21,7 +21,7 @@ from torch.utils.data import (
     TensorDataset,
     default_collate,
 )
-from xprun.plugins.datasets.table import Table
+from xprun.plugins.datasets.table import Table, class_names_of
 from xprun.plugins.tensor_groups import Tensors, bytes_of, concatenate
 from xprun.runner.process.log import words_of
 from xprun.runner.workload.keyed_seeds import Key, seed_of
@@ -92,9 +92,10 @@ def table_of(name: str, made: Any, batch_size: int | None) -> Table:
         raise ValueError(f"the {type(dataset).__name__} of {name} is empty")
     if isinstance(dataset, TensorDataset) and items.collate is default_collate:
         *inputs, targets = dataset.tensors
-        return Table(tuple(inputs) if len(inputs) > 1 else inputs[0], targets)
+        return Table(tuple(inputs) if len(inputs) > 1 else inputs[0], targets, class_names=class_names_of(dataset))
     kept, targets = _read_all(items)
-    return Table(DatasetRows(items, torch.arange(len(dataset))) if kept is None else kept, targets)
+    rows = DatasetRows(items, torch.arange(len(dataset))) if kept is None else kept
+    return Table(rows, targets, class_names=class_names_of(dataset))
 
 
 def _items_of(name: str, made: Any, batch_size: int | None) -> Items:

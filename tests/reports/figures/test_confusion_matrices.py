@@ -78,3 +78,22 @@ def test_without_matrices_there_is_no_section(make_folder: Make) -> None:
     folder = make_folder([Case("SGD", 0.1, [0.9])])
     write_report(folder)
     assert "Confusion" not in (folder / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "turned"),
+    [
+        ([], ["0", "1", "2"], 0),
+        (["cat", "dog"], ["cat", "dog", "2"], 0),
+        (["a bright $x$\nsneaker", "b" * 30, "<i>"], ["a bright $x$ sneaker", "b" * 19 + "…", "<i>"], 90),
+    ],
+)
+def test_classes_are_called_by_their_names(names: list[str], told: list[str], turned: int) -> None:
+    counts = np.array([[9, 3, 0], [0, 7, 0], [0, 1, 0]])
+    with theme():
+        axes = confusion_figure(counts, "t", names).axes[0]
+        assert [label.get_text() for label in axes.get_xticklabels()] == told
+        assert [label.get_text() for label in axes.get_yticklabels()] == told
+        assert {label.get_rotation() for label in axes.get_xticklabels()} == {turned}
+    if not turned:
+        assert mistakes_text(counts, names) == f"{told[0]} for {told[1]} (3 of 12) and 2 for {told[1]} (1 of 1)"

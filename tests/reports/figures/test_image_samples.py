@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support.folders import Case
+from support.folders import Case, describe_folder
 from xprun.reports import ReportError, write_report
 from xprun.reports.data.results_folder import read_tables
-from xprun.reports.figures.image_samples import samples
+from xprun.reports.figures.image_samples import sample_figure, samples
+from xprun.reports.presentation.style import theme
 from xprun.reports.stats.analysis import make_analysis
 
 Make = Callable[..., Path]
@@ -31,7 +32,7 @@ def test_the_best_run_of_an_alternative_shows_its_images(folder: Path) -> None:
     found = samples(make_analysis(read_tables(folder)))
     assert {name: run for name, (run, _) in found.items()} == {"SGD": "000000000000", "Adam": "000000000002"}
     _, several = found["SGD"]
-    assert [sample.words for sample in several] == ["3", "3", "4, not 3"]
+    assert [sample.words() for sample in several] == ["3", "3", "4, not 3"]
     assert [sample.image.shape for sample in several] == [(8, 8, 1), (8, 8, 3), (8, 8, 3)]
 
 
@@ -56,3 +57,18 @@ def test_without_pixels_there_is_no_section(folder: Path) -> None:
     (folder / "images.npz").unlink()
     write_report(folder)
     assert "Sample predictions" not in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_classes_are_called_by_their_names(folder: Path) -> None:
+    runs = [f"{run:012x}" for run in range(3)]
+    names = ["a", "b", "c", "ankle boot of *leather*", "<i>\nbag"]
+    describe_folder(folder, classes=[{"names": names, "runs": runs}])
+    _, several = samples(make_analysis(read_tables(folder)))["SGD"]
+    assert several[2].words(names) == "<i> bag, not ankle boot of *leather*"
+    with theme():
+        drawn = [text.get_text() for text in sample_figure(several, "t", names).axes[0].texts]
+    assert drawn == ["ankle boot o… (50%)", "ankle boot o… (51%)", "<i> bag (57%)\nnot ankle boot o…"]
+    write_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "row 7: &lt;i&gt; bag, not ankle boot of *leather* (57%)" in page
+    assert r"\*leather\*" in (folder / "report.md").read_text(encoding="utf-8")
