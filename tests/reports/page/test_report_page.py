@@ -74,7 +74,7 @@ def test_a_report_has_every_part(make_folder: Make) -> None:
 
 def test_the_markdown_ranking_is_a_table_of_values(make_folder: Make) -> None:
     _, markdown = written(make_folder(SMALL))
-    assert "| 1 | SGD | 0.8500 | 0.8000 to 0.9000 | 0.071 | 2 | lr=0.1 | 1 of 4 | 0.0500 |" in markdown
+    assert "| 1 | SGD | 0.8500 | 0.8000 to 0.9000 | 0.0707 | 2 | lr=0.1 | 1 of 4 | 0.0500 |" in markdown
     assert "6 runs" not in markdown.split("## Ranking")[0].replace("6 runs: 5 done, 1 diverged.", "")
 
 
