@@ -89,6 +89,8 @@ def _called_set(settings: Settings, earlier: dict[str, Settings]) -> Settings:
 
 
 def _read(spec: str | Path | Mapping[str, Any], settings: Settings) -> Document:
+    if isinstance(settings, str):  # one, which is no list of letters
+        settings = [settings]
     sets = (
         tuple(f"{k}={toml_value(v, k)}" for k, v in settings.items())
         if isinstance(settings, Mapping)

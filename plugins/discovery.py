@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 import sys
 import traceback
@@ -152,11 +153,21 @@ def _reads_of_file(plugin: PluginFile) -> Reads:
 def _named_files(plugin: PluginFile, reads: Reads) -> Iterator[str]:
     """Yield the files that texts in the code name, and that its import has not opened: a component may, when called."""
     known = {file.path for file in reads.opened} | {module.file.resolve() for module in reads.modules.values()}
+    beside = [plugin.path, *(module.file for module in reads.modules.values())]
+    folders = list(dict.fromkeys([*(file.parent for file in beside), Path()]))
     for text, place in reads.texts.items():
-        for folder in (plugin.path.parent, Path()):
-            if (folder / text).is_file() and (folder / text).resolve() not in known:
-                yield f"{text}, which {place} names"
-                break
+        found = next((file for folder in folders for file in _called(text, folder)), None)
+        if found and found.resolve() not in known:
+            yield f"{text}, which {place} names"
+
+
+def _called(text: str, folder: Path) -> Iterator[Path]:
+    """Yield the files that a text names in a folder, or in folders below it whose names the code joins to it."""
+    if (folder / text).is_file():
+        yield folder / text
+    elif not set("/\\") & set(text):
+        name = glob.escape(text)
+        yield from (file for below in ("*", "*/*") for file in folder.glob(f"{below}/{name}") if file.is_file())
 
 
 def _opened_by(plugin: PluginFile, modules: Iterable[OwnModule]) -> tuple[OpenedFile, ...]:
@@ -184,4 +195,13 @@ def _reason(file: Path, error: BaseException) -> str:
     inside = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
     own = isinstance(error, SyntaxError) and error.filename == str(file)
     line = error.lineno if isinstance(error, SyntaxError) and own else (inside[-1] if inside else None)
-    return f"{file}:{line or 1}: the plugin cannot be imported: {type(error).__name__}: {error}"
+    return f"{file}:{line or 1}: the plugin cannot be imported: {type(error).__name__}: {error}{_beside(file, error)}"
+
+
+def _beside(file: Path, error: BaseException) -> str:
+    """Return how a module is found that lies in the folder of a plugin, which Python does not search."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    top = error.name.partition(".")[0]
+    there = next((found for found in (file.parent / f"{top}.py", file.parent / top) if found.exists()), None)
+    return f"; {there.name} lies beside it: set PYTHONPATH={file.parent}" if there else ""

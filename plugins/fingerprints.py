@@ -10,10 +10,10 @@ EQUIVALENT = {
     "1c374d0ebe8d1507": "897f9c8cfd48b99a",  # metrics/regression.py
     "bcdb7e7129784b2b": "e5cd00566afc73e8",  # models/linear.py: `w` and `b`, which a run in float64 rounded likewise
     "1cc8f40a7796c980": "8f4ee84b7a42fef7",  # models/layers.py
-    "a041a8a5c21b9df7": "d6387148b202a58e",  # plots/scatter.py
+    "f38719a0da593f1a": "d6387148b202a58e",  # plots/scatter.py
     "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
     "09442aeb226d8104": "d9846fe7d0fe9a90",  # optimizers/textbook.py
-    "e6446b73b60cc3f1": "b8168267a4f02df1",  # datasets/csv_file.py
+    "68ed364ba5408725": "b8168267a4f02df1",  # datasets/csv_file.py
     "0f67adf91a3b3912": "f87b827c077c174c",  # optimizers/torch_optim.py
     "3f66cd7b70b95718": "f1db8067ae927ead",  # metrics/torchmetrics_scores.py
     "8b1907f3f4ca547b": "a57a41f4b1e816cf",  # observers/tensorboard.py

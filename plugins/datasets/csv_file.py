@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv as reader
 import difflib
+import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from xprun.plugins.types import AbsentByDefault, SpecFile
 
 Missing = Literal["error", "drop", "mean", "median", "most_frequent"]
 NOTHING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?"}  # words for nothing, in small letters
+WITH_COMMA = re.compile(r"[-+]?[0-9.]*(,[0-9]+)+(\.[0-9]+)?")
 MOST_TOLD = 20  # cells of a file that are told one by one
 
 
@@ -53,6 +56,17 @@ def wrong_cells(
         yield "file", str(error)
         return
     yield from (("file", problem) for problem in _shortened(list(reading.problems())))
+
+
+def kind_of_target(file: Path, target: str, delimiter: str) -> tuple[str, str]:
+    """Return "text" or "numbers", as the cells of a column are, and the first of them; "mixed" if they are both.
+
+    Raises CsvError for a file that cannot be read, or has no such column.
+    """
+    cells = [cell for cell in _read(file, delimiter).cells(target) if not _is_missing(cell)]
+    numbers = sum(map(_is_number, cells))
+    kind = "numbers" if numbers == len(cells) else "mixed" if numbers else "text"
+    return kind, next(iter(cells), "")
 
 
 @data("csv", check=wrong_cells)
@@ -166,7 +180,9 @@ class _Reading:
             return f'{what}; leave such rows out: data.missing = "drop"{others}'
         if is_text or _is_number(cell):
             return ""
-        if is_target:
+        if WITH_COMMA.fullmatch(cell):
+            cure = "write numbers with a point, and without commas between thousands: 1000.5"
+        elif is_target:
             cure = "put a number there, or write data.classes = true if the column holds classes"
         else:
             cure = f"put a number there, list the column in data.categories, or exclude it: data.leave_out = [{name!r}]"
@@ -202,6 +218,9 @@ class Sheet:
 
     def lacks(self, column: str) -> str:
         """Return that there is no such column, and which one was probably meant."""
+        other = next((mark for mark in "\t;|," if len(self.header) == 1 and mark in self.header[0]), None)
+        if other:
+            return f"{self.file} has one column, {self.header[0]!r}: write data.delimiter = {json.dumps(other)}"
         near = difflib.get_close_matches(column, self.header, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         return f"{self.file} has no column {column!r}{meant} (it has {', '.join(self.header[:20])})"

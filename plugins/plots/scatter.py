@@ -24,5 +24,6 @@ def scatter(runs: Any, palette: dict[str, str], *, x: str, y: str, log: bool = F
     for name, rows in shown.groupby("alternative", sort=False):
         axes.scatter(rows[x], rows[y], s=18, alpha=0.8, color=palette.get(name), label=str(name))
     axes.set(xlabel=x, ylabel=y, **({"xscale": "log", "yscale": "log"} if log else {}))
-    axes.legend(fontsize=8)
+    if len(shown):
+        axes.legend(fontsize=8)
     return figure, f"{len(shown)} of {len(runs)} runs have both {x} and {y}"

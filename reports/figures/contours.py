@@ -74,7 +74,8 @@ def contour_levels(loss: np.ndarray) -> list[float]:
         return [least]
     top = math.floor(2 * math.log10(span)) / 2
     halves = np.arange(top - DEPTH, top + 0.25, 0.5)
-    return [least + float(f"{10**half:.1g}") for half in halves]
+    levels = [least + float(f"{10**half:.1g}") for half in halves]
+    return list(dict.fromkeys(levels))  # above a large loss the smallest steps are lost to rounding
 
 
 def _draw_curve(axes: Axes, surface: Surface) -> None:

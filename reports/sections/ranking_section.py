@@ -71,7 +71,7 @@ def _dots(analysis: Analysis) -> Plot:
     facts = analysis.ranking.set_index("alternative")
     cross = "\N{MULTIPLICATION SIGN}"
     bad = (
-        f" {cross} at the edge: runs that failed or diverged, so there is no mean."
+        f" {cross} at the edge: runs that {analysis.trouble}, so there is no mean."
         if analysis.best["bad"].any()
         else ""
     )
@@ -105,7 +105,8 @@ def ranking_listing(analysis: Analysis) -> Listing:
     """One row an alternative at its chosen setting."""
     ranking, comparison = analysis.ranking, analysis.comparison
     shared = bool(amortised(analysis.finals).loc[ranking.index].any())
-    bad = "failed, diverged or not there" if comparison.by_time else "failed or diverged"
+    usual = analysis.trouble == "failed or diverged"
+    bad = "failed, diverged or not there" if comparison.by_time else analysis.trouble if usual else "without a number"
     columns = [
         exact("rank", ranking["rank"]),
         texts("alternative", marked(ranking["alternative"], comparison.baseline)),

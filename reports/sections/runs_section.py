@@ -23,7 +23,7 @@ def runs_section(analysis: Analysis) -> Section:
     every: list[Part] = [Grid(runs, "Every run, in the order of results.csv", command=again, statuses=STATUSES)]
     if again:
         every.insert(0, Text(f"To run one again: {again}"))
-    ill = Grid(troubled, f"Failed or diverged: {troubled.total} of {runs.total} runs", prose=True)
+    ill = Grid(troubled, f"Runs that {analysis.trouble}: {troubled.total} of {runs.total}", prose=True)
     first = ill if troubled.rows else Text("No run failed or diverged.")
     return Section("runs", "Runs", [first, Folded(f"Every run ({runs.total})", every)])
 

@@ -14,7 +14,7 @@ from xprun.reports.presentation.style import SHOWN, Stroke, strokes
 from xprun.reports.stats.pairwise import Pairwise, level_divisor, over_blocks
 from xprun.reports.stats.problem_scores import problem_of, rank_table
 from xprun.reports.stats.ranking import comparable, final_runs, judge, rank, summarise
-from xprun.runner.results.results_schema import BETWEEN, RUN, SEARCH, SEED, STAGE, compared_settings
+from xprun.runner.results.results_schema import BETWEEN, ENDED_WELL, RUN, SEARCH, SEED, STAGE, STATUS, compared_settings
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,16 @@ class Analysis:
             return f"with seed {seeds.iloc[0]}, whose runs are closest to the median {self.measure}"
         told = listed([f"{name} {seed}" for name, seed in zip(alternatives, seeds, strict=True)], SHOWN)
         return f"with the seed of the median {self.measure} ({told})"
+
+    @cached_property
+    def trouble(self) -> str:
+        """What became of the bad runs, in words that follow on from `runs`: `failed or diverged`, if no more."""
+        bad = self.judged[self.judged["bad"]]
+        ended = bad[STATUS].isin(ENDED_WELL)
+        if self.comparison.by_time:
+            return "failed, diverged or never reached the target"
+        nothing = f"have no number as {self.comparison.shown}"
+        return "failed or diverged" if not ended.any() else nothing if ended.all() else f"failed, diverged or {nothing}"
 
     @property
     def measure(self) -> str:

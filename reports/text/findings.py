@@ -29,7 +29,7 @@ def verdict(analysis: Analysis) -> str:
     if len(ranking) == 1:
         return f"{names[0]} reached a mean {_with_metric(analysis)}; there is no other alternative to compare."
     if (ranking["bad"] == ranking["runs"])[1:].all():
-        others = "every run of every other alternative failed or diverged"
+        others = f"of every other alternative all runs {analysis.trouble}"
         return f"{names[0]} has the best mean {_with_metric(analysis)}; {others}."
     if analysis.exploratory:
         return _explored(analysis, names)
@@ -81,9 +81,12 @@ def _is_told(key: str, value: str, told: dict[str, str]) -> bool:
         return told.get(key) == value
 
 
-def none_ended_well(metric: str) -> str:
+def none_ended_well(analysis: Analysis) -> str:
     """The verdict where there is nothing to compare."""
-    return f"All runs failed or diverged, so there is no {metric} to compare."
+    metric = analysis.comparison.shown
+    if analysis.judged[STATUS].isin(ENDED_WELL).all():
+        return f"All runs ended, but none has a number as {metric}, so there is nothing to compare."
+    return f"All runs {analysis.trouble}, so there is no {metric} to compare."
 
 
 def counts(runs: pd.DataFrame) -> dict[str, int]:
@@ -117,10 +120,10 @@ def cautions(analysis: Analysis) -> list[str]:
 def _none_ended_everywhere(analysis: Analysis, name: str) -> str:
     best, metric = analysis.ranking.iloc[0], analysis.comparison.shown
     if best["bad"] == best["runs"]:
-        return none_ended_well(metric)
+        return none_ended_well(analysis)
     return (
-        f"Every setting has failed or diverged runs, so there is no best {metric}. "
-        f"The closest is {name}: {best['bad']} of {counted(best['runs'], 'run')} failed or diverged."
+        f"Every setting has runs that {analysis.trouble}, so there is no best {metric}. "
+        f"The closest is {name}: {best['bad']} of {counted(best['runs'], 'run')}."
     )
 
 
@@ -301,8 +304,7 @@ def _budgets(ranking: pd.DataFrame) -> str:
 def _troubled(analysis: Analysis) -> str:
     bad = analysis.ranking[analysis.ranking["bad"] > 0]
     names = listed([f"{row.alternative} ({row.bad} of {row.runs})" for row in bad.itertuples()])
-    what = "failed, diverged or never reached the target" if analysis.comparison.by_time else "failed or diverged"
-    return f"Ranked last, because runs {what} even at the best setting: {names}." if names else ""
+    return f"Ranked last, because runs {analysis.trouble} even at the best setting: {names}." if names else ""
 
 
 def bad_runs(row: pd.Series) -> str:

@@ -70,7 +70,7 @@ def verdict_over(analysis: Analysis, overall: Overall) -> str:
     """Return a sentence about the alternative with the best mean rank and the next, the conclusion first."""
     means, n, names = overall.ranks.mean(), len(overall.ranks), overall.names
     if overall.scores["bad"].all():
-        return none_ended_well(analysis.comparison.shown)
+        return none_ended_well(analysis)
     over = f"{n} of {n + len(analysis.absent)} planned problems" if analysis.absent else f"{n} problems"
     what = f"{names[0]} has the best mean rank over {over}, {means.iloc[0]:.2f} ({_won(overall.ranks, names[0])})"
     if len(names) == 1:

@@ -50,9 +50,9 @@ SETTINGS = {
 # Options of other tools that are options here; {} is the value.
 OPTIONS = {
     "gpu": "--device cuda:{}",
-    "gpus": "--device cuda:{}",
+    "gpus": "--device cuda",
     "gpu-id": "--device cuda:{}",
-    "devices": "--device cuda:{}",
+    "devices": "--device cuda",
     "cuda": "--device cuda",
     "accelerator": "--device {}",
     "cpu": "--device cpu",

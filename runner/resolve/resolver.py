@@ -31,9 +31,15 @@ from xprun.runner.resolve.named_results import (
     target_problems,
 )
 from xprun.runner.resolve.parameter_groups import group_problems
-from xprun.runner.resolve.run_setting_checks import line_search_problems, observer_problems, recipe_problems
+from xprun.runner.resolve.run_setting_checks import (
+    line_search_problems,
+    nesterov_problems,
+    observer_problems,
+    recipe_problems,
+)
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_folder, find_spec_file
+from xprun.runner.resolve.target_checks import target_problems_of
 from xprun.runner.resolve.transform_checks import transform_problems
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
@@ -110,10 +116,12 @@ def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str
         (components, lambda: _own_problems(spec, registry)),
         ({"data", "loss"}, lambda: class_weight_problems(spec, registry)),
         ({"data"}, lambda: transform_problems(spec, registry)),
+        ({"data", "loss"}, lambda: target_problems_of(spec)),
         ({"data", "optimizer", "scheduler", "run"}, lambda: scheduler_problems(spec, registry)),
         ({"model", "optimizer"}, lambda: group_problems(spec, registry)),
         ({"run", "confirm"}, lambda: confirm_problems(spec)),
         ({"optimizer", "run"}, lambda: line_search_problems(spec)),
+        ({"optimizer"}, lambda: nesterov_problems(spec)),
         ({"data", "run"}, lambda: stop_problems(spec, columns)),
         ({"data", "run", "compare"}, lambda: save_problems(spec, columns)),
         ({"data", "run", "compare"}, lambda: goal_problems(spec, compared_metric(spec))),

@@ -35,6 +35,20 @@ def line_search_problems(spec: Spec) -> Iterator[Diagnostic]:
             yield Diagnostic((*optimizer.path, LINE_SEARCH), message, f"leave {LINE_SEARCH} or {clips[0]} out", "key")
 
 
+def nesterov_problems(spec: Spec) -> Iterator[Diagnostic]:
+    """Yield an SGD with `nesterov` and no momentum, or a damped one: torch.optim.SGD refuses both."""
+    for optimizer in spec.sections["optimizer"]:
+        if optimizer.name != "SGD" or not any(values_of(optimizer, "nesterov")):
+            continue
+        path = (*optimizer.path, "nesterov")
+        elsewhere = "scheduler" in spec.sections or optimizer.settings.get("groups")  # may give it momentum
+        if not any(values_of(optimizer, "momentum")) and not elsewhere:
+            help_text = "write momentum = 0.9, or leave nesterov out"
+            yield Diagnostic(path, "has no effect without momentum", help_text, "key")
+        elif all(values_of(optimizer, "dampening")):
+            yield Diagnostic(path, "is defined without dampening only", "leave dampening or nesterov out", "key")
+
+
 def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
     """Yield the observers of a spec that are not there, or lack a package."""
     written = spec.run.settings.get("observers", [])

@@ -8,7 +8,7 @@ from typing import Any
 
 from xprun.specs.language.alternatives import COMMON_KEYS, Alternative, read_alternative, split_axes, tables_of
 from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
-from xprun.specs.language.dotted_paths import Path, replaced
+from xprun.specs.language.dotted_paths import Path, dotted, replaced
 from xprun.specs.language.filters import flattened, read_key
 from xprun.specs.language.schema import OPTIONAL_SECTIONS
 from xprun.specs.language.wording import show
@@ -65,7 +65,10 @@ def _ablation(
             alternatives += _read(str(section), at, table, scratch, seed)
             problems += (moved for problem in scratch for moved in _moved(problem, (*at, *setting), path))
     if tables and not any(table is not None for _, table in changed):
-        problems.append(Diagnostic(path, f"[{section}] has no such setting", at="key", about=((str(section),),)))
+        whole = dotted((section, setting[0]))
+        help_text = f'change {whole} as a whole: "{whole}" = ...' if len(setting) > 1 else ""
+        message = f"[{section}] has no such setting"
+        problems.append(Diagnostic(path, message, help_text, "key", about=((str(section),),)))
     yield Ablation(path, str(section), tuple(setting), value, tuple(alternatives))
 
 

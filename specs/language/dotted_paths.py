@@ -45,7 +45,7 @@ def parse_dotted(text: str) -> Path | None:
 def at(value: Any, path: Path) -> Any:
     """Return what stands at a path of nested tables and lists; raise LookupError when there is nothing."""
     for part in path:
-        container: Any = value if isinstance(value, list if isinstance(part, int) else dict) else {}
+        container: Any = value if isinstance(value, list | tuple if isinstance(part, int) else dict) else {}
         value = container[part]
     return value
 
@@ -54,7 +54,7 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     """Return a copy of nested tables and lists in which the value at `path` is `new`."""
     if not path:
         return new
-    copy = value.copy()
+    copy: Any = list(value) if isinstance(value, tuple) else value.copy()
     copy[path[0]] = replaced(copy[path[0]], path[1:], new) if path[1:] else new
     return copy
 

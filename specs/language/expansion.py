@@ -182,8 +182,21 @@ def _choice(alternative: Alternative, values: dict[Path, Any]) -> Choice:
     settings = alternative.settings
     for path, value in values.items():
         settings = replaced(settings, path, value)
-    shown = {path: at(settings, path) for path in alternative.shown}
-    return Choice(alternative, settings, shown | values)
+    shown = ((path, _value_at(settings, path)) for path in alternative.shown)
+    return Choice(alternative, settings, {path: value for path, value in shown if value is not None} | values)
+
+
+def _value_at(settings: dict[str, Any], path: Path) -> Any:
+    """Return what stands at a path that an ablation changes; None where there is nothing but in the changed ones."""
+    try:
+        return at(settings, path)
+    except LookupError:
+        pass
+    *home, last = path
+    try:  # a component that is written as its mere name
+        return value if last == "name" and isinstance(value := at(settings, tuple(home)), str) else None
+    except LookupError:
+        return None
 
 
 def _count(spec: Spec) -> int:

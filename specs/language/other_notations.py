@@ -14,6 +14,7 @@ import tomli
 from xprun.specs.language.keywords import RANDOM
 
 Kind = Literal["number", "integer", "boolean", "string", "word", "list"]
+MOST_LISTED = 100  # values of a range
 LONGEST = 200  # characters of a value that are looked at
 
 
@@ -99,8 +100,17 @@ def _meant_string(text: str, kinds: set[Kind]) -> Meant | None:
         return Meant("one = is enough", text[1:].strip())
     if "list" in kinds:
         found = _in_brackets(text) or several(text)
-        return Meant("a list has brackets", found.toml if found else f'["{text}"]')
+        return Meant("a list has brackets", _as_list(found.toml) if found else f'["{text}"]')
     return several(text) if kinds <= {"word", "string"} else meant_by(text)
+
+
+def _as_list(toml: str) -> str:
+    """Return a list, or a range of integers, as a list; a setting that is one takes no sweep for it."""
+    ends = re.fullmatch(r"\{ range = \[(-?\d+), (-?\d+)(?:, (\d+))?\] \}", toml)
+    if ends is None:
+        return toml
+    values = range(int(ends[1]), int(ends[2]), int(ends[3] or 1) or 1)
+    return str(list(values)) if 0 < len(values) <= MOST_LISTED else toml
 
 
 def _plain(value: Any) -> str:

@@ -125,6 +125,8 @@ def _form_of(text: str) -> str:
 
 
 def _named(section: str, value: str) -> str:
+    if inside := re.match(r"\{\s*name\s*=\s*[\"']?([\w.-]+)", value):  # a table whose strings lack quotes
+        value = inside[1]
     names = names_in(value)
     return f"alternatives: {as_alternatives(section, names)}" if names else f"write {option(f'{section}.name', value)}"
 

@@ -301,3 +301,23 @@ def test_a_module_with_a_mistake_is_told_with_its_plugin(folder: Path, plan: Cal
     write(folder, "import aide\n" + RULE.format("1"), {"aide.py": "FACTOR ="})
     with pytest.raises(PluginError, match=r"plugin.py:2: the plugin cannot be imported: SyntaxError"):
         plan()
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ('open(HERE / "factor.dat")', "factor.dat"),
+        ('open(HERE / "assets" / "deep.dat")', "deep.dat"),
+        ('open(HERE / "assets" / "more" / "deepest.dat")', "deepest.dat"),
+    ],
+)
+def test_a_file_that_a_rule_opens_when_it_is_called_is_said_not_to_be_looked_at(
+    folder: Path, plan: Callable[[], Run], code: str, name: str
+) -> None:
+    where = {"factor.dat": "", "deep.dat": "assets/", "deepest.dat": "assets/more/"}[name]
+    place = folder / f"{where}{name}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("1", encoding="utf-8")
+    plugin = f"from pathlib import Path\nHERE = Path(__file__).parent\ndef later():\n    return {code}\n"
+    write(folder, plugin + RULE.format("1"), {})
+    assert any(name in told for told in plan().choices["optimizer"].alternative.not_read)

@@ -128,6 +128,8 @@ def test_contours_are_round_numbers_above_the_least() -> None:
     levels = contour_levels(np.array([2.0, 2.5, 1002.0]))
     assert [round(level - 2, 9) for level in levels[-4:]] == [30, 100, 300, 1000]
     assert contour_levels(np.array([1.0, 1.0, np.inf])) == [1.0]
+    flat = contour_levels(np.array([[0.7, 0.7 + 2e-16], [0.7, 0.7]]))  # steps between these are lost to rounding
+    assert flat == sorted(set(flat))
 
 
 def test_a_narrow_valley_is_drawn_between_its_points() -> None:

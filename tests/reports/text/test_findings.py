@@ -81,7 +81,7 @@ def test_what_no_seed_of_the_search_could_train_needs_no_confirmation(analysis: 
     found = analysis(Case("Adam", 0.1, [0.7, 0.7], fresh=[0.6] * 10), Case("Adam", 0.2, [0.6, 0.6]), lost)
     assert found.confirmed
     assert found.ranking["alternative"].tolist() == ["Adam", "SGD"]
-    assert verdict(found).endswith("every run of every other alternative failed or diverged.")
+    assert verdict(found).endswith("of every other alternative all runs failed or diverged.")
 
 
 def test_several_that_cannot_be_told_apart(analysis: Make) -> None:
@@ -126,7 +126,7 @@ def test_nothing_won_when_everything_diverged(analysis: Make) -> None:
 
 def test_an_incomplete_best_is_no_best(analysis: Make) -> None:
     sentence = verdict(analysis(Case("SGD", 1.0, [0.9, None])))
-    assert sentence.startswith("Every setting has failed or diverged runs")
+    assert sentence.startswith("Every setting has runs that failed or diverged")
     assert "1 of 2 runs failed or diverged" in sentence
 
 
@@ -195,3 +195,23 @@ def test_a_choice_by_training_rows_is_a_caution(analysis: Make) -> None:
         "Settings are chosen and ranked by loss on the training rows, although rows were held out: set compare.metric "
         "to valid.accuracy to see what generalises."
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        (["done", "done"], "All runs ended, but none has a number as valid.accuracy"),
+        (["diverged", "failed"], "All runs failed or diverged, so there is no valid.accuracy to compare."),
+        (["done", "diverged"], "All runs failed, diverged or have no number as valid.accuracy"),
+    ],
+)
+def test_the_verdict_on_runs_without_a_value_says_what_is_true(
+    analysis: Callable[..., Analysis], ends: list[str], words: str
+) -> None:
+    found = analysis(
+        *(
+            Case("SGD", 0.1 * i, [0.5], {"status": end, "final.valid.accuracy": None, "best.valid.accuracy": None})
+            for i, end in enumerate(ends, 1)
+        )
+    )
+    assert verdict(found).startswith(words), verdict(found)

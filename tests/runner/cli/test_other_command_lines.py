@@ -43,6 +43,7 @@ def xprun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write, line_sp
         (["--multirun"], "a list of values is a sweep, without any option"),
         (["-m", "optimizer.lr=0.1,0.2"], "a list of values is a sweep, without any option"),
         (["--gpu", "1"], "write --device cuda:1"),
+        (["--gpus", "2"], "write --device cuda"),
         (["--workers", "4"], "write --jobs 4"),
         (["--output-dir", "x"], "write --output x"),
         (["--overwrite"], "write --rerun all"),
