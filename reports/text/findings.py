@@ -123,7 +123,7 @@ def _none_ended_everywhere(analysis: Analysis, name: str) -> str:
         return none_ended_well(analysis)
     return (
         f"Every setting has runs that {analysis.trouble}, so there is no best {metric}. "
-        f"The closest is {name}: {best['bad']} of {counted(best['runs'], 'run')}."
+        f"The closest is {name}: {best['bad']} of {counted(best['runs'], 'run')} {analysis.trouble}."
     )
 
 
