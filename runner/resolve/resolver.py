@@ -637,7 +637,9 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     if baseline is not None and baseline not in labels:
         message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
         about = tuple((section,) for section in by)
-        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}", about=about)
+        inherited = spec.document.is_inherited(("compare", "baseline"))
+        away = '; or take it away: unset = ["compare.baseline"]' if inherited else ""
+        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}{away}", about=about)
 
 
 def _not_compared(spec: Spec, name: str, swept: list[str]) -> Diagnostic:

@@ -59,10 +59,11 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     return copy
 
 
-def removed(value: Any, path: Path) -> Any:
+def removed(value: Any, path: Path, depth: int = 0) -> Any:
     """Return a copy of nested tables and lists without what stands at `path`, in each of a list of tables.
 
-    Raises LookupError when there is nothing.
+    A table inside a section goes with the last thing in it: `run.stop` with `run.stop.patience`. Raises LookupError
+    when there is nothing.
     """
     head, rest = path[0], path[1:]
     if isinstance(value, list) and isinstance(head, str):
@@ -73,8 +74,8 @@ def removed(value: Any, path: Path) -> Any:
     at(value, (head,))
     copy = value.copy()
     if rest:
-        copy[head] = removed(copy[head], rest)
-    else:
+        copy[head] = removed(copy[head], rest, depth + 1)
+    if not rest or (depth and copy[head] == {}):
         del copy[head]
     return copy
 

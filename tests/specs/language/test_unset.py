@@ -107,3 +107,11 @@ def test_two_lengths_of_which_one_is_inherited_name_the_cure(load: Load) -> None
         load("[run]\nsteps = 7")
     assert "sets both epochs and steps" in str(caught.value)
     assert 'unset = ["run.epochs"] at the top takes the inherited one away' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "keys", ['"run.stop"', '"run.stop.patience", "run.stop.loss_below"', '"run.stop.loss_below", "run.stop.patience"']
+)
+def test_a_table_goes_with_the_last_thing_in_it(load: Load, keys: str) -> None:
+    assert load(f"unset = [{keys}]").run.settings["stop"] is None
+    assert load("", f"unset=[{keys}]").run.settings["stop"] is None
