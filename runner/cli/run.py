@@ -82,6 +82,7 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
     missing = [exit_code_of(partial(_refuse_missing, path)) for path in specs] if len(specs) > 1 else []
     if any(missing):
         return max(missing)
+    from xprun.runner.needed_packages import require_torch
     from xprun.runner.process.interrupts import ending_at_once
     from xprun.runner.process.log import ERROR, WARNING, notes_on_stderr
 
@@ -90,6 +91,8 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
             _make_workers_ready()
         registry = open_registry(options.plugins)
         loaded, wrong = _load_all(specs, registry, options)  # what is wrong is told before any other is trained
+        if loaded:
+            require_torch()
         worst = max(wrong.values(), default=OK)
         for path, spec in loaded:
             worst = max(worst, exit_code_of(partial(_run_one, path, spec, registry, options, tell), spec=path))
@@ -107,15 +110,12 @@ def _load_all(
 
     Raises UsageError where two of them would write to one folder.
     """
-    from xprun.runner.needed_packages import require_torch
-
     loaded: list[tuple[Path, Spec]] = []
     if options.timeout is not None:
         options = replace(options, sets=(*options.sets, f"run.timeout={options.timeout}"))
 
     def load(path: Path) -> None:
         loaded.append((path, load_spec(path, registry, options)))
-        require_torch()
 
     codes = {path: exit_code_of(partial(load, path), spec=path) for path in specs}
     by_folder: dict[Path, Path] = {}
