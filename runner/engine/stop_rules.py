@@ -72,7 +72,7 @@ class StopRules:
         self.best[:, columns] = np.where(better, values, best)
         self.waited[:, columns] = np.where(better, 0, self.waited[:, columns] + 1)
         return {
-            (s, i): f"{patience.metric} has not improved on {best[s, i]:.6g} in {patience.evaluations} "
+            (s, i): f"{patience.metric} {_unimproved(self.best[s, columns[i]])} in {patience.evaluations} "
             f"evaluations up to step {step}"
             for s, i in _cells(open_ & (self.waited[:, columns] >= patience.evaluations))
         }
@@ -80,6 +80,10 @@ class StopRules:
     def _goal(self, column: str) -> str:
         name = column.partition(".")[2]
         return "min" if name == "loss" else self.goals[name]
+
+
+def _unimproved(best: float) -> str:
+    return "was never a number" if np.isnan(best) else f"has not improved on {best:.6g}"
 
 
 def improved(values: Numbers, best: Numbers, goal: str) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from support.training import MakePlan, agree, all_together, each_alone
 from xprun.runner.cli.main import main
 from xprun.runner.engine import stop_rules as stopping
 from xprun.runner.engine.loop import Training
+from xprun.runner.engine.stop_rules import StopRules
 from xprun.runner.results.outcome import Outcome
+from xprun.specs.language.schema import Stop
 
 SPEC = """
 data = { name = "digits", valid = 0.8, batch_size = 64 }
@@ -120,7 +123,7 @@ def test_a_run_in_time_is_done(plan: MakePlan) -> None:
     ("stop", "told"),
     [
         ("{}", "must have at least one of loss_below, metric_reached, patience, max_seconds"),
-        ("{ patients = 3 }", "run.stop.patients: there is no such setting"),
+        ("{ patients = 3 }", "run.stop.patients: run.stop has no such setting"),
         ("{ max_seconds = 0 }", "run.stop.max_seconds: must be greater than 0, not 0"),
         (
             '{ metric_reached = { "valid.acuracy" = 1 } }',
@@ -145,3 +148,20 @@ def test_early_stopping_needs_rows_that_are_held_out(write: Callable[[str], Path
         message = CliRunner().invoke(main, ["check", str(path), "--set", f"data.valid={share}"]).stderr
         assert "run.stop.patience: the runs have no metric 'valid.loss' at their evaluations" in message
         assert "set data.valid = 0.2 to hold rows out" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([math.nan] * 3, "valid.loss was never a number in 2 evaluations up to step 2"),
+        ([1.0, math.nan, math.nan], "valid.loss has not improved on 1 in 2 evaluations up to step 3"),
+        ([math.nan, 2.0, 3.0, math.nan], "valid.loss has not improved on 2 in 2 evaluations up to step 4"),
+    ],
+)
+def test_patience_tells_a_result_that_is_no_number(values: list[float], words: str) -> None:
+    rules = StopRules(Stop(patience=2), {}, (1, 1))
+    found = [
+        rules.after_evaluation({"valid.loss": np.array([[value]])}, np.array([[True]]), step, np.array([0]))
+        for step, value in enumerate(values, 1)
+    ]
+    assert next(reasons for reasons in found if reasons) == {(0, 0): words}
