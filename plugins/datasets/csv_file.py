@@ -268,6 +268,9 @@ def _inputs(sheet: Sheet, target: str, columns: list[str] | None, leave_out: Seq
     if columns is not None and target in columns:
         raise CsvError(f"the target {target!r} is one of data.columns, so it would predict itself")
     inputs = [name for name in chosen if name != target and name not in leave_out]
+    if "" in inputs:
+        index = "an index, as pandas writes one, is no input"
+        raise CsvError(f'{sheet.file}: column {sheet.header.index("") + 1} has no name; {index}: data.leave_out = [""]')
     if not inputs:
         raise CsvError(f"{sheet.file}: no columns are left to predict {target!r} from")
     return inputs

@@ -67,3 +67,16 @@ def test_commas_in_numbers_and_other_delimiters_are_named(
     assert "write numbers with a point, and without commas between thousands" in check('1|"1,5"|2', "MSELoss")[1]
     _, output = check("1|2", "MSELoss", more='delimiter = ";"')
     assert 'write data.delimiter = \\",\\"' in output or 'write data.delimiter = ","' in output
+
+
+def test_an_index_without_a_name_is_no_input(tmp_path: Path, write: Callable[[str], Path]) -> None:
+    (tmp_path / "d.csv").write_text(",x,y\n0,1,2\n1,2,3\n", encoding="utf-8")
+    spec = SPEC.format(loss="MSELoss", model="linear", more="{more}")
+    wrong = CliRunner().invoke(main, ["check", str(write(spec.replace("{more}", "")))])
+    assert wrong.exit_code == 2
+    assert (
+        'd.csv: column 1 has no name; an index, as pandas writes one, is no input: data.leave_out = [""]'
+        in wrong.output
+    )
+    right = CliRunner().invoke(main, ["check", str(write(spec.replace("{more}", 'leave_out = [""]')))])
+    assert right.exit_code == 0, right.output
