@@ -137,10 +137,9 @@ def _explored(analysis: Analysis, names: list[str]) -> str:
 
 def _ahead(analysis: Analysis, names: list[str]) -> str:
     """Return how the best stands to the next, which may have the same runs."""
-    best, second = analysis.ranking["mean"].iloc[:2]
-    return (
-        f"tied with {names[1]}" if best == second else f"ahead of {names[1]} with {_result(analysis.ranking.iloc[1])}"
-    )
+    means = analysis.ranking["mean"].tolist()
+    tied = [name for name, mean in zip(names[1:], means[1:], strict=True) if mean == means[0]]
+    return f"tied with {listed(tied)}" if tied else f"ahead of {names[1]} with {_result(analysis.ranking.iloc[1])}"
 
 
 def _concluded(analysis: Analysis, names: list[str]) -> str:
