@@ -263,9 +263,9 @@ def _cohort(cohort: Cohort, context: Context) -> CohortSummary:
 
 def _can_be_made(cohort: Cohort, context: Context) -> bool:
     """Whether data, model and loss of a cohort can be made: then its runs are tried one by one."""
-    from xprun.runner.execution.cohort_execution import workload_of
+    try:  # torch is imported here, too
+        from xprun.runner.execution.cohort_execution import workload_of
 
-    try:
         workload_of(cohort, context)
     except Exception:
         return False

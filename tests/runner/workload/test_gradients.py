@@ -60,7 +60,8 @@ def test_the_gradient_by_hand_has_its_published_values() -> None:
     from xprun.plugins.models.linear import linear
 
     table = thermometer()
-    gradients = linear(table.inputs, table.targets, w=1.0, b=0.0).gradient(table.inputs, table.targets)  # type: ignore[operator]
+    model = linear(table.inputs, table.targets, w=1.0, b=0.0).to(table.inputs.dtype)
+    gradients = model.gradient(table.inputs, table.targets)  # type: ignore[operator]
     assert [g.item() for g in gradients.values()] == pytest.approx([4517.2969, 82.6000], abs=1e-3)
 
 
