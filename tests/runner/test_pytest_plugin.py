@@ -152,7 +152,7 @@ def test_loading_the_plugin_imports_the_standard_library_only() -> None:
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "assert new <= {'xprun', *sys.stdlib_module_names}, new\n"
         "ours = {name for name in sys.modules if name.startswith('xprun')}\n"
-        "assert ours == {'xprun', 'xprun.errors', 'xprun.runner', 'xprun.runner.pytest_plugin'}, ours"
+        "assert ours == {'xprun', 'xprun.errors', 'xprun.optional_imports', 'xprun.runner', 'xprun.runner.pytest_plugin'}"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -198,7 +198,12 @@ def test_a_run_that_fails_is_shown_with_its_reason(pytester: pytest.Pytester, sp
     (specs / "grid.toml").write_text(grid_spec.replace("MSELoss", "NLLLoss"), encoding="utf-8")
     result = pytester.runpytest_inprocess("specs", "-k", "run and 0.1")
     result.assert_outcomes(failed=2, deselected=6)
-    result.stdout.re_match_lines([r".*grid.toml: the run failed: RuntimeError: .*", r"run it again: pytest 'specs/.*'"])
+    result.stdout.re_match_lines(
+        [
+            r".*grid.toml: the run failed: loss: NLLLoss fails on .*: RuntimeError: .*",
+            r"run it again: pytest 'specs/.*'",
+        ]
+    )
 
 
 def test_collecting_a_gradient_by_hand_imports_no_torch_either(
