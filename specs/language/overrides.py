@@ -185,7 +185,14 @@ def _put(container: Any, path: Path, value: Any, at: Path = ()) -> None:
         if head:
             message = f"there is one {at[0]}, counted from 0; there is no {at[0]}[{head}]"
             raise OverrideError(message, f"leave [{head}] out: {dotted((*at, *rest))}")
-        _put(container, tuple(rest), value, at)  # a section that is written once
+        if rest:
+            _put(container, tuple(rest), value, at)  # a section that is written once
+        elif isinstance(value, dict):
+            container.clear()
+            container.update(value)
+        else:
+            message = f"{dotted((*at, head))} is a section, with a component and its settings, not {show(value)}"
+            raise OverrideError(message, f"for example --set {at[0]}.name=NAME")
         return
     fits = isinstance(container, dict) if isinstance(head, str) else isinstance(container, list)
     if not fits:

@@ -10,7 +10,7 @@ import pytest
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.run_columns import full_name
-from xprun.specs import Run, Spec, SpecError, count_runs, expand, read_document, read_spec
+from xprun.specs import Run, Spec, SpecError, count_runs, expand, read_document, read_spec, read_text
 
 Write = Callable[..., Path]
 LR = "lr = 0.1"
@@ -308,3 +308,10 @@ def test_what_a_label_tells_is_not_told_again(runs: Runs, line_spec: str) -> Non
     assert list(found.choices["optimizer"].swept) == [("momentum",), ("lr",)]
     assert list(found.choices["optimizer"].untold) == [("lr",)]
     assert full_name(found, {"optimizer"}) == "SGD momentum=0.5 optimizer.lr=0.2 seed=0"
+
+
+@pytest.mark.parametrize("text", ["data[0]=0.1", "model[0]=true", "optimizer[0]=[1, 2]"])
+def test_an_item_of_a_section_that_is_written_once_is_no_value(text: str) -> None:
+    spec = "data.name = 'line'\nmodel.name = 'linear'\nloss.name = 'MSELoss'\noptimizer.name = 'SGD'\nrun.steps = 1\n"
+    with pytest.raises(SpecError, match="is a section, with a component and its settings"):
+        resolve(read_spec(read_text(spec, "spec.toml", (text,))), REGISTRY)
