@@ -8,8 +8,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from xprun.reports.figures.axes import plain_ticks, scale_settings, spans_decades, use_log
-from xprun.reports.presentation.formatting import shorten, value_text
+from xprun.reports.figures.axes import draw_as_shapes, plain_ticks, scale_settings, spans_decades, use_log
+from xprun.reports.presentation.formatting import is_number, shorten, value_text
 from xprun.reports.presentation.style import COLOURS, INK
 
 SIZE = (5.6, 3.4)
@@ -26,7 +26,7 @@ def draws_figure(tables: dict[str, pd.DataFrame], key: str, colour: str, title: 
     figure = Figure(figsize=SIZE, layout="constrained")
     panels = list(figure.subplots(1, len(tables), squeeze=False, sharex=True, sharey=True)[0])
     rows = pd.concat(tables.values())
-    colours = _scale(figure, panels, rows, colour) if _is_scale(rows[colour]) else _legend(figure, rows[colour])
+    colours = _scale(figure, panels, rows, colour) if is_number(rows[colour]) else _legend(figure, rows[colour])
     if spans_decades(rows["mean"], DECADES):
         use_log(panels[0])
     for axes, (name, table) in zip(panels, tables.items(), strict=True):
@@ -47,18 +47,13 @@ def described_draws(tables: dict[str, pd.DataFrame], key: str, colour: str, *, a
     ]
 
 
-def _is_scale(values: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
 def _scale(figure: Figure, panels: list[Axes], rows: pd.DataFrame, colour: str) -> Any:
     """Return the colours of numbers, and draw the bar that tells them."""
     scale = ScalarMappable((LogNorm if spans_decades(rows[colour], 1.0) else Normalize)(), "viridis")
     scale.set_clim(rows[colour].min(), rows[colour].max())
     bar = figure.colorbar(scale, ax=panels, label=shorten(colour))
     plain_ticks(bar.ax.yaxis)
-    solids: Any = bar.solids
-    solids.set(rasterized=False, edgecolor="face")  # a page's policy forbids images; edges close the gaps
+    draw_as_shapes(bar)
     return scale.to_rgba
 
 

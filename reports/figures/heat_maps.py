@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xprun.reports.figures.axes import draw_as_shapes
 from xprun.reports.presentation.formatting import shorten, value_text
 from xprun.reports.presentation.style import RULE
 
@@ -55,8 +56,7 @@ def heat_figure(tables: dict[str, pd.DataFrame], title: str, *, ascending: bool)
         axes.tick_params(labelrotation=0, labelsize=8)
         axes.set_ylabel(shorten(str(table.index.name)) if axes is panels[0] else "")
         axes.set_xlabel(shorten(str(table.columns.name)))
-    bar = panels[-1].collections[0].colorbar.solids
-    bar.set(rasterized=False, edgecolor="face")  # a page's policy forbids images; edges close the gaps between shapes
+    draw_as_shapes(panels[-1].collections[0].colorbar)
     figure.suptitle(shorten(title, 60), x=0.02, ha="left", fontsize=11, fontweight="bold")
     return figure
 

@@ -56,8 +56,12 @@ def numbers(head: str, values: pd.Series, digits: int = 4, like: Sequence[pd.Ser
 
 def exact(head: str, values: pd.Series) -> Column:
     """A column of counts or settings, each as short as it can be written."""
-    number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    return Column(head, [value_text(value) for value in values], number=number)
+    return Column(head, [value_text(value) for value in values], number=is_number(values))
+
+
+def is_number(values: pd.Series) -> bool:
+    """Whether a setting is a quantity that can be an axis."""
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
 def decimals(values: pd.Series, digits: int = 4) -> Callable[[float], str]:

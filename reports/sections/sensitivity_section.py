@@ -10,6 +10,7 @@ from xprun.reports.presentation.formatting import (
     Column,
     Listing,
     exact,
+    is_number,
     listed,
     listing,
     numbers,
@@ -23,7 +24,6 @@ from xprun.reports.sections.blocks import Gallery, Grid, Part, Section
 from xprun.reports.stats.analysis import Analysis, by_sections
 from xprun.reports.stats.curve_averages import sensitivity
 from xprun.reports.stats.tuning import expected_best, good_widths, moving_with
-from xprun.reports.text.findings import is_number
 
 SENSITIVITIES = 6
 BUDGETS_SHOWN = (1, 2, 3, 5, 10, 20, 50)

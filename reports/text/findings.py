@@ -6,6 +6,7 @@ import pandas as pd
 from xprun.reports.presentation.formatting import (
     counted,
     decimals,
+    is_number,
     listed,
     p_texts,
     plus_minus,
@@ -314,8 +315,3 @@ def bad_runs(row: pd.Series) -> str:
     count, _, how = parts[0].partition(" ")
     of = f"of {row['runs']:.0f}"
     return f"{count} {of} {how}" if len(parts) == 1 else f"{', '.join(parts)} {of}"
-
-
-def is_number(values: pd.Series) -> bool:
-    """Whether a setting is a quantity that can be an axis."""
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)

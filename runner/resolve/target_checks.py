@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from xprun.plugins.datasets.csv_file import CsvError, kind_of_target
 from xprun.runner.resolve.spec_files import ResolvedSpecFile
@@ -15,32 +14,25 @@ OF_NUMBERS = ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "PoissonNLLLoss"
 OF_CLASSES = ("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss")
 
 
-@dataclass(frozen=True)
-class Target:
-    """The target column of a file, as far as a spec leaves open what it is."""
-
-    kind: str  # "text" or "numbers"
-    first: str
-
-
 def target_problems_of(spec: Spec) -> Iterator[Diagnostic]:
     """Yield targets of text under a loss that compares numbers, and numbers under one that compares classes."""
     losses = [loss.name for loss in spec.sections["loss"]]
     for alternative in spec.sections["data"]:
         if alternative.name != "csv":
             continue
-        for target in dict.fromkeys(_targets(alternative)):
+        for kind, first in dict.fromkeys(_targets(alternative)):
             path = (*alternative.path, "target")
-            if target.kind == "text" and (loss := next((name for name in losses if name in OF_NUMBERS), None)):
-                message = f"{loss} compares numbers, but the column holds text, such as {quoted(target.first)}"
+            if kind == "text" and (loss := next((name for name in losses if name in OF_NUMBERS), None)):
+                message = f"{loss} compares numbers, but the column holds text, such as {quoted(first)}"
                 help_text = "write numbers as 1000.5, without commas or units; for classes use CrossEntropyLoss"
                 yield Diagnostic(path, message, help_text)
-            if target.kind == "numbers" and (loss := next((name for name in losses if name in OF_CLASSES), None)):
+            if kind == "numbers" and (loss := next((name for name in losses if name in OF_CLASSES), None)):
                 message = f"{loss} compares classes, but a column of numbers is a quantity"
                 yield Diagnostic(path, message, "write classes = true if the numbers name classes; else use MSELoss")
 
 
-def _targets(alternative: Alternative) -> Iterator[Target]:
+def _targets(alternative: Alternative) -> Iterator[tuple[str, str]]:
+    """Yield what each target column is, of which the spec leaves that open; see `kind_of_target`."""
     known: set[str] = set()
     for choice in choices_of(alternative):
         asked = {name: choice.settings[name] for name in ("file", "target", "delimiter")}
@@ -49,11 +41,10 @@ def _targets(alternative: Alternative) -> Iterator[Target]:
             yield from _target(choice)
 
 
-def _target(choice: Choice) -> Iterator[Target]:
+def _target(choice: Choice) -> Iterator[tuple[str, str]]:
     file, settings = choice.settings["file"], choice.settings
     if isinstance(file, ResolvedSpecFile):
         try:
-            kind, first = kind_of_target(file.path, settings["target"], settings["delimiter"])
+            yield kind_of_target(file.path, settings["target"], settings["delimiter"])
         except CsvError:  # which is told where the file is checked
             return
-        yield Target(kind, first)
