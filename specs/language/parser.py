@@ -161,7 +161,7 @@ def _run(data: dict[str, Any], problems: Diagnostics, seed: int) -> Alternative:
     settings, axes = split_axes(table, ("run",), problems, seed)
     run = Alternative("run", ("run",), "run", settings, axes, written=())
     for axis in axes:
-        if axis.is_open and _may_be_a_list(run.with_value(axis), axis):
+        if axis.is_open and (not axis.values or _may_be_a_list(run.with_value(axis), axis)):
             run = run.with_value(axis)
     before = len(problems)
     found = Diagnostics(problems.document)

@@ -315,3 +315,23 @@ def test_an_item_of_a_section_that_is_written_once_is_no_value(text: str) -> Non
     spec = "data.name = 'line'\nmodel.name = 'linear'\nloss.name = 'MSELoss'\noptimizer.name = 'SGD'\nrun.steps = 1\n"
     with pytest.raises(SpecError, match="is a section, with a component and its settings"):
         resolve(read_spec(read_text(spec, "spec.toml", (text,))), REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("run.name", "[run] has no such setting"),
+        ("run.stop.longest", "run.stop has no such setting"),
+        ("run.steps", "must be an integer, not []"),
+        ("run.seeds", "must name at least one seed, each once, not []"),
+        ("run.stop.patience", "must be an integer or a table, not []"),
+        ("run.engine", "must be 'auto', 'together' or 'alone', not []"),
+        ("optimizer.lr", "this list has no values"),
+        ("optimizer.speed", "scratch.gd has no such setting"),
+    ],
+)
+def test_an_empty_list_on_the_command_line(write: Write, line_spec: str, key: str, wrong: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(write(line_spec), f"{key}=[]")
+    assert [problem.message for problem in caught.value.problems if wrong in problem.message] == [wrong]
+    assert len(caught.value.problems) == 1
