@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import ERROR as ERROR
@@ -27,7 +29,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def notes_on_stderr(level: int = WARNING) -> Iterator[None]:
-    """Print what is logged, from a level on, on stderr meanwhile, as `note: TEXT`."""
+    """Print what is logged, from a level on, on stderr meanwhile, as `note: TEXT`, each text once."""
     handler = _OnStderr(level)
     handler.setFormatter(logging.Formatter("note: %(message)s"))
     LOGGER.addHandler(handler)
@@ -46,8 +48,25 @@ def are_notes_routed() -> bool:
 class _OnStderr(logging.Handler):
     """Prints on what is stderr at the moment, which a live display replaces."""
 
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._printed: set[str] = set()  # each worker, or each cohort, may have the same to say
+
     def emit(self, record: logging.LogRecord) -> None:
-        say(self.format(record))
+        text = self.format(record)
+        if text not in self._printed:
+            self._printed.add(text)
+            say(text)
+
+
+def warn_by_notes() -> None:
+    """Let warnings of Python, in this process, be notes that say whose they are."""
+    warnings.showwarning = _note_of_warning
+
+
+def _note_of_warning(message: Warning | str, category: type[Warning], file: str, line: int, *_: object) -> None:
+    where = re.sub(r"^.*[/\\](site|dist)-packages[/\\]", "", file)
+    note(f"{category.__name__} from {where}:{line}: {' '.join(str(message).split())}")
 
 
 def words_of(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from xprun.runner.process.log import LOGGER, words_of
+from xprun.runner.process.log import LOGGER, warn_by_notes, words_of
 from xprun.runner.workers import parent_link
 from xprun.runner.workers.exits import LOST_CONNECTION
 from xprun.runner.workers.messages import (
@@ -44,6 +44,7 @@ def run_worker(descriptors: list[int], parent_pid: int) -> NoReturn:
         parent_link.report_with(lambda runs: channel.send(encode(RunsStarted(runs))))
         LOGGER.addHandler(_NotesToParent(channel))
         LOGGER.propagate = False  # a component may have its own idea of what is logged, in here
+        warn_by_notes()
         for task in receive(channel.socket):
             _run(channel, task)
         os._exit(0)  # the parent wants no more of us

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_errors_only_leaves_notes_out(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err == "note: an error\n"
 
 
+def test_a_note_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with notes_on_stderr():
+        for text in ("of three workers", "of one", "of three workers", "of three workers"):
+            note(text)
+    assert capsys.readouterr().err == "note: of three workers\nnote: of one\n"
+
+
 def test_python_shows_notes_unless_it_is_quiet(spec: Path) -> None:
     program = "from xprun import run; run('spec.toml', quiet={}, output='{}')"
     assert f"note: {NOTE}\n" in stderr_of(program.format(False, "loud"), spec.parent)
@@ -86,6 +94,18 @@ def test_notes_of_a_worker_arrive_in_the_program(
     run_isolated(note, "from 100% afar")
     assert caplog.messages == ["from 100% afar"]
     assert caplog.records[0].name == "xprun"
+    assert capfd.readouterr().err == ""
+
+
+def test_warnings_in_a_worker_are_notes_that_say_whose_they_are(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for module, text in (("/x/site-packages/lib/a.py", "is\ndeprecated"), ("/home/me/rules.py", "divides by 0")):
+        run_isolated(warnings.warn_explicit, text, UserWarning, module, 3)
+    assert caplog.messages == [
+        "UserWarning from lib/a.py:3: is deprecated",
+        "UserWarning from /home/me/rules.py:3: divides by 0",
+    ]
     assert capfd.readouterr().err == ""
 
 
