@@ -97,9 +97,11 @@ def _stage_problems(spec: Spec, wanted: Cell, path: Path) -> Iterator[Diagnostic
 def _unknown_values(column: str, wanted: Cell, known: list[Any], path: Path) -> Iterator[Diagnostic]:
     if isinstance(wanted, list) and json.dumps(wanted) in known:  # a setting that is a list
         return
-    for value in alternatives_of(wanted):
+    are_lists = all(isinstance(one, str) and one.startswith("[") for one in known)
+    for value in [wanted] if are_lists else alternatives_of(wanted):
         if not any(fits(one, value) for one in known):
-            yield Diagnostic(path, f"no run has {column} = {show(value)}", f"there is {_some(known)}")
+            there = ", ".join(known[:SHOWN]) if are_lists else _some(known)
+            yield Diagnostic(path, f"no run has {column} = {show(value)}", f"there is {there}")
 
 
 def _values_of(spec: Spec, column: str, where: dict[str, Cell]) -> list[Any]:

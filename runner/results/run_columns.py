@@ -12,6 +12,7 @@ from xprun.specs.language.dotted_paths import dotted
 from xprun.specs.language.result_words import SEED, STAGE, alternative_label, compared_settings
 
 PLAIN = (bool, int, float, str)
+SELECTED_BY = (*PLAIN, list, tuple)  # what claims select runs by
 
 
 def columns_of_run(run: Run) -> dict[str, Any]:
@@ -36,13 +37,13 @@ def values_of(run: Run, by: Iterable[str]) -> dict[str, Any]:
 
 
 def defaults_of_run(run: Run) -> dict[str, Any]:
-    """Return every plain setting of a run by its dotted name, those at their defaults, too."""
+    """Return every plain setting of a run, and every list, by its dotted name, those at their defaults, too."""
     choices = {**run.choices, "run": run.run_choice}
     return {
-        dotted((section, key)): value
+        dotted((section, key)): cell(value)
         for section, choice in choices.items()
         for key, value in choice.settings.items()
-        if isinstance(value, PLAIN)
+        if isinstance(value, SELECTED_BY)
     }
 
 
@@ -53,13 +54,13 @@ def settings_of_run(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def defaults_of_spec(spec: Spec) -> set[str]:
-    """Return every plain setting of a resolved spec by its dotted name, those at their defaults, too."""
+    """Return every plain setting of a resolved spec, and every list, by its dotted name, defaults too."""
     return {
         dotted((alternative.section, key))
         for variant in spec.variants()
         for alternative in variant.alternatives
         for key, value in alternative.settings.items()
-        if isinstance(value, PLAIN)
+        if isinstance(value, SELECTED_BY)
     }
 
 

@@ -103,6 +103,15 @@ def test_settings_at_their_defaults_select(judge: Judge) -> None:
     assert judge('where = { "data.valid" = 0.0, "run.dtype" = "float32" }\nstatus = "done"', [0.1]).holds
 
 
+@pytest.mark.parametrize("optimizer", ['name = "Adam"', 'name = "Adam"\nbetas = [0.9, 0.999]', 'name = "NAdam"'])
+def test_lists_select_written_or_at_their_defaults(plan: MakePlan, line_spec: str, optimizer: str) -> None:
+    spec = line_spec.replace('name = "scratch.gd"', optimizer) + "[[expect]]\nstatus = 'done'\nwhere = "
+    made = plan(spec + '{ "optimizer.betas" = [0.9, 0.999] }')
+    assert evaluate(made.spec.expectations[0], made, {run.id: outcome(run.id, 0.1) for run in made.runs}).holds
+    with pytest.raises(SpecError, match=r"no run has optimizer.betas = \[0.9, 0.99\]\n.*\n.*\n +there is \[0.9, 0.999\]"):
+        plan(spec + '{ "optimizer.betas" = [0.9, 0.99] }')
+
+
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
