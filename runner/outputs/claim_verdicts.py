@@ -15,9 +15,19 @@ import pandas as pd
 from xprun.runner.outputs.result_tables import result_columns
 from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, staged
 from xprun.runner.planning.plan import Plan
-from xprun.runner.results.outcome import Outcome
+from xprun.runner.results.outcome import Outcome, Series
 from xprun.runner.results.paired_test import differences_of, max_t_test, on_one_scale, paired_test
-from xprun.runner.results.results_schema import CLAIMS, DOES_NOT_HOLD, DONE, HOLDS, NOT_JUDGED, is_of_test
+from xprun.runner.results.results_schema import (
+    BEST,
+    CHECKPOINT,
+    CLAIMS,
+    DOES_NOT_HOLD,
+    DONE,
+    FINAL,
+    HOLDS,
+    NOT_JUDGED,
+    is_of_test,
+)
 from xprun.runner.results.rounding import precision_of
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.specs import Expectation
@@ -191,8 +201,13 @@ def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
     if expectation.step is None:
         return float(result_columns(outcome, plan.goals, plan.comparison).get(expectation.value, math.nan))
     series = outcome.history.get(expectation.value)
-    there = series.values[series.steps == expectation.step] if series else np.array([])
+    there = _at(series, expectation.step) if series else np.array([])
     return float(there[0]) if len(there) else math.nan
+
+
+def _at(series: Series, step: int) -> np.ndarray:
+    """Return what was recorded at a step [1], or nothing [0]."""
+    return series.values[series.steps == step]
 
 
 def _goal(expectation: Expectation, plan: Plan) -> str:
@@ -205,10 +220,15 @@ def _why(expectation: Expectation, outcome: Outcome) -> str:
     """Return why a run lacks the value of a claim."""
     if outcome.status != DONE:
         return f"the run {outcome.status} after {outcome.steps} steps"
+    name = expectation.value
+    metric = name if expectation.step else name.removeprefix(FINAL).removeprefix(BEST).removeprefix(CHECKPOINT)
+    series = outcome.history.get(metric)
+    if series and np.isnan(series.values[-1:] if expectation.step is None else _at(series, expectation.step)).any():
+        return f"its {metric} is not a number (NaN)"
     if expectation.step:
         see = "run.measure_test" if is_of_test(expectation.value) else "run.record_every"
         return f"nothing was recorded at that step (see {see}, run.evaluate_every)"
-    return f"the run has no {expectation.value}"
+    return f"the run has no {name}"
 
 
 def _listed(items: list[str]) -> str:

@@ -10,6 +10,7 @@ from xprun.specs import Alternative, Choice, Diagnostic, Spec
 from xprun.specs.language.expansion import choices_of
 
 CURE = "change its settings so that it acts within the run, or remove [scheduler]"
+LONG = 1000  # ticks: what is wrong with one of them and with so many is wrong whatever the data's length
 
 
 def scheduler_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
@@ -35,6 +36,15 @@ def _setting_in(message: str, choice: Choice) -> str:
     return first if first in choice.alternative.written else "name"
 
 
+def _at_any_length(registry: Registry, choice: Choice, lr: float) -> str | None:
+    """Return what is wrong with a scheduler in a run much longer than one tick."""
+    try:
+        values_of(registry, choice.name, choice.settings, lr, LONG)
+    except ScheduleError as error:
+        return str(error)
+    return None
+
+
 def _choice_problems(spec: Spec, registry: Registry, alternative: Alternative, choice: Choice) -> Iterator[Diagnostic]:
     """Yield what is wrong with one combination of a scheduler's settings in the longest run of the spec."""
     per = choice.settings["per"]
@@ -46,7 +56,7 @@ def _choice_problems(spec: Spec, registry: Registry, alternative: Alternative, c
         try:
             lr, momentum = values_of(registry, choice.name, choice.settings, settings["lr"], ticks or 1)
         except ScheduleError as error:
-            if ticks:
+            if ticks or str(error) == _at_any_length(registry, choice, settings["lr"]):
                 yield Diagnostic((*alternative.path, _setting_in(str(error), choice)), str(error))
             return
         if momentum and not {"momentum", "betas"} & settings.keys():

@@ -139,7 +139,8 @@ class Workload:
 
     def timetable(self, run: Run, rate: float | None = None) -> Timetable | None:
         """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""
-        return timetable_of(self.registry, run, self.schedule.steps, self.schedule.steps_per_epoch, rate)
+        with blaming("scheduler", "does not fit this run"):
+            return timetable_of(self.registry, run, self.schedule.steps, self.schedule.steps_per_epoch, rate)
 
     @property
     def splits(self) -> dict[str, Table]:

@@ -85,6 +85,15 @@ def test_where_a_value_is_taken_from(judge: Judge, lines: str, holds: bool, foun
     assert verdict.found.startswith(found)
 
 
+@pytest.mark.parametrize("at", ["5", '"final"', '"best"'])
+def test_a_metric_that_is_no_number_is_said_to_be_none(plan: MakePlan, line_spec: str, at: str) -> None:
+    made = plan(f'{line_spec}[[expect]]\nvalue = "loss"\nmax = 1\nat = {at}\n')
+    never = Series(np.array([1, 5]), np.array([np.nan, np.nan]))
+    outcomes = {run.id: Outcome(run.id, "done", steps=5, history={"loss": never}) for run in made.runs}
+    verdict = evaluate(made.spec.expectations[0], made, outcomes)
+    assert verdict.found == "no value in scratch.gd seed=0: its loss is not a number (NaN)"
+
+
 def test_a_claim_is_about_the_runs_that_it_selects(judge: Judge) -> None:
     lines = 'where = { optimizer.lr = 1.0 }\nvalue = "loss"\nmax = 0.5'
     assert judge(lines, [0.9, 0.9], [0.1, 0.1]).holds
@@ -108,7 +117,9 @@ def test_lists_select_written_or_at_their_defaults(plan: MakePlan, line_spec: st
     spec = line_spec.replace('name = "scratch.gd"', optimizer) + "[[expect]]\nstatus = 'done'\nwhere = "
     made = plan(spec + '{ "optimizer.betas" = [0.9, 0.999] }')
     assert evaluate(made.spec.expectations[0], made, {run.id: outcome(run.id, 0.1) for run in made.runs}).holds
-    with pytest.raises(SpecError, match=r"no run has optimizer.betas = \[0.9, 0.99\]\n.*\n.*\n +there is \[0.9, 0.999\]"):
+    with pytest.raises(
+        SpecError, match=r"no run has optimizer.betas = \[0.9, 0.99\]\n.*\n.*\n +there is \[0.9, 0.999\]"
+    ):
         plan(spec + '{ "optimizer.betas" = [0.9, 0.99] }')
 
 

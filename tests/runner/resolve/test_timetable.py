@@ -206,6 +206,25 @@ def test_a_scheduler_that_cannot_work_is_an_error_with_its_place(
     assert ":16:" in message or ":17:" in message or ":18:" in message or ":19:" in message
 
 
+PARTS = 'schedulers = [{ name = "ConstantLR" }, { name = "ExponentialLR", gamma = 0.9 }]'
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (f'name = "SequentialLR"\n{PARTS}\nmilestones = [10, 5]', "2 schedulers need 1 milestones, not 2"),
+        (f'name = "SequentialLR"\n{PARTS}\nmilestones = []', "2 schedulers need 1 milestones, not 0"),
+        ('name = "warmup_cosine"\nwarmup = 5', None),  # which would be too long for one tick
+    ],
+)
+def test_what_is_wrong_at_any_length_is_known_without_it(
+    written: str, told: str | None, write: Callable[[str], Path], line_spec: str
+) -> None:
+    text = line_spec.replace("steps = 5", "epochs = 9")
+    message = check(write, f'{text}\n[scheduler]\nper = "step"\n{written}\n')
+    assert told in message if told else message == ""
+
+
 def test_a_scheduler_that_acts_in_the_longest_run_is_right(write: Callable[[str], Path], line_spec: str) -> None:
     text = f'{line_spec}\n[scheduler]\nname = "StepLR"\nstep_size = 8\nper = "step"\n'
     assert check(write, text.replace("steps = 5", "steps = { grid = [5, 10] }")) == ""
@@ -231,7 +250,8 @@ def test_one_that_turns_out_to_do_nothing_fails_and_its_neighbours_go_on(plan: M
         idle = run.choices["scheduler"].settings["step_size"] == 18
         assert found[run.id].status == ("failed" if idle else "done")
         if idle:
-            assert "StepLR leaves the learning rate unchanged in all 18 steps of the run" in found[run.id].reason
+            assert found[run.id].reason.startswith("scheduler: does not fit this run: ScheduleError: StepLR leaves ")
+            assert "leaves the learning rate unchanged in all 18 steps of the run" in found[run.id].reason
 
 
 def test_runs_differ_by_their_scheduler(plan: MakePlan) -> None:
