@@ -207,7 +207,7 @@ def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
 
 def _at(series: Series, step: int) -> np.ndarray:
     """Return what was recorded at a step [1], or nothing [0]."""
-    return series.values[series.steps == step]
+    return np.compress(series.steps == step, series.values)
 
 
 def _goal(expectation: Expectation, plan: Plan) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import ERROR as ERROR
 from logging import WARNING as WARNING
+from typing import TextIO
 
 from xprun.specs.language.diagnostics import printable
 
@@ -61,12 +62,19 @@ class _OnStderr(logging.Handler):
 
 def warn_by_notes() -> None:
     """Let warnings of Python, in this process, be notes that say whose they are."""
-    warnings.showwarning = _note_of_warning
+    warnings.showwarning = _note_of_warning  # as logging.captureWarnings does
 
 
-def _note_of_warning(message: Warning | str, category: type[Warning], file: str, line: int, *_: object) -> None:
-    where = re.sub(r"^.*[/\\](site|dist)-packages[/\\]", "", file)
-    note(f"{category.__name__} from {where}:{line}: {' '.join(str(message).split())}")
+def _note_of_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    where = re.sub(r"^.*[/\\](site|dist)-packages[/\\]", "", filename)
+    note(f"{category.__name__} from {where}:{lineno}: {' '.join(str(message).split())}")
 
 
 def words_of(error: BaseException) -> str:

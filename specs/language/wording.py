@@ -172,6 +172,9 @@ def value_problems(
         near = f"; did you mean {word!r}?" if word else ""
         help_text = _table_example(path + place, details) if not meant and not near else ""
         wrong = Diagnostic(path + place, f"{wish}, not {show(found)}{near}", help_text, meant=meant)
+        is_sweep = isinstance(found, list) and found and not any(one["type"] == "value_error" for one in details)
+        if is_sweep and ".".join(map(str, path + place)) in NEVER_SWEPT:
+            wrong = never_swept(path + place)
         problems.append(_sweep_typo(path + place, found) or wrong)
     misspelt = {problem.path[:-1] for problem in problems if isinstance(problem, UnknownKey)}
     return [problem for problem in problems if problem.path not in misspelt]
