@@ -5,6 +5,7 @@ The words of a library (`mat1 and mat2 shapes cannot be multiplied`) say nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,13 +67,22 @@ def failed_layer(module: Any, inputs: Any) -> str:
 
     `Linear(in_features=32, out_features=10, bias=True) fails on [16, 64], for which in_features = 64 would be right`.
     """
-    told = type(module).__name__ if list(module.children()) else f"{type(module).__name__}({module.extra_repr()})"
+    name = type(module).__name__.removeprefix("Lazy")  # which is what makes a layer whose size of inputs is not given
+    told = name if list(module.children()) else f"{name}({_settings_in(module)})"
     first: Any = next((x for x in _parts(inputs) if hasattr(x, "shape")), None)
     for setting, axis in SIZES.items() if first is not None else ():
         size = getattr(module, setting, None)
         if isinstance(size, int) and first.dim() in _axes(module, setting) and first.shape[axis] != size:
             return f"{told} fails on {shape_words(inputs)}, for which {setting} = {first.shape[axis]} would be right"
-    return f"{told} fails on {shape_words(inputs)}"
+    flat = first is not None and name.endswith("2d") and first.dim() == 2
+    why = ", which are flat: a layer Unflatten before it, or data.flat = false, makes images of them" if flat else ""
+    return f"{told} fails on {shape_words(inputs)}{why}"
+
+
+def _settings_in(module: Any) -> str:
+    """Return the settings of a layer, without the size of its inputs where it is still to be found."""
+    told: str = module.extra_repr()
+    return re.sub(r"^(\w+=)?0, ", "", told) if hasattr(module, "initialize_parameters") else told
 
 
 def _axes(module: Any, setting: str) -> tuple[int, ...]:

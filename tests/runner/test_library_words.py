@@ -18,6 +18,9 @@ run = { steps = 3 }
 SOFTMAX, CROSS_ENTROPY, SGD = '{ name = "softmax" }', '{ name = "CrossEntropyLoss" }', '{ name = "SGD", lr = 0.1 }'
 
 
+FLAT = "fails on [2, 64], which are flat: a layer Unflatten before it, or data.flat = false, makes images of them"
+
+
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **sections: str) -> str:
     """Return why all runs of the spec failed."""
     monkeypatch.chdir(tmp_path)
@@ -36,7 +39,12 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **sections: str) -> s
         ('name = "Linear", in_features = -1, out_features = 10', "Linear(in_features = -1, out_features = 10) cannot"),
         ('name = "Dropout", p = 1.5', "Dropout(p = 1.5) cannot be made: ValueError: dropout probability"),
         ('name = "GroupNorm", num_groups = 3, num_channels = 64', "cannot be made: ValueError: num_channels (64)"),
-        ('name = "Conv2d", in_channels = 1, out_channels = 4, kernel_size = 3', "fails on [2, 64]: RuntimeError"),
+        ('name = "Conv2d", in_channels = 1, out_channels = 4, kernel_size = 3', f"stride=(1, 1)) {FLAT}"),
+        (
+            'name = "Conv2d", out_channels = 4, kernel_size = 3',
+            f"Conv2d(4, kernel_size=(3, 3), stride=(1, 1)) {FLAT}",
+        ),
+        ('name = "BatchNorm2d"', f"track_running_stats=True) {FLAT}"),
         ('name = "Softmax", dim = 5', "Softmax(dim=5) fails on [2, 64]: IndexError: Dimension out of range"),
     ],
 )
