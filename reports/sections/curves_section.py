@@ -37,7 +37,7 @@ def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
     return Plot(
         name=f"curve-{metric}",
         title=f"{metric} over the steps",
-        caption=_caption(metric, level, floor) + _ends(lines, lost) + analysis.omitted,
+        caption=_caption(metric, level, floor, analysis.at_best) + _ends(lines, lost) + analysis.omitted,
         alt=_last_values(lines, style),
         figures=figures,
         alternatives=lines["alternative"],
@@ -45,12 +45,12 @@ def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
     )
 
 
-def _caption(metric: str, level: float | None, floor: float | None) -> str:
+def _caption(metric: str, level: float | None, floor: float | None, at_best: str) -> str:
     what = "minibatch training loss" if metric == LOSS else metric
     target = f" Dotted: the target, {value_text(level)}." if level is not None else ""
     least = f" Dashed: least squares in closed form, {value_text(floor)}." if floor is not None else ""
     return (
-        f"The {what} over the steps, each alternative at its best setting: the mean over its seeds, with a band from "
+        f"The {what} over the steps, each alternative{at_best}: the mean over its seeds, with a band from "
         f"the lowest to the highest. Long curves are averaged within at most {BINS} bins; a curve ends where its first "
         f"failed or diverged run ends, and may leave the plot there.{target}{least}"
     )

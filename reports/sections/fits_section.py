@@ -26,7 +26,7 @@ def _plot(number: int, fit: Fit, analysis: Analysis, more: str) -> Plot:
         name=f"fit-{number}",
         title="fitted curves",
         caption=(
-            f"What each alternative predicts after training, at its best setting, {analysis.whose(names)}; the band is "
+            f"What each alternative{analysis.at_best} predicts after training, {analysis.whose(names)}; the band is "
             "from the lowest to the highest over the seeds that finished. "
             f"Dots: {counted(len(fit.data), 'training row')}, x as the model sees it."
             f"{truth}{more}{analysis.omitted}"

@@ -9,13 +9,13 @@ from xprun.reports.stats.closed_form import reference_value
 from xprun.runner.results.results_schema import parameter_name
 
 PARAMETERS_SHOWN = 8
-CAPTION = "Mean and sd over the seeds, each alternative at its best setting"
 
 
 def parameters_section(analysis: Analysis) -> Section:
     """The final parameters; empty where models have many."""
     listing = parameter_listing(analysis.finals, analysis.ranking, analysis.comparison)
-    return Section("parameters", "Final parameters", [Grid(listing, CAPTION)] if listing.rows else [])
+    caption = f"Mean and sd over the seeds, each alternative{analysis.at_best}"
+    return Section("parameters", "Final parameters", [Grid(listing, caption)] if listing.rows else [])
 
 
 def parameter_listing(judged: pd.DataFrame, ranking: pd.DataFrame, comparison: Comparison) -> Listing:

@@ -54,7 +54,7 @@ def _caption(scene: Scene, analysis: Analysis) -> str:
     cross = "\N{MULTIPLICATION SIGN}"
     lost = f" {cross} marks where a path leaves the picture for good." if scene.lost else ""
     return (
-        f"{ground} on all training rows{plus}. Each alternative at its best setting, starting at the ring, "
+        f"{ground} on all training rows{plus}. Each alternative{analysis.at_best} starts at the ring, "
         f"{analysis.whose(list(scene.paths))}.{lost} Early steps are shown one by one, later ones less often."
     )
 

@@ -61,7 +61,7 @@ def _caption(analysis: Analysis) -> str:
     fresh = ", on fresh seeds" if analysis.confirmed else ""
     timed = f"; {comparison.how_timed}" if comparison.by_time else ""
     return (
-        f"Each alternative ({comparison.alternative_is}) at its best setting{chosen}{fresh}, "
+        f"Each alternative ({comparison.alternative_is}){analysis.at_best}{chosen}{fresh}, "
         f"by {analysis.measure} ({better} is better){timed}"
     )
 
@@ -79,7 +79,7 @@ def _dots(analysis: Analysis) -> Plot:
         name="final",
         title=title,
         caption=(
-            f"The {title} of every seed, each alternative at its best setting. Line: the mean{_bar(analysis)}."
+            f"The {title} of every seed, each alternative{analysis.at_best}. Line: the mean{_bar(analysis)}."
             f"{bad}{analysis.omitted}"
         ),
         alt=listed([f"{name} {_told(facts.loc[name])}" for name in analysis.shown], SHOWN),

@@ -16,7 +16,7 @@ def targets_section(analysis: Analysis) -> Section:
     """Steps, and seconds where they mean something, until the target is reached; empty without a target."""
     comparison = analysis.comparison
     table = target_listing(analysis.tables.history, analysis.finals, analysis.ranking, comparison)
-    until = f"Until {comparison.aim[0]} reaches {comparison.target}, each alternative at its best setting"
+    until = f"Until {comparison.aim[0]} reaches {comparison.target}, each alternative{analysis.at_best}"
     caption = f"{until}; {comparison.how_timed}"
     if not table.rows:
         return Section("target", "Time to target", [])
@@ -32,7 +32,7 @@ def _plot(analysis: Analysis) -> Plot:
         name="target",
         title=title,
         caption=(
-            f"The share of {title} by a given step, each alternative at its best setting. A run that fails, diverges "
+            f"The share of {title} by a given step, each alternative{analysis.at_best}. A run that fails, diverges "
             f"or never reaches the target counts as not reached; {comparison.how_timed}.{analysis.omitted}"
         ),
         alt="Median steps: " + listed([f"{name} {value_text(medians[name])}" for name in analysis.shown], SHOWN),

@@ -66,6 +66,11 @@ class Analysis:
         return bool((self.ranking["tried"] > 1).any())
 
     @property
+    def at_best(self) -> str:
+        """Words for captions on which of its settings an alternative is shown with; empty where it has but one."""
+        return " at its best setting" if self.chosen else ""
+
+    @property
     def exploratory(self) -> bool:
         """Whether settings were chosen on the runs that would have to test them: then nothing can be concluded."""
         return self.chosen and not self.confirmed

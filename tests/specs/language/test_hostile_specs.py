@@ -75,9 +75,7 @@ def test_a_bomb_is_refused_in_little_memory_and_time(tmp_path: Path, bomb: str) 
     assert "spec.toml" in done.stderr
     figures = dict(line.split() for line in done.stdout.splitlines())
     assert float(figures["peak"]) < 200  # megabytes
-    assert (
-        float(figures["loops"]) < 300
-    )  # at most about 30; what grows with more than the length takes thousands
+    assert float(figures["loops"]) < 300  # at most about 30; what grows with more than the length takes thousands
 
 
 AUDIT = """
