@@ -10,7 +10,7 @@ from xprun.reports.presentation.report_errors import ReportError
 
 if TYPE_CHECKING:
     import pandas
-    from xprun.reports.sections.asked_section import Asked
+    from xprun.reports.sections.plugin_plots_section import PluginPlot
     from xprun.runner.results.results_schema import ResultsSchema
 
 __all__ = [
@@ -38,7 +38,7 @@ class Difference:
     undecided: list[str]
 
 
-def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable["Asked"] = ()) -> list[Path]:
+def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable["PluginPlot"] = ()) -> list[Path]:
     """The paths written into `folder`: by default the plots, `report.md` and `report.html`.
 
     `formats`: see `formats.FORMATS`. `plots`: functions of others that draw the same tables; see `sections.asked`.

@@ -12,8 +12,8 @@ from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import counted
 from xprun.reports.presentation.style import theme
 from xprun.reports.sections import COMPARED, LEADING, SHARED, Sections
-from xprun.reports.sections.asked_section import Asked, asked_sections
 from xprun.reports.sections.blocks import Folded, Gallery, Part, Section
+from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_sections
 from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section
 from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.text.findings import cautions, counts, unfinished, verdict
@@ -47,14 +47,14 @@ class Page:
         return [picture for section in self.sections for picture in _pictures(section.parts)]
 
 
-def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterable[Asked] = ()) -> Page:
+def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterable[PluginPlot] = ()) -> Page:
     """The report on `tables`, with these plots beside its own. `ReportError` where `tables` lack what is compared."""
     analysis = make_analysis(tables, formats)
     with theme():
         sections = [
             *_each(LEADING, analysis),
             *_compared(analysis),
-            *asked_sections(analysis, plots),
+            *plugin_plot_sections(analysis, plots),
             *_each(SHARED, analysis),
         ]
     return Page(

@@ -9,11 +9,11 @@ from xprun.reports.page.rendering import render_html, render_markdown
 from xprun.reports.page.report_page import make_page
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.report_errors import ReportError
-from xprun.reports.sections.asked_section import Asked
+from xprun.reports.sections.plugin_plots_section import PluginPlot
 from xprun.runner.results.atomic_files import replace_bytes
 
 
-def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable[Asked] = ()) -> list[Path]:
+def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable[PluginPlot] = ()) -> list[Path]:
     """The paths written: what belongs to the formats, and the pages last. The same tables give the same bytes."""
     page = make_page(read_tables(folder), formats, plots)
     files = {

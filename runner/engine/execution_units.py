@@ -13,9 +13,10 @@ from xprun.plugins.tensor_groups import first_rows
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.optimizer_families import can_join, families_of, program_key
 from xprun.runner.engine.programs.autograd import Autograd
+from xprun.runner.engine.programs.dropout_masks import draws_at_random
 from xprun.runner.engine.programs.linear_stack import LinearStack
 from xprun.runner.engine.programs.program import Program
-from xprun.runner.engine.programs.traced import Traced, draws_at_random
+from xprun.runner.engine.programs.traced import Traced
 from xprun.runner.engine.recipe import with_recipe
 from xprun.runner.engine.thread_counts import threads_for, using_threads
 from xprun.runner.engine.update_rules import read_rule

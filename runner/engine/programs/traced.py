@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from xprun.plugins.tensor_groups import (
     Tensors,
     arguments_of,
@@ -21,49 +19,15 @@ from xprun.plugins.tensor_groups import (
     tensors_in,
     with_parts,
 )
+from xprun.runner.engine.programs.batchable_layers import batchable_attention, normalise_in_single_precision
+from xprun.runner.engine.programs.dropout_masks import CannotBatchError, with_masks
 from xprun.runner.engine.programs.stacked import Stacked, over_runs
+from xprun.runner.engine.programs.traced_graph import without_no_ops
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
 from xprun.runner.workload.workload import Forward, named_views
 
-DROPOUTS = {nn.Dropout: 0, nn.Dropout1d: 1, nn.Dropout2d: 2, nn.Dropout3d: 3}  # trailing axes that share a mask
 PREDICTED_NUMBERS = 2**26  # that the layers of one column put out at once in an evaluation
-NO_OPS = {torch.ops.aten.detach.default, torch.ops.aten.alias.default}
-NORMS = (nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
-VIEWS = {torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default, torch.ops.aten.expand.default}
-
-
-class CannotBatchError(Exception):
-    """The model does something that has no batched form here."""
-
-
-class MaskedDropout(nn.Module):
-    """Dropout whose mask is handed in, drawn from a run's own generator."""
-
-    mask: Tensor
-
-    def __init__(self, p: float, trailing: int) -> None:
-        super().__init__()
-        self.p, self.trailing = p, trailing
-        self.shape: tuple[int, ...] = ()
-        self.uses = 0
-        self.register_buffer("mask", torch.ones(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        if not self.shape and not x.is_contiguous():
-            raise CannotBatchError(
-                "a dropout layer gets a transposed tensor, for which a single run draws other numbers"
-            )
-        self.uses += 1
-        self.shape = (*x.shape[: x.dim() - self.trailing], *(1 for _ in range(self.trailing)))
-        return x * self.mask
-
-    def draw(self, rows: int, generator: torch.Generator, like: Tensor) -> Tensor:
-        """Return a mask for a batch, drawn as `torch.nn.functional.dropout` draws it: not at all for p = 0 and 1."""
-        noise = torch.full((rows, *self.shape[1:]), 1 - self.p, dtype=like.dtype, device=like.device)
-        return noise if self.p in (0, 1) else noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
 
 
 class Traced(Stacked):
@@ -79,11 +43,11 @@ class Traced(Stacked):
         inputs: Tensors,
         in_mixed_precision: Callable[[Forward], Forward] | None = None,
     ) -> None:
-        self.module, self.masked = _with_masks(copy.deepcopy(module))
+        self.module, self.masked = with_masks(copy.deepcopy(module))
         self.module.train()
         self.loss, self.form, self.in_mixed_precision = loss, first_rows(inputs, 1), in_mixed_precision
         if in_mixed_precision:
-            _normalise_in_single_precision(self.module)
+            normalise_in_single_precision(self.module)
         self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = sum(shape.numel() for shape in self.shapes.values())
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -135,7 +99,7 @@ class Traced(Stacked):
             return functional_call(self.module, {**parameters, **state}, args, kwargs)
 
         parameters, held = self.views(self.columns(columns)), {name: t[:, columns] for name, t in self.held.items()}
-        with _batchable_attention():
+        with batchable_attention():
             return vmap(vmap(one))(parameters, held)
 
     def losses_of(self, predictions: Any, prepared: Batch) -> Tensor:
@@ -203,9 +167,9 @@ class Traced(Stacked):
             name: self.flat.new_ones((y.shape[0], y.shape[1], *layer.shape[1:])) for name, layer in self.masked.items()
         }
         unused = self._unused(loss_of, masks, x, y)
-        with _batchable_attention():
+        with batchable_attention():
             traced = make_fx(all_runs)(self.views(self.flat), state, masks, x, y)
-        return _without_no_ops(traced), unused
+        return without_no_ops(traced), unused
 
     def _unused(self, loss_of: Any, masks: dict[str, Tensor], x: Tensors, y: Tensor) -> frozenset[str]:
         """Return which trained parameters have no part in the loss, by the ordinary backward pass of one run."""
@@ -216,23 +180,6 @@ class Traced(Stacked):
             loss = loss_of(parameters, state, {name: mask[0] for name, mask in masks.items()}, first, y[0])
         gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
         return frozenset(name for name, g in zip(parameters, gradients, strict=True) if g is None)
-
-
-@contextmanager
-def _batchable_attention() -> Iterator[None]:
-    """Let attention be computed by products and a softmax, which vmap can batch; it cannot the fused operators.
-
-    In mixed precision the products stay in the low one: autocast would take back what is cast up for them.
-    """
-    fast, low = torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
-    torch.backends.mha.set_fastpath_enabled(False)
-    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(low)
 
 
 def _numbers_of_a_row(module: nn.Module, inputs: Tensors) -> int:
@@ -261,57 +208,3 @@ def _others(module: nn.Module) -> dict[str, Tensor]:
     """Return what a module holds beside its trained parameters: buffers, and parameters that are frozen."""
     frozen = {name: p.detach() for name, p in module.named_parameters() if not p.requires_grad}
     return {**frozen, **dict(module.named_buffers())}
-
-
-def _with_masks(module: nn.Module) -> tuple[nn.Module, dict[str, MaskedDropout]]:
-    """Replace the dropout layers of a module; return it with those that draw, by the names of their masks."""
-    masked = {}
-    for name, part in list(module.named_modules()):
-        if type(part) in DROPOUTS:
-            layer = MaskedDropout(part.p, DROPOUTS[type(part)]) if part.p else nn.Identity()
-            if isinstance(layer, MaskedDropout):
-                masked[f"{name}.mask" if name else "mask"] = layer
-            if not name:
-                return layer, masked
-            parent, _, last = name.rpartition(".")
-            setattr(module.get_submodule(parent), last, layer)
-    return module, masked
-
-
-def _normalise_in_single_precision(module: nn.Module) -> None:
-    """Let normalisations compute in the precision of their parameters, whatever they are given.
-
-    A lone run's do so inside one operation; of its batched form vmap makes several, which refuse a mixture.
-    """
-    for part in module.modules():
-        if isinstance(part, NORMS):
-            part.forward = _in_single_precision(part.forward)  # type: ignore[method-assign]
-
-
-def _in_single_precision(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    return lambda x: forward(x.float()).to(x.dtype)
-
-
-def _without_no_ops(graph_module: Any) -> Any:
-    """Return the traced program without the views that change nothing, each of which costs a call."""
-    graph = graph_module.graph
-    for node in graph.nodes:
-        if node.op == "call_function" and (node.target in NO_OPS or _same_view(node)):
-            node.replace_all_uses_with(node.args[0])
-    graph.eliminate_dead_code()
-    graph_module.recompile()
-    return graph_module
-
-
-def _same_view(node: Any) -> bool:
-    if node.target not in VIEWS:
-        return False
-    before, after = node.args[0].meta.get("val"), node.meta.get("val")
-    before = before if before is not None else node.args[0].meta.get("tensor_meta")
-    after = after if after is not None else node.meta.get("tensor_meta")
-    return before is not None and after is not None and before.shape == after.shape
-
-
-def draws_at_random(module: nn.Module) -> bool:
-    """Whether the masks of a model depend on the seed, so that even a full batch is not the same for all seeds."""
-    return any(type(part) in DROPOUTS and part.p for part in module.modules())

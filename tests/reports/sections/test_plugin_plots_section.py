@@ -14,7 +14,7 @@ from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.plots.scatter import scatter
 from xprun.reports import write_report
 from xprun.reports.data.results_folder import read_tables
-from xprun.reports.sections.asked_section import tables_of
+from xprun.reports.sections.plugin_plots_section import tables_of
 from xprun.reports.stats.analysis import make_analysis
 
 Make = Callable[..., Path]
@@ -22,7 +22,7 @@ CASES = [Case("SGD", 0.1, [0.8, 0.9]), Case("Adam", 0.1, [0.7, None])]
 
 
 @dataclass
-class Asked:
+class PluginPlot:
     draw: Callable[..., Any]
     name: str = "my.plot"
     title: str = "My <plot>"
@@ -30,7 +30,7 @@ class Asked:
 
 
 def reported(folder: Path, *draws: Callable[..., Any]) -> tuple[str, str]:
-    write_report(folder, plots=[Asked(draw) for draw in draws])
+    write_report(folder, plots=[PluginPlot(draw) for draw in draws])
     return (folder / "report.html").read_text(encoding="utf-8"), (folder / "report.md").read_text(encoding="utf-8")
 
 

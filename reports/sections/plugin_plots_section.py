@@ -15,7 +15,7 @@ from xprun.reports.sections.blocks import Gallery, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
 
 
-class Asked(Protocol):
+class PluginPlot(Protocol):
     """A plot that somebody asks for. `draw` takes tables by name: see `tables_of`."""
 
     @property
@@ -28,7 +28,7 @@ class Asked(Protocol):
     def draw(self) -> Callable[..., Any]: ...
 
 
-def asked_sections(analysis: Analysis, plots: Iterable[Asked]) -> Iterator[Section]:
+def plugin_plot_sections(analysis: Analysis, plots: Iterable[PluginPlot]) -> Iterator[Section]:
     """A section for each plot, or for the reason why there is none."""
     for i, plot in enumerate(plots, 1):
         yield Section(f"plot-{i}", shorten(plot.title, 60), [_part(plot, f"plot-{i}", analysis)])
@@ -53,14 +53,14 @@ def tables_of(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _part(plot: Asked, file: str, analysis: Analysis) -> Part:
+def _part(plot: PluginPlot, file: str, analysis: Analysis) -> Part:
     try:
         return Gallery([_picture(plot, file, analysis)])
     except Exception as error:  # of somebody else's code, after all runs have ended
         return Text(f"{plot.name} did not draw this plot: {type(error).__name__}: {error}")
 
 
-def _picture(plot: Asked, file: str, analysis: Analysis) -> Picture:
+def _picture(plot: PluginPlot, file: str, analysis: Analysis) -> Picture:
     tables = tables_of(analysis)
     wanted = [p for p in inspect.signature(plot.draw).parameters.values() if p.kind is not p.KEYWORD_ONLY]
     drawn = plot.draw(*(tables[parameter.name] for parameter in wanted))
