@@ -58,15 +58,23 @@ def wrong_cells(
     yield from (("file", problem) for problem in _shortened(list(reading.problems())))
 
 
-def kind_of_target(file: Path, target: str, delimiter: str) -> tuple[str, str]:
-    """Return "text" or "numbers", as the cells of a column are, and the first of them; "mixed" if they are both.
+@dataclass(frozen=True)
+class TargetCells:
+    """What the cells of a target are ("text", "numbers" or "mixed"), how many values, and where the first stands."""
 
-    Raises CsvError for a file that cannot be read, or has no such column.
-    """
-    cells = [cell for cell in _read(file, delimiter).cells(target) if not _is_missing(cell)]
-    numbers = sum(map(_is_number, cells))
-    kind = "numbers" if numbers == len(cells) else "mixed" if numbers else "text"
-    return kind, next(iter(cells), "")
+    kind: Literal["text", "numbers", "mixed"]
+    values: int
+    row: int
+    first: str
+
+
+def read_target(file: Path, target: str, delimiter: str) -> TargetCells:
+    """Return what the cells of a column are; raise CsvError for a file that cannot be read, or has no such column."""
+    cells = {i: cell for i, cell in enumerate(_read(file, delimiter).cells(target), 1) if not _is_missing(cell)}
+    numbers = sum(map(_is_number, cells.values()))
+    row, first = next(iter(cells.items()), (1, ""))
+    kind: Literal["text", "numbers", "mixed"] = "numbers" if numbers == len(cells) else "mixed" if numbers else "text"
+    return TargetCells(kind, len(set(cells.values())), row, first)
 
 
 @data("csv", check=wrong_cells)
@@ -137,6 +145,8 @@ class _Reading:
         self.numbers_among = sum(map(_is_number, found))
         self.mixed = classes is None and 0 < self.numbers_among < len(found)
         self.has_classes = self.numbers_among < len(found) and not self.mixed if classes is None else classes
+        named = [*categories, *([target] if self.has_classes else [])]
+        self.numbered = {name for name in named if _are_numbers(self.cells(name))}  # whose names are numbers
 
     def cells(self, column: str) -> list[str]:
         """Return the cells of a column, without those of rows that are left out."""
@@ -170,8 +180,8 @@ class _Reading:
         """Return what is wrong with a cell, and what would help; nothing where it can be read."""
         is_target = name == self.target
         is_text = name in self.categories or (is_target and self.has_classes)
-        if is_text and cell and self.missing == "error":
-            return ""  # a class may be called NA
+        if is_text and cell and self.missing == "error" and not (name in self.numbered and _is_missing(cell)):
+            return ""  # a class may be called NA, but not among numbers
         if _is_missing(cell):
             if self.missing != "error" and not is_target:
                 return ""
@@ -231,11 +241,58 @@ def _lines(path: Path, delimiter: str) -> Iterator[Iterator[list[str]]]:
     """Give the lines of a file that are not empty, cut into cells; raise CsvError where it is no such text."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield (row for row in reader.reader(file, delimiter=delimiter) if row)
+            yield (row for row in _rows(path.name, file, delimiter) if row)
     except UnicodeDecodeError as error:
         raise CsvError(f"{path.name} is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from None
-    except (reader.Error, TypeError) as error:
+    except TypeError as error:
         raise CsvError(f"{path.name} cannot be read as CSV: {error}") from None
+
+
+def _rows(name: str, lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Yield the lines of a file cut into cells; raise CsvError where a quote or a NUL byte would swallow some."""
+    taken: list[str] = []  # the lines of a row, which has several where a quoted cell has
+    rows = reader.reader(_without_nul(name, lines, taken), delimiter=delimiter, strict=True)
+    begun, columns = 0, 0
+    while True:
+        taken.clear()
+        try:
+            row = next(rows, None)
+        except reader.Error as error:
+            raise CsvError(f"{name}: line {begun + 1}: {_about_quotes(str(error))}") from None
+        if row is None:
+            return
+        columns = columns or len(row)
+        if len(taken) > 1 and columns > 1 and all(_is_row(line, columns, delimiter) for line in taken):
+            raise CsvError(f"{name}: line {begun + 1}: {_about_quotes(f'it ends in line {rows.line_num}')}")
+        begun = rows.line_num
+        yield row
+
+
+def _without_nul(name: str, lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """Yield lines, and put each on the list of those that were taken; raise CsvError for one with a NUL byte."""
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise CsvError(
+                f"{name}: line {number} has a NUL byte, so the file is damaged, or no text; save it as UTF-8"
+            )
+        taken.append(line)
+        yield line
+
+
+def _about_quotes(error: str) -> str:
+    """Return what is wrong with the quotes of a row, and what would help."""
+    if "unexpected end" in error or "ends in line" in error:
+        end = "the file ends in it" if "unexpected end" in error else error
+        return f'a cell begins with a quote (") that is not closed in its row: {end}; close it, or write "" for a quote'
+    if "expected after" in error:
+        return 'text follows the closing quote (") of a cell; write a quote inside of a quoted cell twice: ""'
+    return f"it cannot be read as CSV: {error}"
+
+
+def _is_row(line: str, columns: int, delimiter: str) -> bool:
+    """Whether a line by itself looks like a row of numbers, or of numbers and text."""
+    pieces = line.split(delimiter)
+    return len(pieces) == columns and any(_is_number(piece) for piece in pieces)
 
 
 def _read(path: Path, delimiter: str) -> Sheet:
@@ -279,6 +336,12 @@ def _inputs(sheet: Sheet, target: str, columns: list[str] | None, leave_out: Seq
 def _is_missing(cell: str) -> bool:
     """Whether a cell is empty, or has a word for nothing."""
     return cell.lower() in NOTHING
+
+
+def _are_numbers(cells: Iterable[str]) -> bool:
+    """Whether the cells that are not missing are numbers, and there are some."""
+    found = [cell for cell in cells if not _is_missing(cell)]
+    return bool(found) and all(map(_is_number, found))
 
 
 def _is_number(cell: str) -> bool:

@@ -202,3 +202,42 @@ def test_check_tells_all_cells_of_a_file_at_once(people: Path, line_spec: str) -
     with pytest.raises(SpecError) as error:
         resolve(read_spec(read_document(path)), REGISTRY)
     assert "and 30 more cells that cannot be read" in str(error.value)
+
+
+# --- files that swallow rows
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('x,y\n1,2\n2,"3\n4,5\n', "line 3: a cell begins with a quote .* the file ends in it"),
+        ('x,town\n1,Ulm\n2,"Bonn\n4,Ulm\n', "line 3: a cell begins with a quote .* the file ends in it"),
+        ('"x,y\n1,2\n', "line 1: a cell begins with a quote .* the file ends in it"),
+        ('x,note,y\n1,a,5\n2,"b,6\n3,c,7\n4,",8\n', "line 3: a cell begins with a quote .* it ends in line 5"),
+        ('x,note,y\n1,a,5\n2,"b,6\n3,"c,7\n', "line 3: text follows the closing quote"),
+        ("x,town\n1,Ulm\n2,Bo\0nn\n", "line 3 has a NUL byte"),
+        ("x,note,y\n1,\0,3\n", "line 2 has a NUL byte"),
+    ],
+)
+def test_no_row_is_swallowed_without_a_word(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    target = "town" if "town" in text else "y"
+    with pytest.raises(CsvError, match=message):
+        csv(file=str(path), target=target, leave_out=["note"] if "note" in text else [])
+
+
+@pytest.mark.parametrize("note", ['"first line\nsecond line"', '"well, so\nbe, it\n"', '5" wide', '"a ""b"" c"'])
+def test_a_note_may_have_quotes_and_several_lines(tmp_path: Path, note: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"x,note,y\n1,{note},2\n3,b,4\n", encoding="utf-8")
+    assert csv(file=str(path), target="y", leave_out=["note"]).targets.tolist() == [[2], [4]]
+
+
+@pytest.mark.parametrize("odd", ["n/a", "NA", "?"])
+def test_a_word_for_nothing_among_numbers_is_no_class(houses: Path, odd: str) -> None:
+    houses.write_text(HOUSES.replace("210", odd), encoding="utf-8")
+    with pytest.raises(CsvError, match=r"row 1, column 'price': .* is not a number; leave such rows out"):
+        csv(file=str(houses), target="price", leave_out=["town"], classes=True)
+    with pytest.raises(CsvError, match=r"row 1, column 'price': .* is not a number; leave such rows out"):
+        csv(file=str(houses), target="rooms", columns=["price"], categories=["price"])

@@ -43,7 +43,7 @@ def check(tmp_path: Path, write: Callable[[str], Path]) -> Callable[..., tuple[i
 def test_text_is_no_quantity(check: Callable[..., tuple[int, str]], cells: str, loss: str) -> None:
     code, output = check(cells, loss, "linear")
     assert code == 2
-    assert f"spec.toml:5:10: data.target: {loss} compares numbers, but the column holds text" in output
+    assert f"spec.toml:5:10: data.target: {loss} compares numbers, but row 1, column 'y' is text" in output
 
 
 @pytest.mark.parametrize("cells", ["0|1|1", "0.5|1.5|0.5", "3|7|9"])
@@ -54,6 +54,14 @@ def test_numbers_are_no_classes(check: Callable[..., tuple[int, str]], cells: st
     assert f"spec.toml:5:10: data.target: {loss} compares classes, but a column of numbers is a quantity" in output
     assert "classes = true" in output
     assert check(cells, loss, more="classes = true")[0] == 0
+
+
+@pytest.mark.parametrize("cells", ["low|high|mid", "1|2|3|n.a.", "12 kg|13 kg|14 kg"])
+def test_the_numbers_of_several_classes_are_no_quantity(check: Callable[..., tuple[int, str]], cells: str) -> None:
+    code, output = check(cells, "MSELoss", "linear", "classes = true")
+    assert code == 2
+    assert "spec.toml:5:10: data.target: MSELoss would compare the numbers of" in output
+    assert check("yes|no|yes", "MSELoss", "linear", "classes = true")[0] == 0
 
 
 @pytest.mark.parametrize(("cells", "loss", "model"), [("0.5|1.5", "MSELoss", "linear"), ("a|b", "NLLLoss", "softmax")])
