@@ -39,7 +39,8 @@ def compile_if_it_repays(training: Training, seconds_per_step: float) -> Compile
         return None
     wanted = training.grid.runs[0][0].settings.compile
     left = training.work.schedule.steps - training.steps
-    repays = seconds_per_step < SHORT_STEP and seconds_per_step * left > REPAYS
+    is_long = seconds_per_step * left > REPAYS and training.rules.seconds_left > REPAYS
+    repays = seconds_per_step < SHORT_STEP and is_long
     in_main_thread = threading.current_thread() is threading.main_thread()  # the tracer is not made for others
     forced = wanted is True and left >= AT_ONCE
     return _fresh(training) if in_main_thread and (forced or (wanted == "auto" and repays)) else None
@@ -104,7 +105,8 @@ class CompiledSteps:
     def _compiled_losses(self, training: Training, batches: list[Batch]) -> Tensor | None:
         """Compile the steps and return the losses that they give; what cannot be compiled is no error."""
         try:
-            with warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
+            # torch warns of parts of its own
+            with training.rules.off_the_clock(), warnings.catch_warnings(action="ignore"):
                 self._call = _compile(training, batches)
             return self._call(*_arguments(training, batches))[1].clone()
         except Exception as error:  # whatever the tracer or the compiler cannot do

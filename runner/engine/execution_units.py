@@ -272,7 +272,7 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
     Steps of more than LONG_STEP are spent on arithmetic, which stacking does not make less: there tracing must cost
     a small share of the whole, because it will probably be in vain.
     """
-    total = alone * work.schedule.steps * len(grid)
+    total = work.schedule.seconds(alone) * len(grid)
     repays = TRACING_REPAYS * (1 if alone < LONG_STEP else 25)
     return f"all its steps take {total:.1f} s one by one, too little to be worth tracing" if total < repays else ""
 

@@ -22,7 +22,8 @@ class MetricHistory:
 
     def add(self, steps: Steps, values: Numbers, columns: Steps) -> None:
         """Add values [T, S, k] measured at `steps` [T] for these columns [k]."""
-        self._blocks.append((steps, values, columns))
+        if len(steps):
+            self._blocks.append((steps, values, columns))
 
     def add_last(self, s: int, k: int, step: int, value: float) -> None:
         """Add the value of one run at its last step, which the others' steps need not contain."""

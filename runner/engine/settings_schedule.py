@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class SettingsSchedule:
         return torch.from_numpy(np.stack(columns, 1)).to(self.like.device, self.like.dtype)
 
 
-def _values(timetable: Timetable, values: list[Any], start: int) -> NDArray[np.float64]:
+def _values(timetable: Timetable, values: Sequence[Any], start: int) -> NDArray[np.float64]:
     """Return a run's values [BLOCK] for the steps after `start`, the last one again where the run is over."""
     ticks = np.minimum(np.arange(start, start + BLOCK) // timetable.interval, len(values) - 1)
     part: NDArray[np.float64] = np.array(values[ticks[0] : ticks[-1] + 1], dtype=np.float64)

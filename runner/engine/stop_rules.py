@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -20,7 +22,8 @@ Reasons = dict[tuple[int, int], str]  # by the place of a run in the arrays at h
 class StopRules:
     """The rules of `run.stop` for runs [S, K], a lone run being [1, 1], and what they remember of them.
 
-    `goals` says of each metric whether less ("min") or more ("max") is better. The clock starts now.
+    `goals` says of each metric whether less ("min") or more ("max") is better. The clock starts now, and stands still
+    while `off_the_clock`.
     """
 
     def __init__(self, stop: Stop | None, goals: dict[str, str], shape: tuple[int, int]) -> None:
@@ -29,12 +32,26 @@ class StopRules:
         self.best: Numbers = np.full(shape, np.nan)
         self.waited = np.zeros(shape, dtype=np.int64)
 
+    @property
+    def seconds_left(self) -> float:
+        limit = self.stop.max_seconds
+        return math.inf if limit is None else limit - (time.perf_counter() - self.started)
+
+    @contextmanager
+    def off_the_clock(self) -> Iterator[None]:
+        """Count the time of what is no training, such as the compiler's, towards no limit."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.started += time.perf_counter() - began
+
     def after_step(self, losses: Numbers, open_: Mask, step: int, *, last: bool) -> Reasons:
         """Return the reasons to end after a step with these losses [S, k], the `last` of the run or not."""
         found: Reasons = {}
-        limit, below = self.stop.max_seconds, self.stop.loss_below
-        if limit is not None and not last and time.perf_counter() - self.started >= limit:
-            found |= dict.fromkeys(_cells(open_), f"{limit:g} s passed at step {step}")
+        below = self.stop.loss_below
+        if not last and self.seconds_left <= 0:
+            found |= dict.fromkeys(_cells(open_), f"{self.stop.max_seconds:g} s passed at step {step}")
         if below is not None:
             for s, i in _cells(open_ & (losses < below)):
                 found[s, i] = f"the loss {losses[s, i]:.6g} at step {step} is below {below:g}"

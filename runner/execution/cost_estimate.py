@@ -42,7 +42,7 @@ def estimate(cohort: Cohort, context: Context) -> CostEstimate:
     prepare_torch()
     work = workload_of(cohort, context)
     units = select_strategy(work, cohort.runs, share(context.workers))
-    seconds = sum(_seconds_per_step(work, unit) for unit in units) * work.schedule.steps
+    seconds = sum(_seconds(work, unit) for unit in units)
     return CostEstimate(cohort, units, work.schedule.steps, seconds, _memory(work, units))
 
 
@@ -68,6 +68,12 @@ def _memory(work: Workload, units: list[ExecutionUnit]) -> int:
     model = sum(parameter.nbytes for parameter in work.make_model(0).parameters())
     at_once = max(len(unit.grid) if unit.program else 1 for unit in units)
     return data + COPIES * model * at_once
+
+
+def _seconds(work: Workload, unit: ExecutionUnit) -> float:
+    """Return the seconds of all steps of all runs of a unit, of which a limit on time is for those in one go."""
+    in_turn = 1 if unit.program else len(unit.runs)
+    return work.schedule.seconds(_seconds_per_step(work, unit) / in_turn) * in_turn
 
 
 def _seconds_per_step(work: Workload, unit: ExecutionUnit) -> float:

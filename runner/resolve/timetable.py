@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,8 @@ from xprun.plugins.blame import described
 from xprun.plugins.registry import Registry
 from xprun.runner.resolve.build import build
 from xprun.specs import Run
+
+MAX_TICKS = 10_000_000  # of a run; a value for each is computed before the first step, and kept
 
 
 class ScheduleError(Error, ValueError):
@@ -25,8 +28,8 @@ class Timetable:
     """The learning rates of a run, and its momenta where they change too, one for every `interval` steps."""
 
     interval: int
-    lr: list[float]
-    momentum: list[float] | None
+    lr: Sequence[float]
+    momentum: Sequence[float] | None
 
     def settings_at(self, step: int, settings: dict[str, Any]) -> dict[str, Any]:
         """Return an optimizer's settings with the values for a step, counted from 1."""
@@ -78,7 +81,7 @@ def ticks_of(run_settings: dict[str, Any], per: str) -> int | None:
 
 def values_of(
     registry: Registry, name: str, settings: dict[str, Any], lr: float, ticks: int
-) -> tuple[list[float], list[float] | None]:
+) -> tuple[array[float], array[float] | None]:
     """Return the learning rates [ticks] that a scheduler makes of one, and the momenta [ticks] or None.
 
     Raises ScheduleError where its settings do not fit each other or the number of ticks.
@@ -87,20 +90,30 @@ def values_of(
     return _values(registry, name, function, json.dumps(settings, sort_keys=True), lr, ticks)
 
 
-def is_idle(registry: Registry, name: str, lr: list[float], momentum: Any, optimizer: dict[str, Any]) -> bool:
+def is_idle(registry: Registry, name: str, lr: Sequence[float], momentum: Any, optimizer: dict[str, Any]) -> bool:
     """Whether a scheduler changes nothing, although it has settings that say what to change."""
-    return bool(registry.find("scheduler", name).settings) and momentum is None and set(lr) == {optimizer["lr"]}
+    says_how = bool(registry.find("scheduler", name).settings)
+    return says_how and momentum is None and all(rate == optimizer["lr"] for rate in lr)
 
 
 @lru_cache(maxsize=1000)
 def _values(
     registry: Registry, name: str, function: Callable[..., Any], settings: str, lr: float, ticks: int
-) -> tuple[list[float], list[float] | None]:
+) -> tuple[array[float], array[float] | None]:
     own = json.loads(settings)
     schedule = build(registry, "scheduler", name, own)
-    found = [_value(name, schedule, own, lr, t, ticks) for t in range(ticks)]
-    momenta = [momentum for _, momentum in found if momentum is not None]
-    return [rate for rate, _ in found], momenta or None
+    if ticks > MAX_TICKS:
+        too_many = (
+            f"{name} has a value for each {own['per']}, and a run has at most {MAX_TICKS:,} of them, not {ticks:,}"
+        )
+        raise ScheduleError(f"{too_many}; write the length that the run will have")
+    rates, momenta = array("d"), array("d")
+    for t in range(ticks):
+        rate, momentum = _value(name, schedule, own, lr, t, ticks)
+        rates.append(rate)
+        if momentum is not None:
+            momenta.append(momentum)
+    return rates, momenta or None
 
 
 def _value(

@@ -59,7 +59,8 @@ class Stop(Strict):
 
     `loss_below` looks at the loss of each step. `metric_reached` (`{ "valid.accuracy" = 0.95 }`: as good or better)
     and `patience` (a number of evaluations of `valid.loss`, or a table that names another result) look at evaluations.
-    `max_seconds` is wall time from the start of the run, or of the runs that are trained together with it.
+    `max_seconds` is wall time from the start of the run, or of the runs that are trained together with it, without that
+    of the compiler.
     """
 
     loss_below: float | None = None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from support.cohorts import MSE, REAL, TINY, WILD, Cohort, grid, layers, linear, named, points
 from support.training import MakePlan
 from torch import Tensor
 from xprun.plugins.registry import data, optimizer
 from xprun.runner.engine import compiled_steps as compiled
+from xprun.runner.engine import stop_rules
 from xprun.runner.engine.compiled_steps import AT_ONCE, CompiledSteps, compile_if_it_repays
 from xprun.runner.engine.execution_units import make_program
 from xprun.runner.engine.loop import Training
@@ -85,6 +88,34 @@ def test_without_a_compiler_the_runs_are_trained_all_the_same(
     monkeypatch.setattr(compiled, "_compile", no_compiler)
     a_cohort(plan).check(LinearStack.name)
     assert caplog.messages == ["the steps are not compiled: RuntimeError: no working C++ compiler was found"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_the_compiler_does_not_use_up_the_time_of_a_run(
+    works: bool, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+
+    def compile_slowly(training: Training, _: Any) -> Any:
+        nonlocal seconds
+        seconds += 1000
+        if not works:
+            raise RuntimeError("no working C++ compiler was found")
+        return lambda *_: (training.program.flat, torch.zeros(AT_ONCE, *training.program.shape, dtype=torch.float64))
+
+    monkeypatch.setattr(compiled, "_compile", compile_slowly)
+    monkeypatch.setattr(stop_rules, "time", SimpleNamespace(perf_counter=lambda: seconds))
+    outcomes = train(a_cohort(plan, stop={"max_seconds": 10})).outcomes()
+    assert seconds == 1000
+    assert {outcome.status for outcome in outcomes} == {"done"}
+
+
+@pytest.mark.parametrize(("limit", "repays"), [(2, False), (10, False), (1000, True)])
+def test_the_compiler_repays_in_the_time_that_a_run_has(limit: float, repays: bool, plan: MakePlan) -> None:
+    cohort = a_cohort(plan, steps=10**12, compile="auto", stop={"max_seconds": limit})
+    [cells] = cohort.grids
+    training = Training(cohort.work, make_program(cohort.work, cells, LinearStack.name), cells)
+    assert bool(compile_if_it_repays(training, 1e-4)) == repays
 
 
 def test_compiled_steps_that_compute_something_else_are_not_used(

@@ -115,6 +115,19 @@ def test_time_is_up_at_a_look_at_the_clock(
         assert outcome.history["valid.accuracy"].steps[-1] == 18
 
 
+@pytest.mark.parametrize("length", ["steps = 10_000_000", "epochs = 1_000_000_000", f"epochs = {2**62}"])
+@pytest.mark.parametrize("way", [each_alone, all_together])
+def test_a_length_beyond_reach_leaves_it_to_the_clock(
+    way: Callable[..., dict[str, Outcome]], length: str, plan: MakePlan
+) -> None:
+    text = spec("{ max_seconds = 0.05 }").replace("epochs = 12, seeds = 2", length).replace(", record_every = 5", "")
+    runs = [run for run in plan(text).runs if run.choices["optimizer"].name == "Adam"]
+    for outcome in way(runs).values():
+        assert outcome.status == "stopped"
+        assert outcome.history["loss"].steps.tolist() == [*range(1, outcome.steps + 1)]
+        assert len(outcome.history["valid.accuracy"].steps) >= outcome.steps // 6
+
+
 def test_a_run_in_time_is_done(plan: MakePlan) -> None:
     assert {o.status for o in all_together(plan(spec("{ max_seconds = 1000 }")).runs).values()} == {"done", "diverged"}
 
