@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xprun.plugins.discovery import open_registry
+from xprun.plugins.machine import most_processes
 from xprun.results import Results
 from xprun.runner.resolve.ineffective_settings import notes_of
 from xprun.runner.resolve.resolver import MAX_RUNS, resolve
@@ -44,9 +45,11 @@ def run(
     Unless `quiet`, progress and notes are printed on stderr. Notes go to the logger `xprun` anyway; where the
     program has configured logging, they are left to that.
 
-    Raises SpecError, whose text shows every mistake with its place, and PluginError. A run that fails is a row with
-    that status and raises nothing.
+    Raises SpecError, whose text shows every mistake with its place, PluginError, and ValueError for more
+    `jobs` than the machine can use. A run that fails is a row with that status and raises nothing.
     """
+    if jobs > most_processes():
+        raise ValueError(f"jobs={jobs}: at most {most_processes()} processes can do something at once on this machine")
     document = _read(spec, _called_set(settings, earlier) if earlier else settings)
     files = tuple(map(Path, plugins))
     registry = open_registry(files)

@@ -18,6 +18,12 @@ EQUIVALENT = {
     "3f66cd7b70b95718": "f1db8067ae927ead",  # metrics/torchmetrics_scores.py
     "8b1907f3f4ca547b": "a57a41f4b1e816cf",  # observers/tensorboard.py
     "049862df715fecc9": "db37ac6c0570b823",  # schedulers/torch_schedulers.py
+    "703228055fe82125": "08c98a1361205783",  # datasets/line.py
+    "7032e9baea73afce": "6e07c225189f995c",  # datasets/linear_regression.py
+    "02bd18b2fa444ecf": "02ed25c0d3bac023",  # datasets/polynomial.py
+    "46951c04f9bdb0c1": "6f1427941f1e99d5",  # models/sequences.py
+    "19e88a27d672422a": "7ee99519b53357d4",  # models/classics.py
+    "64edc5fa1bf477f9": "bb733f070a7c1f99",  # models/sequence_layers.py
 }
 
 

@@ -24,6 +24,7 @@ from xprun.plugins.types import (
 REQUIRED = inspect.Parameter.empty
 # What an optimizer that is a class, or a function that makes one, is handed by name; other parameters are settings.
 HANDED_IN = ("params", "named_parameters", "model")
+UNTOLD = 1000  # the least upper bound that stands against slips, and not for what a setting means
 ROWS = ("x", "y")  # what a model may be made with
 
 
@@ -197,9 +198,13 @@ def type_name(annotation: Any) -> str:
 
 
 def _bounded(name: str, marks: list[Any]) -> str:
-    """Return a type with its bounds: `number > 0`, and `0 <= x < 1` where it is bounded on both sides."""
+    """Return a type with its bounds: `number > 0`, and `0 <= x < 1` where it is bounded on both sides.
+
+    A number that only a slip of the keyboard exceeds is not told.
+    """
     low = [(sign, getattr(m, key)) for m in marks for key, sign in (("gt", "<"), ("ge", "<=")) if hasattr(m, key)]
     high = [(sign, getattr(m, key)) for m in marks for key, sign in (("lt", "<"), ("le", "<=")) if hasattr(m, key)]
+    high = [] if low and high and high[0][1] >= UNTOLD else high
     if low and high:
         between = f"{low[0][1]} {low[0][0]} x {high[0][0]} {high[0][1]}"
         return between if name == "number" else f"{name}, {between}"

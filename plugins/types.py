@@ -58,6 +58,9 @@ Fraction = Annotated[float, Ge(0), Le(1)]
 Decay = Annotated[float, Ge(0), Lt(1)]
 PositiveInt = Annotated[int, Gt(0)]
 NonNegativeInt = Annotated[int, Ge(0)]
+Rows = Annotated[int, Gt(0), Le(10**10)]  # of data that are made; the machine's memory may be less
+Width = Annotated[int, Gt(0), Le(10**7)]  # units of a layer
+Depth = Annotated[int, Gt(0), Le(10_000)]  # layers of a model
 
 Vector = Annotated[list[float], AsTensor()]
 SpecFile = Annotated[str, SpecRelativePath()]
@@ -68,5 +71,5 @@ Init = Annotated[dict[str, Any], OfKind("init")]
 Scheduler = Annotated[dict[str, Any], OfKind("scheduler")]
 Transform = Annotated[dict[str, Any], OfKind("transform")]
 ParameterGroups = Annotated[dict[str, dict[str, Any]], ByParameter()]
-Workers = Annotated[int, Ge(0), NotIdentity()]
+Workers = Annotated[int, Ge(0), Le(1024), NotIdentity()]  # and no more than the machine can use
 Download = Annotated[bool, NotIdentity()]

@@ -18,6 +18,7 @@ from xprun.plugins.blame import Blamed, blame, blaming
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.datasets.random_transforms import first_random, in_turn, random_ones
 from xprun.plugins.datasets.table import Augmentation, Table, class_names_of
+from xprun.plugins.machine import GB, NotEnoughMemoryError, memory
 from xprun.plugins.torchvision_import import import_torchvision
 
 if TYPE_CHECKING:
@@ -272,12 +273,12 @@ def _each(rows: Tensor, transforms: Sequence[Image]) -> Tensor:
 
 
 def _see_that_it_fits(name: str, count: int, row: Tensor) -> None:
-    """Raise ValueError for a set that would not fit this machine's memory, before it is read."""
+    """Raise NotEnoughMemoryError for a set that would not fit this machine's memory, before it is read."""
     needed = count * row.numel() * row.element_size()
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
-    if needed > has:
-        sizes = f"{count:,} images of {list(row.shape)} take {needed / 1e9:.0f} GB, this machine has {has / 1e9:.0f} GB"
-        raise ValueError(f"{name} does not fit in memory: {sizes}; make the images smaller with a Resize")
+    if needed > memory():
+        images = f"{count:,} images of {list(row.shape)} take {needed / GB:.0f} GB"
+        sizes = f"{images}, this machine has {memory() / GB:.0f} GB"
+        raise NotEnoughMemoryError(f"{name} does not fit in memory: {sizes}; make the images smaller with a Resize")
 
 
 def _same_classes(train: Any, apart: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from xprun.plugins.datasets.table import Table
+from xprun.plugins.machine import want_memory
 from xprun.plugins.registry import data
-from xprun.plugins.types import NonNegative, NonNegativeInt, PositiveInt
+from xprun.plugins.types import NonNegative, NonNegativeInt, Rows
 
 
 @data("linear")
@@ -13,7 +14,7 @@ def linear(
     w: list[float] = [2.0, -3.4],  # noqa: B006 - read, never changed
     b: float = 4.2,
     noise: NonNegative = 0.01,
-    samples: PositiveInt = 1000,
+    samples: Rows = 1000,
     seed: NonNegativeInt = 0,
 ) -> Table:
     """Examples of y = X w + b + noise, X standard normal.
@@ -23,6 +24,7 @@ def linear(
     """
     import torch
 
+    want_memory(4 * samples * (len(w) + 3), f"{samples:,} samples", "data", "samples")
     generator = torch.Generator().manual_seed(seed)
     X = torch.randn(samples, len(w), generator=generator)
     y = X @ torch.tensor(w).unsqueeze(1) + b + noise * torch.randn(samples, 1, generator=generator)

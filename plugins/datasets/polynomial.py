@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from annotated_types import Gt, Le
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.registry import data
-from xprun.plugins.types import NonNegativeInt, PositiveInt
+from xprun.plugins.types import NonNegativeInt
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+Degree = Annotated[int, Gt(0), Le(1000)]  # above it even 1.1 to that power is beyond single precision
+
 
 @data("polynomial")
-def polynomial(*, degree: PositiveInt = 4, seed: NonNegativeInt = 5000) -> Stream:
+def polynomial(*, degree: Degree = 4, seed: NonNegativeInt = 5000) -> Stream:
     """Points on y = w1 x + w2 x^2 + ... + b, fresh ones at every step: x standard normal, in ascending order.
 
     inputs [B, degree], the powers of x from 1 on; targets [B, 1]. `seed` draws w and then b, normal with a standard

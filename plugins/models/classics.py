@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from xprun.plugins.models.shapes import count_outputs, want_images
 from xprun.plugins.registry import model
-from xprun.plugins.types import Fraction, PositiveInt
+from xprun.plugins.types import Fraction, Width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,7 +28,7 @@ def mlp(
     x: Tensor,
     y: Tensor,
     *,
-    hidden: list[PositiveInt] = [128],  # noqa: B006 - read, never changed
+    hidden: list[Width] = [128],  # noqa: B006 - read, never changed
     activation: Activation = "ReLU",
     dropout: Fraction = 0.0,
 ) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from xprun.plugins.registry import layer
-from xprun.plugins.types import Fraction, NonNegativeInt, PositiveInt
+from xprun.plugins.types import Depth, Fraction, NonNegativeInt, Width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,9 +16,9 @@ Returns = Literal["sequence", "last"]
 @layer("LSTM")
 def lstm(
     *,
-    input_size: PositiveInt,
-    hidden_size: PositiveInt,
-    num_layers: PositiveInt = 1,
+    input_size: Width,
+    hidden_size: Width,
+    num_layers: Depth = 1,
     bias: bool = True,
     dropout: Fraction = 0.0,
     bidirectional: bool = False,
@@ -38,9 +38,9 @@ def lstm(
 @layer("GRU")
 def gru(
     *,
-    input_size: PositiveInt,
-    hidden_size: PositiveInt,
-    num_layers: PositiveInt = 1,
+    input_size: Width,
+    hidden_size: Width,
+    num_layers: Depth = 1,
     bias: bool = True,
     dropout: Fraction = 0.0,
     bidirectional: bool = False,
@@ -59,9 +59,9 @@ def gru(
 @layer("TransformerEncoderLayer")
 def transformer_encoder_layer(
     *,
-    d_model: PositiveInt,
-    nhead: PositiveInt,
-    dim_feedforward: PositiveInt = 2048,
+    d_model: Width,
+    nhead: Width,
+    dim_feedforward: Width = 2048,
     dropout: Fraction = 0.1,
     activation: Literal["relu", "gelu"] = "relu",
     layer_norm_eps: float = 1e-5,
@@ -80,7 +80,7 @@ def transformer_encoder_layer(
 
 
 @layer("positions")
-def positions(*, length: PositiveInt, features: PositiveInt) -> nn.Module:
+def positions(*, length: Width, features: Width) -> nn.Module:
     """Adds a learned vector for each place to a sequence [B, L, features] of at most `length` places."""
     from xprun.plugins.models.sequence_modules import Positions
 

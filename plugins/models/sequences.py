@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import model
-from xprun.plugins.types import Fraction, PositiveInt
+from xprun.plugins.types import Depth, Fraction, Width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,9 +17,9 @@ def char_lstm(
     x: Tensor,
     y: Tensor,
     *,
-    embedding_dim: PositiveInt = 32,
-    hidden_size: PositiveInt = 128,
-    num_layers: PositiveInt = 1,
+    embedding_dim: Width = 32,
+    hidden_size: Width = 128,
+    num_layers: Depth = 1,
     dropout: Fraction = 0.0,
 ) -> nn.Module:
     """An LSTM from token ids [B, L] to scores [B, tokens, L] of the token that follows each: `CrossEntropyLoss`.
@@ -43,10 +43,10 @@ def transformer(
     x: Tensor,
     y: Tensor,
     *,
-    d_model: PositiveInt = 64,
-    nhead: PositiveInt = 4,
-    num_layers: PositiveInt = 2,
-    dim_feedforward: PositiveInt | None = None,
+    d_model: Width = 64,
+    nhead: Width = 4,
+    num_layers: Depth = 2,
+    dim_feedforward: Width | None = None,
     dropout: Fraction = 0.0,
 ) -> nn.Module:
     """A causal transformer from token ids [B, L] to scores [B, tokens, L] of the token that follows each.

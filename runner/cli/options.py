@@ -70,6 +70,16 @@ def _read_address(context: click.Context, option: click.Parameter, text: str | N
         raise click.BadParameter(str(error)) from None
 
 
+def _bounded_jobs(context: click.Context, option: click.Parameter, given: int | None) -> int | None:
+    """Return the number of processes, unless they are more than the machine can use."""
+    from xprun.plugins.machine import most_processes, usable_cores
+
+    if given is not None and given > most_processes():
+        cores = f"{usable_cores()} core{'s' * (usable_cores() > 1)}"
+        raise click.BadParameter(f"{given:,} processes on {cores}; at most {most_processes()} can do something at once")
+    return given
+
+
 def _note_debug(context: click.Context, option: click.Parameter, given: bool) -> None:
     context.meta[DEBUG] = given
 
@@ -108,6 +118,7 @@ jobs_option = click.option(
     type=click.IntRange(0),
     metavar="N",
     envvar="XPRUN_JOBS",
+    callback=_bounded_jobs,
     help="Worker processes (default: as many as pay off). 0: run in this process, for a debugger.",
 )
 format_option = click.option(

@@ -12,6 +12,7 @@ import torch
 from xprun.plugins.blame import blamed_for
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.discovery import open_registry
+from xprun.plugins.machine import NotEnoughMemoryError
 from xprun.plugins.registry import PluginFile
 from xprun.runner.engine.allocator import keep_freed_memory
 from xprun.runner.engine.execution_units import ExecutionUnit, from_layout, select_strategy
@@ -35,6 +36,7 @@ from xprun.specs import Run
 from xprun.specs.language.dotted_paths import dotted
 
 FAULTS = (Exception, SystemExit)  # what a component may raise that ends its run, and nothing else
+FAULTS_OF_THE_PLACE = (MissingFilesError, NotEnoughMemoryError)  # another machine may be without them
 
 
 def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
@@ -178,4 +180,4 @@ def failure(run: Run, error: BaseException, context: Context) -> Outcome:
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
     reason = f"{_blamed(run, error)}{type(error).__name__}: {words_of(error)}{place}"[:500]
-    return Outcome(run.id, "failed", reason, cacheable=not isinstance(error, MissingFilesError))
+    return Outcome(run.id, "failed", reason, cacheable=not isinstance(error, FAULTS_OF_THE_PLACE))

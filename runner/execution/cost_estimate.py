@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xprun.plugins.machine import usable_cores
 from xprun.plugins.tensor_groups import bytes_of
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
@@ -57,8 +57,7 @@ def seconds_of(cohorts: list[Cohort], context: Context) -> float:
 
 def workers_that_repay(seconds: float, runs: int, device: str) -> int:
     """Return how many processes end so many seconds of training soonest: one, unless the work repays starting more."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if device == "cpu" and runs > 1 and seconds > WORKERS_REPAY else 1
+    return usable_cores() if device == "cpu" and runs > 1 and seconds > WORKERS_REPAY else 1
 
 
 def _memory(work: Workload, units: list[ExecutionUnit]) -> int:

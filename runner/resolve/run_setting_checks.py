@@ -9,7 +9,7 @@ from xprun.runner.resolve.build import build
 from xprun.runner.resolve.data_parts import values_of
 from xprun.specs import Diagnostic, Spec
 from xprun.specs.language.expansion import choices_of
-from xprun.specs.language.wording import did_you_mean
+from xprun.specs.language.wording import did_you_mean, quoted
 
 LINE_SEARCH = "line_search_fn"  # a setting of torch.optim.LBFGS
 
@@ -54,6 +54,9 @@ def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
     written = spec.run.settings.get("observers", [])
     for i, name in enumerate(written if isinstance(written, list) else []):
         path = ("run", "observers", i)
+        if name in written[:i]:
+            yield Diagnostic(path, f"{quoted(str(name))} is listed twice", "remove it")
+            continue
         try:
             build(registry, "observer", str(name), {})
         except UnknownComponentError as error:

@@ -12,6 +12,7 @@ from xprun.specs.language.dotted_paths import Path
 from xprun.specs.language.expansion import choices_of
 from xprun.specs.language.wording import plural
 
+MOST_PIXELS = 16_384  # of an edge
 TRANSFORMS, FILL = "transforms", "fill"
 OF_TORCHVISION = "torchvision.transforms.v2"
 Settings = dict[str, Any]
@@ -111,6 +112,8 @@ def _size_problems(settings: Settings, shape: Shape, path: Path) -> Iterator[Dia
         yield Diagnostic((*path, "size"), f"must be one number or [height, width], not {len(size)} numbers")
     elif any(number is not None and number < 1 for number in sizes):
         yield Diagnostic((*path, "size"), "must be at least 1 pixel")
+    elif any(number is not None and number > MOST_PIXELS for number in sizes):
+        yield Diagnostic((*path, "size"), f"must be at most {MOST_PIXELS:,} pixels")
 
 
 def _all_of(*checks: Callable[[Settings, Shape, Path], Iterator[Diagnostic]]) -> Any:

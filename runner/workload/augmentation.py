@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.discovery import load_file
+from xprun.plugins.machine import most_processes
 from xprun.plugins.registry import REGISTRY, PluginFile
 from xprun.plugins.tensor_groups import Tensors
 from xprun.plugins.torchvision_import import import_torchvision
@@ -57,7 +58,8 @@ class Augmented:
 
     def _load(self, seeds: list[int], taken: int) -> Iterator[tuple[Tensors, Tensor]]:
         """Yield the batches of all seeds concatenated, [S * B, ...], [S * B, ...]; the first `taken` are skipped."""
-        workers = 0 if multiprocessing.current_process().daemon else self.workers  # a daemon may have no children
+        is_daemon = multiprocessing.current_process().daemon  # which may have no children
+        workers = 0 if is_daemon else min(self.workers, most_processes())
         loader: DataLoader[Any] = DataLoader(
             self._rows(),
             batch_sampler=_Steps(seeds, len(self.table), self.batch_size, taken),

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.tensor_groups import LazyRows, Tensors, concatenate, map_parts
+from xprun.plugins.machine import want_memory
+from xprun.plugins.tensor_groups import LazyRows, Tensors, bytes_of, concatenate, map_parts
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_gather import grouped_batches
 from xprun.runner.workload.batch_order import Counted, batches
@@ -21,6 +22,7 @@ from xprun.runner.workload.run_grid import Batch
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Prepare = Callable[[Tensors, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
+MANY_ROWS = 10**6  # of a stream, above which it is asked whether they fit the memory
 STREAM_SEEDS = 2**40  # streams draw with seeds of their own, or the first rows would equal the first parameters
 
 
@@ -143,6 +145,13 @@ def prepared_groups(prepare: Prepare, x: Tensors, y: Tensor, groups: int) -> Bat
 
 
 def sample_of(feed: Drawn, seed: int) -> Table:
-    """Return the rows on which a stream is measured: as many as its epoch has, the same for all runs."""
-    x, y = feed.draw(torch.Generator().manual_seed(seed), feed.stream.epoch_steps * feed.batch_size)
+    """Return the rows on which a stream is measured: as many as its epoch has, the same for all runs.
+
+    Raises NotEnoughMemoryError where they are more than the memory holds.
+    """
+    rows = feed.stream.epoch_steps * feed.batch_size
+    if rows > MANY_ROWS:
+        x, y = feed.draw(torch.Generator(), 1)
+        want_memory((bytes_of(x) + y.nbytes) * rows, f"{rows:,} rows to measure", "data", "batch_size")
+    x, y = feed.draw(torch.Generator().manual_seed(seed), rows)
     return Table(x, y, feed.stream.truth)

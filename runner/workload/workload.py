@@ -15,7 +15,16 @@ from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component, Registry
-from xprun.plugins.tensor_groups import Inputs, call, concatenate, first_rows, map_parts, split_into, tensors_in
+from xprun.plugins.tensor_groups import (
+    Inputs,
+    Tensors,
+    call,
+    concatenate,
+    first_rows,
+    map_parts,
+    split_into,
+    tensors_in,
+)
 from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
 from xprun.runner.resolve.timetable import Timetable, timetable_of
 from xprun.runner.results.results_schema import TEST, TRAIN, VALID
@@ -27,6 +36,7 @@ from xprun.runner.workload.data_forms import as_table
 from xprun.runner.workload.data_split import Split, check_parts, split_rows
 from xprun.runner.workload.dataset_rows import DatasetRows
 from xprun.runner.workload.measures import Measure, make_measure
+from xprun.runner.workload.meta_model import want_memory_of_model
 from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, pick, refuse_integers
 from xprun.runner.workload.step_schedule import Schedule
 from xprun.runner.workload.stored_rows import left_in_place
@@ -95,7 +105,7 @@ class Workload:
         return module
 
     def _fresh_model(self) -> nn.Module:
-        settings, x = self.model.settings, map_parts(_as_a_model_sees_it, first_rows(self.train.inputs, 2))
+        settings, x = self.model.settings, self.shown_to_models
         module: nn.Module = build(
             self.registry, "model", self.model.name, settings, x, self.all_targets, dtype=self.dtype
         )
@@ -108,6 +118,11 @@ class Workload:
         fill_parameters(module, fillers)
         freeze_parameters(module, settings["freeze"])
         return module
+
+    @property
+    def shown_to_models(self) -> Tensors:
+        """The few rows that a model is made with."""
+        return map_parts(_as_a_model_sees_it, first_rows(self.train.inputs, 2))
 
     @cached_property
     def all_targets(self) -> Tensor:
@@ -258,6 +273,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
         output=output,
     )
+    want_memory_of_model(registry, work.model, work.shown_to_models, work.all_targets, dtype)
     work.check_outputs(registry.find("loss", loss.name), criterion)
     return work
 

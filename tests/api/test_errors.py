@@ -43,6 +43,7 @@ EXIT_CODES = {
     "MissingFilesError": 1,
     "NameTakenError": 3,
     "NewerFolderError": 3,
+    "NotEnoughMemoryError": 1,
     "OutputError": 3,
     "PackageError": 3,
     "PagesError": 3,
