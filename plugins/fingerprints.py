@@ -9,11 +9,11 @@ EQUIVALENT = {
     "b782ce9be7555f70": "4594e58d8b6f89b5",  # metrics/classification.py: shares, which were rounded to single precision
     "1c374d0ebe8d1507": "897f9c8cfd48b99a",  # metrics/regression.py
     "bcdb7e7129784b2b": "e5cd00566afc73e8",  # models/linear.py: `w` and `b`, which a run in float64 rounded likewise
-    "1cc8f40a7796c980": "8f4ee84b7a42fef7",  # models/layers.py
+    "bacc8c5c18ba3a35": "8f4ee84b7a42fef7",  # models/layers.py
     "f38719a0da593f1a": "d6387148b202a58e",  # plots/scatter.py
     "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
     "09442aeb226d8104": "d9846fe7d0fe9a90",  # optimizers/textbook.py
-    "df3fdbca046e32b6": "b8168267a4f02df1",  # datasets/csv_file.py
+    "d45d13c5ca5b227e": "b8168267a4f02df1",  # datasets/csv_file.py
     "0f67adf91a3b3912": "f87b827c077c174c",  # optimizers/torch_optim.py
     "3f66cd7b70b95718": "f1db8067ae927ead",  # metrics/torchmetrics_scores.py
     "8b1907f3f4ca547b": "a57a41f4b1e816cf",  # observers/tensorboard.py
@@ -21,9 +21,9 @@ EQUIVALENT = {
     "703228055fe82125": "08c98a1361205783",  # datasets/line.py
     "7032e9baea73afce": "6e07c225189f995c",  # datasets/linear_regression.py
     "02bd18b2fa444ecf": "02ed25c0d3bac023",  # datasets/polynomial.py
-    "46951c04f9bdb0c1": "6f1427941f1e99d5",  # models/sequences.py
+    "69f9ca0f541fd89f": "6f1427941f1e99d5",  # models/sequences.py
     "19e88a27d672422a": "7ee99519b53357d4",  # models/classics.py
-    "64edc5fa1bf477f9": "bb733f070a7c1f99",  # models/sequence_layers.py
+    "dd4d678078c8fdfe": "bb733f070a7c1f99",  # models/sequence_layers.py
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,14 @@ Decay = Annotated[float, Ge(0), Lt(1)]
 PositiveInt = Annotated[int, Gt(0)]
 NonNegativeInt = Annotated[int, Ge(0)]
 Rows = Annotated[int, Gt(0), Le(10**10)]  # of data that are made; the machine's memory may be less
-Width = Annotated[int, Gt(0), Le(10**7)]  # units of a layer
+Width = Annotated[int, Gt(0), Le(10**9)]  # units of a layer
 Depth = Annotated[int, Gt(0), Le(10_000)]  # layers of a model
 
 Vector = Annotated[list[float], AsTensor()]
 SpecFile = Annotated[str, SpecRelativePath()]
 Folder = Annotated[str, FolderContent()]
 Layer = Annotated[dict[str, Any], OfKind("layer")]  # the model receives a function that makes the layer
+Layers = Annotated[list[Layer], MinLen(1)]
 InnerOptimizer = Annotated[dict[str, Any], OfKind("optimizer")]  # a class receives a function that makes it
 Init = Annotated[dict[str, Any], OfKind("init")]
 Scheduler = Annotated[dict[str, Any], OfKind("scheduler")]

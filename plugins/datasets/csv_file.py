@@ -25,7 +25,11 @@ MOST_TOLD = 20  # cells of a file that are told one by one
 
 
 class CsvError(Error, ValueError):
-    """A file is no table of numbers as the spec describes it."""
+    """A file is no table of numbers as the spec describes it; `setting` is the one that is wrong."""
+
+    def __init__(self, message: str, setting: str = "file") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 def wrong_cells(
@@ -53,7 +57,7 @@ def wrong_cells(
         sheet = _read(file, delimiter)
         reading = _Reading(sheet, target, classes, _inputs(sheet, target, columns, leave_out), categories, missing)
     except CsvError as error:
-        yield "file", str(error)
+        yield error.setting, str(error)
         return
     yield from (("file", problem) for problem in _shortened(list(reading.problems())))
 
@@ -132,9 +136,11 @@ class _Reading:
     ) -> None:
         self.sheet, self.target, self.names, self.missing = sheet, target, inputs, missing
         if target in categories:
-            raise CsvError(f"the target {target!r} is one of data.categories; write classes = true for classes")
+            raise CsvError(
+                f"the target {target!r} is one of data.categories; write classes = true for classes", "categories"
+            )
         if idle := [name for name in categories if name not in inputs]:
-            raise CsvError(f"data.categories has {idle[0]!r}, which is none of the inputs")
+            raise CsvError(f"data.categories has {idle[0]!r}, which is none of the inputs", "categories")
         self.categories = set(categories)
         used = [sheet.cells(name) for name in (*inputs, target)]
         whole = [not any(map(_is_missing, row)) for row in zip(*used, strict=True)]
@@ -323,7 +329,7 @@ def _inputs(sheet: Sheet, target: str, columns: list[str] | None, leave_out: Seq
         sheet.cells(name)
     chosen = sheet.header if columns is None else columns
     if columns is not None and target in columns:
-        raise CsvError(f"the target {target!r} is one of data.columns, so it would predict itself")
+        raise CsvError(f"the target {target!r} is one of data.columns, so it would predict itself", "columns")
     inputs = [name for name in chosen if name != target and name not in leave_out]
     if "" in inputs:
         index = "an index, as pandas writes one, is no input"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xprun.plugins.blame import Inside, blaming, failed_layer
 from xprun.plugins.registry import layer, model
 from xprun.plugins.tensor_groups import Tensors, call
-from xprun.plugins.types import Layer
+from xprun.plugins.types import Layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,7 +18,7 @@ Maker = Callable[[], "nn.Module"]
 
 
 @model("layers")
-def layers(x: Tensor, y: Tensor, *, layers: list[Layer]) -> nn.Module:
+def layers(x: Tensor, y: Tensor, *, layers: Layers) -> nn.Module:
     """The layers, named `torch.nn` classes or registered ones, one after the other (`torch.nn.Sequential`).
 
     A layer's size of inputs (`in_features`, `in_channels`, `num_features`) may be left out: it is what the layer
@@ -29,7 +29,7 @@ def layers(x: Tensor, y: Tensor, *, layers: list[Layer]) -> nn.Module:
 
 
 @layer("Sequential")
-def sequential(*, layers: list[Layer]) -> nn.Module:
+def sequential(*, layers: Layers) -> nn.Module:
     """Layers one after the other, as a layer: their parameters are named after their place in it (`2.0.weight`)."""
     from torch import nn
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import model
+from xprun.plugins.torch_api.argument_checks import uneven_heads
 from xprun.plugins.types import Depth, Fraction, Width
 
 if TYPE_CHECKING:
@@ -32,13 +32,7 @@ def char_lstm(
     return CharLSTM(count_tokens("char_lstm", x, y), embedding_dim, hidden_size, num_layers, dropout)
 
 
-def _uneven_heads(*, d_model: int, nhead: int, **_: object) -> Iterator[tuple[str, str]]:
-    """Yield that the features cannot be divided among the heads."""
-    if d_model % nhead:
-        yield "nhead", f"must divide d_model, but {d_model} is no multiple of {nhead}"
-
-
-@model("transformer", check=_uneven_heads)
+@model("transformer", check=uneven_heads)
 def transformer(
     x: Tensor,
     y: Tensor,

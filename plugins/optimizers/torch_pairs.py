@@ -6,9 +6,10 @@ A function takes the parameters, or groups of them as torch.optim takes them, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from xprun.plugins.types import AbsentByDefault
+from annotated_types import Ge, Lt
+from xprun.plugins.types import AbsentByDefault, Decay, NonNegative
 
 if TYPE_CHECKING:
     import torch
@@ -22,19 +23,19 @@ ADAMW = ("lr", "betas", "eps", "weight_decay")
 def muon(
     params: list[Any],
     *,
-    lr: float = 1e-3,
-    weight_decay: float = 0.1,
-    momentum: float = 0.95,
+    lr: NonNegative = 1e-3,
+    weight_decay: NonNegative = 0.1,
+    momentum: NonNegative = 0.95,
     nesterov: bool = True,
     ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-    eps: float = 1e-7,
-    ns_steps: int = 5,
-    adjust_lr_fn: str | None = None,
+    eps: NonNegative = 1e-7,
+    ns_steps: Annotated[int, Ge(0), Lt(100)] = 5,
+    adjust_lr_fn: Literal["original", "match_rms_adamw"] | None = None,
     use_muon: Annotated[bool, AbsentByDefault()] = True,
-    adamw_lr: Annotated[float, AbsentByDefault()] = 1e-3,
-    adamw_betas: Annotated[tuple[float, float], AbsentByDefault()] = (0.9, 0.999),
-    adamw_eps: Annotated[float, AbsentByDefault()] = 1e-8,
-    adamw_weight_decay: Annotated[float, AbsentByDefault()] = 1e-2,
+    adamw_lr: Annotated[NonNegative, AbsentByDefault()] = 1e-3,
+    adamw_betas: Annotated[tuple[Decay, Decay], AbsentByDefault()] = (0.9, 0.999),
+    adamw_eps: Annotated[NonNegative, AbsentByDefault()] = 1e-8,
+    adamw_weight_decay: Annotated[NonNegative, AbsentByDefault()] = 1e-2,
 ) -> Optimizer:
     """Orthogonalised momentum for matrices, as `torch.optim.Muon`, and AdamW for all other parameters.
 
@@ -77,9 +78,9 @@ def sparse_adam(
     params: list[Any],
     model: torch.nn.Module,
     *,
-    lr: float = 1e-3,
+    lr: NonNegative = 1e-3,
     betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
+    eps: NonNegative = 1e-8,
     maximize: bool = False,
 ) -> Optimizer:
     """Adam that moves only the rows with a gradient, as `torch.optim.SparseAdam`, and Adam for all other parameters.

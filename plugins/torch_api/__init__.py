@@ -17,6 +17,7 @@ from xprun.plugins.optimizers.torch_pairs import PAIRED_OPTIMIZERS
 from xprun.plugins.python_packages import release_of
 from xprun.plugins.registry import Component, Origin, Registry, fingerprint_of_file
 from xprun.plugins.schedulers.torch_schedulers import FUNCTIONAL_SCHEDULERS, UNSUPPORTED_SCHEDULERS
+from xprun.plugins.torch_api.argument_checks import CHECKS
 from xprun.plugins.torch_api.image_classifiers import classifier
 from xprun.plugins.torch_api.installed_names import names_here
 from xprun.plugins.torch_api.lazy_layers import layer_maker
@@ -65,7 +66,8 @@ def _component(kind: str, name: str, home: str, function: Any) -> Component:
     """Return a class of torch as a component that imports it when it is loaded."""
     package = home.partition(".")[0]
     load = partial(LOADERS.get(kind, _load), name, home)
-    return Component(kind, name, Origin(home, home, package, 0), function, load, _version(package))
+    check = CHECKS.get((kind, name))
+    return Component(kind, name, Origin(home, home, package, 0), function, load, _version(package), check=check)
 
 
 def _load(name: str, home: str) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from xprun.plugins.torch_api.bounds import bounded, names_of_types
 from xprun.plugins.torch_api.generate_vision import generate_vision
 from xprun.plugins.torch_api.lazy_layers import input_size
 from xprun.plugins.torchvision_import import import_torchvision
@@ -24,8 +25,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xprun.plugins.types import PositiveInt, Vector
-
+{types}
 '''
 
 # How a class is carried out rather than what it computes: not for a spec to say.
@@ -56,8 +56,10 @@ def print_texts(package: str) -> None:
 def generate_torch() -> dict[str, str]:
     """Return the text of each generated module of torch, by its name."""
     chosen = {"optim_classes": _optimizers(), "nn_layers": _layers(), "nn_losses": _losses(), "nn_init": _inits()}
-    of_torch = _header("torch", torch)
-    texts = {module: of_torch + "\n".join(_function(*named) for named in things) for module, things in chosen.items()}
+    texts = {
+        module: _text("torch", torch, "\n".join(_function(*named) for named in things))
+        for module, things in chosen.items()
+    }
     return {**texts, "nn_losses": texts["nn_losses"] + _other_losses()}
 
 
@@ -65,12 +67,14 @@ def generate_torchvision() -> dict[str, str]:
     """Return the text of each generated module of torchvision, by its name."""
     torchvision = import_torchvision()
     builders = sorted(torchvision.models.list_models(module=torchvision.models))
-    models = _header("torchvision", torchvision) + "\n".join(_classifier(torchvision.models, name) for name in builders)
-    return generate_vision() | {"vision_models": models}
+    models = "\n".join(_classifier(torchvision.models, name) for name in builders)
+    return generate_vision() | {"vision_models": _text("torchvision", torchvision, models)}
 
 
-def _header(name: str, package: Any) -> str:
-    return HEADER.format(source=f"{name} {package.__version__.partition('+')[0]}")
+def _text(name: str, package: Any, functions: str) -> str:
+    """Return the text of a module of these functions."""
+    types = f"from xprun.plugins.types import {names}\n" if (names := names_of_types(functions)) else ""
+    return HEADER.format(source=f"{name} {package.__version__.partition('+')[0]}", types=types) + functions
 
 
 def _optimizers() -> Iterator[tuple[str, Any]]:
@@ -127,7 +131,7 @@ def _is_module(thing: Any) -> bool:
 def _function(name: str, thing: Callable[..., Any]) -> str:
     size = input_size(thing, _lazy_twin(name)) if inspect.isclass(thing) else None
     settings = [
-        f"{p.name}: int | None = None" if p.name == size else _setting(p, thing, name)
+        f"{p.name}: {bounded('int', p.name, name)} | None = None" if p.name == size else _setting(p, thing, name)
         for p in inspect.signature(thing).parameters.values()
         if _is_setting(p)
     ]
@@ -159,7 +163,7 @@ def _setting(parameter: inspect.Parameter, thing: Callable[..., Any], name: str)
         hint = typing.get_type_hints(function).get(parameter.name, parameter.annotation)
     except NameError:
         hint = parameter.annotation
-    text = f"{parameter.name}: {_type(hint, parameter.default)}"
+    text = f"{parameter.name}: {bounded(_type(hint, parameter.default), parameter.name, name)}"
     if parameter.name == "reduction":
         words = ("mean", "sum", "batchmean") if name == "KLDivLoss" else ("mean", "sum")
         text = f"reduction: Literal{list(words)}"  # "none" gives no number to descend on
@@ -192,7 +196,7 @@ def _member(hint: Any) -> str:
     if origin in (tuple, list) or str(origin).endswith("Sequence'>"):
         return f"list[{_type(arguments[0], None)}]"
     if origin is typing.Literal:
-        return "str"
+        return f"Literal{list(arguments)}"
     return "Any"
 
 

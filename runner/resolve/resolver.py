@@ -15,6 +15,7 @@ from xprun.plugins.kinds import PLOT_RECEIVES
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
 from xprun.runner.resolve.class_weight_checks import class_weight_problems
+from xprun.runner.resolve.component_checks import component_problems
 from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
 from xprun.runner.resolve.expectation_checks import MEASURED, expect_problems
 from xprun.runner.resolve.forgotten_plugins import advice
@@ -38,7 +39,7 @@ from xprun.runner.resolve.run_setting_checks import (
     recipe_problems,
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
-from xprun.runner.resolve.spec_files import ResolvedSpecFile, SpecFileError, digest, find_folder, find_spec_file
+from xprun.runner.resolve.spec_files import SpecFileError, digest, find_folder, find_spec_file
 from xprun.runner.resolve.target_checks import target_problems_of
 from xprun.runner.resolve.transform_checks import transform_problems
 from xprun.runner.results import results_schema
@@ -113,7 +114,7 @@ def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str
         ({"data", "loss", "run"}, lambda: part_problems(spec)),
         ({*components, "run", "compare", "ablate"}, lambda: idle_problems(spec, columns)),
         ({"data", "run"}, lambda: _stream_problems(spec, registry)),
-        (components, lambda: _own_problems(spec, registry)),
+        (components, lambda: component_problems(spec, registry)),
         ({"data", "loss"}, lambda: class_weight_problems(spec, registry)),
         ({"data"}, lambda: transform_problems(spec, registry)),
         ({"data", "loss"}, lambda: target_problems_of(spec)),
@@ -674,18 +675,6 @@ def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                     yield Diagnostic(
                         (*alternative.path, key), f"{why}: there are no fixed rows to do that with", "leave it out"
                     )
-
-
-def _own_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
-    """Yield what components themselves find wrong with settings each of which fits its type."""
-    for section, alternatives in spec.sections.items():
-        for alternative in alternatives:
-            component = registry.find(section, alternative.name)
-            if component.check:
-                own = {name: alternative.settings[name] for name in component.settings}
-                paths = {name: value.path for name, value in own.items() if isinstance(value, ResolvedSpecFile)}
-                for setting, message in component.check(**own | paths):
-                    yield Diagnostic((*alternative.path, setting), message)
 
 
 def _distinct_labels(alternatives: tuple[Alternative, ...], document: Document) -> tuple[Alternative, ...]:

@@ -98,7 +98,7 @@ def test_a_loader_starts_no_more_processes_than_the_machine_can_use(
         'data={ name = "polynomial", degree = 100000 }',
         'model={ name = "mlp", hidden = [1000000000000] }',
         'model={ name = "char_lstm", num_layers = 1000000000 }',
-        'model={ name = "layers", layers = [{ name = "LSTM", input_size = 1, hidden_size = 1000000000 }] }',
+        'model={ name = "layers", layers = [{ name = "LSTM", input_size = 1, hidden_size = 1000000000000 }] }',
         'data={ name = "FakeData", transforms = [{ name = "Resize", size = 1000000 }] }',
         "run.observers=['tensorboard', 'tensorboard']",
     ],

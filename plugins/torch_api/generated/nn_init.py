@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xprun.plugins.types import PositiveInt, Vector
+from xprun.plugins.types import Fraction, NonNegative, PositiveInt
 
 
 def constant_(*, val: float) -> Any:
     """Fill the input Tensor with the value text{val}. Args: tensor: an n-dimensional torch.Tensor val: the value to fill the tensor with Examples: >>> w = t."""
 
 
-def dirac_(*, groups: int = 1) -> Any:
+def dirac_(*, groups: PositiveInt = 1) -> Any:
     """Fill the {3, 4, 5}-dimensional input Tensor with the Dirac delta function."""
 
 
@@ -19,15 +19,15 @@ def eye_() -> Any:
     """Fill the 2-dimensional input Tensor with the identity matrix."""
 
 
-def kaiming_normal_(*, a: float = 0, mode: str = 'fan_in', nonlinearity: str = 'leaky_relu') -> Any:
+def kaiming_normal_(*, a: float = 0, mode: Literal['fan_in', 'fan_out'] = 'fan_in', nonlinearity: Literal['linear', 'conv1d', 'conv2d', 'conv3d', 'conv_transpose1d', 'conv_transpose2d', 'conv_transpose3d', 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'selu'] = 'leaky_relu') -> Any:
     """Fill the input Tensor with values using a Kaiming normal distribution."""
 
 
-def kaiming_uniform_(*, a: float = 0, mode: str = 'fan_in', nonlinearity: str = 'leaky_relu') -> Any:
+def kaiming_uniform_(*, a: float = 0, mode: Literal['fan_in', 'fan_out'] = 'fan_in', nonlinearity: Literal['linear', 'conv1d', 'conv2d', 'conv3d', 'conv_transpose1d', 'conv_transpose2d', 'conv_transpose3d', 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'selu'] = 'leaky_relu') -> Any:
     """Fill the input Tensor with values using a Kaiming uniform distribution."""
 
 
-def normal_(*, mean: float = 0.0, std: float = 1.0) -> Any:
+def normal_(*, mean: float = 0.0, std: NonNegative = 1.0) -> Any:
     """Fill the input Tensor with values drawn from the normal distribution."""
 
 
@@ -39,11 +39,11 @@ def orthogonal_(*, gain: float = 1) -> Any:
     """Fill the input Tensor with a (semi) orthogonal matrix."""
 
 
-def sparse_(*, sparsity: float, std: float = 0.01) -> Any:
+def sparse_(*, sparsity: Fraction, std: NonNegative = 0.01) -> Any:
     """Fill the 2D input Tensor as a sparse matrix."""
 
 
-def trunc_normal_(*, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
+def trunc_normal_(*, mean: float = 0.0, std: NonNegative = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
     """Fill the input Tensor with values drawn from a truncated normal distribution."""
 
 

@@ -4,58 +4,58 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xprun.plugins.types import PositiveInt, Vector
+from xprun.plugins.types import Decay, Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Width
 
 
-def AdaptiveAvgPool1d(*, output_size: int | None | list[int | None]) -> Any:
+def AdaptiveAvgPool1d(*, output_size: PositiveInt | None | list[PositiveInt | None]) -> Any:
     """Applies a 1D adaptive average pooling over an input signal composed of several input planes."""
 
 
-def AdaptiveAvgPool2d(*, output_size: int | None | list[int | None]) -> Any:
+def AdaptiveAvgPool2d(*, output_size: PositiveInt | None | list[PositiveInt | None]) -> Any:
     """Applies a 2D adaptive average pooling over an input signal composed of several input planes."""
 
 
-def AdaptiveAvgPool3d(*, output_size: int | None | list[int | None]) -> Any:
+def AdaptiveAvgPool3d(*, output_size: PositiveInt | None | list[PositiveInt | None]) -> Any:
     """Applies a 3D adaptive average pooling over an input signal composed of several input planes."""
 
 
-def AdaptiveMaxPool1d(*, output_size: int | None | list[int | None]) -> Any:
+def AdaptiveMaxPool1d(*, output_size: PositiveInt | None | list[PositiveInt | None]) -> Any:
     """Applies a 1D adaptive max pooling over an input signal composed of several input planes."""
 
 
-def AdaptiveMaxPool2d(*, output_size: int | None | list[int | None]) -> Any:
+def AdaptiveMaxPool2d(*, output_size: PositiveInt | None | list[PositiveInt | None]) -> Any:
     """Applies a 2D adaptive max pooling over an input signal composed of several input planes."""
 
 
-def AdaptiveMaxPool3d(*, output_size: int | None | list[int | None]) -> Any:
+def AdaptiveMaxPool3d(*, output_size: PositiveInt | None | list[PositiveInt | None]) -> Any:
     """Applies a 3D adaptive max pooling over an input signal composed of several input planes."""
 
 
-def AlphaDropout(*, p: float = 0.5, inplace: bool = False) -> Any:
+def AlphaDropout(*, p: Fraction = 0.5, inplace: bool = False) -> Any:
     """Applies Alpha Dropout over the input."""
 
 
-def AvgPool1d(*, kernel_size: int | tuple[int], stride: int | tuple[int] | None = None, padding: int | tuple[int] = 0, ceil_mode: bool = False, count_include_pad: bool = True) -> Any:
+def AvgPool1d(*, kernel_size: PositiveInt | tuple[PositiveInt], stride: PositiveInt | tuple[PositiveInt] | None = None, padding: NonNegativeInt | tuple[NonNegativeInt] = 0, ceil_mode: bool = False, count_include_pad: bool = True) -> Any:
     """Applies a 1D average pooling over an input signal composed of several input planes."""
 
 
-def AvgPool2d(*, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None, padding: int | tuple[int, int] = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
+def AvgPool2d(*, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt], stride: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None, padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt] = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: PositiveInt | None = None) -> Any:
     """Applies a 2D average pooling over an input signal composed of several input planes."""
 
 
-def AvgPool3d(*, kernel_size: int | tuple[int, int, int], stride: int | tuple[int, int, int] | None = None, padding: int | tuple[int, int, int] = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
+def AvgPool3d(*, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt], stride: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt] | None = None, padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: PositiveInt | None = None) -> Any:
     """Applies a 3D average pooling over an input signal composed of several input planes."""
 
 
-def BatchNorm1d(*, num_features: int | None = None, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
+def BatchNorm1d(*, num_features: Width | None = None, eps: NonNegative = 1e-05, momentum: Fraction | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
     """Applies Batch Normalization over a 2D or 3D input."""
 
 
-def BatchNorm2d(*, num_features: int | None = None, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
+def BatchNorm2d(*, num_features: Width | None = None, eps: NonNegative = 1e-05, momentum: Fraction | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
     """Applies Batch Normalization over a 4D input."""
 
 
-def BatchNorm3d(*, num_features: int | None = None, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
+def BatchNorm3d(*, num_features: Width | None = None, eps: NonNegative = 1e-05, momentum: Fraction | None = 0.1, affine: bool = True, track_running_stats: bool = True, bias: bool = True) -> Any:
     """Applies Batch Normalization over a 5D input."""
 
 
@@ -63,7 +63,7 @@ def CELU(*, alpha: float = 1.0, inplace: bool = False) -> Any:
     """Applies the CELU function element-wise."""
 
 
-def ChannelShuffle(*, groups: int) -> Any:
+def ChannelShuffle(*, groups: PositiveInt) -> Any:
     """Divides and rearranges the channels in a tensor."""
 
 
@@ -91,47 +91,47 @@ def ConstantPad3d(*, padding: int | tuple[int, int, int, int, int, int], value: 
     """Pads the input tensor boundaries with a constant value."""
 
 
-def Conv1d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int], stride: int | tuple[int] = 1, padding: str | int | tuple[int] = 0, dilation: int | tuple[int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
+def Conv1d(*, in_channels: Width | None = None, out_channels: Width, kernel_size: PositiveInt | tuple[PositiveInt], stride: PositiveInt | tuple[PositiveInt] = 1, padding: Literal['valid', 'same'] | NonNegativeInt | tuple[NonNegativeInt] = 0, dilation: PositiveInt | tuple[PositiveInt] = 1, groups: PositiveInt = 1, bias: bool = True, padding_mode: Literal['zeros', 'reflect', 'replicate', 'circular'] = 'zeros') -> Any:
     """Applies a 1D convolution over an input signal composed of several input planes."""
 
 
-def Conv2d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, padding: str | int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
+def Conv2d(*, in_channels: Width | None = None, out_channels: Width, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt], stride: PositiveInt | tuple[PositiveInt, PositiveInt] = 1, padding: Literal['valid', 'same'] | NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt] = 0, dilation: PositiveInt | tuple[PositiveInt, PositiveInt] = 1, groups: PositiveInt = 1, bias: bool = True, padding_mode: Literal['zeros', 'reflect', 'replicate', 'circular'] = 'zeros') -> Any:
     """Applies a 2D convolution over an input signal composed of several input planes."""
 
 
-def Conv3d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int, int], stride: int | tuple[int, int, int] = 1, padding: str | int | tuple[int, int, int] = 0, dilation: int | tuple[int, int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = 'zeros') -> Any:
+def Conv3d(*, in_channels: Width | None = None, out_channels: Width, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt], stride: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt] = 1, padding: Literal['valid', 'same'] | NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = 0, dilation: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt] = 1, groups: PositiveInt = 1, bias: bool = True, padding_mode: Literal['zeros', 'reflect', 'replicate', 'circular'] = 'zeros') -> Any:
     """Applies a 3D convolution over an input signal composed of several input planes."""
 
 
-def ConvTranspose1d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int], stride: int | tuple[int] = 1, padding: int | tuple[int] = 0, output_padding: int | tuple[int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int] = 1, padding_mode: str = 'zeros') -> Any:
+def ConvTranspose1d(*, in_channels: Width | None = None, out_channels: Width, kernel_size: PositiveInt | tuple[PositiveInt], stride: PositiveInt | tuple[PositiveInt] = 1, padding: NonNegativeInt | tuple[NonNegativeInt] = 0, output_padding: NonNegativeInt | tuple[NonNegativeInt] = 0, groups: PositiveInt = 1, bias: bool = True, dilation: PositiveInt | tuple[PositiveInt] = 1, padding_mode: Literal['zeros'] = 'zeros') -> Any:
     """Applies a 1D transposed convolution operator over an input image composed of several input planes."""
 
 
-def ConvTranspose2d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] = 0, output_padding: int | tuple[int, int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int, int] = 1, padding_mode: str = 'zeros') -> Any:
+def ConvTranspose2d(*, in_channels: Width | None = None, out_channels: Width, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt], stride: PositiveInt | tuple[PositiveInt, PositiveInt] = 1, padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt] = 0, output_padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt] = 0, groups: PositiveInt = 1, bias: bool = True, dilation: PositiveInt | tuple[PositiveInt, PositiveInt] = 1, padding_mode: Literal['zeros'] = 'zeros') -> Any:
     """Applies a 2D transposed convolution operator over an input image composed of several input planes."""
 
 
-def ConvTranspose3d(*, in_channels: int | None = None, out_channels: int, kernel_size: int | tuple[int, int, int], stride: int | tuple[int, int, int] = 1, padding: int | tuple[int, int, int] = 0, output_padding: int | tuple[int, int, int] = 0, groups: int = 1, bias: bool = True, dilation: int | tuple[int, int, int] = 1, padding_mode: str = 'zeros') -> Any:
+def ConvTranspose3d(*, in_channels: Width | None = None, out_channels: Width, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt], stride: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt] = 1, padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = 0, output_padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = 0, groups: PositiveInt = 1, bias: bool = True, dilation: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt] = 1, padding_mode: Literal['zeros'] = 'zeros') -> Any:
     """Applies a 3D transposed convolution operator over an input image composed of several input planes."""
 
 
-def CrossMapLRN2d(*, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1) -> Any:
+def CrossMapLRN2d(*, size: PositiveInt, alpha: float = 0.0001, beta: float = 0.75, k: float = 1) -> Any:
     """Base class for all neural network modules."""
 
 
-def Dropout(*, p: float = 0.5, inplace: bool = False) -> Any:
+def Dropout(*, p: Fraction = 0.5, inplace: bool = False) -> Any:
     """During training, randomly zeroes some of the elements of the input tensor with probability p."""
 
 
-def Dropout1d(*, p: float = 0.5, inplace: bool = False) -> Any:
+def Dropout1d(*, p: Fraction = 0.5, inplace: bool = False) -> Any:
     """Randomly zero out entire channels."""
 
 
-def Dropout2d(*, p: float = 0.5, inplace: bool = False) -> Any:
+def Dropout2d(*, p: Fraction = 0.5, inplace: bool = False) -> Any:
     """Randomly zero out entire channels."""
 
 
-def Dropout3d(*, p: float = 0.5, inplace: bool = False) -> Any:
+def Dropout3d(*, p: Fraction = 0.5, inplace: bool = False) -> Any:
     """Randomly zero out entire channels."""
 
 
@@ -139,15 +139,15 @@ def ELU(*, alpha: float = 1.0, inplace: bool = False) -> Any:
     """Applies the Exponential Linear Unit (ELU) function, element-wise."""
 
 
-def Embedding(*, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Any:
+def Embedding(*, num_embeddings: Width, embedding_dim: Width, padding_idx: int | None = None, max_norm: Positive | None = None, norm_type: Positive = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Any:
     """A simple lookup table that stores embeddings of a fixed dictionary and size."""
 
 
-def EmbeddingBag(*, num_embeddings: int, embedding_dim: int, max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = 'mean', sparse: bool = False, include_last_offset: bool = False, padding_idx: int | None = None) -> Any:
+def EmbeddingBag(*, num_embeddings: Width, embedding_dim: Width, max_norm: Positive | None = None, norm_type: Positive = 2.0, scale_grad_by_freq: bool = False, mode: Literal['sum', 'mean', 'max'] = 'mean', sparse: bool = False, include_last_offset: bool = False, padding_idx: int | None = None) -> Any:
     """Compute sums or means of 'bags' of embeddings, without instantiating the intermediate embeddings."""
 
 
-def FeatureAlphaDropout(*, p: float = 0.5, inplace: bool = False) -> Any:
+def FeatureAlphaDropout(*, p: Fraction = 0.5, inplace: bool = False) -> Any:
     """Randomly masks out entire channels."""
 
 
@@ -155,19 +155,19 @@ def Flatten(*, start_dim: int = 1, end_dim: int = -1) -> Any:
     """Flattens a contiguous range of dims into a tensor."""
 
 
-def Fold(*, output_size: int | list[int], kernel_size: int | list[int], dilation: int | list[int] = 1, padding: int | list[int] = 0, stride: int | list[int] = 1) -> Any:
+def Fold(*, output_size: PositiveInt | list[PositiveInt], kernel_size: PositiveInt | list[PositiveInt], dilation: PositiveInt | list[PositiveInt] = 1, padding: NonNegativeInt | list[NonNegativeInt] = 0, stride: PositiveInt | list[PositiveInt] = 1) -> Any:
     """Combines an array of sliding local blocks into a large containing tensor."""
 
 
-def FractionalMaxPool2d(*, kernel_size: int | tuple[int, int], output_size: int | tuple[int, int] | None = None, output_ratio: float | tuple[float, float] | None = None) -> Any:
+def FractionalMaxPool2d(*, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt], output_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None, output_ratio: Decay | tuple[Decay, Decay] | None = None) -> Any:
     """Applies a 2D fractional max pooling over an input signal composed of several input planes."""
 
 
-def FractionalMaxPool3d(*, kernel_size: int | tuple[int, int, int], output_size: int | tuple[int, int, int] | None = None, output_ratio: float | tuple[float, float, float] | None = None) -> Any:
+def FractionalMaxPool3d(*, kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt], output_size: PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt] | None = None, output_ratio: Decay | tuple[Decay, Decay, Decay] | None = None) -> Any:
     """Applies a 3D fractional max pooling over an input signal composed of several input planes."""
 
 
-def GELU(*, approximate: str = 'none') -> Any:
+def GELU(*, approximate: Literal['none', 'tanh'] = 'none') -> Any:
     """Applies the Gaussian Error Linear Units function."""
 
 
@@ -175,7 +175,7 @@ def GLU(*, dim: int = -1) -> Any:
     """Applies the gated linear unit function."""
 
 
-def GroupNorm(*, num_groups: int, num_channels: int, eps: float = 1e-05, affine: bool = True, bias: bool = True) -> Any:
+def GroupNorm(*, num_groups: PositiveInt, num_channels: Width, eps: NonNegative = 1e-05, affine: bool = True, bias: bool = True) -> Any:
     """Applies Group Normalization over a mini-batch of inputs."""
 
 
@@ -199,31 +199,31 @@ def Identity() -> Any:
     """A placeholder identity operator that is argument-insensitive."""
 
 
-def InstanceNorm1d(*, num_features: int, eps: float = 1e-05, momentum: float = 0.1, affine: bool = False, track_running_stats: bool = False, bias: bool = True) -> Any:
+def InstanceNorm1d(*, num_features: Width, eps: NonNegative = 1e-05, momentum: Fraction = 0.1, affine: bool = False, track_running_stats: bool = False, bias: bool = True) -> Any:
     """Applies Instance Normalization."""
 
 
-def InstanceNorm2d(*, num_features: int, eps: float = 1e-05, momentum: float = 0.1, affine: bool = False, track_running_stats: bool = False, bias: bool = True) -> Any:
+def InstanceNorm2d(*, num_features: Width, eps: NonNegative = 1e-05, momentum: Fraction = 0.1, affine: bool = False, track_running_stats: bool = False, bias: bool = True) -> Any:
     """Applies Instance Normalization."""
 
 
-def InstanceNorm3d(*, num_features: int, eps: float = 1e-05, momentum: float = 0.1, affine: bool = False, track_running_stats: bool = False, bias: bool = True) -> Any:
+def InstanceNorm3d(*, num_features: Width, eps: NonNegative = 1e-05, momentum: Fraction = 0.1, affine: bool = False, track_running_stats: bool = False, bias: bool = True) -> Any:
     """Applies Instance Normalization."""
 
 
-def LPPool1d(*, norm_type: float, kernel_size: int | list[int], stride: int | list[int] | None = None, ceil_mode: bool = False) -> Any:
+def LPPool1d(*, norm_type: Positive, kernel_size: PositiveInt | list[PositiveInt], stride: PositiveInt | list[PositiveInt] | None = None, ceil_mode: bool = False) -> Any:
     """Applies a 1D power-average pooling over an input signal composed of several input planes."""
 
 
-def LPPool2d(*, norm_type: float, kernel_size: int | list[int], stride: int | list[int] | None = None, ceil_mode: bool = False) -> Any:
+def LPPool2d(*, norm_type: Positive, kernel_size: PositiveInt | list[PositiveInt], stride: PositiveInt | list[PositiveInt] | None = None, ceil_mode: bool = False) -> Any:
     """Applies a 2D power-average pooling over an input signal composed of several input planes."""
 
 
-def LPPool3d(*, norm_type: float, kernel_size: int | list[int], stride: int | list[int] | None = None, ceil_mode: bool = False) -> Any:
+def LPPool3d(*, norm_type: Positive, kernel_size: PositiveInt | list[PositiveInt], stride: PositiveInt | list[PositiveInt] | None = None, ceil_mode: bool = False) -> Any:
     """Applies a 3D power-average pooling over an input signal composed of several input planes."""
 
 
-def LayerNorm(*, normalized_shape: Any, eps: float = 1e-05, elementwise_affine: bool = True, bias: bool = True) -> Any:
+def LayerNorm(*, normalized_shape: Width | list[Width], eps: NonNegative = 1e-05, elementwise_affine: bool = True, bias: bool = True) -> Any:
     """Applies Layer Normalization over a mini-batch of inputs."""
 
 
@@ -231,11 +231,11 @@ def LeakyReLU(*, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """Applies the LeakyReLU function element-wise."""
 
 
-def Linear(*, in_features: int | None = None, out_features: int, bias: bool = True) -> Any:
+def Linear(*, in_features: Width | None = None, out_features: Width, bias: bool = True) -> Any:
     """Applies an affine linear transformation to the incoming data: y = xA^T + b."""
 
 
-def LocalResponseNorm(*, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Any:
+def LocalResponseNorm(*, size: PositiveInt, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Any:
     """Applies local response normalization over an input signal."""
 
 
@@ -247,15 +247,15 @@ def LogSoftmax(*, dim: int | None = None) -> Any:
     """Applies the log(text{Softmax}(x)) function to an n-dimensional input Tensor."""
 
 
-def MaxPool1d(*, kernel_size: int | list[int], stride: int | list[int] | None = None, padding: int | list[int] = 0, dilation: int | list[int] = 1, ceil_mode: bool = False) -> Any:
+def MaxPool1d(*, kernel_size: PositiveInt | list[PositiveInt], stride: PositiveInt | list[PositiveInt] | None = None, padding: NonNegativeInt | list[NonNegativeInt] = 0, dilation: PositiveInt | list[PositiveInt] = 1, ceil_mode: bool = False) -> Any:
     """Applies a 1D max pooling over an input signal composed of several input planes."""
 
 
-def MaxPool2d(*, kernel_size: int | list[int], stride: int | list[int] | None = None, padding: int | list[int] = 0, dilation: int | list[int] = 1, ceil_mode: bool = False) -> Any:
+def MaxPool2d(*, kernel_size: PositiveInt | list[PositiveInt], stride: PositiveInt | list[PositiveInt] | None = None, padding: NonNegativeInt | list[NonNegativeInt] = 0, dilation: PositiveInt | list[PositiveInt] = 1, ceil_mode: bool = False) -> Any:
     """Applies a 2D max pooling over an input signal composed of several input planes."""
 
 
-def MaxPool3d(*, kernel_size: int | list[int], stride: int | list[int] | None = None, padding: int | list[int] = 0, dilation: int | list[int] = 1, ceil_mode: bool = False) -> Any:
+def MaxPool3d(*, kernel_size: PositiveInt | list[PositiveInt], stride: PositiveInt | list[PositiveInt] | None = None, padding: NonNegativeInt | list[NonNegativeInt] = 0, dilation: PositiveInt | list[PositiveInt] = 1, ceil_mode: bool = False) -> Any:
     """Applies a 3D max pooling over an input signal composed of several input planes."""
 
 
@@ -263,19 +263,19 @@ def Mish(*, inplace: bool = False) -> Any:
     """Applies the Mish function, element-wise."""
 
 
-def PReLU(*, num_parameters: int = 1, init: float = 0.25) -> Any:
+def PReLU(*, num_parameters: Width = 1, init: float = 0.25) -> Any:
     """Applies the element-wise PReLU function."""
 
 
-def PixelShuffle(*, upscale_factor: int) -> Any:
+def PixelShuffle(*, upscale_factor: PositiveInt) -> Any:
     """Rearrange elements in a tensor according to an upscaling factor."""
 
 
-def PixelUnshuffle(*, downscale_factor: int) -> Any:
+def PixelUnshuffle(*, downscale_factor: PositiveInt) -> Any:
     """Reverse the PixelShuffle operation."""
 
 
-def RMSNorm(*, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True) -> Any:
+def RMSNorm(*, normalized_shape: Width | list[Width], eps: NonNegative | None = None, elementwise_affine: bool = True) -> Any:
     """Applies Root Mean Square Layer Normalization over a mini-batch of inputs."""
 
 
@@ -339,11 +339,11 @@ def Softmin(*, dim: int | None = None) -> Any:
     """Applies the Softmin function to an n-dimensional input Tensor."""
 
 
-def Softplus(*, beta: float = 1.0, threshold: float = 20.0) -> Any:
+def Softplus(*, beta: Positive = 1.0, threshold: float = 20.0) -> Any:
     """Applies the Softplus function element-wise."""
 
 
-def Softshrink(*, lambd: float = 0.5) -> Any:
+def Softshrink(*, lambd: NonNegative = 0.5) -> Any:
     """Applies the soft shrinkage function element-wise."""
 
 
@@ -363,19 +363,19 @@ def Threshold(*, threshold: float, value: float, inplace: bool = False) -> Any:
     """Thresholds each element of the input Tensor."""
 
 
-def Unflatten(*, dim: int, unflattened_size: Any) -> Any:
+def Unflatten(*, dim: int, unflattened_size: list[int]) -> Any:
     """Unflattens a tensor dim expanding it to a desired shape."""
 
 
-def Unfold(*, kernel_size: int | list[int], dilation: int | list[int] = 1, padding: int | list[int] = 0, stride: int | list[int] = 1) -> Any:
+def Unfold(*, kernel_size: PositiveInt | list[PositiveInt], dilation: PositiveInt | list[PositiveInt] = 1, padding: NonNegativeInt | list[NonNegativeInt] = 0, stride: PositiveInt | list[PositiveInt] = 1) -> Any:
     """Extracts sliding local blocks from a batched input tensor."""
 
 
-def Upsample(*, size: int | list[int] | None = None, scale_factor: float | list[float] | None = None, mode: str = 'nearest', align_corners: bool | None = None, recompute_scale_factor: bool | None = None) -> Any:
+def Upsample(*, size: PositiveInt | list[PositiveInt] | None = None, scale_factor: Positive | list[Positive] | None = None, mode: Literal['nearest', 'linear', 'bilinear', 'bicubic', 'trilinear', 'nearest-exact'] = 'nearest', align_corners: bool | None = None, recompute_scale_factor: bool | None = None) -> Any:
     """Upsamples a given multi-channel 1D (temporal), 2D (spatial) or 3D (volumetric) data."""
 
 
-def UpsamplingNearest2d(*, size: int | tuple[int, int] | None = None, scale_factor: float | tuple[float, float] | None = None) -> Any:
+def UpsamplingNearest2d(*, size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None, scale_factor: Positive | tuple[Positive, Positive] | None = None) -> Any:
     """Applies a 2D nearest neighbor upsampling to an input signal composed of several input channels."""
 
 

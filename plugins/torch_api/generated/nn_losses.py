@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xprun.plugins.types import PositiveInt, Vector
+from xprun.plugins.types import Fraction, NonNegative, Positive, Vector
 
 
 def BCELoss(*, weight: Vector | None = None, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
@@ -15,7 +15,7 @@ def BCEWithLogitsLoss(*, weight: Vector | None = None, reduction: Literal['mean'
     """This loss combines a Sigmoid layer and the BCELoss in one single class."""
 
 
-def CrossEntropyLoss(*, weight: Vector | None = None, ignore_index: int = -100, reduction: Literal['mean', 'sum'] = 'mean', label_smoothing: float = 0.0) -> Any:
+def CrossEntropyLoss(*, weight: Vector | None = None, ignore_index: int = -100, reduction: Literal['mean', 'sum'] = 'mean', label_smoothing: Fraction = 0.0) -> Any:
     """This criterion computes the cross entropy loss between input logits and target."""
 
 
@@ -23,7 +23,7 @@ def HingeEmbeddingLoss(*, margin: float = 1.0, reduction: Literal['mean', 'sum']
     """Measures the loss given an input tensor x and a labels tensor y (containing 1 or -1)."""
 
 
-def HuberLoss(*, reduction: Literal['mean', 'sum'] = 'mean', delta: float = 1.0) -> Any:
+def HuberLoss(*, reduction: Literal['mean', 'sum'] = 'mean', delta: Positive = 1.0) -> Any:
     """Creates a criterion that uses a squared term if the absolute element-wise error falls below delta and a delta-scaled L1 term otherwise."""
 
 
@@ -47,7 +47,7 @@ def MultiLabelSoftMarginLoss(*, weight: Vector | None = None, reduction: Literal
     """Creates a criterion that optimizes a multi-label one-versus-all loss based on max-entropy, between input x and target y of size (N, C)."""
 
 
-def MultiMarginLoss(*, p: int = 1, margin: float = 1.0, weight: Vector | None = None, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
+def MultiMarginLoss(*, p: Literal[1, 2] = 1, margin: float = 1.0, weight: Vector | None = None, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Creates a criterion that optimizes a multi-class classification hinge loss (margin-based loss) between input x (a 2D mini-batch Tensor) and output y (."""
 
 
@@ -55,11 +55,11 @@ def NLLLoss(*, weight: Vector | None = None, ignore_index: int = -100, reduction
     """The negative log likelihood loss."""
 
 
-def PoissonNLLLoss(*, log_input: bool = True, full: bool = False, eps: float = 1e-08, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
+def PoissonNLLLoss(*, log_input: bool = True, full: bool = False, eps: NonNegative = 1e-08, reduction: Literal['mean', 'sum'] = 'mean') -> Any:
     """Negative log likelihood loss with Poisson distribution of target."""
 
 
-def SmoothL1Loss(*, reduction: Literal['mean', 'sum'] = 'mean', beta: float = 1.0) -> Any:
+def SmoothL1Loss(*, reduction: Literal['mean', 'sum'] = 'mean', beta: NonNegative = 1.0) -> Any:
     """Creates a criterion that uses a squared term if the absolute element-wise error falls below beta and an L1 term otherwise."""
 
 

@@ -4,60 +4,60 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xprun.plugins.types import PositiveInt, Vector
+from xprun.plugins.types import Decay, Fraction, NonNegative, NonNegativeInt, PositiveInt
 
 
-def ASGD(*, lr: float = 0.01, lambd: float = 0.0001, alpha: float = 0.75, t0: float = 1000000.0, weight_decay: float = 0, maximize: bool = False) -> Any:
+def ASGD(*, lr: NonNegative = 0.01, lambd: NonNegative = 0.0001, alpha: float = 0.75, t0: float = 1000000.0, weight_decay: NonNegative = 0, maximize: bool = False) -> Any:
     """Implements Averaged Stochastic Gradient Descent."""
 
 
-def Adadelta(*, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-06, weight_decay: float = 0, maximize: bool = False) -> Any:
+def Adadelta(*, lr: NonNegative = 1.0, rho: Fraction = 0.9, eps: NonNegative = 1e-06, weight_decay: NonNegative = 0, maximize: bool = False) -> Any:
     """Implements Adadelta algorithm."""
 
 
-def Adafactor(*, lr: float = 0.01, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 0.001), d: float = 1.0, weight_decay: float = 0.0, maximize: bool = False) -> Any:
+def Adafactor(*, lr: NonNegative = 0.01, beta2_decay: float = -0.8, eps: tuple[NonNegative | None, NonNegative] = (None, 0.001), d: float = 1.0, weight_decay: NonNegative = 0.0, maximize: bool = False) -> Any:
     """Implements Adafactor algorithm."""
 
 
-def Adagrad(*, lr: float = 0.01, lr_decay: float = 0, weight_decay: float = 0, initial_accumulator_value: float = 0, eps: float = 1e-10, maximize: bool = False) -> Any:
+def Adagrad(*, lr: NonNegative = 0.01, lr_decay: NonNegative = 0, weight_decay: NonNegative = 0, initial_accumulator_value: NonNegative = 0, eps: NonNegative = 1e-10, maximize: bool = False) -> Any:
     """Implements Adagrad algorithm."""
 
 
-def Adam(*, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-08, weight_decay: float = 0, amsgrad: bool = False, maximize: bool = False, decoupled_weight_decay: bool = False) -> Any:
+def Adam(*, lr: NonNegative = 0.001, betas: tuple[Decay, Decay] = (0.9, 0.999), eps: NonNegative = 1e-08, weight_decay: NonNegative = 0, amsgrad: bool = False, maximize: bool = False, decoupled_weight_decay: bool = False) -> Any:
     """Implements Adam algorithm."""
 
 
-def AdamW(*, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-08, weight_decay: float = 0.01, amsgrad: bool = False, maximize: bool = False) -> Any:
+def AdamW(*, lr: NonNegative = 0.001, betas: tuple[Decay, Decay] = (0.9, 0.999), eps: NonNegative = 1e-08, weight_decay: NonNegative = 0.01, amsgrad: bool = False, maximize: bool = False) -> Any:
     """Implements AdamW algorithm, where weight decay does not accumulate in the momentum nor variance."""
 
 
-def Adamax(*, lr: float = 0.002, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-08, weight_decay: float = 0, maximize: bool = False) -> Any:
+def Adamax(*, lr: NonNegative = 0.002, betas: tuple[Decay, Decay] = (0.9, 0.999), eps: NonNegative = 1e-08, weight_decay: NonNegative = 0, maximize: bool = False) -> Any:
     """Implements Adamax algorithm (a variant of Adam based on infinity norm)."""
 
 
-def LBFGS(*, lr: float = 1, max_iter: int = 20, max_eval: int | None = None, tolerance_grad: float = 1e-07, tolerance_change: float = 1e-09, history_size: int = 100, line_search_fn: str | None = None) -> Any:
+def LBFGS(*, lr: NonNegative = 1, max_iter: PositiveInt = 20, max_eval: PositiveInt | None = None, tolerance_grad: NonNegative = 1e-07, tolerance_change: NonNegative = 1e-09, history_size: PositiveInt = 100, line_search_fn: Literal['strong_wolfe'] | None = None) -> Any:
     """Implements L-BFGS algorithm."""
 
 
-def Muon(*, lr: float = 0.001, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True, ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315), eps: float = 1e-07, ns_steps: int = 5, adjust_lr_fn: str | None = None) -> Any:
+def Muon(*, lr: NonNegative = 0.001, weight_decay: NonNegative = 0.1, momentum: NonNegative = 0.95, nesterov: bool = True, ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315), eps: NonNegative = 1e-07, ns_steps: NonNegativeInt = 5, adjust_lr_fn: Literal['original', 'match_rms_adamw'] | None = None) -> Any:
     """Implements Muon algorithm."""
 
 
-def NAdam(*, lr: float = 0.002, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-08, weight_decay: float = 0, momentum_decay: float = 0.004, decoupled_weight_decay: bool = False, maximize: bool = False) -> Any:
+def NAdam(*, lr: NonNegative = 0.002, betas: tuple[Decay, Decay] = (0.9, 0.999), eps: NonNegative = 1e-08, weight_decay: NonNegative = 0, momentum_decay: NonNegative = 0.004, decoupled_weight_decay: bool = False, maximize: bool = False) -> Any:
     """Implements NAdam algorithm."""
 
 
-def RAdam(*, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-08, weight_decay: float = 0, decoupled_weight_decay: bool = False, maximize: bool = False) -> Any:
+def RAdam(*, lr: NonNegative = 0.001, betas: tuple[Decay, Decay] = (0.9, 0.999), eps: NonNegative = 1e-08, weight_decay: NonNegative = 0, decoupled_weight_decay: bool = False, maximize: bool = False) -> Any:
     """Implements RAdam algorithm."""
 
 
-def RMSprop(*, lr: float = 0.01, alpha: float = 0.99, eps: float = 1e-08, weight_decay: float = 0, momentum: float = 0, centered: bool = False, maximize: bool = False) -> Any:
+def RMSprop(*, lr: NonNegative = 0.01, alpha: float = 0.99, eps: NonNegative = 1e-08, weight_decay: NonNegative = 0, momentum: NonNegative = 0, centered: bool = False, maximize: bool = False) -> Any:
     """Implements RMSprop algorithm."""
 
 
-def Rprop(*, lr: float = 0.01, etas: tuple[float, float] = (0.5, 1.2), step_sizes: tuple[float, float] = (1e-06, 50), maximize: bool = False) -> Any:
+def Rprop(*, lr: NonNegative = 0.01, etas: tuple[float, float] = (0.5, 1.2), step_sizes: tuple[float, float] = (1e-06, 50), maximize: bool = False) -> Any:
     """Implements the resilient backpropagation algorithm."""
 
 
-def SGD(*, lr: float = 0.001, momentum: float = 0, dampening: float = 0, weight_decay: float = 0, nesterov: bool = False, maximize: bool = False) -> Any:
+def SGD(*, lr: NonNegative = 0.001, momentum: NonNegative = 0, dampening: float = 0, weight_decay: NonNegative = 0, nesterov: bool = False, maximize: bool = False) -> Any:
     """Implements stochastic gradient descent (optionally with momentum)."""

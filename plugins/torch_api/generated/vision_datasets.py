@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from xprun.plugins.types import AbsentByDefault, Download, Folder, Fraction, Transform, Workers
+from xprun.plugins.types import AbsentByDefault, Download, Folder, Fraction, PositiveInt, Transform, Workers
 
 
 def CIFAR10(*, root: str = 'data', download: Download = False, valid: Fraction | Literal['test'] = 0.1, test: Fraction | Literal['test'] = 'test', transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
@@ -51,7 +51,7 @@ def FGVCAircraft(*, root: str = 'data', download: Download = False, split: str =
     """FGVC Aircraft (https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/) Dataset."""
 
 
-def FakeData(*, size: int = 1000, image_size: tuple[int, int, int] = (3, 224, 224), num_classes: int = 10, random_offset: int = 0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
+def FakeData(*, size: PositiveInt = 1000, image_size: tuple[int, int, int] = (3, 224, 224), num_classes: int = 10, random_offset: int = 0, transforms: list[Transform] = [], num_workers: Workers = 0) -> Any:
     """A fake dataset that returns randomly generated images and returns them as PIL images."""
 
 

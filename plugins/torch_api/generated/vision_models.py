@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xprun.plugins.types import PositiveInt, Vector
+from xprun.plugins.types import PositiveInt
 
 
 def alexnet(x: Any, y: Any, *, weights: Literal['IMAGENET1K_V1', 'DEFAULT'] | None = None, num_classes: PositiveInt | None = None) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xprun.plugins.types import Transform
+from xprun.plugins.types import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Transform
 
 
-def AugMix(*, severity: int = 3, mixture_width: int = 3, chain_depth: int = -1, alpha: float = 1.0, all_ops: bool = True, interpolation: str | int = 'bilinear', fill: int | float | list[int] | list[float] | None = None) -> Any:
+def AugMix(*, severity: PositiveInt = 3, mixture_width: PositiveInt = 3, chain_depth: int = -1, alpha: float = 1.0, all_ops: bool = True, interpolation: str | int = 'bilinear', fill: int | float | list[int] | list[float] | None = None) -> Any:
     """AugMix data augmentation method based on 'AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty' (https://arxiv.org/abs/1912.02781)."""
 
 
@@ -23,15 +23,15 @@ def ColorJitter(*, brightness: float | list[float] | None = None, contrast: floa
     """Randomly change the brightness, contrast, saturation and hue of an image or video."""
 
 
-def ElasticTransform(*, alpha: float | list[float] = 50.0, sigma: float | list[float] = 5.0, interpolation: str | int = 'bilinear', fill: int | float | list[int] | list[float] | None = 0) -> Any:
+def ElasticTransform(*, alpha: float | list[float] = 50.0, sigma: Positive | list[Positive] = 5.0, interpolation: str | int = 'bilinear', fill: int | float | list[int] | list[float] | None = 0) -> Any:
     """Transform the input with elastic transformations."""
 
 
-def GaussianBlur(*, kernel_size: int | list[int], sigma: int | float | list[float] = [0.1, 2.0]) -> Any:
+def GaussianBlur(*, kernel_size: PositiveInt | list[PositiveInt], sigma: int | Positive | list[Positive] = [0.1, 2.0]) -> Any:
     """Blurs image with randomly chosen Gaussian blur kernel."""
 
 
-def GaussianNoise(*, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> Any:
+def GaussianNoise(*, mean: float = 0.0, sigma: NonNegative = 0.1, clip: bool = True) -> Any:
     """Add gaussian noise to images or videos."""
 
 
@@ -51,11 +51,11 @@ def RGB() -> Any:
     """Convert images or videos to RGB (if they are already not RGB)."""
 
 
-def RandAugment(*, num_ops: int = 2, magnitude: int = 9, num_magnitude_bins: int = 31, interpolation: str | int = 'nearest', fill: int | float | list[int] | list[float] | None = None) -> Any:
+def RandAugment(*, num_ops: NonNegativeInt = 2, magnitude: NonNegativeInt = 9, num_magnitude_bins: PositiveInt = 31, interpolation: str | int = 'nearest', fill: int | float | list[int] | list[float] | None = None) -> Any:
     """RandAugment data augmentation method based on 'RandAugment: Practical automated data augmentation with a reduced search space' (https://arxiv.org/abs/1909.13719)."""
 
 
-def RandomAdjustSharpness(*, sharpness_factor: float, p: float = 0.5) -> Any:
+def RandomAdjustSharpness(*, sharpness_factor: NonNegative, p: Fraction = 0.5) -> Any:
     """Adjust the sharpness of the image or video with a given probability."""
 
 
@@ -63,11 +63,11 @@ def RandomAffine(*, degrees: float | list[float], translate: list[float] | None 
     """Random affine transformation the input keeping center invariant."""
 
 
-def RandomApply(*, transforms: list[Transform], p: float = 0.5) -> Any:
+def RandomApply(*, transforms: list[Transform], p: Fraction = 0.5) -> Any:
     """Apply randomly a list of transformations with a given probability."""
 
 
-def RandomAutocontrast(*, p: float = 0.5) -> Any:
+def RandomAutocontrast(*, p: Fraction = 0.5) -> Any:
     """Autocontrast the pixels of the given image or video with a given probability."""
 
 
@@ -83,23 +83,23 @@ def RandomCrop(*, size: int | list[int], padding: int | list[int] | None = None,
     """Crop the input at a random location."""
 
 
-def RandomEqualize(*, p: float = 0.5) -> Any:
+def RandomEqualize(*, p: Fraction = 0.5) -> Any:
     """Equalize the histogram of the given image or video with a given probability."""
 
 
-def RandomErasing(*, p: float = 0.5, scale: list[float] = [0.02, 0.33], ratio: list[float] = [0.3, 3.3], value: float = 0.0) -> Any:
+def RandomErasing(*, p: Fraction = 0.5, scale: list[float] = [0.02, 0.33], ratio: list[float] = [0.3, 3.3], value: float = 0.0) -> Any:
     """Randomly select a rectangle region in the input image or video and erase its pixels."""
 
 
-def RandomGrayscale(*, p: float = 0.1) -> Any:
+def RandomGrayscale(*, p: Fraction = 0.1) -> Any:
     """Randomly convert image or videos to grayscale with a probability of p (default 0.1)."""
 
 
-def RandomHorizontalFlip(*, p: float = 0.5) -> Any:
+def RandomHorizontalFlip(*, p: Fraction = 0.5) -> Any:
     """Horizontally flip the input with a given probability."""
 
 
-def RandomInvert(*, p: float = 0.5) -> Any:
+def RandomInvert(*, p: Fraction = 0.5) -> Any:
     """Inverts the colors of the given image or video with a given probability."""
 
 
@@ -107,15 +107,15 @@ def RandomOrder(*, transforms: list[Transform]) -> Any:
     """Apply a list of transformations in a random order."""
 
 
-def RandomPerspective(*, distortion_scale: float = 0.5, p: float = 0.5, interpolation: str | int = 'bilinear', fill: int | float | list[int] | list[float] | None = 0) -> Any:
+def RandomPerspective(*, distortion_scale: Fraction = 0.5, p: Fraction = 0.5, interpolation: str | int = 'bilinear', fill: int | float | list[int] | list[float] | None = 0) -> Any:
     """Perform a random perspective transformation of the input with a given probability."""
 
 
-def RandomPhotometricDistort(*, brightness: tuple[float, float] = (0.875, 1.125), contrast: tuple[float, float] = (0.5, 1.5), saturation: tuple[float, float] = (0.5, 1.5), hue: tuple[float, float] = (-0.05, 0.05), p: float = 0.5) -> Any:
+def RandomPhotometricDistort(*, brightness: tuple[float, float] = (0.875, 1.125), contrast: tuple[float, float] = (0.5, 1.5), saturation: tuple[float, float] = (0.5, 1.5), hue: tuple[float, float] = (-0.05, 0.05), p: Fraction = 0.5) -> Any:
     """Randomly distorts the image or video as used in SSD: Single Shot MultiBox Detector (https://arxiv.org/abs/1512.02325)."""
 
 
-def RandomPosterize(*, bits: int, p: float = 0.5) -> Any:
+def RandomPosterize(*, bits: PositiveInt, p: Fraction = 0.5) -> Any:
     """Posterize the image or video with a given probability by reducing the number of bits for each color channel."""
 
 
@@ -135,15 +135,15 @@ def RandomShortestSize(*, min_size: list[int] | tuple[int] | int, max_size: int 
     """Randomly resize the input."""
 
 
-def RandomSolarize(*, threshold: float, p: float = 0.5) -> Any:
+def RandomSolarize(*, threshold: float, p: Fraction = 0.5) -> Any:
     """Solarize the image or video with a given probability by inverting all pixel values above a threshold."""
 
 
-def RandomVerticalFlip(*, p: float = 0.5) -> Any:
+def RandomVerticalFlip(*, p: Fraction = 0.5) -> Any:
     """Vertically flip the input with a given probability."""
 
 
-def RandomZoomOut(*, fill: int | float | list[int] | list[float] | None = 0, side_range: list[float] = [1.0, 4.0], p: float = 0.5) -> Any:
+def RandomZoomOut(*, fill: int | float | list[int] | list[float] | None = 0, side_range: list[float] = [1.0, 4.0], p: Fraction = 0.5) -> Any:
     """'Zoom out' transformation from 'SSD: Single Shot MultiBox Detector' (https://arxiv.org/abs/1512.02325)."""
 
 
@@ -151,9 +151,9 @@ def Resize(*, size: int | list[int] | None, interpolation: str | int = 'bilinear
     """Resize the input to the given size."""
 
 
-def ScaleJitter(*, target_size: tuple[int, int], scale_range: tuple[float, float] = (0.1, 2.0), interpolation: str | int = 'bilinear', antialias: bool | None = True) -> Any:
+def ScaleJitter(*, target_size: tuple[PositiveInt, PositiveInt], scale_range: tuple[float, float] = (0.1, 2.0), interpolation: str | int = 'bilinear', antialias: bool | None = True) -> Any:
     """Perform Large Scale Jitter on the input according to 'Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation' (https://arxiv.org/abs/2012.07177)."""
 
 
-def TrivialAugmentWide(*, num_magnitude_bins: int = 31, interpolation: str | int = 'nearest', fill: int | float | list[int] | list[float] | None = None) -> Any:
+def TrivialAugmentWide(*, num_magnitude_bins: PositiveInt = 31, interpolation: str | int = 'nearest', fill: int | float | list[int] | list[float] | None = None) -> Any:
     """Dataset-independent data-augmentation with TrivialAugment Wide, as described in 'TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation' (https://arxiv.org/abs/2103.10158)."""
