@@ -13,7 +13,7 @@ EQUIVALENT = {
     "f38719a0da593f1a": "d6387148b202a58e",  # plots/scatter.py
     "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
     "09442aeb226d8104": "d9846fe7d0fe9a90",  # optimizers/textbook.py
-    "d45d13c5ca5b227e": "b8168267a4f02df1",  # datasets/csv_file.py
+    "ed1d06c2c1e1560e": "b8168267a4f02df1",  # datasets/csv_file.py
     "0f67adf91a3b3912": "f87b827c077c174c",  # optimizers/torch_optim.py
     "3f66cd7b70b95718": "f1db8067ae927ead",  # metrics/torchmetrics_scores.py
     "8b1907f3f4ca547b": "a57a41f4b1e816cf",  # observers/tensorboard.py
@@ -21,9 +21,10 @@ EQUIVALENT = {
     "703228055fe82125": "08c98a1361205783",  # datasets/line.py
     "7032e9baea73afce": "6e07c225189f995c",  # datasets/linear_regression.py
     "02bd18b2fa444ecf": "02ed25c0d3bac023",  # datasets/polynomial.py
-    "69f9ca0f541fd89f": "6f1427941f1e99d5",  # models/sequences.py
+    "b13d5efbbae3701e": "6f1427941f1e99d5",  # models/sequences.py
     "19e88a27d672422a": "7ee99519b53357d4",  # models/classics.py
-    "dd4d678078c8fdfe": "bb733f070a7c1f99",  # models/sequence_layers.py
+    "e9a0c93467f1f4db": "bb733f070a7c1f99",  # models/sequence_layers.py
+    "11dd8988c1c0bbdc": "909f7448a1f12320",  # datasets/text.py
 }
 
 

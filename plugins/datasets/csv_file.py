@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from xprun.errors import Error
 from xprun.plugins.datasets.table import Table
+from xprun.plugins.look_alikes import look_alikes
 from xprun.plugins.registry import data
 from xprun.plugins.types import AbsentByDefault, SpecFile
 
@@ -178,9 +179,15 @@ class _Reading:
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with each cell, column by column."""
         for name in (*self.names, self.target):
-            for i, cell in zip(self.kept, self.cells(name), strict=True):
+            cells = self.cells(name)
+            for i, cell in zip(self.kept, cells, strict=True):
                 if wrong := self._wrong(name, cell):
                     yield f"{self.sheet.file}: row {i + 1}, column {name!r}: {wrong}"
+            if name in self.categories or (name == self.target and self.has_classes):
+                for first, other in look_alikes(dict.fromkeys(cells)):
+                    place = f"row {self.kept[cells.index(other)] + 1}, column {name!r}"
+                    what = f"{other!a} looks like {first!a}, and is another value; write both alike"
+                    yield f"{self.sheet.file}: {place}: {what}"
 
     def _wrong(self, name: str, cell: str) -> str:
         """Return what is wrong with a cell, and what would help; nothing where it can be read."""
@@ -311,6 +318,8 @@ def _read(path: Path, delimiter: str) -> Sheet:
         raise CsvError(f"{path.name} is empty; its first line must name the columns")
     if twice:
         raise CsvError(f"{path.name}: two columns are named {twice[0]!r}")
+    for first, other in look_alikes(header):
+        raise CsvError(f"{path.name}: the name of the column {other!a} looks like {first!a}")
     for i, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise CsvError(f"{path.name}: row {i} has {len(row)} cells, and the header names {len(header)} columns")
@@ -327,6 +336,8 @@ def _inputs(sheet: Sheet, target: str, columns: list[str] | None, leave_out: Seq
     """Return the names of the input columns; raise CsvError where there are none or one of them is the target."""
     for name in (target, *leave_out):
         sheet.cells(name)
+    if columns and (twice := [name for name in columns if columns.count(name) > 1]):
+        raise CsvError(f"{twice[0]!r} is listed twice, so it would be two inputs", "columns")
     chosen = sheet.header if columns is None else columns
     if columns is not None and target in columns:
         raise CsvError(f"the target {target!r} is one of data.columns, so it would predict itself", "columns")

@@ -269,7 +269,7 @@ def _each(rows: Tensor, transforms: Sequence[Image]) -> Tensor:
     """Return the rows, each after these transforms."""
     import torch
 
-    return torch.stack([in_turn(transforms, row) for row in rows]) if transforms else rows
+    return torch.stack([in_turn(transforms, row.clone()) for row in rows]) if transforms else rows
 
 
 def _see_that_it_fits(name: str, count: int, row: Tensor) -> None:

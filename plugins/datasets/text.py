@@ -49,6 +49,9 @@ def text(*, file: SpecFile, sequence_length: PositiveInt = 64, valid: Fraction =
     ids = torch.tensor([number[character] for character in used])
     inputs, targets = ids[:-1].view(rows, -1), ids[1:].view(rows, -1)
     held = [math.floor(rows * share + 0.5) for share in (valid, test)]
+    for name, share, count in zip(("valid", "test"), (valid, test), held, strict=True):
+        if share and not count:
+            raise TextError(f"{name} = {share:g} holds out none of the {rows} sequences of {path.name}")
     if sum(held) >= rows:
         raise TextError(f"valid = {valid:g} and test = {test:g} hold out all {rows} sequences of {path.name}")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from xprun.plugins.models.setting_checks import large_projection, uneven_heads
 from xprun.plugins.registry import layer
-from xprun.plugins.torch_api import argument_checks as checks
 from xprun.plugins.types import Depth, Fraction, NonNegativeInt, Width
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Returns = Literal["sequence", "last"]
 
 
-@layer("LSTM", check=checks.lstm)
+@layer("LSTM", check=large_projection)
 def lstm(
     *,
     input_size: Width,
@@ -57,7 +57,7 @@ def gru(
     return GRU(returns, input_size, hidden_size, num_layers, bias, True, dropout, bidirectional)
 
 
-@layer("TransformerEncoderLayer", check=checks.uneven_heads)
+@layer("TransformerEncoderLayer", check=uneven_heads)
 def transformer_encoder_layer(
     *,
     d_model: Width,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xprun.plugins.models.setting_checks import uneven_heads
 from xprun.plugins.registry import model
-from xprun.plugins.torch_api.argument_checks import uneven_heads
 from xprun.plugins.types import Depth, Fraction, Width
 
 if TYPE_CHECKING:

@@ -81,17 +81,6 @@ def upsample(*, mode: str, align_corners: bool | None, **settings: Any) -> Probl
         yield "align_corners", f"is for {', '.join(INTERPOLATED)}, not for {mode}"
 
 
-def lstm(*, hidden_size: int, proj_size: int, **_: object) -> Problems:
-    if proj_size >= hidden_size:
-        yield "proj_size", f"must be below hidden_size, which is {hidden_size}"
-
-
-def uneven_heads(*, d_model: int, nhead: int, **_: object) -> Problems:
-    """An attention whose features cannot be divided among its heads."""
-    if d_model % nhead:
-        yield "nhead", f"must divide d_model, but {d_model} is no multiple of {nhead}"
-
-
 def blur(*, kernel_size: Any, **_: object) -> Problems:
     if any(size % 2 == 0 for size in _each(kernel_size)):
         yield "kernel_size", "must be odd, so that a pixel is in the middle"

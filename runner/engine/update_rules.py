@@ -59,7 +59,7 @@ class Rule:
         """Return the new parameter and the new state tensors; `others` are what else the rule may ask for by name.
 
         These are `T`, the steps in all, `loss`, that of the batch, and `name`, the parameter's. Raises UpdateRuleError
-        where the rule returns another number of tensors than its signature asks for.
+        where the rule returns another number of tensors than its signature asks for, or a w of another shape.
         """
         given = {"w": w, "g": g, "t": t, "n": n, **others}
         rest = iter(states)
@@ -69,14 +69,24 @@ class Rule:
             result = (result,)
         if len(result) != 1 + len(states):
             raise UpdateRuleError(self._miscount(len(result)))
+        if getattr(result[0], "shape", None) != w.shape:
+            raise UpdateRuleError(self._misshape(result[0], w))
         return result[0], result[1:]
 
-    def _miscount(self, returned: int) -> str:
+    @property
+    def _described(self) -> str:
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         place = f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
-        name, asked = getattr(self.function, "__name__", "the rule"), ("w", *self.states)
+        return f"{getattr(self.function, '__name__', 'the rule')}{place}"
+
+    def _miscount(self, returned: int) -> str:
+        asked = ("w", *self.states)
         returns = f"{returned} {'value' if returned == 1 else 'values'}"
-        return f"{name}{place} returns {returns}; its signature asks for {len(asked)}: {', '.join(asked)}"
+        return f"{self._described} returns {returns}; its signature asks for {len(asked)}: {', '.join(asked)}"
+
+    def _misshape(self, new: Any, w: Tensor) -> str:
+        found = f"of the shape {[*new.shape]}" if isinstance(new, Tensor) else f"that is a {type(new).__name__}"
+        return f"{self._described} returns a w {found}; a new w has the shape of w, here {[*w.shape]}"
 
     def try_steps(self, parameters: dict[str, Tensor], settings: dict[str, Any]) -> None:
         """Take two steps with gradients of one, for whatever these raise."""
@@ -139,10 +149,15 @@ def _is_elementwise(rule: Rule) -> bool:
     settings = {name: s.example for name, s in read_settings(rule.function).items()}
     w, g = torch.linspace(-1, 1, 6).view(2, 3), torch.linspace(0.5, 1, 6).view(2, 3)
     states, loss = tuple(torch.zeros(2, 3) for _ in rule.states), torch.ones(())
+    watch = _Watch()
+
+    def watched(*arguments: Any, **own: Any) -> Any:
+        with watch:
+            return rule.function(*arguments, **own)
+
     try:
-        with _Watch() as watch:
-            for t in (1, 2):
-                rule.update(w, g, states, t, 1, settings, T=2, loss=loss)
+        for t in (1, 2):
+            Rule(watched, rule.positions, elementwise=False).update(w, g, states, t, 1, settings, T=2, loss=loss)
     except Exception:
         return False  # it cannot be told with these settings; the safe way is always open
     return bool(watch.pointwise)

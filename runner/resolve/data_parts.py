@@ -14,6 +14,7 @@ from xprun.specs.language.expansion import choices_of
 from xprun.specs.language.folds import K_FOLDS
 
 Parts = frozenset[str]
+LEAST = 1e-9  # of a share: that of one row in more than any table has
 ROUNDING = 1e-9  # of shares that are added up
 
 
@@ -91,6 +92,12 @@ def _share_problems(data: Alternative, spec: Spec) -> Iterator[Diagnostic]:
     held_out = replace(data, axes=tuple(axis for axis in data.axes if axis.path in shares))
     for choice in choices_of(held_out):
         asked = {part: share for (part,) in shares if isinstance(share := choice.settings[part], float) and share}
+        for part in (part for part, share in asked.items() if share < LEAST):
+            message = f"{part} = {asked[part]:g} holds out no row of any data set"
+            yield Diagnostic(
+                (*data.path, part), message, f"hold out more, for example {part} = 0.15, or leave {part} out"
+            )
+            return
         if sum(asked.values()) > 1 - ROUNDING:
             written = " and ".join(f"{part} = {share:g}" for part, share in asked.items())
             message = f"{written} {'hold' if len(asked) > 1 else 'holds'} out all rows; nothing is left to train on"

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from xprun.plugins.component_reads import reads_of
 from xprun.plugins.kinds import PLOT_RECEIVES
+from xprun.plugins.look_alikes import look_alikes
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
 from xprun.runner.resolve.class_weight_checks import class_weight_problems
@@ -84,6 +85,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
         name: _distinct_labels(tuple(checker.alternative(a) for a in alternatives), spec.document)
         for name, alternatives in spec.sections.items()
     }
+    problems += _look_alike_problems(sections)
     problems += observer_problems(spec, registry)
     resolved = replace(spec, sections=sections, run=complete_run(checker.run(spec.run), problems))
     resolved = replace(resolved, compare=checker.compare(spec.compare))
@@ -451,7 +453,11 @@ class _Checker:
             self.metric(metric, ("run", "metrics", i), as_name=isinstance(run.settings["metrics"][i], str))
             for i, metric in enumerate(metrics)
         ]
-        twice = [label for label, n in Counter(metric["label"] for metric in resolved).items() if n > 1]
+        labels = [metric["label"] for metric in resolved]
+        twice = [label for label, n in Counter(labels).items() if n > 1]
+        for first, label in look_alikes(labels):
+            message = f"{label!a} looks like {first!a}"
+            self.problems.append(Diagnostic(("run", "metrics", labels.index(label)), message, "write another label"))
         if twice:
             help_text = 'give each a label: { name = "...", label = "..." }'
             self.problems.append(Diagnostic(("run", "metrics"), f"two metrics are named {quoted(twice[0])}", help_text))
@@ -675,6 +681,14 @@ def _stream_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                     yield Diagnostic(
                         (*alternative.path, key), f"{why}: there are no fixed rows to do that with", "leave it out"
                     )
+
+
+def _look_alike_problems(sections: dict[str, tuple[Alternative, ...]]) -> Iterator[Diagnostic]:
+    """Yield labels that no reader can tell from another one of their section."""
+    for alternatives in sections.values():
+        for first, label in look_alikes(alternative.label for alternative in alternatives):
+            same = next(alternative for alternative in alternatives if alternative.label == label)
+            yield Diagnostic((*same.path, "label"), f"{label!a} looks like {first!a}", "write another label")
 
 
 def _distinct_labels(alternatives: tuple[Alternative, ...], document: Document) -> tuple[Alternative, ...]:

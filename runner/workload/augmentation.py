@@ -133,7 +133,7 @@ class _AugmentedRows(Dataset[Any]):
 
     def _changed(self, key: Key) -> Tensor:
         torch.default_generator.manual_seed(seed_of(key))
-        row = self.rows[key[2]]
+        row = self.rows[key[2]].clone()  # which a transform may change in place
         for transform in self.transforms:
             row = transform(row)
         return row

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component
@@ -126,8 +127,16 @@ def _folded(order: Tensor, folds: int, fold: int) -> tuple[Tensor, Tensor]:
 
 def _share(table: Table, part: str, settings: dict[str, Any]) -> int:
     """Return how many of the rows of a table are drawn for a part."""
-    asked = settings.get(part, 0.0)  # a run that was saved before there was a test part has no such setting
-    return 0 if getattr(table, part) or isinstance(asked, str) else math.floor(len(table) * asked + 0.5)
+    asked: float | str = settings.get(
+        part, 0.0
+    )  # a run that was saved before there was a test part has no such setting
+    if getattr(table, part) or isinstance(asked, str):
+        return 0
+    rows = math.floor(len(table) * asked + 0.5)
+    if asked and not rows:
+        with blaming("data", f"{part} = {asked:g}", part):
+            raise ValueError(f"it holds out none of {len(table)} rows; hold out more, or leave {part} out")
+    return rows
 
 
 def _rows(table: Table, rows: Tensor) -> Table:

@@ -78,7 +78,7 @@ def check_choice(component: Component, which: Which, outputs: Tensors) -> None:
         return
     known: list[int | str] = [*outputs] if isinstance(outputs, dict) else [*range(count_parts(outputs))]
     choices = ", ".join(map(repr, known))
-    if which is None and not _is_users(component):
+    if which is None and not is_users(component):
         raise ValueError(
             f"the model returns {len(known)} tensors, and {component.name} takes one: set {setting} ({choices})"
         )
@@ -90,6 +90,6 @@ def count_parts(outputs: Tensors) -> int:
     return len(tensors_in(outputs))
 
 
-def _is_users(component: Component) -> bool:
+def is_users(component: Component) -> bool:
     """Whether a component is not xprun's or torch's, so that it may well take several tensors."""
     return component.origin.source not in ("built-in", "torch.nn")

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
@@ -37,7 +37,8 @@ from xprun.runner.workload.data_split import Split, check_parts, split_rows
 from xprun.runner.workload.dataset_rows import DatasetRows
 from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.meta_model import want_memory_of_model
-from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, pick, refuse_integers
+from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, is_users, pick, refuse_integers
+from xprun.runner.workload.purity import outputs_of, refuse_changes
 from xprun.runner.workload.step_schedule import Schedule
 from xprun.runner.workload.stored_rows import left_in_place
 from xprun.runner.workload.target_shapes import check_classes, check_outputs, with_targets_for
@@ -133,6 +134,7 @@ class Workload:
         """Raise ValueError where the loss or a metric cannot take what the model makes of two rows.
 
         That is where it returns several tensors, or where they have not the shape that the loss compares with.
+        And where one of them changes its inputs.
         """
         inputs, targets = first_rows(self.train.inputs, 2), self.train.targets[:2]
         module = self.make_model(0).eval()
@@ -141,7 +143,7 @@ class Workload:
                 raise ValueError("it has no parameter to train")
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                outputs = call(module, inputs)
+                outputs = outputs_of(self.model.name, module, inputs)
         except (IndexError, RuntimeError, TypeError) as error:
             refuse_integers(inputs, error)
             return  # the training will break in the same way, and tell which run it was
@@ -149,8 +151,19 @@ class Workload:
         check_choice(loss, self.output, outputs)
         for measure in (*self.metrics.values(), *self.matrices.values()):
             check_choice(measure.component, measure.output, outputs)
+        self._refuse_changes(loss, outputs, targets, trained_parameters(module))
         check_outputs(criterion, pick(outputs, self.output), targets)
         check_classes(criterion, pick(outputs, self.output), self.all_targets)
+
+    def _refuse_changes(self, loss: Component, outputs: Any, targets: Tensor, parameters: dict[str, Tensor]) -> None:
+        """Raise ValueError where the loss or a metric of the user's changes what it is given."""
+        measures = [*self.metrics.values(), *self.matrices.values()]
+        asked: list[tuple[Component, Criterion]] = [(loss, self.loss)]
+        asked += [(measure.component, partial(measure, parameters=parameters)) for measure in measures]
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for component, function in asked:
+                if is_users(component):
+                    refuse_changes(component, function, outputs, targets)
 
     def timetable(self, run: Run, rate: float | None = None) -> Timetable | None:
         """Return how a scheduler changes the settings of a run's optimizer; see `timetable_of`."""

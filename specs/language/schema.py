@@ -251,6 +251,20 @@ class Compare(Strict):
     baseline: str | None = None
     plots: list[Plot] = []
 
+    @field_validator("by")
+    @classmethod
+    def _by_names_each_once(cls, by: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(by, list) and (not by or len(set(by)) < len(by)):
+            raise ValueError("must name at least one section or setting, each once")
+        return by
+
+    @field_validator("plots")
+    @classmethod
+    def _plots_differ(cls, plots: list[Plot]) -> list[Plot]:
+        if any(plot in plots[:i] for i, plot in enumerate(plots)):
+            raise ValueError("must not ask for the same plot twice")
+        return plots
+
     @field_validator("target")
     @classmethod
     def _target_names_one_metric(cls, target: float | dict[str, float] | None) -> float | dict[str, float] | None:

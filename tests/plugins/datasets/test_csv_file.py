@@ -241,3 +241,22 @@ def test_a_word_for_nothing_among_numbers_is_no_class(houses: Path, odd: str) ->
         csv(file=str(houses), target="price", leave_out=["town"], classes=True)
     with pytest.raises(CsvError, match=r"row 1, column 'price': .* is not a number; leave such rows out"):
         csv(file=str(houses), target="rooms", columns=["price"], categories=["price"])
+
+
+@pytest.mark.parametrize("other", ["U\u200blm", "Ulm\u00a0!", "Ul\u043c", "U\u00adlm"])
+def test_values_and_columns_that_look_alike_are_told(houses: Path, other: str) -> None:
+    plain = "Ulm !" if "!" in other else "Ulm" if "\u043c" not in other else "Ul\u043c\u200b"
+    houses.write_text(HOUSES.replace("210,Ulm", f"210,{plain}").replace("140,Ulm", f"140,{other}"), encoding="utf-8")
+    told = r"row 3, column 'town': 'U.* looks like 'U.*, and is another value; write both alike"
+    with pytest.raises(CsvError, match=told):
+        csv(file=str(houses), target="town")
+    with pytest.raises(CsvError, match=told):
+        csv(file=str(houses), target="price", categories=["town"])
+    houses.write_text(HOUSES.replace("rooms,area", f"{plain},{other}"), encoding="utf-8")
+    with pytest.raises(CsvError, match=r"the name of the column 'U.* looks like 'U"):
+        csv(file=str(houses), target="price", leave_out=["town"])
+
+
+def test_a_column_that_is_listed_twice_is_told(houses: Path) -> None:
+    with pytest.raises(CsvError, match="'area' is listed twice, so it would be two inputs"):
+        csv(file=str(houses), target="price", columns=["area", "rooms", "area"])

@@ -30,7 +30,7 @@ def validator() -> Draft202012Validator:
 
 # What is wrong with these stands between two places of a spec, in another file, or in what a sweep computes.
 BEYOND_A_SCHEMA = re.compile(
-    "(ablate|compare|exclude|extends|idle|reference|expect)-|sweep-(bomb|samples|with|wrong-computed)|type-(64|infinite)"
+    "(label|ablate|compare|exclude|extends|idle|reference|expect)-|sweep-(bomb|samples|with|wrong-computed)|type-(64|infinite)"
     "|scheduler-(overflow|too-long|negative-power|below-zero|one-cycle)|confirm-overlap|data-text|loss-class-weights-(twice|none)|setting-model-heads"
     "|folds-(ablated|and|of|too)|parts-|transform-|recipe-(autocast-manual|clip-(line|twice))|goal-|unset-not-there|optimizer-nesterov"
 )

@@ -294,3 +294,9 @@ def test_a_claim_about_what_is_not_measured_is_refused(value: str, told: str, cu
     [(message, help_text)] = wrong(HELD_OUT + f'[[expect]]\nvalue = "{value}"\nmin = 0\n', write)
     assert message.startswith(told)
     assert help_text.startswith(cure)
+
+
+@pytest.mark.parametrize("share", ["valid = 0.01", "test = 0.001", "valid = 0.5, test = 0.0124"])
+def test_a_share_that_holds_out_no_row_is_an_error(share: str, plan: MakePlan) -> None:
+    with pytest.raises(ValueError, match="it holds out none of 40 rows; hold out more, or leave"):
+        work_of(plan, f", {share}")
