@@ -25,14 +25,16 @@ from xprun.runner.cli.terminal import FAILED, OK, WRONG, exit_code_of, say, say_
 if TYPE_CHECKING:
     from xprun.plugins.registry import Registry
     from xprun.runner.plan_summary import PlanSummary
+    from xprun.specs import Spec
 
 
 @click.command(cls=SpecCommand)
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...|OPTIMIZER...")
 @click.option("--against", metavar="OPTIMIZER", help="Where an optimizer departs from this one.")
+@click.option("--build", is_flag=True, help="Build data and models, too, and pass two rows through each.")
 @json_option
 @spec_options
-def check(specs: tuple[Path, ...], against: str | None, as_json: bool, options: SpecOptions) -> int:
+def check(specs: tuple[Path, ...], against: str | None, build: bool, as_json: bool, options: SpecOptions) -> int:
     """Check a spec for errors without running it.
 
     With the name of an optimizer, check that instead: it takes steps over fixed gradients. Looked for are values that
@@ -44,26 +46,42 @@ def check(specs: tuple[Path, ...], against: str | None, as_json: bool, options: 
     registry = open_registry(options.plugins)
     with notes_on_stderr():
         if as_json:
-            found = [_check_as_object(path, registry, options) for path in specs]
+            found = [_check_as_object(path, registry, options, build=build) for path in specs]
             say_json(found)
             return WRONG if any(one["errors"] for one in found) else OK
-        return max(exit_code_of(partial(_check, path, against, registry, options), spec=path) for path in specs)
+        one = partial(_check, against=against, registry=registry, options=options, build=build)
+        return max(exit_code_of(partial(one, path), spec=path) for path in specs)
 
 
-def _check_as_object(path: Path, registry: Registry, options: SpecOptions) -> dict[str, Any]:
+def _load(path: Path, registry: Registry, options: SpecOptions, *, build: bool) -> Spec:
+    """Return a checked spec, of which each model can be built where that is asked for; raise SpecError."""
+    spec = load_spec(path, registry, options)
+    if build:
+        from xprun.runner.needed_packages import require_torch
+        from xprun.specs import SpecError
+
+        require_torch()
+        from xprun.runner.workload.build_check import build_problems
+
+        if problems := list(build_problems(spec, registry)):
+            raise SpecError(spec.document, problems)
+    return spec
+
+
+def _check_as_object(path: Path, registry: Registry, options: SpecOptions, *, build: bool) -> dict[str, Any]:
     """Return what a check of a spec finds: `spec`, `runs` (null where there are errors), `errors` and `can_show`."""
     from xprun.runner.resolve.showable import what_shows
     from xprun.specs import SpecError, count_runs
 
     try:
-        spec = load_spec(path, registry, options)
+        spec = _load(path, registry, options, build=build)
         runs, errors, can_show = count_runs(spec), [], what_shows(spec)
     except SpecError as error:
         runs, errors, can_show = None, error.as_objects(), ""
     return {"spec": str(path), "runs": runs, "errors": errors, "can_show": can_show}
 
 
-def _check(path: Path, against: str | None, registry: Registry, options: SpecOptions) -> int:
+def _check(path: Path, against: str | None, registry: Registry, options: SpecOptions, *, build: bool) -> int:
     """Check a spec or an optimizer, say what came out, and return the exit code."""
     from xprun.runner.resolve.output_notes import output_notes
     from xprun.runner.resolve.showable import what_shows
@@ -76,7 +94,7 @@ def _check(path: Path, against: str | None, registry: Registry, options: SpecOpt
         code = _check_optimizer(str(path), against, registry, options)
         if code is not None:
             return code
-    spec = load_spec(path, registry, options)
+    spec = _load(path, registry, options, build=build)
     confirming = count_confirmation(spec)
     then = f", then {confirming:,} on fresh seeds" if confirming else ""
     say(f"{path}: ok, {count_runs(spec):,} runs{then}")

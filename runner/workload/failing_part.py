@@ -30,26 +30,35 @@ def blame_part(error: BaseException, work: Workload, run: Run) -> None:
 def _pass_through(error: BaseException, work: Workload, run: Run) -> None:
     rows = min(len(work.train), work.batch_size or EVALUATION_ROWS)
     inputs, targets = first_rows(work.train.inputs, rows), work.train.targets[:rows]
-    watched = _Watched(work.make_model(run.seed))
+    watched = Watched(work.make_model(run.seed))
     try:
         outputs = call(watched.module, inputs)
     except type(error):
-        if watched.inside:
-            name, module, shapes = watched.inside[-1]
-            if type(module).__module__.startswith("torch."):
-                blame(error, Blamed("model", _place(name, run), failed_layer(module, shapes)))
+        blame_layer(error, watched, run)
         return
     try:
         work.loss(outputs, targets)
     except type(error):
-        choice = run.choices["loss"]
-        if not is_of_library(work.registry.find("loss", choice.name)):
-            return
+        blame_loss(error, work, run, outputs, targets)
+        return
+    _blame_optimizer(error, work, run)
+
+
+def blame_layer(error: BaseException, watched: Watched, run: Run) -> None:
+    """Blame the layer of torch that was at work when a forward pass broke."""
+    if watched.inside:
+        name, module, shapes = watched.inside[-1]
+        if type(module).__module__.startswith("torch."):
+            blame(error, Blamed("model", _place(name, run), failed_layer(module, shapes)))
+
+
+def blame_loss(error: BaseException, work: Workload, run: Run, outputs: Any, targets: Tensor) -> None:
+    """Blame a loss of torch, which broke on these."""
+    choice = run.choices["loss"]
+    if is_of_library(work.registry.find("loss", choice.name)):
         given = {name: value for name, value in choice.settings.items() if name in choice.alternative.written}
         compared = f"outputs {shape_words(pick(outputs, work.output))} and targets {shape_words(targets)}"
         blame(error, Blamed("loss", (), f"{described(choice.name, given)} fails on {compared}"))
-        return
-    _blame_optimizer(error, work, run)
 
 
 def _blame_optimizer(error: BaseException, work: Workload, run: Run) -> None:
@@ -61,7 +70,7 @@ def _blame_optimizer(error: BaseException, work: Workload, run: Run) -> None:
         blame(error, Blamed("optimizer", (), f"{described(choice.name, given)} fails in a step"))
 
 
-class _Watched:
+class Watched:
     """A module, and which of its parts are at work: their names, and the shapes that they were given."""
 
     def __init__(self, module: nn.Module) -> None:

@@ -130,7 +130,7 @@ class Workload:
         """The targets of all rows, held-out ones included: a model must have an output for each class in them."""
         return torch.cat([table.targets.cpu() for table in self.every_split.values()])
 
-    def check_outputs(self, loss: Component, criterion: Any) -> None:
+    def check_outputs(self, loss: Component) -> None:
         """Raise ValueError where the loss or a metric cannot take what the model makes of two rows.
 
         That is where it returns several tensors, or where they have not the shape that the loss compares with.
@@ -147,11 +147,16 @@ class Workload:
         except (IndexError, RuntimeError, TypeError) as error:
             refuse_integers(inputs, error)
             return  # the training will break in the same way, and tell which run it was
+        self.check_fit(loss, outputs, targets)
+        self._refuse_changes(loss, outputs, targets, trained_parameters(module))
+
+    def check_fit(self, loss: Component, outputs: Any, targets: Tensor) -> None:
+        """Raise ValueError where the loss or a metric does not take the form of a model's outputs for some rows."""
+        criterion = self.loss.loss if isinstance(self.loss, LossOf) else self.loss
         check_form(outputs, len(targets))
         check_choice(loss, self.output, outputs)
         for measure in (*self.metrics.values(), *self.matrices.values()):
             check_choice(measure.component, measure.output, outputs)
-        self._refuse_changes(loss, outputs, targets, trained_parameters(module))
         check_outputs(criterion, pick(outputs, self.output), targets)
         check_classes(criterion, pick(outputs, self.output), self.all_targets)
 
@@ -250,6 +255,14 @@ def seed_torch(seed: int, device: torch.device) -> None:
 
 def make_workload(registry: Registry, run: Run, device: torch.device) -> Workload:
     """Return the workload of a run, which is that of all runs of its cohort."""
+    work = unchecked_workload(registry, run, device)
+    want_memory_of_model(registry, work.model, work.shown_to_models, work.all_targets, work.dtype)
+    work.check_outputs(registry.find("loss", run.choices["loss"].name))
+    return work
+
+
+def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Workload:
+    """Return the same, without a look at the model."""
     data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
     dtype = torch.float64 if settings.dtype == "float64" else torch.float32
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
@@ -264,7 +277,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         balance(criterion, train.targets.cpu(), count_classes(split))
     on_device = criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion
     evaluates = bool(split.valid or settings.scalars or measures_test)
-    work = Workload(
+    return Workload(
         registry,
         train,
         split.valid,
@@ -286,9 +299,6 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
         autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
         output=output,
     )
-    want_memory_of_model(registry, work.model, work.shown_to_models, work.all_targets, dtype)
-    work.check_outputs(registry.find("loss", loss.name), criterion)
-    return work
 
 
 def _steps_per_epoch(settings: RunSettings, feed: Feed, rows: int, batch_size: int | None) -> int:
