@@ -35,6 +35,7 @@ from xprun.runner.workload.class_weights import balance
 from xprun.runner.workload.data_forms import as_table
 from xprun.runner.workload.data_split import Split, check_parts, split_rows
 from xprun.runner.workload.dataset_rows import DatasetRows
+from xprun.runner.workload.devices import deterministic
 from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.meta_model import want_memory_of_model
 from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, is_users, pick, refuse_integers
@@ -257,7 +258,8 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
     """Return the workload of a run, which is that of all runs of its cohort."""
     work = unchecked_workload(registry, run, device)
     want_memory_of_model(registry, work.model, work.shown_to_models, work.all_targets, work.dtype)
-    work.check_outputs(registry.find("loss", run.choices["loss"].name))
+    with deterministic(run.settings.deterministic):
+        work.check_outputs(registry.find("loss", run.choices["loss"].name))
     return work
 
 
