@@ -158,7 +158,8 @@ def freeze_parameters(module: torch.nn.Module, keys: list[str]) -> None:
         for parameter in named_parameters(module, key, "freeze"):
             parameter.requires_grad_(False)
     if keys and not any(parameter.requires_grad for parameter in module.parameters()):
-        raise ValueError(f"freeze = {keys} leaves no parameter of the model to train")
+        with blaming("model", "freeze", "freeze"):
+            raise ValueError(f"freeze = {keys} leaves no parameter of the model to train")
 
 
 def named_parameters(module: torch.nn.Module, key: str, setting: str) -> list[torch.nn.Parameter]:
@@ -169,5 +170,8 @@ def named_parameters(module: torch.nn.Module, key: str, setting: str) -> list[to
     parameters = dict(module.named_parameters())
     chosen = [p for name, p in parameters.items() if fits(name, key)]
     if not chosen:
-        raise ValueError(f"{setting} matches no parameter of the model: {key!r}; it has {some_of(list(parameters))}")
+        with blaming("model", repr(key), setting):
+            raise ValueError(
+                f"{setting} matches no parameter of the model: {key!r}; it has {some_of(list(parameters))}"
+            )
     return chosen

@@ -51,9 +51,12 @@ MISTAKES = [
     (layers(FLATTEN, '{ name = "Linear", out_features = 5 }'), "model: it has 5 outputs: ValueError: the targets are"),
     (
         SPEC.replace("MODEL", '{ name = "mlp", freeze = ["conv*"] }'),
-        "freeze matches no parameter of the model: 'conv*'",
+        "3:34: model.freeze: 'conv*': ValueError: freeze matches no parameter of the model",
     ),
-    (SPEC.replace("MODEL", '{ name = "mlp", init = { "conv.w" = { name = "zeros_" } } }'), "init matches no parameter"),
+    (
+        SPEC.replace("MODEL", '{ name = "mlp", init = { "conv.w" = { name = "zeros_" } } }'),
+        "3:32: model.init: 'conv.w': ValueError: init matches no parameter",
+    ),
     (layers(FLATTEN, LAST).replace('Loss"', 'Loss", weight = [1, 2]'), "4:8: loss: weight has 2 values"),
 ]
 
