@@ -16,6 +16,7 @@ import tomli
 from xprun.plugins import torch_api
 from xprun.plugins.datasets.missing_files import FileChangedError
 from xprun.plugins.entry_points import find_entry_points
+from xprun.plugins.error_words import words_of
 from xprun.plugins.followed_imports import Reads, follow, follow_recorded
 from xprun.plugins.installed_plugins import Installed
 from xprun.plugins.optimizers import packages
@@ -30,6 +31,7 @@ from xprun.plugins.own_modules import (
     unpin,
 )
 from xprun.plugins.registry import REGISTRY, PluginError, PluginFile, Registry
+from xprun.plugins.user_signals import noted_signals
 
 BUILT_IN = (
     "datasets.csv_file",
@@ -126,14 +128,17 @@ def load_file(registry: Registry, given: Path | PluginFile) -> None:
     sys.modules[module.__name__] = module
     registry.forget(str(file))
     registry.files[str(file)] = plugin
-    try:
-        with registry.attributing(str(file)), recording():
-            # Not by an import: its bytecode cache takes a file that was changed twice in a second for unchanged.
-            exec(compile(plugin.text, file, "exec", dont_inherit=True), vars(module))
-    except PluginError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(_reason(file, error)) from error
+    with noted_signals() as signals:
+        try:
+            with registry.attributing(str(file)), recording():
+                # Not by an import: its bytecode cache takes a file that was changed twice in a second for unchanged.
+                exec(compile(plugin.text, file, "exec", dont_inherit=True), vars(module))
+        except PluginError:
+            raise
+        except BaseException as error:  # SystemExit, too: the end of a file is not ours
+            if signals:
+                raise
+            raise PluginError(_reason(file, error)) from error
     if isinstance(given, PluginFile):
         _refuse_changed(plugin)
     else:
@@ -195,7 +200,7 @@ def _reason(file: Path, error: BaseException) -> str:
     inside = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
     own = isinstance(error, SyntaxError) and error.filename == str(file)
     line = error.lineno if isinstance(error, SyntaxError) and own else (inside[-1] if inside else None)
-    return f"{file}:{line or 1}: the plugin cannot be imported: {type(error).__name__}: {error}{_beside(file, error)}"
+    return f"{file}:{line or 1}: the plugin cannot be imported: {type(error).__name__}: {words_of(error)}{_beside(file, error)}"
 
 
 def _beside(file: Path, error: BaseException) -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from xprun.plugins.entry_points import EntryPoint
+from xprun.plugins.error_words import words_of
 from xprun.plugins.own_modules import recording
 from xprun.plugins.registry import NameTakenError, PluginError, Registry
 from xprun.plugins.signature import makes_optimizer, positional_names
+from xprun.plugins.user_signals import noted_signals
 
 
 @dataclass
@@ -50,14 +52,17 @@ class Installed:
             return
         self.loaded = True
         before = registry.copy()
-        try:
-            with registry.attributing(self.source, self.source, self.point.module), recording():
-                _adopt(registry, self.name, self.point.load())
-        except (Exception, SystemExit) as error:
-            registry.restore(before)
-            self.reason = describe_error(error)
-            if isinstance(error, NameTakenError):
-                registry.contested[error.kind, error.name] = str(error)
+        with noted_signals() as signals:
+            try:
+                with registry.attributing(self.source, self.source, self.point.module), recording():
+                    _adopt(registry, self.name, self.point.load())
+            except BaseException as error:  # SystemExit, too: the end of a plugin is not ours
+                registry.restore(before)
+                if signals:
+                    raise
+                self.reason = describe_error(error)
+                if isinstance(error, NameTakenError):
+                    registry.contested[error.kind, error.name] = str(error)
 
 
 def _adopt(registry: Registry, name: str, thing: Any) -> None:
@@ -92,7 +97,7 @@ def describe_error(error: BaseException) -> str:
     """Return an error of a plugin in words: its type, what it says, and the line that raised it."""
     if isinstance(error, PluginError):
         return str(error)
-    words = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    words = f"{type(error).__name__}: {words_of(error)}".rstrip(": ")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames and not isinstance(error, SyntaxError) else ""
     return words + place

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from xprun.errors import Error
+from xprun.plugins.error_words import words_of
+from xprun.plugins.user_signals import noted_signals
 
 ABSENT = "not installed"
 
@@ -58,12 +60,14 @@ def why_not(name: str) -> str:
     What a broken package prints meanwhile (numpy prints pages for one that was built for another version) is left out.
     """
     said = io.StringIO()
-    try:
-        with redirect_stdout(said), redirect_stderr(said):
-            importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        words = " ".join(str(error).split())
-        return f"{type(error).__name__}: {words[:300]}".rstrip(": ")
+    with noted_signals() as signals:
+        try:
+            with redirect_stdout(said), redirect_stderr(said):
+                importlib.import_module(name)
+        except BaseException as error:
+            if signals:
+                raise
+            return f"{type(error).__name__}: {words_of(error)[:300]}".rstrip(": ")
     return ""
 
 

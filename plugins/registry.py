@@ -14,11 +14,13 @@ from typing import Any, Protocol, TypeVar
 
 from xprun.errors import Error
 from xprun.plugins.contracts import misfit
+from xprun.plugins.error_words import words_of
 from xprun.plugins.fingerprints import of_earlier_text
 from xprun.plugins.followed_imports import Reads
 from xprun.plugins.kinds import KINDS, PARTS
 from xprun.plugins.own_modules import OpenedFile, OwnModule
 from xprun.plugins.signature import Setting, read_settings
+from xprun.plugins.user_signals import noted_signals
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -138,6 +140,19 @@ class Component:
     def schema(self) -> dict[str, Setting]:
         """Its own settings, then those of its kind, for which its own may stand in."""
         return {**self.settings, **KINDS[self.kind].common_settings, **self.settings}
+
+    def faults_of(self, settings: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return what its own check finds wrong with settings; raise PluginError where the check itself breaks."""
+        if self.check is None:
+            return []
+        with noted_signals() as signals:
+            try:
+                return [(str(setting), str(message)) for setting, message in self.check(**settings)]
+            except BaseException as error:
+                if signals:
+                    raise
+                why = f"{type(error).__name__}: {words_of(error)}".rstrip(": ")
+                raise PluginError(f"the check of the {self.kind} {self.name!r}, {self.origin}, fails: {why}") from error
 
     @property
     def returns(self) -> str:

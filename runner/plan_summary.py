@@ -256,7 +256,7 @@ def _cohort(cohort: Cohort, context: Context) -> CohortSummary:
     runs = len(cohort.runs)
     try:
         outlook = estimate(cohort, context)
-    except Exception as error:  # the plan is still worth telling
+    except (Exception, SystemExit) as error:  # the plan is still worth telling
         return CohortSummary(runs, error=f"{type(error).__name__}: {error}", may_run=_can_be_made(cohort, context))
     return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.units))
 
@@ -267,7 +267,7 @@ def _can_be_made(cohort: Cohort, context: Context) -> bool:
         from xprun.runner.execution.cohort_execution import workload_of
 
         workload_of(cohort, context)
-    except Exception:
+    except (Exception, SystemExit):
         return False
     return True
 

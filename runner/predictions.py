@@ -31,7 +31,7 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     try:
         work = make_workload(registry, run, torch.device("cpu"))
         module = work.make_model(run.seed)
-    except Exception as error:  # of a component, or of what a file says about one
+    except (Exception, SystemExit) as error:  # of a component, or of what a file says about one
         why = f"{type(error).__name__}: {words_of(error)}"
         raise CheckpointError(f"run {run.id} cannot be rebuilt: {why[:200]}") from error
     parts = work.every_split

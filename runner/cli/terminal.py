@@ -28,6 +28,11 @@ def exit_code_of(job: Callable[[], int | None], **known: object) -> int:
         behind = error.remedy.format(**known) if "again" in known else ""
         complain(f"{before}{error}{behind}")
         return error.exit_code
+    except SystemExit as error:  # nothing of ours raises it
+        if is_debugging():
+            raise
+        complain(f"the work was ended by code that is not xprun's: SystemExit: {error}; --debug shows where")
+        return BROKEN
 
 
 def is_debugging() -> bool:

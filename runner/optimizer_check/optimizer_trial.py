@@ -112,7 +112,7 @@ def _wrong_step(walker: Walker) -> list[str]:
                 walker.path(fixed_gradients(dtype=dtype)[:2])
         except UpdateRuleError as error:
             return [str(error)]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return [f"it raises {describe_error(error)}"]
     return list(problems)
 
@@ -194,7 +194,7 @@ def _together(walker: Walker) -> list[str]:
     columns = [walker.settings, _smaller(walker, 0.5), _smaller(walker, 0.75)]
     try:
         together = walker.paths_together(fixed_gradients(), columns)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = describe_error(error).partition("\n")[0][:200]
         return [f"it cannot be batched, so its runs train one by one: {why}", "write torch.where(...) for an if"]
     for settings, path in zip(columns, together, strict=True):

@@ -1,4 +1,4 @@
-"""Notes beside the results, for the logger `xprun`; lines on stderr; and what an exception says."""
+"""Notes beside the results, for the logger `xprun`, and lines on stderr."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from logging import ERROR as ERROR
 from logging import WARNING as WARNING
 from typing import TextIO
 
+from xprun.plugins.error_words import words_of as words_of
 from xprun.specs.language.diagnostics import printable
 
 LOGGER = logging.getLogger("xprun")
@@ -75,11 +76,3 @@ def _note_of_warning(
 ) -> None:
     where = re.sub(r"^.*[/\\](site|dist)-packages[/\\]", "", filename)
     note(f"{category.__name__} from {where}:{lineno}: {' '.join(str(message).split())}")
-
-
-def words_of(error: BaseException) -> str:
-    """Return the message of an exception on one line; a component's exception may fail to give it."""
-    try:
-        return " ".join(str(error).split())
-    except Exception as another:
-        return f"(its message is not available: {type(another).__name__})"

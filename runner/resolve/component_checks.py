@@ -75,7 +75,7 @@ def _own_problems(component: Component, settings: dict[str, Any], path: Path) ->
     if component.check:
         own = {name: settings.get(name, setting.typed_default) for name, setting in component.settings.items()}
         paths = {name: value.path for name, value in own.items() if isinstance(value, ResolvedSpecFile)}
-        for setting, message in component.check(**own | paths):
+        for setting, message in component.faults_of(own | paths):
             yield Diagnostic((*path, setting), message)
 
 

@@ -480,7 +480,7 @@ class _Checker:
         if component.check:
             own = {name: settings.get(name, setting.typed_default) for name, setting in component.settings.items()}
             place = path if as_name else (*path, "name")
-            self.problems += (Diagnostic(place, message) for _, message in component.check(**own))
+            self.problems += (Diagnostic(place, message) for _, message in component.faults_of(own))
         return {**known, "goal": component.goal, **settings}
 
     def compare(self, compare: Compare) -> Compare:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xprun.plugins.error_words import words_of
 from xprun.plugins.registry import Registry, UnknownComponentError
+from xprun.plugins.user_signals import noted_signals
 from xprun.runner.resolve.build import build
 from xprun.runner.resolve.data_parts import values_of
 from xprun.specs import Diagnostic, Spec
+from xprun.specs.language.dotted_paths import Path
 from xprun.specs.language.expansion import choices_of
 from xprun.specs.language.wording import did_you_mean, quoted
 
@@ -56,14 +59,24 @@ def observer_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
         path = ("run", "observers", i)
         if name in written[:i]:
             yield Diagnostic(path, f"{quoted(str(name))} is listed twice", "remove it")
-            continue
+        elif problem := _observer_problem(str(name), path, registry):
+            yield problem
+
+
+def _observer_problem(name: str, path: Path, registry: Registry) -> Diagnostic | None:
+    """Return why an observer cannot be created."""
+    with noted_signals() as signals:
         try:
-            build(registry, "observer", str(name), {})
+            build(registry, "observer", name, {})
         except UnknownComponentError as error:
-            message = f"there is no observer named {name!r}{did_you_mean(str(name), error.known)}"
-            yield Diagnostic(path, message, f"an observer is one of {', '.join(error.known)}")
+            message = f"there is no observer named {name!r}{did_you_mean(name, error.known)}"
+            return Diagnostic(path, message, f"an observer is one of {', '.join(error.known)}")
         except ImportError as error:
-            yield Diagnostic(path, str(error))
-        except (Exception, SystemExit) as error:  # whatever a plugin raises
-            message = f"the observer {name} cannot be created: {type(error).__name__}: {error}"
-            yield Diagnostic(path, message, "an observer takes no arguments and returns the function that writes a run")
+            return Diagnostic(path, str(error))
+        except BaseException as error:  # whatever a plugin raises
+            if signals:
+                raise
+            message = f"the observer {name} cannot be created: {type(error).__name__}: {words_of(error)}"
+            help_text = "an observer takes no arguments and returns the function that writes a run"
+            return Diagnostic(path, message, help_text)
+    return None

@@ -33,7 +33,7 @@ def summaries(runs: list[Run], context: Context) -> list[str]:
 def _summary_or_why_not(run: Run, context: Context) -> str:
     try:
         return _summary(run, context)
-    except Exception as error:  # the runs tell what is wrong with the model
+    except (Exception, SystemExit) as error:  # the runs tell what is wrong with the model
         return f"cannot be shown: {words_of(error)[:200]}"
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from xprun.plugins.component_reads import reads_of
+from xprun.plugins.error_words import words_of
 from xprun.plugins.registry import PluginError, Registry, UnknownComponentError
+from xprun.plugins.user_signals import noted_signals
 from xprun.specs.language.wording import did_you_mean
 
 
@@ -49,7 +52,26 @@ def _plot(settings: dict[str, Any], registry: Registry) -> AskedPlot:
         return AskedPlot(name, label or name, "", partial(_refuse, str(error)))
     caption = " ".join(component.doc.partition("\n\n")[0].split())
     made_of = " ".join([component.fingerprint, *reads_of(registry, component).digests.values()])
-    return AskedPlot(name, label or name, caption, partial(component.load(), **settings), made_of)
+    return AskedPlot(name, label or name, caption, _guarded(partial(component.load(), **settings)), made_of)
+
+
+def _guarded(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that draws, and raises PluginError for what is no Exception, such as SystemExit."""
+
+    @wraps(draw)
+    def guarded(*tables: Any) -> Any:
+        with noted_signals() as signals:
+            try:
+                return draw(*tables)
+            except Exception:
+                raise
+            except BaseException as error:
+                if signals:
+                    raise
+                raise PluginError(f"it raises {type(error).__name__}: {words_of(error)}") from error
+
+    guarded.__signature__ = signature(draw)  # type: ignore[attr-defined]
+    return guarded
 
 
 def _refuse(message: str) -> None:

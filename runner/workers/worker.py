@@ -174,7 +174,8 @@ def _failure(error: BaseException) -> bytes:
 
 def _is_plain(error: BaseException) -> bool:
     """Whether the parent can make such an error without code of a component."""
-    if type(error).__module__.partition(".")[0] not in ("builtins", "xprun"):
+    ours = type(error).__module__.partition(".")[0] in ("builtins", "xprun")
+    if not ours or not isinstance(error, Exception):  # a component's SystemExit is not the parent's
         return False
     try:
         reduced: Any = error.__reduce__()

@@ -47,7 +47,7 @@ def gradient_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
                 _compare(registry, run)
             except GradientError as error:
                 yield Diagnostic(("run", "gradient"), str(error), CURE)
-            except Exception as error:  # whatever a component raises on its first rows
+            except (Exception, SystemExit) as error:  # whatever a component raises on its first rows
                 message = f"the manual gradient cannot be checked: {type(error).__name__}: {error}"
                 yield Diagnostic(("run", "gradient"), message, CURE)
 

@@ -33,5 +33,5 @@ def _names(registry: Registry, run: Run) -> list[str]:
     try:
         work = make_workload(registry, run, torch.device("cpu"))
         return list(trained_parameters(work.make_model(run.seed)))
-    except Exception:  # whatever a component raises
+    except (Exception, SystemExit):  # whatever a component raises
         return []

@@ -118,11 +118,12 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_fails_only_who_asks_for_i
     assert "broken plugin, perhaps the missing one: bad of bad 1.5" in other.stderr
 
 
-def test_a_plugin_that_ends_the_process_is_only_broken(xprun: Xprun, install: Install) -> None:
-    install("bad", "bad = bad_code", "import sys\nsys.exit(7)\n")
+@pytest.mark.parametrize("end", ["SystemExit: 7", "KeyboardInterrupt: 7", "GeneratorExit: 7"])
+def test_a_plugin_that_ends_the_process_is_only_broken(xprun: Xprun, install: Install, end: str) -> None:
+    install("bad", "bad = bad_code", f"raise {end.partition(':')[0]}(7)\n")
     listed = xprun("ls")
     assert listed.returncode == 0
-    assert "broken: SystemExit: 7" in listed.stdout
+    assert f"broken: {end}" in listed.stdout
 
 
 def test_a_name_of_two_distributions_is_an_error_that_shows_both(xprun: Xprun, install: Install) -> None:
