@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-import tomli
 from xprun.plugins import torch_api
 from xprun.plugins.datasets.missing_files import FileChangedError
 from xprun.plugins.entry_points import find_entry_points
@@ -88,26 +87,6 @@ def find_plugins(registry: Registry) -> None:
     registry.plugins += [Installed(point) for point in points]
     packages.register(registry)
     registry.complaints += complaints
-
-
-def project_plugins() -> tuple[Path, ...]:
-    """Return the files that `[tool.xprun] plugins` names in the `pyproject.toml` of the working directory.
-
-    Raises PluginError when they cannot be read from it.
-    """
-    try:
-        text = Path("pyproject.toml").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PluginError(f"pyproject.toml: cannot be read: {error}") from None
-    try:
-        files = tomli.loads(text).get("tool", {}).get("xprun", {}).get("plugins", [])
-    except tomli.TOMLDecodeError as error:
-        raise PluginError(f"pyproject.toml: invalid TOML: {error}") from None
-    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-        raise PluginError('pyproject.toml: [tool.xprun] plugins must be a list of files: plugins = ["my_rule.py"]')
-    return tuple(Path(file) for file in files)
 
 
 def as_executed(registry: Registry, files: Iterable[Path]) -> tuple[Path | PluginFile, ...]:
@@ -200,7 +179,8 @@ def _reason(file: Path, error: BaseException) -> str:
     inside = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
     own = isinstance(error, SyntaxError) and error.filename == str(file)
     line = error.lineno if isinstance(error, SyntaxError) and own else (inside[-1] if inside else None)
-    return f"{file}:{line or 1}: the plugin cannot be imported: {type(error).__name__}: {words_of(error)}{_beside(file, error)}"
+    why = f"{type(error).__name__}: {words_of(error)}{_beside(file, error)}"
+    return f"{file}:{line or 1}: the plugin cannot be imported: {why}"
 
 
 def _beside(file: Path, error: BaseException) -> str:

@@ -29,6 +29,7 @@ EXTENDS = re.compile(r"^[ \t]*extends[ \t]*=", re.MULTILINE)
 
 LISTED = pytest.StashKey[set[Path]]()
 LEFT_OUT = pytest.StashKey[dict[str, None]]()
+MENTIONS = pytest.StashKey[dict[str, None]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,20 +71,29 @@ def left_out(config: pytest.Config) -> dict[str, None]:
     return config.stash.setdefault(LEFT_OUT, {})
 
 
+def mentions(config: pytest.Config) -> dict[str, None]:
+    """What is said of plugins of the project, the first time that they are run."""
+    return config.stash.setdefault(MENTIONS, {})
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let a worker of pytest-xdist tell what it left out."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["xprun"] = list(left_out(session.config))
+    """Let a worker of pytest-xdist tell what it left out, and what is to be said."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["xprun"] = list(left_out(config)), list(mentions(config))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    told = getattr(node, "workeroutput", {}).get("xprun", ())
-    left_out(node.config).update(dict.fromkeys(told))
+    files, said = getattr(node, "workeroutput", {}).get("xprun", ((), ()))
+    left_out(node.config).update(dict.fromkeys(files))
+    mentions(node.config).update(dict.fromkeys(said))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say in one line which files were probably meant to be collected, and how they are."""
+    """Say which plugins of the project were run, and in one line which files were probably meant to be collected."""
+    for mention in mentions(config):
+        terminalreporter.write_line(f"xprun: {mention}")
     files = list(left_out(config))
     if files:
         more = f" and {len(files) - 3} more" if len(files) > 3 else ""
@@ -111,8 +121,12 @@ class SpecFile(pytest.File):
     def proof(self) -> Proof:
         """The spec, read and checked; raises SpecError or PluginError for one that is wrong."""
         from xprun.runner.spec_under_test import Proof
+        from xprun.specs.language.diagnostics import printable
 
-        return Proof(Path(self.shown))
+        proof = Proof(Path(self.shown))
+        if proof.mention:
+            mentions(self.config)[printable(proof.mention)] = None
+        return proof
 
     @cached_property
     def results(self) -> Results:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xprun.plugins.discovery import open_registry, project_plugins
+from xprun.plugins.discovery import open_registry
+from xprun.plugins.project_plugins import first_mention, project_plugins
 from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, staged
 from xprun.runner.planning.plan import make_plan
 from xprun.runner.resolve.resolver import resolve
@@ -43,6 +44,7 @@ class Proof:
 
     def __init__(self, path: Path) -> None:
         self._plugins = project_plugins()
+        self.mention = first_mention(self._plugins)  # of code that this runs, where it is said for the first time
         self._registry = open_registry(self._plugins)
         self._spec = resolve(read_spec(read_document(path)), self._registry)
         self._plan = make_plan(self._spec, "")  # ids do not matter as long as nothing is trained

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from xprun.plugins.cache_folder import cache_folder
 from xprun.plugins.python_packages import ABSENT, release_of
 
 MODULES = {
@@ -73,15 +74,6 @@ def find_names(installed: dict[str, str], read: Callable[[str], Texts], folder: 
                 f"{package} {release} is installed, and its names cannot be read ({why}); those of {known} are known"
             )
     return found
-
-
-def cache_folder() -> Path:
-    """Return where names are kept: below `$XDG_CACHE_HOME`, or what a platform has in its place."""
-    if home := os.environ.get("XDG_CACHE_HOME"):
-        return Path(home, "xprun")
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"), "xprun", "Cache")
-    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "xprun"
 
 
 def read_in_process(package: str) -> Texts:

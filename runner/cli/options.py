@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from xprun.runner.cli.terminal import DEBUG
+from xprun.runner.cli.terminal import DEBUG, NO_PROJECT_PLUGINS, complain
 
 Option = Callable[[Any], Any]
 
@@ -42,12 +42,15 @@ class RunOptions(SpecOptions):
 
 
 def _with_project_plugins(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Return the files of `[tool.xprun] plugins`, then those that were given."""
-    if context.resilient_parsing:  # the shell asks for completions
+    """Return the files of `[tool.xprun] plugins`, then those that were given; say so the first time in a folder."""
+    if context.resilient_parsing or context.meta.get(NO_PROJECT_PLUGINS):  # the shell asks for completions
         return given
-    from xprun.plugins.discovery import project_plugins
+    from xprun.plugins.project_plugins import first_mention, project_plugins
 
-    return tuple(dict.fromkeys((*project_plugins(), *given)))
+    files = project_plugins()
+    if mention := first_mention(files, "--no-project-plugins"):
+        complain(f"note: {mention}")
+    return tuple(dict.fromkeys((*files, *given)))
 
 
 def _read_formats(context: click.Context, option: click.Parameter, given: str) -> tuple[str, ...]:
@@ -84,6 +87,10 @@ def _note_debug(context: click.Context, option: click.Parameter, given: bool) ->
     context.meta[DEBUG] = given
 
 
+def _note_no_project_plugins(context: click.Context, option: click.Parameter, given: bool) -> None:
+    context.meta[NO_PROJECT_PLUGINS] = given
+
+
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a setting; a list sweeps it. Repeatable."
 )
@@ -95,6 +102,14 @@ plugin_option = click.option(
     metavar="FILE",
     callback=_with_project_plugins,
     help="A Python file with components of your own. Repeatable.",
+)
+no_project_plugins_option = click.option(
+    "--no-project-plugins",
+    is_flag=True,
+    is_eager=True,  # for the other option, which would run them
+    expose_value=False,
+    callback=_note_no_project_plugins,
+    help="Leave out the plugins that pyproject.toml names here.",
 )
 max_runs_option = click.option(
     "--max-runs", type=click.IntRange(1), default=100_000, show_default=True, metavar="N", help="Refuse larger grids."
@@ -138,7 +153,7 @@ live_at_option = click.option(
     help="The same at another port, or to other machines: --live-at 0.0.0.0:8000.",
 )
 specs_argument = click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...")
-SPEC_OPTIONS = (set_option, plugin_option, max_runs_option, debug_option)
+SPEC_OPTIONS = (set_option, plugin_option, no_project_plugins_option, max_runs_option, debug_option)
 RUN_OPTIONS = (
     output_option,
     device_option,
@@ -166,7 +181,7 @@ RUN_OPTIONS = (
 
 def plugin_options(function: Any) -> Any:
     """Add the options of every command that lists or uses components, and reads no spec."""
-    return plugin_option(debug_option(function))
+    return plugin_option(no_project_plugins_option(debug_option(function)))
 
 
 def spec_options(function: Callable[..., int]) -> Any:

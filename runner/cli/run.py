@@ -27,6 +27,7 @@ from xprun.runner.cli.terminal import (
     complain,
     exit_code_of,
     is_debugging,
+    leaves_out_project_plugins,
     say,
     say_json,
     written_line,
@@ -200,6 +201,7 @@ def _command(path: Path, folder: Path, options: RunOptions) -> str:
     device = [options.device] if options.device else []
     given = {"--set": options.sets, "--plugin": options.plugins, "--device": device, "--only": options.only}
     words = [word for option, values in given.items() for value in values for word in (option, value)]
+    words += ["--no-project-plugins"] if leaves_out_project_plugins() else []
     words += [] if options.report else ["--no-report"]
     return shlex.join(map(str, ["xprun", path, "-o", folder, *words]))
 

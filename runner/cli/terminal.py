@@ -12,6 +12,7 @@ OK, FAILED, WRONG, BROKEN = 0, 1, 2, 3
 UNDECIDED = 5  # `xprun diff`: it looks worse, and the seeds are too few to tell
 INTERRUPTED = 128  # plus the number of the signal
 DEBUG = "xprun.debug"  # in the context of a command: whether errors are to be raised with their tracebacks
+NO_PROJECT_PLUGINS = "xprun.no_project_plugins"  # likewise: whether the plugins of `pyproject.toml` are left out
 
 
 def exit_code_of(job: Callable[[], int | None], **known: object) -> int:
@@ -38,6 +39,11 @@ def exit_code_of(job: Callable[[], int | None], **known: object) -> int:
 def is_debugging() -> bool:
     """Return whether the command was given `--debug`."""
     return bool(click.get_current_context().meta.get(DEBUG))
+
+
+def leaves_out_project_plugins() -> bool:
+    """Return whether the command was given `--no-project-plugins`."""
+    return bool(click.get_current_context().meta.get(NO_PROJECT_PLUGINS))
 
 
 def written_line(folder: Path, written: Iterable[Path]) -> str:

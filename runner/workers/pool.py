@@ -37,6 +37,7 @@ from xprun.runner.workers.worker import DUMP_STACK
 
 SUPERVISES = os.name == "posix"  # elsewhere descriptors cannot be handed on like here
 MOST_FAILED = 10  # attempts in a row to have a worker that takes up a task
+LONGEST_WAIT = 86400.0  # seconds; of longer ones the system's own question overflows
 POLL_INTERVAL = 0.05  # seconds between two looks at a worker that is about to be killed
 STACK_GRACE = 1.0  # seconds in which such a worker may write down where it is
 LATE = 0.5  # seconds by which this process wakes up too late only if it was stopped
@@ -161,7 +162,7 @@ class WorkerPool:
             wait = min(wait, POLL_INTERVAL)
         if timeout is not None:
             wait = min(wait, timeout)
-        return None if math.isinf(wait) else max(0.0, wait)
+        return None if math.isinf(wait) else min(max(0.0, wait), LONGEST_WAIT)
 
     def _extend_deadlines(self, seconds: float) -> None:
         """Let time in which we did not poll count for nobody: what they said, or printed, had to wait."""

@@ -32,7 +32,7 @@ ENDS = {
     "raise GeneratorExit": "GeneratorExit",
     "import click; click.get_current_context().exit()": "Exit: 0",
     "class End(BaseException): pass\nraise End('of it')": "End: of it",
-    "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute": "Mute: (its message is not available",
+    "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute": "Mute: (its message is not",
     "import beside_that_ends": "KeyboardInterrupt",
 }
 

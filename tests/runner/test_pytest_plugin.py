@@ -261,6 +261,23 @@ def test_a_spec_that_extends_another_needs_not_have_all_sections(pytester: pytes
     assert "short.toml::check" in pytester.runpytest_inprocess("--xprun", "--collect-only", "-q").outlines
 
 
+def test_code_of_a_project_is_mentioned_once_and_left_out_where_that_is_wanted(
+    pytester: pytest.Pytester, specs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
+    (specs / "mine.py").write_text("from pathlib import Path\nPath('ran').touch()\n", encoding="utf-8")
+    pytester.makepyprojecttoml('[tool.xprun]\nplugins = ["specs/mine.py"]\n')
+    collect = ("specs/grid.toml", "--collect-only", "-q", "-p", "no:cacheprovider")
+    mention = "xprun: pyproject.toml names plugins, whose code runs here: specs/mine.py; XPRUN_NO_PROJECT_PLUGINS=1 *"
+    with monkeypatch.context() as environment:
+        environment.setenv("XPRUN_NO_PROJECT_PLUGINS", "1")
+        pytester.runpytest_inprocess(*collect).stdout.no_fnmatch_line("xprun: *")
+        assert not (pytester.path / "ran").exists()
+    pytester.runpytest_inprocess(*collect).stdout.fnmatch_lines([mention])
+    pytester.runpytest_inprocess(*collect).stdout.no_fnmatch_line("xprun: *")
+    assert (pytester.path / "ran").exists()
+
+
 def test_the_second_stage_is_one_test(pytester: pytest.Pytester, specs: Path, grid_spec: str) -> None:
     claims = '[[expect]]\nstatus = "done"\n[[expect]]\nwhere = { seed = 0, optimizer.lr = 0.1 }\nstatus = "done"\n'
     (specs / "grid.toml").write_text(grid_spec + claims + "[confirm]\nseeds = 3\n", encoding="utf-8")

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from support.commands import xprun
+from xprun.plugins.cache_folder import cache_folder
 from xprun.plugins.python_packages import ABSENT
 from xprun.plugins.torch_api.generated import optim_classes
-from xprun.plugins.torch_api.installed_names import Texts, cache_folder, find_names
+from xprun.plugins.torch_api.installed_names import Texts, find_names
 
 SHIPPED = re.findall(r"torch (\S+);", optim_classes.__doc__ or "")[0]
 NEWER = {"optim_classes": "def LBFGS(*, lr: float = 1.0, maximize: bool = False): ...\n"}

@@ -93,3 +93,8 @@ def test_a_worker_stands_where_its_parent_does(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("XPRUN_TEST", "here")
     assert Path(run_isolated(os.getcwd)) == tmp_path
     assert run_isolated(os.getenv, "XPRUN_TEST") == "here"
+
+
+@pytest.mark.parametrize("limit", [1e300, 1e15, 3e6])
+def test_a_limit_may_be_longer_than_the_system_can_wait(limit: float) -> None:
+    assert run_isolated(divmod, 7, 2, limit=limit) == (3, 1)
