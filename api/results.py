@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xprun.specs.language.diagnostics import printable
+
 if TYPE_CHECKING:
     import pandas as pd
     from xprun.reports.data.results_folder import Tables
@@ -114,7 +116,7 @@ class Results:
     def __repr__(self) -> str:
         ends = ", ".join(f"{count} {status}" for status, count in self.statuses.most_common())
         name = self._tables.resolved.get("name") or self.folder.name
-        return f"<{name}: {self.statuses.total()} runs ({ends}) in {self.folder}>"
+        return printable(f"<{name}: {self.statuses.total()} runs ({ends}) in {self.folder}>")
 
     def _repr_html_(self) -> str:
         """Return the alternatives for a notebook, with a link to the report where one was written."""

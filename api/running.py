@@ -59,6 +59,7 @@ def run(
 
     require_torch()
     from xprun.runner.experiment import Options, run_experiment
+    from xprun.runner.process.interrupts import interruptible
     from xprun.runner.process.log import are_notes_routed, note, notes_on_stderr
     from xprun.runner.status.live_status import Publisher
     from xprun.runner.status.progress import Narrator, Several, Silent
@@ -69,13 +70,13 @@ def run(
     progress = Several(narrator, Publisher(folder))
     options = Options(folder, files, device, workers=jobs)
     try:
-        with nullcontext() if quiet or are_notes_routed() else notes_on_stderr():
+        with nullcontext() if quiet or are_notes_routed() else notes_on_stderr(), interruptible() as interrupts:
             for text in notes_of(resolved):
                 note(text)
-            report = run_experiment(resolved, registry, options, progress)
+            run_experiment(resolved, registry, options, progress, interrupts)
     except DeviceError as error:
         raise SpecError(document, [Diagnostic(("device",), str(error))]) from None
-    if report.interrupted is not None:
+    if interrupts.number is not None:  # also where all runs have ended: the program has more to do
         raise KeyboardInterrupt
     return Results(folder)
 

@@ -43,6 +43,7 @@ class Report:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
     interrupted: int | None = None  # the signal that ended it early
+    left: int = 0  # runs that were to be trained and have not ended
     written: list[Path] = field(default_factory=list)
     made_of: str = ""  # a hash of everything that tables and pages show
     verdicts: list[Verdict] = field(default_factory=list)  # on the expectations of the spec, in their order
@@ -118,22 +119,26 @@ def _carry_out(job: Job) -> Report:
     job.look()
     _refuse_unknown_runs(job.plan, job.options)
     report = Report(job.options.folder, job.plan.total)
+    job.left = sum(job.options.wants(run, job.outcomes.get(run.id)) for run in job.plan.searched) + _ahead(job)
     trained = True
     try:
         with job.interrupts.raised():
             trained = search_and_confirm(job) > 0
     except InterruptError as interrupt:
-        report.interrupted = interrupt.number
+        report.interrupted = interrupt.number if job.left else None  # else it came when all had ended
     finally:
         get_pool().stop_workers()  # what comes now is not done where components have trained
         job.progress.finish()
+    report.left = job.left
     if trained:
         job.look()
     pairs = [(run, job.outcomes[run.id]) for run in job.plan.runs if run.id in job.outcomes]
     _tell(job, report, pairs)
+    job.store.check_place()
     if pairs:
         with writing(job.options.folder):
             _write(job, report, pairs, anew=trained)
+    job.store.check_place()
     return report
 
 
@@ -151,8 +156,10 @@ def search_and_confirm(job: Job) -> int:
     if trained and job.plan.spec.confirm is not None:
         job.look()
     if job.plan.confirmed is None:
+        job.left = 0
         return trained
     confirming = cohorts_to_train(job, job.plan.confirmed)
+    job.left = sum(len(cohort.runs) for cohort in confirming)
     if confirming and not trained:
         require_packages(job)
     for label in job.plan.unconfirmed if trained or confirming else ():

@@ -55,6 +55,7 @@ class Job:
     progress: Progress
     interrupts: Interrupts
     outcomes: dict[str, Outcome]
+    left: int = 0  # runs that are to be trained and have not ended
 
     def look(self) -> None:
         """Read what is stored; where it completes the search, the plan has its second stage from then on."""

@@ -17,6 +17,7 @@ from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
 from xprun.runner.workload.model_outputs import pick
 from xprun.runner.workload.workload import make_workload
 from xprun.runner.workload.workload import predictions as outputs_of
+from xprun.specs.language.diagnostics import inert
 
 
 def predictions(folder: Path, name: str, split: str | None, registry: Registry) -> pd.DataFrame:
@@ -51,7 +52,7 @@ def _with_names(columns: dict[str, list[Any]], names: tuple[str, ...], targets: 
     if not names or targets.is_floating_point() or targets.dim() != 1 or PREDICTION not in columns:
         return columns
 
-    labels = class_labels(names)
+    labels = class_labels(names, inert)
     shares = {f"p[{i}]": f"p[{label}]" for i, label in enumerate(labels)}
     named = {key: [label_of(number, labels) for number in columns[key]] for key in (TARGET, PREDICTION)}
     return {shares.get(key, key): named.get(key, values) for key, values in columns.items()}

@@ -93,12 +93,20 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which plugins of the project were run, and in one line which files were probably meant to be collected."""
     for mention in mentions(config):
-        terminalreporter.write_line(f"xprun: {mention}")
+        terminalreporter.write_line(inert(f"xprun: {mention}"))
     files = list(left_out(config))
     if files:
         more = f" and {len(files) - 3} more" if len(files) > 3 else ""
         how = 'pytest --xprun collects specs, and so does xprun_specs = ["specs/*.toml"] among the options of pytest'
-        terminalreporter.write_line(f"xprun: not collected: {', '.join(files[:3])}{more}; {how}", yellow=True)
+        told = inert(f"xprun: not collected: {', '.join(files[:3])}{more}; {how}")
+        terminalreporter.write_line(told, yellow=True)
+
+
+def inert(text: str) -> str:
+    """A text of several lines in which nothing can drive the terminal."""
+    from xprun.specs.language.diagnostics import printable
+
+    return printable(text, keep_tabs=True, keep_lines=True)
 
 
 def looks_like_a_spec(file: Path) -> bool:
@@ -121,11 +129,10 @@ class SpecFile(pytest.File):
     def proof(self) -> Proof:
         """The spec, read and checked; raises SpecError or PluginError for one that is wrong."""
         from xprun.runner.spec_under_test import Proof
-        from xprun.specs.language.diagnostics import printable
 
         proof = Proof(Path(self.shown))
         if proof.mention:
-            mentions(self.config)[printable(proof.mention)] = None
+            mentions(self.config)[proof.mention] = None
         return proof
 
     @cached_property
@@ -171,7 +178,7 @@ class CheckTest(pytest.Item):
     def runtest(self) -> None:
         if self.problem:
             again = f"xprun check {shlex.quote(self.parent.shown)}"
-            pytest.fail(f"{self.problem}\nrun it again: {again}", pytrace=False)
+            pytest.fail(inert(f"{self.problem}\nrun it again: {again}"), pytrace=False)
 
 
 class ResultTest(pytest.Item):
@@ -206,11 +213,11 @@ class ResultTest(pytest.Item):
         from xprun.errors import Error
 
         known = isinstance(excinfo.value, Error)
-        return f"{self.parent.shown}: {excinfo.value}" if known else super().repr_failure(excinfo, style)
+        return inert(f"{self.parent.shown}: {excinfo.value}") if known else super().repr_failure(excinfo, style)
 
     def fail(self, words: str) -> None:
         again = shlex.quote(f"{self.parent.shown}::{self.name}")
-        pytest.fail(f"{words}\nrun it again: pytest {again}", pytrace=False)
+        pytest.fail(inert(f"{words}\nrun it again: pytest {again}"), pytrace=False)
 
 
 class RunTest(ResultTest):

@@ -89,6 +89,7 @@ class Proof:
         Raises SpecError for a gradient by hand that is wrong, DeviceError for an absent device, and KeyboardInterrupt.
         """
         from xprun.runner.experiment import Options, run_experiment
+        from xprun.runner.process.interrupts import interruptible
         from xprun.runner.status.progress import Silent
         from xprun.runner.store.run_store import Store
         from xprun.runner.workload.devices import kind_of, pick
@@ -102,8 +103,9 @@ class Proof:
             workers=int(os.environ.get("XPRUN_JOBS", "1")),
             only=None if confirm else frozenset(ids[i] for i in wanted),
         )
-        report = run_experiment(self._spec, self._registry, options, Silent())
-        if report.interrupted is not None:
+        with interruptible() as interrupts:
+            report = run_experiment(self._spec, self._registry, options, Silent(), interrupts)
+        if interrupts.number is not None:
             raise KeyboardInterrupt
         store = Store(folder)
         outcomes = store.outcomes(ids)

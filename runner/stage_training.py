@@ -51,6 +51,7 @@ def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
     for outcomes in launch(cohorts, context.execute, workers):
         with job.interrupts.held():
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
+        job.left -= len(outcomes)
         for outcome in outcomes:
             with writing(options.folder):
                 observe(job.plan, runs[outcome.run], outcome, options.folder, job.plugins, job.run_isolated, again=True)

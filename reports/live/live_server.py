@@ -7,31 +7,27 @@ import json
 import os
 import signal
 import socket
-import tempfile
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from xprun.errors import Error
+from xprun.reports.live.live_report import Gather, LiveReport, Look
 
 HOST, PORT = "127.0.0.1", 8421
-PAUSE = 3.0  # seconds between two pages, at least
-SHARE = 9  # and so many times the computing time of a page: making them takes a tenth of one core at most
 NICE = 5  # training goes first
 QUIET = 3.0  # seconds without a question after which no browser is waiting for the last page; they ask every two
 LINGER = 30.0  # seconds that the last page is kept for browsers, at most
+REST = 1.0  # seconds between two connections, at most, where they take too much
+NO_DESCRIPTORS = 0.5  # seconds until the next try to take up a connection
 
-Progress = dict[str, Any]
-Look = Callable[[], Progress]
-Gather = Callable[[Path], Path]
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -45,71 +41,6 @@ class LiveError(Error):
     """The page cannot be served at an address."""
 
     exit_code = 2
-
-
-class LiveReport:
-    """The page of a folder as it was a moment ago.
-
-    `look` tells how far the work is: a JSON object with `state`, "running" while it goes on. `gather` returns a folder
-    with the tables as they are now, which may be the empty one that it is given. A page is made in the background, only
-    after somebody asked how far the work is, and not often (`PAUSE`, `SHARE`).
-    """
-
-    def __init__(self, look: Look, gather: Gather) -> None:
-        self._look, self._gather = look, gather
-        self._changing = threading.Lock()
-        self._born = time.time_ns()  # so that a tab that was left open tells this server's pages from an earlier one's
-        self._number, self._page, self._shows, self._note = 0, b"", "", ""
-        self._due, self._making = 0.0, False
-        self.asked = time.monotonic()  # when somebody asked last; at first, somebody may be about to
-
-    def page(self) -> bytes:
-        """The page as it was last made; one that waits for the first result before that."""
-        return self._page or self._wait().encode()
-
-    def progress(self) -> Progress:
-        """How far the work is, which page there is (`page`), and whether it is the last one (`final`).
-
-        Where a new page is due, it is made in the background.
-        """
-        self.asked = time.monotonic()
-        told = self._look()
-        over, shows = told["state"] != "running", json.dumps([told["state"], told.get("ended")])
-        with self._changing:
-            stale = shows != self._shows and not self._making and (over or self.asked >= self._due)
-            if stale:
-                self._making, self._shows = True, shows
-                threading.Thread(target=self._make, daemon=True).start()
-            final = over and not self._making
-        return told | {"page": self._name(), "final": final, "note": self._note}
-
-    def _make(self) -> None:
-        from xprun.reports.data.results_folder import read_tables
-        from xprun.reports.page.rendering import render_html
-        from xprun.reports.page.report_page import make_page
-        from xprun.reports.presentation.report_errors import ReportError
-
-        started = time.thread_time()
-        try:
-            with tempfile.TemporaryDirectory(prefix="xprun-") as folder:
-                page = make_page(read_tables(self._gather(Path(folder))), ("html",))
-            self._number += 1
-            self._page, self._note = render_html(page, live=self._name()).encode(), ""
-        except ReportError as error:  # before the first run has ended there is nothing to report
-            self._note = str(error) if self._number else ""
-        except Exception as error:  # the next page may be well, and training goes on in any case
-            self._note = f"the page could not be made: {type(error).__name__}: {error}"
-        with self._changing:
-            self._due = time.monotonic() + max(PAUSE, SHARE * (time.thread_time() - started))
-            self._making = False
-
-    def _name(self) -> str:
-        return f"{self._born}-{self._number}"
-
-    def _wait(self) -> str:
-        from xprun.reports.page.rendering import render_waiting
-
-        return render_waiting(str(self._look().get("name", "")), live=self._name())
 
 
 def listen(host: str = HOST, port: int | None = None) -> socket.socket:
@@ -141,51 +72,62 @@ def url_of(listening: socket.socket) -> str:
     return f"http://{_at(host, port)}/"
 
 
-@contextmanager
-def served_beside(listening: socket.socket, look: Look, gather: Gather) -> Iterator[None]:
-    """Serve the page in a process of its own meanwhile, which nothing waits for; `look` and `gather` are pickled."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    server = context.Process(target=serve_until_told, args=(listening, look, gather, theirs), daemon=True)
-    server.start()
-    theirs.close()
-    listening.close()
-    try:
-        yield
-    finally:
-        ours.close()
-        server.join()
+def serve_until_told(listening: socket.socket, look: Look, gather: Gather, told: Callable[[], object]) -> NoReturn:
+    """Serve the page until `told` returns, and then to browsers that were looking: they get the last page.
 
-
-def serve_until_told(listening: socket.socket, look: Look, gather: Gather, parent: Connection) -> None:
-    """Serve the page until the parent closes its end of the pipe, as it does when it dies.
-
-    Browsers that were looking get the last page before that. An interrupt is the parent's to handle.
+    An interrupt is the parent's to handle. This ends the process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError, AttributeError):  # Windows has no such thing
         os.nice(NICE)
 
     live = LiveReport(look, gather)
-    with serving(listening, live):
-        with suppress(OSError):
-            parent.poll(None)
-        told, longest = time.monotonic(), LINGER if look()["state"] == "over" else QUIET
-        while time.monotonic() < min(live.asked + QUIET, told + longest):
-            time.sleep(0.1)
-    os._exit(0)  # a thread may be drawing, which the usual way out would disturb
+    try:
+        with serving(listening, live):
+            with suppress(OSError):
+                told()
+            now, longest = time.monotonic(), LINGER if look()["state"] == "over" else QUIET
+            while time.monotonic() < min(live.asked + QUIET, now + longest):
+                time.sleep(0.1)
+    finally:
+        _leave()
 
 
-def serve_until_interrupted(listening: socket.socket, look: Look, gather: Gather) -> None:
-    """Serve the page until Ctrl-C."""
-    with suppress(KeyboardInterrupt), serving(listening, LiveReport(look, gather)):
-        threading.Event().wait()
+def serve_until_interrupted(listening: socket.socket, look: Look, gather: Gather) -> NoReturn:
+    """Serve the page until Ctrl-C. This ends the process."""
+    try:
+        with suppress(KeyboardInterrupt), serving(listening, LiveReport(look, gather)):
+            threading.Event().wait()
+    finally:
+        _leave()
+
+
+def _leave() -> NoReturn:
+    """End the process at once: a thread may be drawing, which the usual way out would abort."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What all browsers together may take of a server, and anybody else.
+
+    `seconds`: from a connection to the end of its answer. `connections`: at once. `share`: of one core, for requests,
+    once they have taken a `burst` of so many seconds.
+    """
+
+    seconds: float = 10.0
+    connections: int = 64
+    share: float = 1 / 60
+    burst: float = 0.5
 
 
 @contextmanager
-def serving(listening: socket.socket, live: LiveReport) -> Iterator[None]:
+def serving(listening: socket.socket, live: LiveReport, limits: Limits = Limits()) -> Iterator[None]:
     """Answer requests in threads meanwhile."""
-    server = _Server(listening, live)
+    server = _Server(listening, live, limits)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     try:
         yield
@@ -194,14 +136,72 @@ def serving(listening: socket.socket, live: LiveReport) -> Iterator[None]:
         server.server_close()
 
 
+class Allowance:
+    """Processor time for requests: a burst, and from then on a share of the time that passes."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._begin = limits, time.monotonic()
+        self._spent, self._changing = 0.0, threading.Lock()
+
+    def spend(self, seconds: float) -> None:
+        with self._changing:
+            self._spent += seconds
+
+    def rest(self) -> float:
+        """The seconds after which there is some left again."""
+        passed = time.monotonic() - self._begin
+        return max(0.0, (self._spent - self._limits.burst) / self._limits.share - passed)
+
+
 class _Server(ThreadingHTTPServer):
+    """A thread for each connection, of which there are few, none for long, and all together take little time."""
+
     daemon_threads = True
 
-    def __init__(self, listening: socket.socket, live: LiveReport) -> None:
+    def __init__(self, listening: socket.socket, live: LiveReport, limits: Limits) -> None:
         super().__init__(listening.getsockname(), _Handler, bind_and_activate=False)
         self.socket.close()
+        self._limits = limits
         self.socket, self.live = listening, live
         self.names = {"localhost", socket.gethostname().lower()}
+        self._open: dict[socket.socket, float] = {}  # connections, and since when
+        self._allowance, self._taken = Allowance(limits), 0.0
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        taken = time.thread_time()
+        self._allowance.spend(taken - self._taken)
+        self._taken = taken
+        time.sleep(min(REST, self._allowance.rest()))
+        try:
+            return super().get_request()
+        except OSError:  # the socket stays ready, so that nothing else would wait
+            time.sleep(NO_DESCRIPTORS)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._open) >= self._limits.connections:
+            self.shutdown_request(request)
+            return
+        self._open[request] = time.monotonic()
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no more threads
+            self._open.pop(request)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._open.pop(request)
+            self._allowance.spend(time.thread_time())
+
+    def service_actions(self) -> None:
+        """Drop the connections that take too long, whatever comes through them."""
+        for request, since in list(self._open.items()):
+            if time.monotonic() - since > self._limits.seconds:
+                with suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that goes away in the middle of an answer is no news."""
@@ -211,7 +211,9 @@ class _Handler(BaseHTTPRequestHandler):
     """Two answers, and nothing that a request names is looked up anywhere."""
 
     server: _Server
-    timeout = 10  # seconds for a request
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_GET(self) -> None:
         if not self._is_meant():
@@ -240,7 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def version_string(self) -> str:
         return "xprun"

@@ -35,5 +35,5 @@ def _inside(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise ReportError(f"{path.parent} is a link to a place outside the folder; remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     return path

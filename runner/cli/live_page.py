@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,13 +31,15 @@ def serve(folder: Path, address: Address) -> None:
 
 @contextmanager
 def served(folder: Path, address: Address) -> Iterator[None]:
-    """Serve the report of a folder that this process writes meanwhile."""
-    from xprun.reports.live.live_server import served_beside
-    from xprun.runner.status.folder_status import gather, look
+    """Serve the report of a folder that this process writes meanwhile, by a process that nothing waits for."""
+    from xprun.runner.cli.live_process import start
 
-    watched = partial(look, folder, os.getpid()), partial(gather, folder)
-    with _listening(address) as listening, served_beside(listening, *watched):
+    with _listening(address) as listening:
+        server = start(listening, folder)
+    try:
         yield
+    finally:
+        server.communicate()
 
 
 @contextmanager

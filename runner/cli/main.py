@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from xprun.runner.cli.components import describe, ls
 from xprun.runner.cli.report import diff, predict, report
 from xprun.runner.cli.run import run, test
 from xprun.runner.cli.scaffold import init, new, schema
-from xprun.runner.cli.terminal import exit_code_of
+from xprun.runner.cli.terminal import escaped_errors, exit_code_of, print_traceback
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -31,12 +32,17 @@ class SpecOrCommand(click.Group):
         found = super().shell_complete(ctx, incomplete) + complete_shipped(ctx, None, incomplete)
         return found or [CompletionItem(incomplete, type="file")]
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        sys.excepthook = print_traceback
+        return super().main(*args, **extra)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Options before a word belong to the command that it names, and before a spec to the command `run`.
         if args and args[0].startswith("-") and args[0] not in OWN_OPTIONS:
             place = self._place_of_command(ctx, args)
             args = ["run", *args] if place is None else [args[place], *args[:place], *args[place + 1 :]]
-        return super().parse_args(ctx, args)
+        with escaped_errors():
+            return super().parse_args(ctx, args)
 
     def _place_of_command(self, ctx: click.Context, args: list[str]) -> int | None:
         """Return where a command stands after options of any command; None where a file or no command does."""
@@ -59,7 +65,9 @@ class SpecOrCommand(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out a command and exit with what it returns, or with the exit code of its error."""
-        ctx.exit(exit_code_of(partial(super().invoke, ctx)))
+        with escaped_errors():
+            code = exit_code_of(partial(super().invoke, ctx))
+        ctx.exit(code)
 
 
 # What other tools call a command.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -96,12 +98,16 @@ def predict(folder: Path, name: str, split: str | None, output: Path | None, plu
     if not folder.is_dir():  # any other has no checkpoints
         output_folder(folder, f"the folder stands first: xprun predict {name} {folder}" if swapped else "")
     import_torch()
+    from xprun.runner.outputs.result_tables import write_csv
     from xprun.runner.predictions import predictions
-    from xprun.runner.results.atomic_files import replace_file
+    from xprun.runner.results.atomic_files import replace_file, writing
 
     table = predictions(folder, name, split, open_registry(plugins))
     if output is None:
-        click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+        text = StringIO()
+        write_csv(table, text)
+        click.echo(text.getvalue(), nl=False)
         return
-    replace_file(output, lambda path: table.to_csv(path, index=False, lineterminator="\n"))
+    with writing(output):
+        replace_file(output, partial(write_csv, table))
     say(f"wrote {output}")

@@ -96,7 +96,9 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
             require_torch()
         worst = max(wrong.values(), default=OK)
         for path, spec in loaded:
-            worst = max(worst, exit_code_of(partial(_run_one, path, spec, registry, options, tell), spec=path))
+            is_last = path == loaded[-1][0]
+            job = partial(_run_one, path, spec, registry, options, tell, is_last=is_last)
+            worst = max(worst, exit_code_of(job, spec=path))
             if worst > INTERRUPTED:
                 break
     if loaded and wrong:
@@ -143,16 +145,27 @@ def _make_workers_ready() -> None:
         get_pool().prepare()
 
 
-def _run_one(path: Path, spec: Spec, registry: Registry, options: RunOptions, tell: Tell) -> int:
+def _run_one(path: Path, spec: Spec, registry: Registry, options: RunOptions, tell: Tell, *, is_last: bool) -> int:
     """Run one spec and return the exit code."""
     if options.only:
         spec = replace(spec, expectations=())  # they are about all runs
     folder = options.output or default_folder(spec)
     again = _command(path, folder, options)
-    return exit_code_of(partial(_carry_out, path, spec, registry, folder, options, tell), spec=path, again=again)
+    job = partial(_carry_out, path, spec, registry, folder, options, tell, again, is_last=is_last)
+    return exit_code_of(job, spec=path, again=again)
 
 
-def _carry_out(path: Path, spec: Spec, registry: Registry, folder: Path, options: RunOptions, tell: Tell) -> int:
+def _carry_out(
+    path: Path,
+    spec: Spec,
+    registry: Registry,
+    folder: Path,
+    options: RunOptions,
+    tell: Tell,
+    again: str,
+    *,
+    is_last: bool,
+) -> int:
     """Train what is missing, write tables and pages, tell what came out, and return the exit code."""
     from xprun.runner.experiment import Options, run_experiment
     from xprun.runner.process.interrupts import interruptible
@@ -177,11 +190,22 @@ def _carry_out(path: Path, spec: Spec, registry: Registry, folder: Path, options
             if options.report:
                 write_pages(result, options.formats, registry)
             code = _conclude(path, result, tell)
-    if interrupts.number is None:
+    missing = _missing(result, is_last=is_last)
+    if interrupts.number is None or not missing:
         return code
-    left = result.total - result.statuses.total()
-    complain(f"interrupted; {left} runs are missing. To go on: {_command(path, folder, options)}")
+    complain(f"interrupted; {missing}. To go on: {again}")
     return INTERRUPTED + interrupts.number
+
+
+def _missing(result: Report, *, is_last: bool) -> str:
+    """Return what an interrupt has kept from being done, in words; nothing where it came too late for that."""
+    from xprun.specs.language.wording import plural
+
+    if result.left:
+        return f"{result.left:,} {plural('run', result.left)} {'is' if result.left == 1 else 'are'} missing"
+    if result.interrupted is not None:
+        return "all runs have ended; what observers and pictures show of them is missing"
+    return "" if is_last else "all runs of this spec have ended; those of the next ones are missing"
 
 
 def _listeners(folder: Path, options: RunOptions) -> Progress:

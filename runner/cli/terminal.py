@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import click
 from xprun.errors import Error
@@ -58,6 +61,23 @@ def say_json(value: object) -> None:
     import json
 
     click.echo(json.dumps(value, indent=1))
+
+
+@contextmanager
+def escaped_errors() -> Iterator[None]:
+    """Let nothing in the words of an error that click prints drive the terminal: it quotes what was typed."""
+    from xprun.specs.language.diagnostics import printable
+
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = printable(error.message, keep_tabs=True, keep_lines=True)
+        raise
+
+
+def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what nobody has caught, as Python does, where it cannot drive the terminal."""
+    complain("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"))
 
 
 def complain(text: str) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -141,7 +141,7 @@ def _write_parquet_files(folder: Path, tables: dict[str, pd.DataFrame]) -> list[
     return written
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
+def write_csv(table: pd.DataFrame, path: Path | TextIO) -> None:
     """Write a table as CSV in which no text is a formula to a spreadsheet."""
     ours = {RUN, METRIC}  # words that no user chose, and millions of them
     texts = [name for name in table if name not in ours and not pd.api.types.is_numeric_dtype(table[name])]

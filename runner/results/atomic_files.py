@@ -71,7 +71,8 @@ def replace_bytes(path: Path, content: bytes) -> Path:
 def replace_folder(path: Path, fill: Callable[[Path], object]) -> Path:
     """Let `fill` write into a temporary folder beside `path`, and put it in the place of `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
+    path.parent.mkdir(exist_ok=True)
+    temporary.mkdir()
     try:
         fill(temporary)
         for inner in [*temporary.rglob("*"), temporary]:

@@ -6,11 +6,17 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from xprun.runner.results.atomic_files import writing
+from xprun.runner.results.atomic_files import OutputError, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.database import connect, read_records, write_records
 from xprun.runner.store.records import to_outcome, to_record
 from xprun.runner.store.recovery import migrate_or_recover
+
+
+class MovedError(OutputError):
+    """The output folder is not where it was when its writing began: what was saved went with it."""
+
+    remedy = ""
 
 
 class Store:
@@ -27,6 +33,18 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             self.recovery_note = migrate_or_recover(path)
             self._database = connect(path, to_write=True)
+            self._path, self._identity = path, _identity(path)
+
+    def check_place(self) -> None:
+        """Raise MovedError where the file is not the one any more that was opened.
+
+        Who holds a file that is moved or removed goes on writing it, and nobody would find what was saved.
+        """
+        if _identity(self._path) != self._identity:
+            raise MovedError(
+                f"{self._folder} was moved, removed or replaced while it was written: "
+                "what was saved since its writing began is no longer in it"
+            )
 
     def save(self, outcomes: list[Outcome], origins: Mapping[str, str] | None = None) -> None:
         """Add outcomes, or replace earlier ones of the same runs, in one transaction, durably.
@@ -34,6 +52,7 @@ class Store:
         `origins` tells of each run what its id was made of (`runner/planning/run_identity.py`).
         """
         records = [to_record(outcome, (origins or {}).get(outcome.run, "{}")) for outcome in outcomes]
+        self.check_place()
         with writing(self._folder), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             write_records(self._database, records)
@@ -59,3 +78,12 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from all others on this machine; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -53,7 +53,7 @@ class Snapshot:
         content = place.encode() + b"\n" + _to_bytes(state)
         digest = hashlib.sha256(content).hexdigest().encode()
         with writing(self._folder):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(exist_ok=True)  # in the output folder, which is there
             replace_bytes(self.path, digest + b"\n" + content)
 
     def read(self) -> State | None:

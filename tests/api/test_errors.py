@@ -41,6 +41,7 @@ EXIT_CODES = {
     "InUseError": 4,
     "LiveError": 2,
     "MissingFilesError": 1,
+    "MovedError": 3,
     "NameTakenError": 3,
     "NewerFolderError": 3,
     "NotEnoughMemoryError": 1,

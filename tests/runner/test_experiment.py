@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from xprun.plugins import loss, optimizer
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.experiment import Options, Report, run_experiment
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.progress import Silent
 from xprun.runner.store.database import write_records
@@ -142,6 +144,69 @@ def test_an_interrupt_lets_a_save_come_to_its_end(go: Go, line_spec: str, monkey
     report, listener = go(line_spec, "run.seeds=3", "run.engine=alone")
     assert (report.interrupted, listener.trained) == (signal.SIGTERM, [])
     assert report.statuses == {"done": 1}
+
+
+@pytest.mark.parametrize("sets", [(), ("run.seeds=3",), ("run.seeds=2", "run.engine=alone")])
+def test_an_interrupt_after_the_last_run_leaves_no_run_out(go: Go, line_spec: str, sets: tuple[str, ...]) -> None:
+    claim = '[[expect]]\nstatus = "done"\n'
+    ended: list[int] = []
+
+    def interrupt_the_last() -> None:
+        ended.append(1)
+        if len(ended) == (3 if "run.seeds=3" in sets else 2 if sets else 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    report, _ = go(line_spec + claim, *sets, at_each=interrupt_the_last)
+    assert report.left == 0
+    assert [verdict.holds for verdict in report.verdicts] == [True]
+    assert report.interrupted == signal.SIGTERM  # what components make of the runs waits for the next call
+    report, listener = go(line_spec + claim, *sets)
+    assert (report.interrupted, report.left, listener.trained) == (None, 0, [])
+
+
+def test_what_an_interrupt_leaves_out_is_counted(go: Go, line_spec: str) -> None:
+    one_by_one = ("run.seeds=5", "run.engine=alone")
+    report, _ = go(line_spec, *one_by_one, at_each=lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert report.left == 4
+    text = line_spec + "[confirm]\nseeds = 3\n"
+    report, _ = go(text, "run.engine=alone", at_each=lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert report.left == 2
+
+
+def renamed(out: Path) -> None:
+    out.rename(out.with_name("elsewhere"))
+
+
+def replaced(out: Path) -> None:
+    renamed(out)
+    out.mkdir()
+
+
+def removed(out: Path) -> None:
+    shutil.rmtree(out)
+
+
+def robbed(out: Path) -> None:
+    (out / "store.sqlite").unlink()
+
+
+@pytest.mark.parametrize("happens", [renamed, replaced, removed, robbed])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_folder_that_is_moved_or_removed_while_it_is_written_is_no_success(
+    go: Go, line_spec: str, tmp_path: Path, happens: Callable[[Path], None], seeds: int
+) -> None:
+    out, ended = tmp_path / "out", []
+
+    def happen_once() -> None:
+        if not ended:
+            happens(out)
+        ended.append(1)
+
+    with pytest.raises(OutputError, match=r"was moved, removed or replaced|cannot be used") as raised:
+        go(line_spec, f"run.seeds={seeds}", "run.engine=alone", "run.checkpoint_every=1", at_each=happen_once)
+    assert raised.value.exit_code == 3
+    assert len(ended) == 1
+    assert not (out / "results.csv").exists()
 
 
 def test_equal_runs_are_trained_once(go: Go, line_spec: str) -> None:

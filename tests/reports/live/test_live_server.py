@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.folders import Case
-from xprun.reports.live.live_server import LiveError, LiveReport, listen, read_address, serving, url_of
+from xprun.reports.live.live_report import LiveReport
+from xprun.reports.live.live_server import Allowance, Limits, LiveError, listen, read_address, serving, url_of
 
 Make = Callable[..., Path]
 Answer = tuple[http.client.HTTPResponse, bytes]
@@ -166,3 +171,120 @@ def test_an_address_is_a_port_with_or_without_a_host(text: str, address: tuple[s
 def test_what_is_no_address_is_told(text: str) -> None:
     with pytest.raises(ValueError, match="a port such as 8000 is expected"):
         read_address(text)
+
+
+def test_the_head_of_an_answer_can_be_asked_for(ask: Callable[..., Answer]) -> None:
+    for path in ("/", "/progress.json", "/nowhere"):
+        (head, nothing), (answer, content) = ask(path, "HEAD"), ask(path)
+        assert nothing == b""
+        assert head.status == answer.status
+        assert head.headers["Content-Length"] == answer.headers["Content-Length"] == str(len(content))
+
+
+@pytest.fixture
+def connect(grid: Grid) -> Iterator[Callable[..., socket.socket]]:
+    """Connects to a server with few limits: three connections at once, of half a second each."""
+    listening = listen(port=0)
+    several: list[socket.socket] = []
+
+    def connected() -> socket.socket:
+        several.append(socket.create_connection(listening.getsockname(), timeout=10))
+        return several[-1]
+
+    with serving(listening, LiveReport(grid.look, grid.gather), Limits(seconds=0.5, connections=3)):
+        yield connected
+    for one in several:
+        one.close()
+
+
+def is_closed(one: socket.socket) -> bool:
+    """Whether the other side has closed a connection, or does so within its timeout."""
+    try:
+        return one.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("request_begins", [b"", b"GET / HT", b"GET / HTTP/1.0\r\nHost: localhost\r\nX: "])
+def test_who_asks_byte_by_byte_is_dropped(connect: Callable[..., socket.socket], request_begins: bytes) -> None:
+    one = connect()
+    one.sendall(request_begins)
+    one.settimeout(0.05)
+    for _ in range(200):
+        try:
+            assert one.recv(1) == b""
+            return
+        except TimeoutError:
+            one.sendall(b"x") if request_begins else None
+        except ConnectionError:
+            return
+    raise AssertionError("it is still connected")
+
+
+def test_who_does_not_read_is_dropped(connect: Callable[..., socket.socket], grid: Grid) -> None:
+    grid.look = lambda: {"state": "running", "text": "x" * 50_000_000}  # type: ignore[method-assign]
+    one = connect()
+    one.sendall(b"GET /progress.json HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    time.sleep(2.0)
+    received = 0
+    with suppress(ConnectionError):
+        while content := one.recv(1 << 20):
+            received += len(content)
+    assert 0 < received < 50_000_000
+
+
+def test_more_connections_than_are_served_at_once_are_closed(connect: Callable[..., socket.socket]) -> None:
+    held = [connect() for _ in range(3)]
+    assert is_closed(connect())
+    assert all(map(is_closed, held))  # they have said nothing
+    one = connect()
+    one.sendall(b"GET /progress.json HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert one.recv(15) == b"HTTP/1.0 200 OK"
+
+
+def test_a_server_without_descriptors_waits_for_some(grid: Grid) -> None:
+    class NoDescriptors(socket.socket):
+        tries = 0
+
+        def accept(self) -> Any:
+            self.tries += 1
+            if self.tries < 3:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
+
+    listening = listen(port=0)
+    short = NoDescriptors(fileno=listening.detach())
+    with serving(short, LiveReport(grid.look, grid.gather)):
+        one = socket.create_connection(short.getsockname(), timeout=10)
+        time.sleep(0.2)
+        assert short.tries == 1
+        one.sendall(b"HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert one.recv(15) == b"HTTP/1.0 200 OK"
+        one.close()
+    assert short.tries == 3
+
+
+def test_requests_rest_when_they_have_taken_their_share() -> None:
+    allowance = Allowance(Limits(share=0.01, burst=1.0))
+    allowance.spend(0.9)
+    assert allowance.rest() == 0
+    allowance.spend(1.1)
+    assert 90 < allowance.rest() <= 100
+
+
+def test_an_interrupt_while_a_page_is_drawn_ends_the_server(tmp_path: Path, make_folder: Make) -> None:
+    folder = make_folder([Case("SGD", 0.1, [0.8, 0.9])])
+    with closing(listen(port=0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "xprun", "report", str(folder), "--live-at", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr
+        assert "live: http://127.0.0.1" in server.stderr.readline()
+        assert "Ctrl-C" in server.stderr.readline()
+        answer = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        answer.request("GET", "/progress.json")  # from then on it draws
+        answer.getresponse().read()
+        answer.close()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
+        assert server.stderr.read() == ""
