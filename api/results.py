@@ -110,8 +110,10 @@ class Results:
     @cached_property
     def _tables(self) -> Tables:
         from xprun.reports.data.results_folder import read_results
+        from xprun.reports.presentation.report_errors import about
 
-        return read_results(self.folder)
+        with about(self.folder):
+            return read_results(self.folder)
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{count} {status}" for status, count in self.statuses.most_common())

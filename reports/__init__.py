@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.reports.presentation.formats import DEFAULT, read_formats
-from xprun.reports.presentation.report_errors import ReportError
+from xprun.reports.presentation.report_errors import ReportError, about
 
 if TYPE_CHECKING:
     import pandas
@@ -53,7 +53,8 @@ def verdict(folder: Path) -> str:
     """What came out best in `folder`, in a sentence or two: the first words of its report. Reads no history."""
     from xprun.reports.page.report_page import read_verdict
 
-    return read_verdict(folder)
+    with about(folder):
+        return read_verdict(folder)
 
 
 def schema(folder: Path) -> "ResultsSchema":
@@ -63,7 +64,8 @@ def schema(folder: Path) -> "ResultsSchema":
     """
     from xprun.reports.data.results_folder import read_results
 
-    return read_results(folder).schema
+    with about(folder):
+        return read_results(folder).schema
 
 
 def ranking(folder: Path) -> "pandas.DataFrame":
@@ -74,7 +76,8 @@ def ranking(folder: Path) -> "pandas.DataFrame":
     from xprun.reports.data.results_folder import read_results
     from xprun.reports.stats.ranking import rank_settings
 
-    return rank_settings(read_results(folder))
+    with about(folder):
+        return rank_settings(read_results(folder))
 
 
 def alternatives(folder: Path) -> "pandas.DataFrame":
@@ -86,7 +89,8 @@ def alternatives(folder: Path) -> "pandas.DataFrame":
     from xprun.reports.data.results_folder import read_results
     from xprun.reports.stats.ranking import rank_alternatives
 
-    return rank_alternatives(read_results(folder))
+    with about(folder):
+        return rank_alternatives(read_results(folder))
 
 
 def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: bool = False) -> "Difference":
@@ -102,11 +106,12 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
     from xprun.reports.text.folder_diff import difference_listing, undecided, unfinished
 
     ignored = read_tolerance(tolerance)
-    both = read_results(first), read_results(second)
-    table = compare_tables(*both, ignored)
-    shown = render_listing(difference_listing(table), markdown=markdown)
-    return Difference(
-        "\n\n".join([shown, *unfinished(*both)]),
-        bool(table["finding"].isin(REGRESSIONS).any()),
-        undecided(table, ascending=read_comparison(both[0]).ascending),
-    )
+    with about(first, second):
+        both = read_results(first), read_results(second)
+        table = compare_tables(*both, ignored)
+        shown = render_listing(difference_listing(table), markdown=markdown)
+        return Difference(
+            "\n\n".join([shown, *unfinished(*both)]),
+            bool(table["finding"].isin(REGRESSIONS).any()),
+            undecided(table, ascending=read_comparison(both[0]).ascending),
+        )

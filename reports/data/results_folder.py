@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -205,8 +204,8 @@ def _read_optional(folder: Path, table: Table) -> pd.DataFrame:
     if not path.is_file():
         return _empty(table)
     columns = _header(path, list(table.fixed))
-    texts = {name for name, type in table.fixed.items() if type == "text"}
-    return _read_csv(path, dict.fromkeys(texts, "str"), {name: MISSING for name in columns if name not in texts})
+    types = {name: PANDAS[table.fixed.get(name, "number")] for name in columns}
+    return _read_csv(path, types, {name: MISSING for name in columns if types[name] != PANDAS["text"]})
 
 
 def _empty(table: Table) -> pd.DataFrame:
@@ -220,7 +219,7 @@ def _read_images(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as images:
             return {name: images[name] for name in images.files}
-    except (OSError, ValueError, BadZipFile) as error:
+    except Exception as error:  # of numpy and of zip, which raise whatever a reader of rubbish meets
         raise ReportError(f"{path}: {error}") from error
 
 
@@ -246,7 +245,7 @@ def _read_csv(path: Path, types: Any, missing: dict[str, list[str]], rows: int |
             index_col=False,
             **EXACTLY,
         )
-    except (ValueError, pd.errors.ParserError) as error:
+    except Exception as error:  # of pandas, for which there are many ways not to be a table
         raise ReportError(f"{path}: {error}") from error
     return table
 
@@ -254,7 +253,7 @@ def _read_csv(path: Path, types: Any, missing: dict[str, list[str]], rows: int |
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(_read_text(path) or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ReportError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise ReportError(f"{path}: an object is expected, not {type(content).__name__}")
@@ -262,4 +261,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: {error}") from error

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -14,6 +15,7 @@ from xprun.reports.presentation.style import Stroke
 WIDTH = 5.6
 HEIGHT = 3.4
 LEGEND_ROW = 0.2
+FARTHEST = 1e280  # from zero that a point is drawn; a tenth of 600 decades beyond is still a number
 
 
 def canvas(strokes: dict[str, Stroke], title: str, xlabel: str) -> tuple[Figure, Axes]:
@@ -42,6 +44,17 @@ def present(strokes: dict[str, Stroke], table: pd.DataFrame) -> dict[str, Stroke
     """The strokes of the alternatives that are in a table."""
     found = set(table["alternative"])
     return {name: stroke for name, stroke in strokes.items() if name in found}
+
+
+def drawable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its numbers as far as axes go, and gaps for those that are infinite.
+
+    Margins and ticks are computed as floats: beyond, they are none. A tiny number keeps its sign.
+    """
+    numbers = table.select_dtypes("float64")
+    sizes = numbers.abs().clip(1 / FARTHEST, FARTHEST).where(numbers != 0, 0.0)
+    drawn = sizes.where(np.isfinite(numbers)) * (1.0 - 2.0 * (numbers < 0))
+    return table.assign(**{str(name): drawn[name] for name in drawn})
 
 
 def use_log(axes: Axes) -> None:

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from xprun.reports.figures.axes import draw_as_shapes, plain_ticks, scale_settings, spans_decades, use_log
+from xprun.reports.figures.axes import draw_as_shapes, drawable, plain_ticks, scale_settings, spans_decades, use_log
 from xprun.reports.presentation.formatting import is_number, shorten, value_text
 from xprun.reports.presentation.style import COLOURS, INK
 
@@ -25,6 +25,7 @@ def draws_figure(tables: dict[str, pd.DataFrame], key: str, colour: str, title: 
     """
     figure = Figure(figsize=SIZE, layout="constrained")
     panels = list(figure.subplots(1, len(tables), squeeze=False, sharex=True, sharey=True)[0])
+    tables = {name: drawable(table) for name, table in tables.items()}
     rows = pd.concat(tables.values())
     colours = _scale(figure, panels, rows, colour) if is_number(rows[colour]) else _legend(figure, rows[colour])
     if spans_decades(rows["mean"], DECADES):

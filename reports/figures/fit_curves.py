@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from xprun.reports.figures.axes import canvas
+from xprun.reports.figures.axes import canvas, drawable
 from xprun.reports.presentation.style import INK, Stroke
 from xprun.reports.stats.analysis import Analysis
 from xprun.runner.results.results_schema import DATA_ROWS, FITTED_CURVE, RUN, SERIES, TRUE_CURVE
@@ -48,6 +48,7 @@ def fit_figure(fit: Fit, strokes: dict[str, Stroke], title: str) -> Figure:
     """Data as dots, the truth dashed in ink, and a line with a band for each alternative."""
     strokes = {name: stroke for name, stroke in strokes.items() if name in set(fit.curves["alternative"])}
     figure, axes = canvas(strokes, title, "x")
+    fit = Fit(*map(drawable, (fit.data, fit.truth, fit.curves)))
     size, alpha = (7, 0.7) if len(fit.data) <= FEW else (5, 0.35)
     axes.plot(fit.data["x"], fit.data["y"], ".", color=INK, alpha=alpha, markersize=size, markeredgewidth=0)
     low, high = visible_range(fit)
@@ -69,5 +70,6 @@ def fit_figure(fit: Fit, strokes: dict[str, Stroke], title: str) -> Figure:
 def visible_range(fit: Fit) -> tuple[float, float]:
     """The y axis: the data, or the truth where there are none, with room; a curve far off does not flatten them."""
     y = pd.concat([fit.data["y"], fit.truth["y"]]) if len(fit.data) else fit.curves["y"]
+    y = y.dropna() if y.notna().any() else pd.Series([0.0])
     size = float(np.ptp(y)) or 1.0
     return float(y.min()) - ROOM * size, float(y.max()) + ROOM * size

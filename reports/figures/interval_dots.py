@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
-from xprun.reports.figures.axes import WIDTH, plain_ticks, spans_decades
+from xprun.reports.figures.axes import WIDTH, drawable, plain_ticks, spans_decades
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import INK, Stroke
 from xprun.runner.results.results_schema import VALUE
@@ -22,6 +22,7 @@ def dots_figure(
     A run that failed or diverged is a cross at the worst edge, which is the left one where `worst_low`.
     """
     names = [name for name in ranking["alternative"] if name in strokes]
+    judged, ranking = drawable(judged), drawable(ranking)
     figure = Figure(figsize=(WIDTH, 0.9 + ROW * len(names)), layout="constrained")
     axes = figure.subplots()
     axes.set_title(shorten(title, 60))

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from xprun.reports.figures.axes import canvas, present, scale_settings, spans_decades, use_log
+from xprun.reports.figures.axes import canvas, drawable, present, scale_settings, spans_decades, use_log
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import INK, Stroke
 from xprun.runner.results.results_schema import STEP, VALUE
@@ -38,7 +38,7 @@ def curve_figure(
     """
     strokes = present(strokes, lines)
     figure, axes = canvas(strokes, title, "step")
-    lines = lines[lines["alternative"].isin(list(strokes))]
+    lines = drawable(lines[lines["alternative"].isin(list(strokes))])
     calm, wild = lines[~lines["bad"]], lines[lines["bad"]]
     if suits_log(lines) if log is None else log:
         use_log(axes)
@@ -52,7 +52,7 @@ def curve_figure(
     if len(calm):
         axes.set_ylim(scale)
     if lost is not None:
-        _mark_lost(axes, lost, strokes)
+        _mark_lost(axes, drawable(lost), strokes)
     if level is not None:
         axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     if floor is not None:
@@ -79,7 +79,7 @@ def sensitivity_figure(
     """
     strokes = present(strokes, points)
     figure, axes = canvas(strokes, title, shorten(key))
-    points = points[points["alternative"].isin(list(strokes))]
+    points = drawable(points[points["alternative"].isin(list(strokes))])
     well = points.dropna(subset=["mean"])
     if spans_decades(well["mean"], DECADES):
         use_log(axes)
@@ -96,7 +96,7 @@ def share_figure(
     table: pd.DataFrame, strokes: dict[str, Stroke], title: str, xlabel: str, *, decades: bool = True
 ) -> Figure:
     """One rising staircase an alternative, from none to all. `table`: see `shares`. `decades`: where they suit."""
-    strokes = present(strokes, table)
+    strokes, table = present(strokes, table), drawable(table)
     figure, axes = canvas(strokes, title, xlabel)
     for name, stroke in strokes.items():
         rows = table[table["alternative"] == name]
@@ -115,7 +115,7 @@ def tuning_figure(expected: pd.DataFrame, strokes: dict[str, Stroke], title: str
     strokes = present(strokes, expected)
     figure, axes = canvas(strokes, title, "settings tried")
     points = expected[expected["alternative"].isin(list(strokes))].rename(columns={"expected": "mean"})
-    points = points.assign(low=points["mean"], high=points["mean"])
+    points = drawable(points.assign(low=points["mean"], high=points["mean"]))
     well = points.dropna(subset=["mean"])
     if spans_decades(well["mean"], DECADES):
         use_log(axes)

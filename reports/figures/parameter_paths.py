@@ -1,10 +1,12 @@
 """Where optimizers went: the paths of runs through their parameters, and the loss below them."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.interpolate import RectBivariateSpline
+from xprun.reports.presentation.report_errors import ReportError
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import reference_value
 from xprun.runner.results.results_schema import LOSS, METRIC, RUN, STEP, STEPS, SURFACE, VALUE
@@ -100,9 +102,14 @@ def _surfaces(table: pd.DataFrame, groups: dict[str, int]) -> dict[int, Surface]
 
 def _surface(rows: pd.DataFrame) -> Surface:
     names = _parameters(rows)
+    if LOSS not in rows or not names:
+        raise ReportError(f"{SURFACE.file}: no loss over a parameter")
     points, loss, count = rows[names].to_numpy(), rows[LOSS].to_numpy(), len(names)
+    axes = [np.unique(points[:, i]) for i in range(count)]
+    sizes = [len(axis) for axis in axes] if count <= 2 else [round(len(rows) ** 0.5)] * 2
+    if math.prod(sizes) != len(rows) or min(sizes) < 2:
+        raise ReportError(f"{SURFACE.file}: the points of run {rows[RUN].iloc[0]} are no grid")
     if count <= 2:
-        axes = [np.unique(points[:, i]) for i in range(count)]
         return Surface(names, axes, loss.reshape([len(axis) for axis in axes]), np.zeros(count), np.eye(count))
     side = round(len(rows) ** 0.5)
     corner, first, second = points[0], points[-side], points[side - 1]

@@ -13,6 +13,7 @@ from xprun.reports.presentation.formatting import counted
 from xprun.reports.presentation.style import theme
 from xprun.reports.sections import COMPARED, LEADING, SHARED, Sections
 from xprun.reports.sections.blocks import Folded, Gallery, Part, Section
+from xprun.reports.sections.guarded_sections import made
 from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_sections
 from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section
 from xprun.reports.stats.analysis import Analysis, make_analysis
@@ -78,7 +79,7 @@ def _compared(analysis: Analysis) -> Iterator[Section]:
 
 
 def _each(sections: Sections, analysis: Analysis) -> Iterator[Section]:
-    return (section(analysis) for section in sections)
+    return (made(section, analysis) for section in sections)
 
 
 def _verdict(analysis: Analysis) -> str:

@@ -8,14 +8,15 @@ from xprun.reports.page.latex import render_tables
 from xprun.reports.page.rendering import render_html, render_markdown
 from xprun.reports.page.report_page import make_page
 from xprun.reports.presentation.formats import DEFAULT
-from xprun.reports.presentation.report_errors import ReportError
+from xprun.reports.presentation.report_errors import ReportError, about
 from xprun.reports.sections.plugin_plots_section import PluginPlot
-from xprun.runner.results.atomic_files import replace_bytes
+from xprun.runner.results.atomic_files import replace_bytes, writing
 
 
 def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterable[PluginPlot] = ()) -> list[Path]:
     """The paths written: what belongs to the formats, and the pages last. The same tables give the same bytes."""
-    page = make_page(read_tables(folder), formats, plots)
+    with about(folder):
+        page = make_page(read_tables(folder), formats, plots)
     files = {
         f"plots/{picture.file}.{suffix}": content
         for picture in page.pictures
@@ -27,7 +28,8 @@ def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterab
         files["report.md"] = render_markdown(page).encode()
     if "html" in formats:
         files["report.html"] = render_html(page).encode()
-    return [replace_bytes(_inside(folder, name), content) for name, content in files.items()]
+    with writing(folder):
+        return [replace_bytes(_inside(folder, name), content) for name, content in files.items()]
 
 
 def _inside(folder: Path, name: str) -> Path:

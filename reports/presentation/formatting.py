@@ -109,6 +109,8 @@ def plus_minus(mean: float, spread: float) -> str:
     """`0.972 ± 0.004`: the spread in two digits, and the mean with as many decimals; without one, four digits."""
     if not spread > 0:
         return value_text(mean) if spread != 0 else f"{value_text(mean)} ± 0"
+    if math.isinf(spread):  # of numbers whose squares are too large
+        return f"{value_text(mean)} ± ∞"
     places = 1 - math.floor(math.log10(spread))
     if not 0 <= places <= 6:
         return f"{mean:.3g} ± {spread:.2g}"

@@ -37,11 +37,13 @@ def report(
         return
     output_folder(folder)
     from xprun.reports import write_report
+    from xprun.runner.process.log import notes_on_stderr
     from xprun.runner.status.folder_status import recover
     from xprun.runner.visuals.requested_plots import asked_plots
 
     recover(folder)
-    say(written_line(folder, write_report(folder, formats, asked_plots(folder, open_registry(plugins)))))
+    with notes_on_stderr():
+        say(written_line(folder, write_report(folder, formats, asked_plots(folder, open_registry(plugins)))))
 
 
 @click.command()

@@ -66,11 +66,11 @@ def say_json(value: object) -> None:
 @contextmanager
 def escaped_errors() -> Iterator[None]:
     """Let nothing in the words of an error that click prints drive the terminal: it quotes what was typed."""
-    from xprun.specs.language.diagnostics import printable
-
     try:
         yield
     except click.ClickException as error:
+        from xprun.specs.language.diagnostics import printable
+
         vars(error)["message"] = printable(error.message, keep_tabs=True, keep_lines=True)
         raise
 

@@ -9,9 +9,12 @@ import time
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Required
 
 import pandas as pd
+from annotated_types import Ge, Gt
+from pydantic import ConfigDict, TypeAdapter
+from typing_extensions import TypedDict
 from xprun.runner.outputs.result_tables import history_table, row_of_run, runs_table, write_csv
 from xprun.runner.outputs.tables_description import with_outcomes, write_description
 from xprun.runner.results.atomic_files import OutputError, replace_file, replace_text, writing
@@ -35,13 +38,45 @@ from xprun.specs.language.wording import plural
 Told = dict[str, Any]
 
 
+class Progress(TypedDict):
+    """How far a grid is, as it tells other processes."""
+
+    process: int
+    name: str
+    to_run: Annotated[int, Gt(0)]
+    cached: int
+    started: float
+    over: bool
+    statuses: dict[str, Annotated[int, Ge(0)]]
+
+
+class Row(TypedDict):
+    """A planned run: its id, and its columns."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    run: str
+
+
+class Planned(TypedDict, total=False):
+    """What a grid plans; an earlier version tells the goals of metrics in the place of what the tables hold."""
+
+    rows: Required[list[Row]]
+    tables: dict[str, Any]
+    goals: dict[str, str]
+    resolved: dict[str, Any]
+    spec: str
+
+
+PROGRESS_OF, PLAN_OF = TypeAdapter(Progress), TypeAdapter(Planned)
+
+
 def look(folder: Path, process: int | None = None) -> Told:
     """Return how far a grid is: `state` ("running", "interrupted" or "over"), `done` (0 to 1) and a `text` to read.
 
     `process`: who is to write the folder; what another has left there does not count. Without it, a folder that says
     nothing is over.
     """
-    told = _read(folder / PROGRESS)
+    told = _progress(folder)
     if process is not None and told.get("process") != process:
         return {"name": folder.name, "state": "running", "done": None, "ended": 0, "text": "starting"}
     if not told:
@@ -57,7 +92,7 @@ def gather(folder: Path, into: Path) -> Path:
     """Return a folder that holds the tables as they are now: `into`, which is filled, or `folder` if its own are."""
     if look(folder)["state"] == "over":
         return folder
-    planned = _read(folder / PLANNED)
+    planned = _planned(folder)
     outcomes = _outcomes(folder / "store.sqlite", {row[RUN] for row in planned.get("rows", [])})
     _write_tables(into, planned, [(row, outcomes[row[RUN]]) for row in planned.get("rows", []) if row[RUN] in outcomes])
     replace_text(into / "resolved.json", json.dumps(planned.get("resolved", {}), indent=1) + "\n")
@@ -98,6 +133,10 @@ def recover(folder: Path) -> None:
     """
     if look(folder)["state"] != "interrupted" or _time(folder / RESULTS.file) >= _time(folder / PROGRESS):
         return
+    if not _planned(folder):
+        raise OutputError(
+            f"{folder / PLANNED} is damaged, without which what was saved has no tables; run the spec again"
+        )
     with hold(folder), writing(folder):
         for judged in folder.glob("claims.*"):  # of an earlier grid
             judged.unlink()
@@ -157,8 +196,17 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _read(path: Path) -> Told:
+def _progress(folder: Path) -> Told:
+    """Return what `.progress.json` says; nothing where it is missing, or not as it was written."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(PROGRESS_OF.validate_json((folder / PROGRESS).read_bytes()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _planned(folder: Path) -> Told:
+    """Return what `.planned.json` says; nothing where it is missing, or not as it was written."""
+    try:
+        return dict(PLAN_OF.validate_json((folder / PLANNED).read_bytes()))
     except (OSError, ValueError):
         return {}

@@ -35,10 +35,10 @@ def asked_plots(folder: Path, registry: Registry) -> list[AskedPlot]:
     """
     try:
         resolved = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
-        asked: Iterable[dict[str, Any]] = resolved["compare"].get("plots", [])
-    except (OSError, ValueError, LookupError):  # the report says what is wrong with the folder
-        return []
-    return [_plot(dict(item), registry) for item in asked]
+        asked: Iterable[dict[str, Any]] = resolved["compare"].get("plots") or []
+        return [_plot(dict(item), registry) for item in asked if isinstance(item["name"], str)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return []  # the report says what is wrong with the folder
 
 
 def _plot(settings: dict[str, Any], registry: Registry) -> AskedPlot:
