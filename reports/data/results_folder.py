@@ -217,7 +217,7 @@ def _read_images(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as images:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as images:
             return {name: images[name] for name in images.files}
     except Exception as error:  # of numpy and of zip, which raise whatever a reader of rubbish meets
         raise ReportError(f"{path}: {error}") from error

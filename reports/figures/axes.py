@@ -15,7 +15,7 @@ from xprun.reports.presentation.style import Stroke
 WIDTH = 5.6
 HEIGHT = 3.4
 LEGEND_ROW = 0.2
-FARTHEST = 1e280  # from zero that a point is drawn; a tenth of 600 decades beyond is still a number
+FARTHEST = 1e150  # from zero that a point is drawn: margins and ticks beyond 300 decades are still numbers
 
 
 def canvas(strokes: dict[str, Stroke], title: str, xlabel: str) -> tuple[Figure, Axes]:

@@ -1,6 +1,7 @@
 """Synthetic output folders: small tables with known answers."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,20 @@ import pytest
 from support.folders import Case, Parts, write_folder
 from xprun.reports.data.results_folder import read_tables
 from xprun.reports.stats.analysis import Analysis, make_analysis
+
+
+@pytest.fixture(autouse=True)
+def complete_pages(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which a page lacks a part, unless it is about that (`may_lack_parts`)."""
+    found: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("xprun")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    if request.node.get_closest_marker("may_lack_parts") is None:
+        assert not [text for text in found if text.startswith("a part of the report is missing")]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from xprun.reports.figures.axes import FARTHEST, drawable
 from xprun.reports.figures.heat_maps import heat_figure
 from xprun.reports.figures.image_files import to_png, to_svg
 from xprun.reports.figures.interval_dots import dots_figure
@@ -171,3 +172,32 @@ def test_names_stand_on_both_sides_of_a_rank_diagram() -> None:
     assert {"A 1.20": "right", "B 1.90": "right", "2.90 C": "left"}.items() <= texts.items()
     bars = [line.get_xdata() for line in axes.lines if line.get_linewidth() > 3]
     assert [list(x) for x in bars] == [pytest.approx([1.17, 1.93]), pytest.approx([1.87, 2.93])]
+
+
+EXTREME = [1e308, 1.7976931348623157e308, -1e308, 5e-324, -1e-320, 1e-300, float("inf"), float("nan"), 0.0, 1.0]
+
+
+@pytest.mark.parametrize("value", EXTREME)
+@pytest.mark.parametrize("other", [1e308, 0.01])
+def test_numbers_at_the_edge_of_what_there_is_are_drawn(value: float, other: float) -> None:
+    curves = lines("SGD", values=(other, value, 1.0)).fillna(0.5)
+    swept = points(SGD=0, Adam=1).assign(x=[other, value, other, value]).dropna(subset=["x"])
+    swept = swept.assign(mean=value, low=other, high=value)
+    with theme():
+        styles = strokes(["SGD", "Adam"])
+        for figure in (
+            curve_figure(curves, styles, "loss", lost=curves.rename(columns={"mean": "value"})),
+            sensitivity_figure(swept, styles, "loss", "optimizer.lr", worst_low=True),
+        ):
+            assert to_svg(figure, "x")
+            assert to_png(figure)
+
+
+def test_what_is_drawn_of_a_table_is_within_reach_of_axes() -> None:
+    drawn = drawable(pd.DataFrame({"x": EXTREME, "n": range(len(EXTREME)), "name": "a"}))
+    assert drawn["x"].abs().max() == FARTHEST
+    assert drawn["x"][drawn["x"] != 0].abs().min() == 1 / FARTHEST
+    assert drawn["x"].isna().tolist() == [value in (float("inf"),) or value != value for value in EXTREME]
+    assert drawn["x"][9] == 1.0
+    assert (drawn["x"] < 0).tolist() == [value < 0 for value in EXTREME]
+    assert drawn["n"].tolist() == list(range(len(EXTREME)))

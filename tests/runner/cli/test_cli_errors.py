@@ -173,3 +173,12 @@ def test_two_specs_with_one_folder_are_refused(xprun: Xprun, write: Write, line_
     assert result.exit_code == 2
     assert f"{first} and {second} would both write to runs/same; give one of them another name" in result.stderr
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("lr", ["1e308", "1.7e308", "1e-320"])
+def test_a_grid_with_an_extreme_setting_has_its_report(xprun: Xprun, write: Write, line_spec: str, lr: str) -> None:
+    spec = write(line_spec.replace("scratch.gd", "SGD").replace("lr = 0.1", f"lr = {{ grid = [0.01, {lr}] }}"))
+    result = xprun(spec, "-o", "out")
+    assert result.exit_code == 0, result.stderr
+    assert "missing" not in result.stderr
+    assert "## Sensitivity" in Path("out/report.md").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ import pytest
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.folder_status import gather, look, recover
 from xprun.runner.status.live_status import Publisher
@@ -129,3 +130,23 @@ def test_a_browser_can_watch_from_the_first_run_to_the_last(tmp_path: Path, writ
     assert told["state"] == "over"
     assert "<h2>Ranking</h2>" in page
     assert "3 runs" in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "3", "[[1, 2]]", "{}", '{"statuses": 1}', "[" * 9999, '{"process": 1, "to_run": 0, "statuses": {}}', "\xff"],
+)
+def test_progress_that_nobody_wrote_like_this_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".progress.json").write_bytes(text.encode("latin-1"))
+    assert look(tmp_path)["state"] == "over"
+    recover(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".progress.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": 3}', '{"rows": [{}]}'])
+def test_a_plan_that_is_damaged_is_told(tmp_path: Path, text: str) -> None:
+    progress = {"process": 1 << 22, "name": "x", "to_run": 2, "cached": 0, "started": 1.0, "over": False}
+    (tmp_path / ".progress.json").write_text(json.dumps(progress | {"statuses": {"done": 1}}), encoding="utf-8")
+    (tmp_path / ".planned.json").write_text(text, encoding="utf-8")
+    with pytest.raises(OutputError, match=r"planned.json is damaged"):
+        recover(tmp_path)
