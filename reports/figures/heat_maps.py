@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from xprun.reports.figures.axes import draw_as_shapes
+from xprun.reports.figures.axes import FARTHEST, draw_as_shapes
 from xprun.reports.presentation.formatting import shorten, value_text
 from xprun.reports.presentation.style import RULE
 
@@ -32,6 +32,7 @@ def heat_tables(summary: pd.DataFrame, keys: list[str], alternatives: list[str])
 
 def heat_figure(tables: dict[str, pd.DataFrame], title: str, *, ascending: bool) -> Figure:
     """One heat map an alternative (see `heat_tables`), all on one scale: the better, the brighter."""
+    tables = {name: table.clip(-FARTHEST, FARTHEST) for name, table in tables.items()}
     figure = Figure(figsize=SIZE, layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False)[0]
     means = np.concatenate([table.to_numpy(dtype="float64").ravel() for table in tables.values()])

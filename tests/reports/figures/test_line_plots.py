@@ -201,3 +201,10 @@ def test_what_is_drawn_of_a_table_is_within_reach_of_axes() -> None:
     assert drawn["x"][9] == 1.0
     assert (drawn["x"] < 0).tolist() == [value < 0 for value in EXTREME]
     assert drawn["n"].tolist() == list(range(len(EXTREME)))
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 5e-324])
+def test_a_heat_map_has_colours_for_numbers_at_the_edge(value: float) -> None:
+    table = pd.DataFrame([[value, -value], [1.0, 0.0]], index=pd.Index([0.1, 1e308], name="lr"), columns=[0.0, 0.9])
+    with theme():
+        assert to_svg(heat_figure({"SGD": table}, "loss", ascending=True), "x")
