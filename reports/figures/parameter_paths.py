@@ -35,7 +35,8 @@ class Surface:
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """Where the points [T, P], or what is closest to them, lie along the axes [T, D]."""
-        return np.asarray((points - self.origin) @ self.directions.T)
+        with np.errstate(invalid="ignore", over="ignore"):  # a path may go as far as numbers do
+            return np.asarray((points - self.origin) @ self.directions.T)
 
     def finer(self) -> "Surface":
         """The same with points between its points, by cubic splines; as it is where it is not finite."""

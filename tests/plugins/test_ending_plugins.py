@@ -96,7 +96,7 @@ def test_an_observer_and_a_plot_that_end_the_program_cost_what_they_would_have_m
 def test_what_nothing_else_expects_to_end_the_program_is_no_success(
     invoke: Callable[..., Result], write: Write, line_spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xprun.runner.cli.check._check", lambda *given: sys.exit(0))
+    monkeypatch.setattr("xprun.runner.cli.check._check", lambda *given, **more: sys.exit(0))
     result = invoke("check", write(line_spec))
     assert result.exit_code == 3
     assert "ended by code that is not xprun's: SystemExit: 0" in result.stderr

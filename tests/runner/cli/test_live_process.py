@@ -25,8 +25,12 @@ def test_modules_of_the_working_directory_are_not_imported_and_nothing_is_left(
         code = f"from pathlib import Path\nPath({str(tmp_path)!r}, 'ran-{name}').touch()\n"
         (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
     spec = write(line_spec.replace("steps = 5", "steps = 100_000_000") + 'engine = "alone"\n')
-    program = "from xprun.runner.cli.main import main; main()"
-    command = [sys.executable, "-P", "-c", program, str(spec), "--live-at", "0"]  # -P, as of the command itself
+    script = tmp_path / "bin" / "xprun"  # as pip installs it
+    script.parent.mkdir()
+    script.write_text(
+        "from xprun.runner.cli.main import main\nif __name__ == '__main__':\n    main()\n", encoding="utf-8"
+    )
+    command = [sys.executable, str(script), str(spec), "--live-at", "0"]
     environment = {**os.environ, "XPRUN_JOBS": "1"}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as xprun:
         assert xprun.stderr
