@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from support.folders import Case, write_folder
-from xprun.reports.live.live_server import LiveReport, listen, serving, url_of
+from xprun.reports.live.live_report import LiveReport
+from xprun.reports.live.live_server import listen, serving, url_of
 
 from .conftest import Opened
 
