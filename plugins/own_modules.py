@@ -81,6 +81,7 @@ class TextLoader(SourceFileLoader):
         return compile(self.module.content, str(self.module.file), "exec", dont_inherit=True)
 
     def exec_module(self, module: ModuleType) -> None:
+        _executed.add(module.__name__)
         if _watched.opener is None:
             super().exec_module(module)
         else:
@@ -159,8 +160,11 @@ def forget(modules: Iterable[str]) -> None:
         del sys.modules[name]
 
 
+_executed: set[str] = set()  # the names of modules that were ever imported as text; sys.modules has thousands
+
+
 def _texts() -> dict[str, OwnModule]:
-    loaders = {name: getattr(getattr(m, "__spec__", None), "loader", None) for name, m in list(sys.modules.items())}
+    loaders = {name: getattr(getattr(sys.modules.get(name), "__spec__", None), "loader", None) for name in _executed}
     return {name: loader.module for name, loader in loaders.items() if isinstance(loader, TextLoader)}
 
 
