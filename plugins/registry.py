@@ -296,6 +296,11 @@ class Registry:
         finally:
             self._source, self._release, self._module = before
 
+    @property
+    def has_run_foreign_code(self) -> bool:
+        """Whether code of a file of components, or of a package that knows xprun or not, has been run for this one."""
+        return bool(self.files) or any(plugin.in_use or plugin.reason for plugin in self.plugins)
+
     def copy(self) -> Registry:
         """Return an independent registry with the same components."""
         twin = Registry()

@@ -75,15 +75,15 @@ class Job:
         """Seconds that the run with the longest limit may take; asked once, not for each run that is observed."""
         return max((run.settings.timeout for run in self.plan.searched if run.settings.timeout), default=None)
 
-    def run_isolated(self, function: Callable[..., T], *arguments: Any) -> T:
+    def run_isolated(self, function: Callable[..., T], *arguments: Any, purpose: str = "") -> T:
         """Return what a function returns that runs code of components; in a worker process it can do no harm.
 
-        It may take as long as a run may, and an interrupt ends it.
+        It may take as long as a run may, and an interrupt ends it. The worker may be used again for the same `purpose`.
         """
         with self.interrupts.raised():
             if self.options.workers == 0:
                 return function(*arguments)
-            return run_isolated(function, *arguments, limit=self.longest)
+            return run_isolated(function, *arguments, limit=self.longest, purpose=purpose)
 
     def map_isolated(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
         """Return what a function makes of each item, each called in a worker, or why there is nothing."""

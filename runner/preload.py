@@ -2,8 +2,10 @@
 
 from xprun.plugins.discovery import open_registry
 from xprun.runner.execution import cohort_execution, cost_estimate
+from xprun.runner.process.global_state import GlobalState
 from xprun.runner.visuals import model_summaries
 
 __all__ = ["cohort_execution", "cost_estimate", "model_summaries"]
 
 open_registry()
+GlobalState.now()  # as it is before any component has run

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
 from xprun.runner.execution.cost_estimate import seconds_of, workers_that_repay
+from xprun.runner.execution.import_changes import changes_at_import, components_of, listed
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.job import Job
 from xprun.runner.outputs.run_observers import observe
@@ -45,7 +46,8 @@ def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
         job.device, job.plugins, options.debug, visuals=keeps_visuals(stage), folder=options.folder.absolute()
     )
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
-    context = replace(context, workers=max(1, workers))
+    undoes_imports = bool(workers) and _undoes_imports(job, stage, context)
+    context = replace(context, workers=max(1, workers), undoes_imports=undoes_imports)
     runs = {run.id: run for run in stage}
     launch = job.registry.find("launcher", "processes" if workers else "inline").load()
     for outcomes in launch(cohorts, context.execute, workers):
@@ -57,6 +59,19 @@ def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
                 observe(job.plan, runs[outcome.run], outcome, options.folder, job.plugins, job.run_isolated, again=True)
             job.progress.ended(runs[outcome.run], outcome)
     return sum(len(cohort.runs) for cohort in cohorts)
+
+
+def _undoes_imports(job: Job, stage: Sequence[Run], context: Context) -> bool:
+    """Return whether the import of components changes what all runs share; workers undo it, which is told here."""
+    if not job.registry.has_run_foreign_code:
+        return False
+    try:
+        changes = job.run_isolated(changes_at_import, components_of(stage), context)
+    except Exception:  # it cannot be imported, which runs that need it tell
+        return True
+    if changes:
+        note(f"undone, because all runs would compute with it: the import of components changes {listed(changes)}")
+    return bool(changes)
 
 
 def _save(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,19 @@ from xprun.plugins.blame import blamed_for
 from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.machine import NotEnoughMemoryError
-from xprun.plugins.registry import PluginFile
+from xprun.plugins.registry import REGISTRY, PluginFile, Registry
 from xprun.runner.engine.allocator import keep_freed_memory
 from xprun.runner.engine.execution_units import ExecutionUnit, from_layout, select_strategy
 from xprun.runner.engine.least_squares import least_squares
 from xprun.runner.engine.optimizer_families import families_of
 from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.engine.thread_counts import share
+from xprun.runner.execution.import_changes import changes_at_import, components_of
+from xprun.runner.execution.unchanged_state import (
+    GlobalStateError,
+    SpoiltProcessError,
+    unchanged_state,
+)
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.layout import Layout
@@ -27,7 +34,7 @@ from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
-from xprun.runner.workers.parent_link import now_training
+from xprun.runner.workers.parent_link import is_retired, now_training, retire
 from xprun.runner.workload.devices import deterministic
 from xprun.runner.workload.failing_part import blame_part
 from xprun.runner.workload.run_grid import Grid
@@ -45,6 +52,18 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     Raises nothing that a component raises: such a run has the status `failed`.
     """
     prepare_torch()
+    is_lone = len(cohort.runs) == 1 and not cohort.is_part
+    try:
+        yield from _outcomes(cohort, replace(context, is_shared=not is_lone))
+    except SpoiltProcessError as spoilt:
+        if len(cohort.runs) == 1:  # of several, each is tried in another worker
+            yield [failure(cohort.runs[0], spoilt.error, context)]
+    if is_lone and REGISTRY.has_run_foreign_code:
+        retire()  # nobody has looked at everything that it may have changed
+
+
+def _outcomes(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of a cohort's runs, up to the one after which another worker has to go on."""
     try:
         work = workload_of(cohort, context)
     except FAULTS as error:
@@ -59,11 +78,14 @@ def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
                 if outcome.matrices or outcome.visuals:
                     outcome.classes = list(map(str, work.train.class_names))
             yield outcomes
+            if is_retired():
+                return
 
 
 def _reference(work: Workload) -> dict[str, float]:
     try:
-        return least_squares(work)
+        with unchanged_state(thorough=False):
+            return least_squares(work)
     except FAULTS:  # a component breaks, and so will the runs, which tell it
         return {}
 
@@ -82,11 +104,20 @@ def workload_of(cohort: Cohort, context: Context) -> Workload:
     """Return the workload of a cohort; the latest one is kept, so that its data are not read twice in a row."""
     key = cohort.program, context.device, context.plugins, context.visuals
     if key not in _latest:
-        registry = open_registry(context.plugins)
-        made = make_workload(registry, cohort.runs[0], torch.device(context.device))
+        registry = _imported(cohort, context)
+        with unchanged_state(thorough=False):
+            made = make_workload(registry, cohort.runs[0], torch.device(context.device))
         _latest.clear()
         _latest[key] = replace(made, visuals=context.visuals)
     return _latest[key]
+
+
+def _imported(cohort: Cohort, context: Context) -> Registry:
+    """Return the registry with what a cohort uses imported."""
+    if not context.undoes_imports:
+        return open_registry(context.plugins)
+    changes_at_import(components_of(cohort.runs), context)
+    return REGISTRY
 
 
 def train(work: Workload, runs: list[Run], context: Context, layout: Layout | None = None) -> Iterator[list[Outcome]]:
@@ -99,7 +130,8 @@ def train(work: Workload, runs: list[Run], context: Context, layout: Layout | No
 
 def _units(work: Workload, runs: list[Run], context: Context) -> list[ExecutionUnit]:
     try:
-        return select_strategy(work, runs, share(context.workers))
+        with unchanged_state(thorough=context.is_shared):
+            return select_strategy(work, runs, share(context.workers))
     except FAULTS as error:  # a component breaks at its first step: the ordinary loop tells which run, and why
         if len(runs) > 1:
             _note(f"{len(runs)} runs train one by one, because a trial batch of them failed", error, context)
@@ -109,7 +141,8 @@ def _units(work: Workload, runs: list[Run], context: Context) -> list[ExecutionU
 def _together(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
     try:
-        outcomes = train_in_shards(work, unit, partial(_snapshot, unit, context))
+        with unchanged_state(thorough=context.is_shared):
+            outcomes = train_in_shards(work, unit, partial(_snapshot, unit, context))
     except OutputError:
         raise
     except FAULTS as error:
@@ -141,11 +174,16 @@ def _alone(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[li
         lone = replace(unit, grid=Grid([[run]]), program=None, shards=1)
         now_training([run.id])
         try:
-            yield [train_alone(work, run, _snapshot(lone, context))]
+            with unchanged_state(thorough=context.is_shared):
+                outcome = train_alone(work, run, _snapshot(lone, context))
+            yield [outcome]
         except OutputError:
             raise
+        except SpoiltProcessError as spoilt:
+            yield [failure(run, spoilt.error, context)]
         except FAULTS as error:
-            blame_part(error, work, run)
+            with suppress(GlobalStateError), unchanged_state(thorough=context.is_shared):
+                blame_part(error, work, run)
             yield [failure(run, error, context)]
 
 

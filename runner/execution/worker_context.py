@@ -20,6 +20,8 @@ class Context:
     debug: bool = False
     workers: int = 1  # processes that share this machine
     visuals: bool = True  # whether what only plots need is kept, too
+    undoes_imports: bool = False  # whether the import of components changes what all runs share, which is put back
+    is_shared: bool = True  # whether other runs are trained in the same process
     folder: Path | None = None  # the output folder, where unfinished trainings are saved; None: nowhere
 
     def execute(self, cohort: Cohort) -> Iterator[list[Outcome]]:

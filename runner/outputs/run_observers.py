@@ -25,6 +25,7 @@ from xprun.specs import Run
 from xprun.specs.language.result_words import BETWEEN
 
 RunIsolated = Callable[..., Any]
+PURPOSE = "observers"  # of a worker: what they write are no numbers of another run
 OPTIONAL = ("columns", "stage")  # told to observers that have a parameter of that name
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
 
@@ -47,7 +48,7 @@ def observe(
         target = folder / folder_name(name) / f"{folder_name(_label(plan, run))}-{run.id}"
         if again or not target.exists():
             try:
-                run_isolated(write_observed, name, plugins, target, _told(plan, run, outcome))
+                run_isolated(write_observed, name, plugins, target, _told(plan, run, outcome), purpose=PURPOSE)
             except Exception as error:  # whatever an observer raises, the runs are there, and the others' files
                 if isinstance(error, OSError) and error.errno in DISK:
                     raise

@@ -16,11 +16,13 @@ class Cohort:
     """Runs that share a program: data, model, loss, run settings. They differ in optimizer, scheduler and seed only.
 
     And in numbers of `[run]` that each run may have its own of: where gradients are clipped, how weights are averaged.
-    `layout` is that of runs whose training was cut off, and goes on in it.
+    `layout` is that of runs whose training was cut off, and goes on in it. `is_part`: there are other runs of the kind,
+    which may be trained in the same process.
     """
 
     runs: list[Run]
     layout: Layout | None = None
+    is_part: bool = False
 
     @property
     def program(self) -> str:

@@ -1,1 +1,1 @@
-"""This process: what it logs, and what interrupts it."""
+"""This process: what it logs, what interrupts it, and what it has one of that all runs share."""

@@ -27,7 +27,10 @@ import os
 import select
 import signal
 import socket
+import time
 import warnings
+from collections.abc import Container
+from pathlib import Path
 from typing import NoReturn
 
 from xprun.runner.workers import parent_link
@@ -35,6 +38,8 @@ from xprun.runner.workers.exits import LOST_CONNECTION
 from xprun.runner.workers.worker import leave_signals_to_parent, run_worker
 
 POLL_INTERVAL = 0.5  # seconds between two looks whether the parent is there
+ORPHANS_GRACE = 1.0  # seconds in which what is killed has ended, unless it waits for a disk
+ORPHANS_INTERVAL = 0.002  # seconds between two looks at them
 LONGEST_COMMAND = 64  # bytes
 DESCRIPTORS = 4  # of a worker: channel, stdout, stderr, stack
 
@@ -56,6 +61,7 @@ def serve(control: socket.socket, parent_pid: int, modules: list[str]) -> NoRetu
         leave_signals_to_parent()
         for module in modules:
             _import(module)
+        parent_link.adopt_orphans()
         parent_link.outlive_parent()  # from here on we look ourselves, so that what workers have started ends, too
         gc.collect()
         gc.freeze()  # the pages of what is imported stay shared
@@ -64,6 +70,7 @@ def serve(control: socket.socket, parent_pid: int, modules: list[str]) -> NoRetu
     finally:
         for pid in workers:
             _signal(pid, signal.SIGKILL)
+        _end_orphans(spared=())
         os._exit(0)
 
 
@@ -130,7 +137,31 @@ def _report_if_exited(control: socket.socket, pid: int, workers: dict[int, str])
         return
     _signal(pid, signal.SIGKILL)  # while its id is still its own
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    control.send(f"exited {workers.pop(pid)} {status}".encode())
+    key = workers.pop(pid)
+    _end_orphans(spared=workers)
+    control.send(f"exited {key} {status}".encode())
+
+
+def _end_orphans(spared: Container[int]) -> None:
+    """End what a worker has left behind that is in no session of it: it is a child of ours now, as workers are.
+
+    What is ended may leave children, too.
+    """
+    deadline = time.monotonic() + ORPHANS_GRACE
+    while (orphans := [pid for pid in _children() if pid not in spared]) and time.monotonic() < deadline:
+        for pid in orphans:
+            _signal(pid, signal.SIGKILL)
+        time.sleep(ORPHANS_INTERVAL)
+        for pid in orphans:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _children() -> list[int]:
+    """Return the process ids of the children of this process, where the kernel tells them."""
+    with contextlib.suppress(OSError):
+        return list(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+    return []
 
 
 def _signal(pid: int, number: int, *, group: bool = True) -> None:

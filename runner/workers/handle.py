@@ -7,6 +7,7 @@ import math
 import os
 import socket
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,17 @@ from typing import Any
 
 from xprun.runner.process.log import LOGGER
 from xprun.runner.workers.exits import Exit, ForkServerExit, StartFailure, WorkerExit, summarize_stack
-from xprun.runner.workers.messages import CHUNK, Decoder, Failure, Message, Note, ProtocolError, Result, TaskStarted
+from xprun.runner.workers.messages import (
+    CHUNK,
+    Decoder,
+    Failure,
+    Message,
+    Note,
+    ProtocolError,
+    Result,
+    Reuse,
+    TaskStarted,
+)
 from xprun.runner.workers.output_streams import OutputStream
 
 
@@ -28,7 +39,10 @@ class Worker:
     stack_file: Any  # in which the worker writes where it was when something went wrong
     messages: deque[Message | Exit] = field(default_factory=deque)
     task_count: int = 0  # tasks that it was given
+    purpose: str = ""  # of the tasks that it may be given again
+    reuse: Reuse = Reuse.ANY
     has_started: bool = False  # whether it has taken up the latest
+    asked_at: float = 0.0  # when the spawner was asked for what has not happened yet: its start, or its end
     limit: float | None = None  # seconds that each thing which it reports may take
     active_since: float = math.inf  # when what it does at the moment began
     timed_out: bool = False  # whether that took too long
@@ -44,6 +58,16 @@ class Worker:
         """The files that can be read when it says or prints something."""
         return [self.channel, *self.streams]
 
+    def fits(self, purpose: str, *, fresh: bool = False) -> bool:
+        """Whether it may be given a task of this purpose: any, unless code of components has run in it.
+
+        One that is `fresh` has done nothing before.
+        """
+        if fresh:
+            return not self.task_count
+        same = self.reuse is Reuse.SAME_PURPOSE and bool(purpose) and purpose == self.purpose
+        return self.reuse is Reuse.ANY or same
+
     @property
     def deadline(self) -> float:
         return math.inf if self.limit is None or self.kill_reason else self.active_since + self.limit
@@ -51,7 +75,7 @@ class Worker:
     def send(self, task: bytes, limit: float | None) -> None:
         """Send a task, whose time begins when the worker says that it has started."""
         self.task_count, self.has_started = self.task_count + 1, False
-        self.limit, self.active_since = limit, math.inf
+        self.limit, self.active_since, self.asked_at = limit, math.inf, time.monotonic()
         if self.dead:  # between two tasks
             self.messages.append(StartFailure())
             return
@@ -86,9 +110,11 @@ class Worker:
         self.timed_out = False  # something else is being done
         match message:
             case TaskStarted():
-                self.has_started, self.active_since = True, now
-            case Result() | Failure():
-                self.active_since = math.inf
+                self.has_started, self.active_since, self.asked_at = True, now, 0.0
+            case Result(reuse=reuse):
+                self.active_since, self.reuse = math.inf, reuse
+            case Failure():
+                self.active_since, self.reuse = math.inf, Reuse.NONE  # who knows what was left behind in it
 
     def flush_output(self) -> None:
         """Pass on what it has printed, a line that has not ended, too."""

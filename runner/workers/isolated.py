@@ -11,6 +11,7 @@ from xprun.runner.workers.messages import Failure, Result
 from xprun.runner.workers.pool import SUPERVISES, get_pool
 
 T = TypeVar("T")
+MOST_SERVER_EXITS = 2  # in a row, in the course of one call
 
 
 class WorkerError(Error):
@@ -20,19 +21,20 @@ class WorkerError(Error):
     context = "{spec}: "
 
 
-def run_isolated(function: Callable[..., T], *arguments: Any, limit: float | None = None) -> T:
+def run_isolated(function: Callable[..., T], *arguments: Any, limit: float | None = None, purpose: str = "") -> T:
     """Return what a function returns, called in a worker: for whatever runs code of components.
 
     The function is one of a module, and its arguments and value can be pickled. Raises what the function raises where
     Python or xprun defines that, and WorkerError for anything else, the death of the worker included. A worker that
-    takes more than `limit` seconds is ended. Where somebody has killed the worker, the function is called once more;
-    where workers cannot be had, on Windows, in this process.
+    takes more than `limit` seconds is ended. One in which components have run is used again only for the same
+    `purpose`, if there is one. Where somebody has killed the worker, the function is called once more; where workers
+    cannot be had, on Windows, in this process.
     """
     if not SUPERVISES:
         return function(*arguments)
-    answer = _call(limit, function, *arguments)
+    answer = _call(limit, purpose, function, *arguments)
     if isinstance(answer, WorkerExit) and answer.killed_by_others:
-        answer = _call(limit, function, *arguments)
+        answer = _call(limit, purpose, function, *arguments)
     if isinstance(answer, Result):
         return answer.value  # type: ignore[no-any-return]
     if isinstance(answer, Failure):
@@ -42,11 +44,16 @@ def run_isolated(function: Callable[..., T], *arguments: Any, limit: float | Non
     raise WorkerError(answer.reason)
 
 
-def _call(limit: float | None, function: Callable[..., Any], *arguments: Any) -> Result | Failure | WorkerExit:
-    """Return what comes of a call in a worker that has taken it up."""
-    pool = get_pool()
-    while True:
-        worker = pool.acquire()
+def _call(
+    limit: float | None, purpose: str, function: Callable[..., Any], *arguments: Any
+) -> Result | Failure | WorkerExit:
+    """Return what comes of a call in a worker that has taken it up.
+
+    Raises WorkerError where the process from which workers are forked ends with it again and again.
+    """
+    pool, server_exits = get_pool(), 0
+    while server_exits < MOST_SERVER_EXITS:
+        worker = pool.acquire(purpose)
         try:
             pool.submit(worker, function, *arguments, limit=limit)
             answer = pool.wait(worker)
@@ -54,8 +61,10 @@ def _call(limit: float | None, function: Callable[..., Any], *arguments: Any) ->
             pool.discard(worker)
             raise
         if isinstance(answer, Result):
-            pool.release(worker)
+            pool.release(worker, purpose)
         if isinstance(answer, Failure):
             pool.discard(worker)  # who knows what was left behind in it
         if not isinstance(answer, StartFailure | ForkServerExit):
             return answer
+        server_exits += isinstance(answer, ForkServerExit) and worker.has_started
+    raise WorkerError(f"the process from which workers are forked has ended {MOST_SERVER_EXITS} times in a row")

@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 HEADER = struct.Struct("!4sQI")  # the mark, the bytes of the pickle, their CRC-32
@@ -80,11 +81,20 @@ class Item:
     value: Any
 
 
+class Reuse(Enum):
+    """For which tasks a worker may be used again, by the code that has run in it."""
+
+    ANY = "any"  # xprun's own, and that of what it builds on
+    SAME_PURPOSE = "same purpose"  # that of components: it may have changed what others compute
+    NONE = "none"  # it has left behind what cannot be undone
+
+
 @dataclass(frozen=True)
 class Result:
     """The task has ended; `value` is what its function returned."""
 
     value: Any = None
+    reuse: Reuse = Reuse.ANY
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # of Linux's <sys/prctl.h>
 POLL_INTERVAL = 0.5  # seconds between two looks for the parent where the kernel does not tell
 
 
 class _Reporter:
-    """What reports to the parent: nothing, unless this process is a worker."""
+    """What reports to the parent: nothing, unless this process is a worker; and whether it is to be its last task."""
 
     report: Callable[[list[str]], None] | None = None
+    retired = False
 
 
 def now_training(runs: Sequence[str]) -> None:
@@ -35,6 +36,21 @@ def report_with(report: Callable[[list[str]], None]) -> None:
     _Reporter.report = report
 
 
+def is_worker() -> bool:
+    """Return whether this process is one that its parent can replace."""
+    return _Reporter.report is not None
+
+
+def retire() -> None:
+    """Let a worker do no more than what it has begun: something in it is not as it was, and cannot be put back."""
+    _Reporter.retired = is_worker()
+
+
+def is_retired() -> bool:
+    """Return whether what is left of a task is for another worker."""
+    return _Reporter.retired
+
+
 def die_with(parent_pid: int) -> None:
     """Let this process be killed when its parent, of that process id, ends in whatever way."""
     if not _set_parent_death_signal(signal.SIGKILL):
@@ -48,11 +64,21 @@ def outlive_parent() -> None:
     _set_parent_death_signal(0)
 
 
+def adopt_orphans() -> None:
+    """Let this process become the parent of what is started below it and loses its own parent, as a daemon does."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
 def _set_parent_death_signal(number: int) -> bool:
+    return _prctl(PR_SET_PDEATHSIG, number)
+
+
+def _prctl(option: int, value: int) -> bool:
+    """Ask the kernel for something; return whether it is Linux's, and does it."""
     if not sys.platform.startswith("linux"):
         return False
     with contextlib.suppress(AttributeError, OSError):
-        return bool(ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0) == 0)
+        return bool(ctypes.CDLL(None).prctl(option, int(value), 0, 0, 0) == 0)
     return False
 
 

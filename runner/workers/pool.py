@@ -28,6 +28,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from xprun.runner.process.log import note
 from xprun.runner.workers.exits import Exit
 from xprun.runner.workers.handle import Worker, connect
 from xprun.runner.workers.messages import Failure, ProtocolError, Result, Task, encode
@@ -40,7 +41,9 @@ MOST_FAILED = 10  # attempts in a row to have a worker that takes up a task
 LONGEST_WAIT = 86400.0  # seconds; of longer ones the system's own question overflows
 POLL_INTERVAL = 0.05  # seconds between two looks at a worker that is about to be killed
 STACK_GRACE = 1.0  # seconds in which such a worker may write down where it is
-LATE = 0.5  # seconds by which this process wakes up too late only if it was stopped
+TICK = 0.25  # seconds that a wait takes at most while there is a time limit; what it takes longer, we were stopped
+LATE = 0.1  # seconds by which this process wakes up too late only if it was stopped, or had no turn
+SILENCE = 2.0  # seconds without an answer after which the process that starts workers may have been stopped
 
 
 class WorkerPool:
@@ -64,29 +67,37 @@ class WorkerPool:
             if self.spawner.control:
                 self._selector.register(self.spawner.control, selectors.EVENT_READ)
 
-    def acquire(self, *, fresh: bool = False) -> Worker:
+    def acquire(self, purpose: str = "", *, fresh: bool = False) -> Worker:
         """Return an idle worker, or a new one: one that is `fresh` has done nothing before.
 
-        Raises WorkerStartError when there are no descriptors or processes left, or attempt after attempt has failed.
+        One in which code of components has run is used again only for the same `purpose`: a component may have changed
+        what others compute. Raises WorkerStartError when there are no descriptors or processes left, or attempt after
+        attempt has failed.
         """
-        while self._idle:
-            worker = self._idle.pop()
-            if fresh:
-                self.discard(worker)  # it holds memory
-                break
-            if not worker.dead:
-                return worker
+        self._idle = [worker for worker in self._idle if not worker.dead]
+        if found := next((worker for worker in self._idle if worker.fits(purpose, fresh=fresh)), None):
+            self._idle.remove(found)
+            return found
+        if fresh and self._idle:
+            self.discard(self._idle.pop())  # it holds memory
         while self._failed_starts <= MOST_FAILED:
             try:
                 self.prepare()
                 return self._spawn()
             except ForkServerExitError:
                 self._failed_starts += 1
+                note("the process from which workers are forked has ended; another one is started")
                 self._close_spawner()
             except OSError as error:
                 raise WorkerStartError(f"no worker can be had: {error}") from None
         self._failed_starts = 0
         raise WorkerStartError("workers end before they have begun, perhaps for want of processes or memory")
+
+    def start_ahead(self) -> None:
+        """Start a worker that the next who acquires one finds ready, unless there is one, or none can be had now."""
+        if self.spawner is not None and all(worker.task_count for worker in self._idle):
+            with contextlib.suppress(OSError, WorkerStartError):
+                self._idle.append(self._spawn())  # the last: one that has done something of use comes before it
 
     def _spawn(self) -> Worker:
         assert self.spawner is not None
@@ -114,13 +125,14 @@ class WorkerPool:
             if isinstance(message, Result | Failure | Exit):
                 return message
 
-    def release(self, worker: Worker) -> None:
-        """Keep a worker that has done its task for the next one."""
+    def release(self, worker: Worker, purpose: str = "") -> None:
+        """Keep a worker that has done its task for the next one, if one of that purpose may be given to it."""
         worker.flush_output()  # what it printed may arrive after its result: it is not the next task's
-        if worker.kill_reason:
-            self.discard(worker)  # it was too late
+        worker.purpose = purpose
+        if worker.kill_reason or not worker.fits(purpose):  # it was too late, or is of no use
+            self.discard(worker)
         elif not worker.dead:
-            self._idle.append(worker)
+            self._idle.insert(0, worker)
 
     def terminate(self, worker: Worker, reason: str) -> None:
         """End a worker after it has written down where it is; its exit is told soon."""
@@ -153,10 +165,15 @@ class WorkerPool:
         else:
             self._terminate_overdue()
         self._kill_terminated()
+        self._wake_spawner()
         self._reap()
 
     def _longest_wait(self, now: float, timeout: float | None) -> float | None:
         wait = min((worker.deadline - now for worker in self.workers.values()), default=math.inf)
+        if not math.isinf(wait):
+            wait = min(wait, TICK)
+        if any(worker.asked_at for worker in self.workers.values()):
+            wait = min(wait, SILENCE)
         tells_exits = self.spawner is not None and self.spawner.control is not None
         if not tells_exits or any(worker.kill_at for worker in self.workers.values()):
             wait = min(wait, POLL_INTERVAL)
@@ -203,6 +220,15 @@ class WorkerPool:
             if now > worker.kill_at or (has_written and worker.kill_reason):
                 worker.kill_at, worker.kill_reason = 0.0, worker.kill_reason or "it broke its connection to xprun"
                 self.signal(worker, signal.SIGKILL)
+                worker.asked_at = now
+
+    def _wake_spawner(self) -> None:
+        """Let what starts workers, and tells their ends, go on where it has not done so for a while."""
+        silent = [worker for worker in self.workers.values() if 0 < worker.asked_at < self._polled_until - SILENCE]
+        for worker in silent:
+            worker.asked_at = self._polled_until
+        if silent and self.spawner is not None:
+            self.spawner.wake()
 
     def _reap(self) -> None:
         """Note which workers have ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,7 @@ class Spawner(Protocol):
     def spawn(self, key: int, descriptors: list[int]) -> None: ...
     def signal(self, key: int, number: int) -> None: ...
     def exits(self) -> dict[int, int | None]: ...
+    def wake(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -48,6 +50,7 @@ class Process(Protocol):
     """What is needed of a `subprocess.Popen`."""
 
     def kill(self) -> None: ...
+    def send_signal(self, number: int) -> None: ...
     def wait(self, timeout: float | None = None) -> object: ...
 
 
@@ -108,6 +111,10 @@ class ForkSpawner:
             self._alive.clear()
         return found
 
+    def wake(self) -> None:
+        """Let the server go on, if somebody has stopped it: a worker can send it signals."""
+        self.server.send_signal(signal.SIGCONT)
+
     def _receive(self) -> bytes | None:
         """Return a reply, nothing when there is none, and None when the server has gone."""
         try:
@@ -152,6 +159,9 @@ class SubprocessSpawner:
         ended = {key: process for key, process in self._processes.items() if process.poll() is not None}
         self._processes = {key: process for key, process in self._processes.items() if key not in ended}
         return {key: process.returncode for key, process in ended.items()}
+
+    def wake(self) -> None:
+        """Do nothing: there is no server."""
 
     def close(self) -> None:
         for process in self._processes.values():

@@ -25,6 +25,7 @@ from xprun.runner.workers.messages import (
     Note,
     ParentState,
     Result,
+    Reuse,
     RunsStarted,
     Task,
     TaskStarted,
@@ -57,6 +58,7 @@ def _set_up(descriptors: list[int], parent_pid: int) -> socket.socket:
     parent_link.die_with(parent_pid)
     if os.getsid(0) != os.getpid():
         os.setsid()  # what it starts can be ended with it, and a Ctrl-C of the terminal does not reach it
+    parent_link.adopt_orphans()  # so that, at our end, all that is left of us is handed to our parent
     leave_signals_to_parent()
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
@@ -146,7 +148,7 @@ def _run(channel: _Channel, task: Task) -> None:
             for item in value:
                 channel.send(encode(Item(item)))  # at once, so that it is saved whatever becomes of this process
             value = None
-        message = encode(Result(value))
+        message = encode(Result(value, _reuse()))
     except OSError as error:
         if _is_closed(channel.socket):
             raise
@@ -155,6 +157,14 @@ def _run(channel: _Channel, task: Task) -> None:
         message = _failure(error)
     _flush()
     channel.send(message)
+
+
+def _reuse() -> Reuse:
+    """Return what this process may be used for after this task."""
+    if parent_link.is_retired():
+        return Reuse.NONE
+    registry = sys.modules.get("xprun.plugins.registry")  # without it, no component has run
+    return Reuse.SAME_PURPOSE if registry and registry.REGISTRY.has_run_foreign_code else Reuse.ANY
 
 
 def _is_closed(channel: socket.socket) -> bool:

@@ -65,6 +65,10 @@ class Forked:
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 
+    def send_signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, number)
+
     def wait(self, timeout: float | None = None) -> None:
         end = time.monotonic() + (timeout or 10.0)
         while os.waitpid(self._pid, os.WNOHANG) == (0, 0):

@@ -18,7 +18,7 @@ from xprun.plugins import optimizer
 
 How = Literal[
     "sound", "segfault", "abort", "exit", "sys.exit", "sleep", "C loop", "thread", "child", "memory", "killed",
-    "closed", "rubbish", "talks", "forks", "traces",
+    "closed", "rubbish", "talks", "forks", "traces", "server",
 ]  # fmt: skip
 
 
@@ -75,6 +75,12 @@ def leave_traces() -> None:
     sys.stdout.close()
 
 
+def end_server() -> None:
+    """End the process from which this one was forked, which is the end of this one, too."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(10**6)
+
+
 FAULTS: dict[str, Callable[[], Any]] = {
     "sound": lambda: None,
     "segfault": lambda: ctypes.string_at(1),
@@ -92,6 +98,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "talks": talk,
     "forks": fork,
     "traces": leave_traces,
+    "server": end_server,
 }
 assert FAULTS.keys() == set(get_args(How))
 

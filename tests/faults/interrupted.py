@@ -38,6 +38,9 @@ class Forked:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
     def wait(self, timeout: float | None = None) -> None:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)

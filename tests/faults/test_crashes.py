@@ -21,6 +21,7 @@ from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.progress import Silent
 from xprun.runner.workers.isolated import run_isolated
 from xprun.runner.workers.pool import get_pool
+from xprun.runner.workers.spawner import CAN_FORK
 from xprun.specs import Run, read_document, read_spec
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
@@ -52,6 +53,7 @@ REASONS = {  # what is told of each fault
     "killed": ("failed", r"was killed \(SIGKILL\), probably out of memory"),
     "closed": ("failed", "(?:broke|lost) its connection to xprun"),
     "rubbish": ("failed", "(?:broke|lost) its connection to xprun"),
+    "server": ("failed", "it ended the process from which workers are forked, twice"),
     "sleep": ("timeout", TOOK + IN_RULE),
     "C loop": ("timeout", TOOK + rf"in loop < {IN_RULE}"),
     "thread": ("timeout", TOOK + rf"in thread < {IN_RULE}"),
@@ -136,6 +138,14 @@ def test_the_death_of_what_workers_are_forked_from_costs_no_run(results: Callabl
     assert table["status"].tolist() == ["done"] * 2
     assert set(listener.ends.values()) == {1}
     assert spawner is not get_pool().spawner
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="elsewhere workers are not forked")
+@pytest.mark.parametrize("engine", ["together", "alone"])
+def test_a_run_that_ends_what_workers_are_forked_from_is_not_tried_for_ever(
+    results: Callable[..., Results], engine: str
+) -> None:
+    check(*results(swept("server"), f"run.engine='{engine}'", "run.seeds=2"))
 
 
 def test_what_workers_print_arrives_in_whole_lines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,15 +15,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from xprun.plugins.discovery import open_registry
 from xprun.runner.execution.launchers import processes
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workers.exits import ForkServerExit, StartFailure, WorkerExit
 from xprun.runner.workers.handle import Worker
-from xprun.runner.workers.isolated import run_isolated
+from xprun.runner.workers.isolated import WorkerError, run_isolated
 from xprun.runner.workers.messages import Result
 from xprun.runner.workers.pool import WorkerPool, get_pool, release_pool, set_pool
 from xprun.runner.workers.spawner import ForkSpawner, Spawner, SubprocessSpawner, WorkerStartError
+from xprun.specs import RunSettings
 
 pytestmark = [
     pytest.mark.usefixtures("pool"),
@@ -36,7 +39,8 @@ def answer_too_much(cohort: Cohort) -> Iterator[list[Outcome]]:
 
 
 def test_only_one_outcome_of_each_run_that_is_asked_for_is_believed() -> None:
-    runs: list[Any] = [SimpleNamespace(id=name, settings=SimpleNamespace(timeout=None)) for name in "ab"]
+    parts = {section: SimpleNamespace(identity="") for section in ("data", "model", "loss")}
+    runs: list[Any] = [SimpleNamespace(id=name, settings=RunSettings(), choices=parts) for name in "ab"]
     ended = [outcome.run for outcomes in processes([Cohort(runs)], answer_too_much, 1) for outcome in outcomes]
     assert ended == ["a", "b"]
 
@@ -61,6 +65,31 @@ def test_nothing_is_left_in_a_thread_that_has_done_its_work(pool: WorkerPool) ->
     thread.start()
     thread.join()
     assert left == [None]
+
+
+def run_components(folder: Path) -> int:
+    """Import a file of components, and return the process in which that was done."""
+    file = folder / "own.py"
+    file.write_text("", encoding="utf-8")
+    open_registry((file,))
+    return os.getpid()
+
+
+def test_where_components_have_run_nothing_else_does_but_what_has_the_same_purpose(tmp_path: Path) -> None:
+    worker = run_isolated(run_components, tmp_path)
+    assert run_isolated(os.getpid) != worker
+    worker = run_isolated(run_components, tmp_path, purpose="pictures")
+    assert run_isolated(run_components, tmp_path, purpose="pictures") == worker
+    assert run_isolated(os.getpid) != worker
+    assert run_isolated(os.getpid, purpose="others") != worker
+
+
+def test_a_worker_that_was_started_ahead_is_the_next_fresh_one(pool: WorkerPool) -> None:
+    run_isolated(os.getpid)
+    pool.start_ahead()
+    pool.start_ahead()
+    assert len(pool.workers) == 2
+    assert pool.acquire(fresh=True) is list(pool.workers.values())[-1]
 
 
 SPOILERS = [
@@ -120,6 +149,75 @@ def test_when_the_server_dies_whoever_waits_for_a_worker_hears_of_it(pool: Worke
         assert list(sleeper.messages) == [ForkServerExit()]
 
 
+KILL = "import os, signal; os.kill(os.getppid(), signal.{})"
+
+
+def only_forked(pool: WorkerPool) -> None:
+    if pool.make_spawner is SubprocessSpawner:
+        pytest.skip("there is no process from which workers are forked")
+
+
+def test_what_ends_the_process_that_forks_workers_is_not_tried_for_ever(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    only_forked(pool)
+    with pytest.raises(WorkerError, match="has ended 2 times in a row"):
+        run_isolated(exec, f"{KILL.format('SIGKILL')}; import time; time.sleep(77)", {})
+    assert run_isolated(divmod, 7, 2) == (3, 1)
+    assert caplog.text.count("another one is started") == 2
+
+
+def test_the_process_that_forks_workers_goes_on_when_it_was_stopped(pool: WorkerPool) -> None:
+    only_forked(pool)
+    run_isolated(exec, KILL.format("SIGSTOP"), {})
+    assert run_isolated(divmod, 7, 2) == (3, 1)
+    worker = pool.acquire(fresh=True)
+    pool.submit(worker, exec, f"{KILL.format('SIGSTOP')}; os._exit(3)", {})
+    answer = pool.wait(worker)
+    assert isinstance(answer, WorkerExit)
+    assert answer.status == 3
+
+
+DAEMONS = {
+    "forks twice": "os.fork() or (os.setsid(), os.fork() or tell(), os._exit(0))",
+    "forks three times": "os.fork() or (os.setsid(), os.fork() or (os.setsid(), os.fork() or tell(), os._exit(0)))",
+    "is another program": "tell(Popen(['sh', '-c', 'sleep 77 & sleep 77'], start_new_session=True).pid)",
+    "has children": "os.fork() or (os.setsid(), os.fork() or (tell(), os.fork(), time.sleep(77)), os._exit(0))",
+}
+DAEMON = """
+import os, time
+from pathlib import Path
+from subprocess import Popen
+
+def tell(pid=0):
+    Path({file!r}).write_text(str(pid or os.getpid()))
+    if not pid:
+        time.sleep(77)
+
+{call}
+while not Path({file!r}).exists() or not Path({file!r}).read_text():
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nobody adopts orphans")
+@pytest.mark.parametrize("kind", DAEMONS)
+@pytest.mark.parametrize("end", ["discard", "close"])
+def test_a_daemon_ends_with_its_worker(pool: WorkerPool, tmp_path: Path, kind: str, end: str) -> None:
+    only_forked(pool)
+    sleeper, file = asleep(pool), tmp_path / "pid"
+    worker = pool.acquire(fresh=True)
+    pool.submit(worker, exec, DAEMON.format(file=str(file), call=DAEMONS[kind]), {})
+    assert isinstance(pool.wait(worker), Result)
+    os.kill(int(file.read_text()), 0)
+    if end == "discard":
+        pool.discard(worker)
+    else:
+        pool.close()
+    assert_gone(int(file.read_text()))
+    assert not sleeper.messages or end == "close"
+
+
 def test_a_worker_that_dies_before_it_begins_costs_neither_its_task_nor_the_others(pool: WorkerPool) -> None:
     sleeper = asleep(pool)
     worker = pool.acquire()
@@ -171,6 +269,37 @@ def test_time_in_which_the_parent_does_not_listen_is_no_time_of_a_worker(pool: W
     assert isinstance(pool.wait(worker), Result)
 
 
+STOPPED = """
+import os
+from xprun.runner.workers.isolated import run_isolated
+from xprun.runner.workers.pool import WorkerPool, set_pool
+from xprun.runner.workers.spawner import ForkSpawner, SubprocessSpawner
+
+set_pool(WorkerPool({spawner}))
+print(run_isolated(os.getpid), flush=True)
+run_isolated(exec, "import time\\nfor _ in range(20): time.sleep(0.05)", {{}}, limit=3.0)
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("stops", [[4.0], [2.0, 2.0], [1.2, 1.2, 1.2]], ids=str)
+def test_time_in_which_everything_is_stopped_is_no_time_of_a_worker(
+    tmp_path: Path, pool: WorkerPool, stops: list[float]
+) -> None:
+    spawner = "SubprocessSpawner" if pool.make_spawner is SubprocessSpawner else "lambda: ForkSpawner(())"
+    (tmp_path / "script.py").write_text(STOPPED.format(spawner=spawner), encoding="utf-8")
+    with subprocess.Popen([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True) as script:
+        assert script.stdout
+        everything = script.pid, int(script.stdout.readline())
+        for seconds in stops:
+            time.sleep(0.1)
+            for number, wait in ((signal.SIGSTOP, seconds), (signal.SIGCONT, 0.0)):
+                for pid in everything:
+                    os.kill(pid, number)
+                time.sleep(wait)
+        assert script.stdout.read() == "done\n"
+
+
 WITHOUT_GUARD = """
 import os, itertools, threading
 from xprun.runner.workers.isolated import run_isolated
@@ -180,6 +309,8 @@ from xprun.runner.workers.spawner import ForkSpawner, SubprocessSpawner
 set_pool(WorkerPool({spawner}))
 print(run_isolated(os.getpid), flush=True)
 print(run_isolated(eval, "__import__('subprocess').Popen(['sleep', '77']).pid"), flush=True)
+daemon = "__import__('subprocess').run('setsid sleep 77 >&- 2>&- & echo $!', shell=True, capture_output=True).stdout"
+print(int(run_isolated(eval, daemon)), flush=True)
 threading.Timer(0.3, os.kill, (os.getpid(), 9)).start()
 run_isolated(sum, itertools.repeat(0))
 """
@@ -191,13 +322,15 @@ def test_a_worker_dies_with_its_parent_even_while_it_hangs(tmp_path: Path, pool:
     spawner = "lambda: ForkSpawner(())" if is_forked else "SubprocessSpawner"
     (tmp_path / "script.py").write_text(WITHOUT_GUARD.format(spawner=spawner), encoding="utf-8")
     done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, check=False)
-    worker, helper = map(int, done.stdout.split())
+    worker, helper, daemon = map(int, done.stdout.split())
     assert done.returncode == -9
     assert_gone(worker)
     if is_forked:
         assert_gone(helper)
+        assert_gone(daemon)
     else:
         os.kill(helper, 9)
+        os.kill(daemon, 9)
 
 
 def assert_gone(pid: int) -> None:
