@@ -66,6 +66,7 @@ bench: .venv/installed-test ## Print the figures that the docs quote
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/supervision.py
+	$(BIN)/python benchmarks/walls.py
 	$(BIN)/python benchmarks/calibration.py
 
 .venv/bin/python:
