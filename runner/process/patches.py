@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -29,6 +31,8 @@ WATCHED_BELOW = (
     "xprun.",
 )
 CODE_BELOW = ("torch.nn.", "torch.optim.")  # what may be changed inside of functions is looked at here; it takes longer
+TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+TAGGING = str(Path(TORCH, "_dynamo", "mutation_guard.py"))  # which replaces the constructor of modules
 MISSING = object()
 
 
@@ -65,23 +69,38 @@ class _Namespace:
             before, after = self.before.get(name, MISSING), now.get(name, MISSING)
             if before is after:
                 continue
-            if _counts(before) or (before is MISSING and self._hides(name, after)):
+            if _is_of_torch(self._inherited(name) if before is MISSING else before, after):
+                self.before[name] = after
+            elif _counts(before) or (before is MISSING and callable(after) and self._inherited(name) is not MISSING):
                 yield name, before
             elif after is MISSING:
                 del self.before[name]
             else:
                 self.before[name] = after
 
-    def _hides(self, name: str, value: Any) -> bool:
-        """Whether a new name of a class stands before one that it had from another."""
-        is_class = isinstance(self.owner, type)
-        return is_class and callable(value) and any(name in vars(base) for base in self.owner.__mro__[1:])
+    def _inherited(self, name: str) -> Any:
+        """Return what a class has of that name from others, before which a new one stands."""
+        bases = self.owner.__mro__[1:] if isinstance(self.owner, type) else ()
+        return next((vars(base)[name] for base in bases if name in vars(base)), MISSING)
 
     def put_back(self, name: str, value: Any) -> None:
         if value is MISSING:
             delattr(self.owner, name)
         else:
             setattr(self.owner, name, value)
+
+
+def _is_of_torch(before: Any, after: Any) -> bool:
+    """Whether torch has wrapped its own function: steps of optimizers at their first use, others for its compiler."""
+    file = getattr(getattr(after, "__code__", None), "co_filename", "")
+    return file == TAGGING or (file.startswith(TORCH) and _innermost(after) is _innermost(before))
+
+
+def _innermost(function: Any) -> Any:
+    """Return what wrappers of torch are around."""
+    while inner := getattr(function, "__wrapped__", None) or getattr(function, "_torchdynamo_orig_callable", None):
+        function = inner
+    return function
 
 
 def _counts(value: Any) -> bool:

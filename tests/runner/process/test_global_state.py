@@ -82,6 +82,16 @@ def test_what_changes_no_number_is_put_back_without_a_word(
     assert gc.isenabled()
 
 
+def test_what_torch_wraps_itself_is_no_change(state: GlobalState) -> None:
+    class Own(torch.optim.Adagrad):
+        """An optimizer whose class, and that of which it is, torch has not seen."""
+
+    for made in (torch.optim.Adagrad, torch.optim.Rprop, Own):
+        made([nn.Parameter(torch.zeros(1))]).step()
+    torch.compile(torch.neg, backend="eager")(torch.ones(1))
+    assert state.restore() == ([], True)
+
+
 def test_what_is_new_and_hides_nothing_is_no_change(state: GlobalState) -> None:
     replace(functional, "my_loss")()
     replace(torch.Tensor, "my_method")()
