@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from xprun.runner.engine.checkpoint_tracker import CheckpointTracker
-from xprun.runner.engine.compiled_steps import AT_ONCE, CompiledSteps, compile_if_it_repays
+from xprun.runner.engine.compiled_blocks import CompiledBlocks, compile_if_it_repays
 from xprun.runner.engine.evaluation import Evaluation
 from xprun.runner.engine.metric_history import MetricHistory, Numbers
 from xprun.runner.engine.optimizers import make_optimizers
@@ -68,7 +68,7 @@ class Training:
         self.measured_until: dict[tuple[int, int], int] = {}
         self.histories: dict[str, MetricHistory] = {}
         self.cancelled = threading.Event()
-        self.compiled: CompiledSteps | None = None
+        self.compiled: CompiledBlocks | None = None
         self._set_mode(training=True)
 
     def train(self, snapshot: Snapshot | None = None) -> None:
@@ -94,8 +94,11 @@ class Training:
     def advance(self, end: int) -> Tensor:
         """Take the steps up to `end`; return their losses [steps, S, k]."""
         with torch.set_grad_enabled(self.optimizers.builds_graphs):
-            losses = list(self._compiled_steps(self.compiled, end) if self.compiled else self._steps(end))
-        return torch.stack(losses).view(-1, *self.program.shape)
+            if self.compiled:
+                losses = torch.cat(list(self._compiled_steps(self.compiled, end)))
+            else:
+                losses = torch.stack(list(self._steps(end)))
+        return losses.view(-1, *self.program.shape)
 
     def _steps(self, end: int) -> Iterator[Tensor]:
         """Take the steps up to `end`; yield the losses of each."""
@@ -104,15 +107,23 @@ class Training:
                 raise CancelledError
             yield self.step(next(self.feed))
 
-    def _compiled_steps(self, compiled: CompiledSteps, end: int) -> Iterator[Tensor]:
-        """Take the steps up to `end`, several at once where that can be; yield the losses of each."""
+    def _compiled_steps(self, compiled: CompiledBlocks, end: int) -> Iterator[Tensor]:
+        """Take the steps up to `end`, many at once where that can be; yield the losses [n, S, k] of each call."""
+        batch: Batch | None = None
         while self.steps < end:
             if self.cancelled.is_set():
                 raise CancelledError
-            batches = [next(self.feed) for _ in range(min(AT_ONCE, end - self.steps))]
-            looked_at = self.trajectory.wants(self.steps + 1, len(batches))
-            losses = None if looked_at else compiled.take(self, batches)
-            yield from map(self.step, batches) if losses is None else losses
+            batches = [batch or next(self.feed)]
+            batch = None
+            most = min(compiled.most(batches[0]), end - self.steps, self.trajectory.until(self.steps + 1))
+            while len(batches) < most:
+                batch = next(self.feed)
+                if batch[0].shape != batches[0][0].shape:  # the last one of an epoch has fewer rows
+                    break
+                batches.append(batch)
+                batch = None
+            losses = compiled.take(self, batches)
+            yield torch.stack([self.step(b) for b in batches]) if losses is None else losses
 
     def step(self, batch: Batch) -> Tensor:
         """Take one step with a batch; return its losses [S, k]."""
@@ -308,7 +319,7 @@ class Training:
         for s, k, until, outcome in state["ended"]:
             self.ended[s, k], self.measured_until[s, k] = Outcome(**outcome), until
         if state["compiled"]:
-            self.compiled = CompiledSteps()
+            self.compiled = CompiledBlocks()
             self.compiled.restore(state["compiled"])
 
     # --- what the above is made of

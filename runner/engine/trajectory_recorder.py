@@ -15,6 +15,7 @@ from xprun.runner.workload.workload import Workload
 REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as columns of the results
 MOST_NUMBERS = 4  # of a model whose path is kept; others have too many for one plot
 EVERY = 100  # steps from the first on of which none is left out
+MOST = 1000  # steps ahead of which a loop asks
 SPACING = 1.04  # of the steps after those
 
 
@@ -33,9 +34,9 @@ class TrajectoryRecorder:
         if step in self._steps:
             self._kept.append((step, self._read()))
 
-    def wants(self, first: int, count: int) -> bool:
-        """Whether one of so many steps, from `first` on, is to be looked at."""
-        return bool(self._steps) and any(step in self._steps for step in range(first, first + count))
+    def until(self, step: int) -> int:
+        """Return how many steps, from this one on, nobody looks at but the first: before the second none is wanted."""
+        return next((i for i in range(1, MOST) if step + i in self._steps), MOST) if self._steps else MOST
 
     def take(self) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64]]]:
         """Yield of each number its name, the steps [T] since the last call, and its values [T, *runs] before them."""

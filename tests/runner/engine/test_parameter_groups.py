@@ -9,12 +9,14 @@ import pytest
 import torch
 from support.optimizer_classes import Both
 from support.optimizers_by_hand import ByHand, spec_of
+from support.python_blocks import python_block
 from support.training import MakePlan, all_together, each_alone
 from support.unused_parameters import Heads
 from torch import nn
 from xprun.plugins import model, optimizer
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.engine.compiled_steps import AT_ONCE, _arguments, _steps
+from xprun.runner.engine import compiled_blocks
+from xprun.runner.engine.compiled_blocks import CompiledBlocks
 from xprun.runner.engine.execution_units import grids_of, make_program, select_strategy
 from xprun.runner.engine.loop import Training
 from xprun.runner.resolve.parameter_groups import GroupError, group_parameters
@@ -85,7 +87,9 @@ def test_groups_train_together_as_those_of_torch(name: str, program: str, plan: 
     check(plan, name, lambda runs: all_together(runs, program))
 
 
-def test_groups_and_losses_are_known_to_steps_that_are_compiled(plan: MakePlan) -> None:
+def test_groups_and_losses_are_known_to_steps_that_are_compiled(
+    plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The function that is compiled takes the steps that are taken otherwise."""
     optimizer("by_loss")(lambda w, g, loss, T, *, lr=0.1: w - lr * loss / T * g)
     groups = GROUPS.replace("LR", "{ grid = [0.1, 0.01] }")
@@ -96,11 +100,11 @@ def test_groups_and_losses_are_known_to_steps_that_are_compiled(plan: MakePlan) 
     runs = plan(spec_of(f"[{', '.join(rules)}]", run="seeds = 2")).runs
     work = make_workload(REGISTRY, runs[0], torch.device("cpu"))
     [grid] = grids_of(work, runs)
-    training = Training(work, make_program(work, grid, "linear-stack"), grid)
-    batches = [next(training.feed) for _ in range(AT_ONCE)]
-    with torch.no_grad():
-        _, found, *_ = _steps(training)(*_arguments(training, batches))
-        expected = torch.stack([training.step(batch) for batch in batches])
+    monkeypatch.setattr(compiled_blocks, "block_for", python_block)
+    blocks, ordinary = (Training(work, make_program(work, grid, "linear-stack"), grid) for _ in range(2))
+    blocks.compiled = CompiledBlocks()
+    found, expected = blocks.advance(12), ordinary.advance(12)
+    assert blocks.compiled.state()["compared"]
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 from support.optimizer_classes import SAM, AdaHessian, Both, Lookahead, Opaque
+from support.python_blocks import python_block
 from support.training import SCHEDULE_FREE, MakePlan
 from support.unused_parameters import Heads, LayerDrop
 from torch import Tensor
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.engine import compiled_steps as compiled
+from xprun.runner.engine import compiled_blocks
 from xprun.runner.engine import stop_rules as stopping
 from xprun.runner.engine.execution_units import ExecutionUnit, grids_of
 from xprun.runner.engine.optimizer_state import UnsavableError
@@ -379,16 +380,16 @@ def test_compiled_steps_go_on_compiled(
 ) -> None:
     """What stands for the compiler rounds otherwise than the ordinary steps, so that nobody can mistake the two."""
 
-    def compiler(training: Any, batches: Any) -> Any:
-        function = compiled._steps(training)
+    def compiler(*arguments: Any, **more: Any) -> Any:
+        block = python_block(*arguments, **more)
 
-        def call(*arguments: Tensor) -> list[Tensor]:
-            flat, *others = function(*arguments)
+        def call(arguments: list[Tensor]) -> list[Tensor]:
+            flat, *others = block(arguments)
             return [flat * (1 + 1e-6), *others]
 
         return call
 
-    monkeypatch.setattr(compiled, "_compile", compiler)
+    monkeypatch.setattr(compiled_blocks, "block_for", compiler)
     text = text_of({"OPTIMIZER": TWO_RULES, "RUN": f"compile = true\nevaluate_every = {kept}"})
     work, runs = work_of(plan, text)
     ordinary = together("linear-stack")(work, [replace(run, settings=never_compiled(run)) for run in runs], tmp_path)

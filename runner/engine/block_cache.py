@@ -1,0 +1,87 @@
+"""Compiled blocks in the user's cache: found by what they compute and what for, bounded, written at once or not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from xprun.plugins.cache_folder import cache_folder
+from xprun.runner.engine.block_compiler import Block, CompilerError, compile_in_fork, load_block
+from xprun.runner.engine.step_function import StepFunction
+
+MOST_FILES = 200
+MAKERS = ("step_function.py", "block_compiler.py")
+A_DAY = 86400.0
+
+
+def block_for(function: StepFunction, arguments: list[Tensor], *, shared: bool) -> Block:
+    """Return the block of a step function for rows of these shapes: kept from an earlier time, or compiled.
+
+    `arguments` are those of a few steps, as `load_block` tells; `shared`: whether these see the same rows. Raises
+    CompilerError.
+    """
+    file = _file_of(function, arguments, shared)
+    if file.exists():
+        try:
+            block = load_block(file)
+            file.touch()  # the newest are kept longest
+            return block
+        except (CompilerError, OSError):  # it is damaged, or another process has just taken it away
+            file.unlink(missing_ok=True)
+    _compile(function, arguments, shared, file)
+    return load_block(file)
+
+
+def _compile(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
+    making = file.with_name(f"{file.stem}.making{os.getpid()}.pt2")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        compile_in_fork(function.call, arguments, shared, making)
+        making.replace(file)
+        _tidy(file.parent)
+    except OSError as error:
+        raise CompilerError(f"the cache {file.parent}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            making.unlink(missing_ok=True)
+
+
+def _tidy(folder: Path) -> None:
+    """Take away the oldest files where there are too many, and what processes left that were killed."""
+    with suppress(OSError):
+        files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        killed = [file for file in files if ".making" in file.name and file.stat().st_mtime < time.time() - A_DAY]
+        for file in {*files[MOST_FILES:], *killed}:
+            file.unlink(missing_ok=True)
+
+
+def _file_of(function: StepFunction, arguments: list[Tensor], shared: bool) -> Path:
+    """Return where a block is kept, by what it computes, for rows of which shapes, on what machine, with which code."""
+    rows = [f"{list(part.shape if shared else part.shape[1:])} {part.dtype}" for part in arguments[2:4]]
+    told = "\n".join([function.identity, str(shared), *rows, *_machine(), *_sources()])
+    return cache_folder() / "blocks" / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.pt2"
+
+
+@cache
+def _machine() -> list[str]:
+    """Return what compiled code depends on: torch, and the instructions of the processor."""
+    told = [torch.__version__, platform.platform(), platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        told += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return told
+
+
+@cache
+def _sources() -> list[str]:
+    """Return digests of the code that makes blocks."""
+    folder = Path(__file__).parent
+    files = [*(folder / name for name in MAKERS), *sorted((folder / "programs").glob("*.py"))]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

@@ -1,0 +1,139 @@
+"""Many steps of a grid in one call of a compiled loop, for trainings so long that they repay the compiler's seconds."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+from xprun.runner.engine.block_cache import block_for
+from xprun.runner.engine.block_compiler import Block, CompilerError
+from xprun.runner.engine.step_function import (
+    NotPureError,
+    StepFunction,
+    families_of_rules,
+    stacked,
+    step_function,
+)
+from xprun.runner.process.log import note, words_of
+from xprun.runner.store.snapshots import State
+from xprun.runner.workload.run_grid import Batch
+
+if TYPE_CHECKING:
+    from xprun.runner.engine.loop import Training
+
+REPAYS = 8.0  # seconds of training below which the compiler costs more than it saves
+SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
+FEWEST = 4  # steps that are worth a call; so many are taken in the ordinary way, too, and compared, before the first
+ROWS = 2**22  # numbers of the batches that are handed to one call at most
+AGREEMENT = 1e-3  # relative and absolute; after a few steps rounding is far below it
+
+Shapes = tuple[torch.Size, ...]
+
+
+def compile_if_it_repays(training: Training, seconds_per_step: float) -> CompiledBlocks | None:
+    """Return the blocks of a training, to be compiled when they are first taken, or None where that would not repay.
+
+    `run.compile` forces or forbids it.
+    """
+    if not training.program.batched:
+        return None
+    wanted = training.grid.runs[0][0].settings.compile
+    left = training.work.schedule.steps - training.steps
+    is_long = seconds_per_step * left > REPAYS and training.rules.seconds_left > REPAYS
+    repays = seconds_per_step < SHORT_STEP and is_long
+    in_main_thread = threading.current_thread() is threading.main_thread()  # a fork has no other threads
+    forced = wanted is True and left >= FEWEST
+    return CompiledBlocks() if in_main_thread and (forced or (wanted == "auto" and repays)) else None
+
+
+class CompiledBlocks:
+    """The blocks of a training, for each shape of a batch, compiled and checked when they are first taken."""
+
+    def __init__(self) -> None:
+        self._function: StepFunction | None = None
+        self._blocks: dict[Shapes, Block] = {}
+        self._compared: set[Shapes] = set()  # shapes of which the first steps have been, maybe by an earlier process
+        self._broken = False
+
+    def most(self, batch: Batch) -> int:
+        """Return how many steps a block may have at most: their batches are handed in at once."""
+        return max(FEWEST, ROWS // max(1, sum(part.numel() for part in batch)))
+
+    def take(self, training: Training, batches: list[Batch]) -> Tensor | None:
+        """Take a step with each batch and return the losses [n, S, K], or None where it cannot.
+
+        All batches have one shape.
+        """
+        if self._broken or len(batches) < 2:
+            return None
+        shapes: Shapes = (stacked(training).flat.shape, *(part.shape for part in batches[0]))
+        if shapes not in self._blocks:
+            self._make(training, shapes, batches)
+        if self._broken:
+            return None
+        take = self._step if shapes in self._compared else self._begin
+        return take(training, shapes, batches)
+
+    def _step(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:
+        training.trajectory.before(training.steps + 1)
+        flat, losses, *states = self._blocks[shapes](self._arguments(training, batches))
+        stacked(training).replace(flat)
+        left = iter(states)
+        for family in families_of_rules(training):
+            family.states = tuple(next(left) for _ in family.states)
+        training.steps += len(batches)
+        return losses
+
+    def _begin(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:
+        """Take the first steps of a shape in both ways, and go on with those of the ordinary one."""
+        few, rest = batches[:FEWEST], batches[FEWEST:]
+        found = self._blocks[shapes](self._arguments(training, few))[1].clone()
+        losses = torch.stack([training.step(batch) for batch in few])
+        if not torch.allclose(found, losses, AGREEMENT, AGREEMENT, equal_nan=True):
+            self.refuse("their losses would be others")
+        self._compared.add(shapes)
+        if not rest:
+            return losses
+        more = self.take(training, rest)
+        return torch.cat([losses, torch.stack([training.step(batch) for batch in rest]) if more is None else more])
+
+    def _make(self, training: Training, shapes: Shapes, batches: list[Batch]) -> None:
+        """Have the block for batches of this shape from the cache, or compiled; what cannot be compiled is no error."""
+        try:
+            with training.rules.off_the_clock():
+                self._function = self._function or step_function(training)
+                arguments = self._arguments(training, batches[:FEWEST])
+                self._blocks[shapes] = block_for(self._function, arguments, shared=_is_shared(training))
+        except (NotPureError, CompilerError) as error:
+            self.refuse(words_of(error))
+        except Exception as error:  # whatever the tracer cannot do
+            self.refuse(f"{type(error).__name__}: {words_of(error)[:200]}")
+
+    def _arguments(self, training: Training, batches: list[Batch]) -> list[Tensor]:
+        """Return the parameters, the numbers of the steps, the rows, the settings, and the states."""
+        assert self._function is not None
+        t = torch.arange(training.steps + 1, training.steps + 1 + len(batches), dtype=torch.float64)
+        states = [state for family in families_of_rules(training) for state in family.states]
+        rows = [stacked(training).rows_of(batch) for batch in (batches[:1] if _is_shared(training) else batches)]
+        inputs, targets = [cast(Tensor, x) for x, _ in rows], [y for _, y in rows]
+        x, y = (part[0].contiguous() if _is_shared(training) else torch.stack(part) for part in (inputs, targets))
+        return [stacked(training).flat, t, x, y, *self._function.settings, *states]
+
+    def state(self) -> State:
+        return {"broken": self._broken, "compared": [[list(shape) for shape in shapes] for shapes in self._compared]}
+
+    def restore(self, state: State) -> None:
+        self._broken = state["broken"]
+        self._compared = {tuple(torch.Size(shape) for shape in shapes) for shapes in state["compared"]}
+
+    def refuse(self, why: str) -> None:
+        """Take no compiled step."""
+        self._broken = True
+        note(f"the steps are not compiled: {why}")
+
+
+def _is_shared(training: Training) -> bool:
+    """Whether all steps see the same rows, those of a full batch."""
+    return training.work.batch_size is None

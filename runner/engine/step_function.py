@@ -1,0 +1,172 @@
+"""A step of a training as a pure function of tensors, from which a compiler can make a loop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+from xprun.runner.engine.optimizer_families import Families, Family, program_key
+from xprun.runner.engine.programs.stacked import Stacked
+from xprun.specs import RunSettings
+
+if TYPE_CHECKING:
+    from xprun.runner.engine.loop import Training
+
+MORE_THAN_A_STEP = ("clip_norm", "clip_value", "accumulate", "autocast", "average")
+
+
+class NotPureError(Exception):
+    """A step depends on more than tensors that are handed to it, or changes more than it returns."""
+
+
+@dataclass(frozen=True)
+class StepFunction:
+    """`call(flat, t, x, y, *settings, *states)` is one step of the runs [S, K]: parameters, losses [S, K], states.
+
+    `settings` are those numbers of the optimizers that are handed in, [n, 1] or [n, P] each, so that others make no
+    other function. `identity` says what else decides what is computed.
+    """
+
+    call: Callable[..., list[Tensor]]
+    settings: list[Tensor]
+    identity: str
+
+
+def step_function(training: Training) -> StepFunction:
+    """Return the step of a training in its program's layout.
+
+    Raises NotPureError where it is no such function.
+    """
+    _check(training)
+    gradient_of, T = _gradient(training), training.work.schedule.steps
+    families = [(f.rule, slice(f.start, f.stop), len(f.states)) for f in families_of_rules(training)]
+    settings = [_Handed.of(family, stacked(training).flat) for family in families_of_rules(training)]
+
+    def call(flat: Tensor, t: Tensor, x: Tensor, y: Tensor, *others: Tensor) -> list[Tensor]:
+        gradient, losses = gradient_of(flat, x, y)
+        left = iter(others)
+        parts: list[Tensor] = []
+        states: list[Tensor] = []
+        given = [own.filled(left) for own in settings]
+        for (rule, columns, count), numbers in zip(families, given, strict=True):
+            own = tuple(next(left) for _ in range(count))
+            w, g, loss = flat[:, columns], gradient[:, columns], losses[:, columns, None]
+            part, moved = rule.update(w, g, own, t, x.shape[1], numbers, T=T, loss=loss)
+            parts.append(part)
+            states += moved
+        return [parts[0] if len(parts) == 1 else torch.cat(parts, 1), losses, *states]
+
+    return StepFunction(call, [value for own in settings for value in own.tensors], _identity(training, settings))
+
+
+def stacked(training: Training) -> Stacked:
+    """Return the program of a training, which is a batched one."""
+    return cast(Stacked, training.program)
+
+
+def families_of_rules(training: Training) -> list[Family]:
+    """Return the families of a training in a batched program, which are of rules all."""
+    return cast(Families, training.optimizers).families
+
+
+def _check(training: Training) -> None:
+    settings = training.grid.runs[0][0].settings
+    more = [n for n in MORE_THAN_A_STEP if getattr(settings, n) != RunSettings.model_fields[n].default]
+    if more:
+        raise NotPureError(f"with run.{more[0]} they cannot be")
+    if not all(family.rule.elementwise for family in families_of_rules(training)):
+        raise NotPureError("a rule looks at whole parameters")
+    if any(family.changes for family in families_of_rules(training)):
+        raise NotPureError("a scheduler changes their settings")
+    if not isinstance(training.work.train.inputs, Tensor):
+        raise NotPureError("the inputs are several tensors, or are not in memory")
+    if not stacked(training).pure:
+        raise NotPureError("the model draws random numbers, or keeps running statistics, or has frozen parameters")
+    if stacked(training).unused:
+        raise NotPureError("some parameters have no part in the loss")
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """The settings of a family: those that are handed in, as tensors [n, 1] or [n, P], and the others."""
+
+    fixed: dict[str, Any]
+    names: list[tuple[str, int | None]]  # a setting, and the place in it where it is a pair
+    tensors: list[Tensor]
+
+    @classmethod
+    def of(cls, family: Family, like: Tensor) -> _Handed:
+        fixed, names, tensors = {}, [], []
+        for name, value in family.columns.items():
+            parts = value if isinstance(value, tuple) else (value,)
+            if parts and all(isinstance(part, float | Tensor) for part in parts):
+                names += [(name, i if isinstance(value, tuple) else None) for i in range(len(parts))]
+                tensors += [_column(part, family.stop - family.start, like) for part in parts]
+            else:
+                fixed[name] = value
+        return cls(fixed, names, tensors)
+
+    def filled(self, handed: Any) -> dict[str, Any]:
+        """Return all settings, with the next of the tensors that are handed in."""
+        found: dict[str, Any] = dict(self.fixed)
+        for name, place in self.names:
+            value = next(handed)
+            found[name] = value if place is None else (*found.get(name, ()), value)
+        return found
+
+
+def _column(value: float | Tensor, n: int, like: Tensor) -> Tensor:
+    return value.contiguous() if isinstance(value, Tensor) else like.new_full((n, 1), value)
+
+
+def _gradient(training: Training) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return what makes gradients [S, K, P] and losses [S, K] of parameters [S, K, P] and a batch [S, B, ...]."""
+    module, loss, views = stacked(training).module, training.work.loss, stacked(training).views
+    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+
+    def loss_of(flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        parameters = {name: view.reshape(shapes[name]) for name, view in views(flat).items()}
+        return loss(functional_call(module, parameters, (x,)), y)
+
+    of_every_run = vmap(vmap(grad_and_value(loss_of), in_dims=(0, None, 0)))
+
+    def gradient(flat: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        # Targets are expanded over the runs: some losses cannot be batched over an input without its target.
+        gradients, losses = of_every_run(flat, x, y.unsqueeze(1).expand(len(y), flat.shape[1], *y.shape[1:]))
+        return gradients, losses
+
+    return gradient
+
+
+def _identity(training: Training, settings: Sequence[_Handed]) -> str:
+    """Return what decides what a step computes, beside the tensors that are handed in, as JSON."""
+    grid, work = training.grid, training.work
+    run, first = grid.runs[0][0], [grid.runs[0][f.start] for f in families_of_rules(training)]
+    asks_for_steps = any("T" in family.rule.positions for family in families_of_rules(training))
+    criterion = getattr(work.loss, "loss", work.loss)  # of one of several outputs
+    weights = criterion.state_dict() if isinstance(criterion, nn.Module) else {}
+    said = {
+        "model": run.choices["model"].identity,
+        "loss": [run.choices["loss"].identity, _digest(weights)],
+        "families": [program_key(one) for one in first],
+        "settings": [[repr(own.fixed), own.names, [list(t.shape) for t in own.tensors]] for own in settings],
+        "program": [training.program.name, list(stacked(training).flat.shape), str(work.dtype)],
+        "steps": work.schedule.steps if asks_for_steps else None,
+    }
+    return json.dumps(said, sort_keys=True)
+
+
+def _digest(held: dict[str, Any]) -> str:
+    """Return a digest of tensors by name: the weights of classes, which may come from the data."""
+    digest = hashlib.sha256()
+    for name, value in held.items():
+        digest.update(name.encode())
+        if isinstance(value, Tensor):
+            digest.update(repr((value.dtype, value.tolist())).encode())
+    return digest.hexdigest()
