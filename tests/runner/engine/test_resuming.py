@@ -261,12 +261,14 @@ def scissors(monkeypatch: pytest.MonkeyPatch) -> Scissors:
 
 
 def alone(work: Workload, runs: list[Run], folder: Path) -> list[Outcome]:
+    folder.mkdir(exist_ok=True)
     every = runs[0].settings.checkpoint_every
     return [train_alone(work, run, Snapshot(folder, Layout([[run.id]], None, 1), every=every)) for run in runs]
 
 
 def together(program: str, shards: int = 1) -> Way:
     def train(work: Workload, runs: list[Run], folder: Path) -> list[Outcome]:
+        folder.mkdir(exist_ok=True)
         every = runs[0].settings.checkpoint_every
         units = [ExecutionUnit(grid, program, "", None, shards=shards) for grid in grids_of(work, runs)]
         return [
