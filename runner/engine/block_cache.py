@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import time
 from contextlib import suppress
 from functools import cache
@@ -40,7 +41,7 @@ def block_for(function: StepFunction, arguments: list[Tensor], *, shared: bool) 
 
 
 def _compile(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
-    making = file.with_name(f"{file.stem}.making{os.getpid()}.pt2")
+    making = file.with_name(f"{file.stem}.making{os.getpid()}.so")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         compile_in_fork(function.call, arguments, shared, making)
@@ -57,16 +58,17 @@ def _tidy(folder: Path) -> None:
     """Take away the oldest files where there are too many, and what processes left that were killed."""
     with suppress(OSError):
         files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-        killed = [file for file in files if ".making" in file.name and file.stat().st_mtime < time.time() - A_DAY]
+        making = [file for file in files if ".making" in file.name or file.is_dir()]
+        killed = [file for file in making if file.stat().st_mtime < time.time() - A_DAY]
         for file in {*files[MOST_FILES:], *killed}:
-            file.unlink(missing_ok=True)
+            shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
 
 
 def _file_of(function: StepFunction, arguments: list[Tensor], shared: bool) -> Path:
     """Return where a block is kept, by what it computes, for rows of which shapes, on what machine, with which code."""
     rows = [f"{list(part.shape if shared else part.shape[1:])} {part.dtype}" for part in arguments[2:4]]
     told = "\n".join([function.identity, str(shared), *rows, *_machine(), *_sources()])
-    return cache_folder() / "blocks" / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.pt2"
+    return cache_folder() / "blocks" / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.so"
 
 
 @cache

@@ -12,8 +12,10 @@ import signal
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor, nn
@@ -82,22 +84,26 @@ def _words_until(reader: int, pid: int, end: float) -> str:
 
 
 def compile_block(call: Any, arguments: list[Tensor], shared: bool, file: Path) -> None:
-    """Compile a block of steps to a file; the `arguments` are those of a few steps, as `load_block` tells."""
-    import torch._inductor
-    from torch.export import Dim, export
-    from torch.fx.experimental.proxy_tensor import make_fx
+    """Compile a block of steps to a library; the `arguments` are those of a few steps, as `load_block` tells."""
+    with TemporaryDirectory(dir=file.parent) as scratch:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch  # where the compiler writes what it needs on its way
+        import torch._inductor
+        from torch.export import Dim, export
+        from torch.fx.experimental.proxy_tensor import make_fx
 
-    flat, t, x, y, *others = arguments
-    first = (x, y) if shared else (x[0], y[0])
-    step = make_fx(call)(flat, t[0], *first, *others)
-    carried = len(step(flat, t[0], *first, *others)) - 1  # parameters and states
-    block = _Loop(step, carried, shared)
-    several = Dim("several", min=2, max=2**20)
-    rows = None if shared else {0: several}
-    dynamic = ({0: several}, rows, rows, *(None for _ in others))
-    with torch._inductor.config.patch(compile_threads=1):  # no processes of its own
-        program = export(block, (flat, t, x, y, *others), dynamic_shapes={"arguments": (None, *dynamic)})
-        torch._inductor.aoti_compile_and_package(program, package_path=str(file))
+        flat, t, x, y, *others = arguments
+        first = (x, y) if shared else (x[0], y[0])
+        step = make_fx(call)(flat, t[0], *first, *others)
+        carried = len(step(flat, t[0], *first, *others)) - 1  # parameters and states
+        several = Dim("several", min=2, max=2**20)
+        rows = None if shared else {0: several}
+        dynamic = {"arguments": (None, {0: several}, rows, rows, *(None for _ in others))}
+        with torch._inductor.config.patch(compile_threads=1):  # no processes of its own
+            program = export(_Loop(step, carried, shared), tuple(arguments), dynamic_shapes=dynamic)
+            package = torch._inductor.aoti_compile_and_package(program, package_path=f"{scratch}/block.pt2")
+        with zipfile.ZipFile(package) as parts:
+            [library] = [part for part in parts.namelist() if part.endswith(".so")]
+            file.write_bytes(parts.read(library))
 
 
 class _Loop(nn.Module):
@@ -129,9 +135,9 @@ def load_block(file: Path) -> Block:
     The rows are x [S, B, ...] and y of a full batch, or those of all steps, [n, S, B, ...]. Raises CompilerError.
     """
     try:
-        from torch._C._aoti import AOTIModelPackageLoader
+        from torch._C._aoti import AOTIModelContainerRunnerCpu
 
-        loader = AOTIModelPackageLoader(str(file), "model", False, 1, -1)
+        runner = AOTIModelContainerRunnerCpu(str(file), 1)
     except Exception as error:
         raise CompilerError(f"{type(error).__name__}: {words_of(error)[:300]}") from None
-    return lambda arguments: list(loader.run(arguments))
+    return lambda arguments: list(runner.run(arguments))

@@ -23,7 +23,7 @@ from xprun.runner.workload.run_grid import Batch
 if TYPE_CHECKING:
     from xprun.runner.engine.loop import Training
 
-REPAYS = 8.0  # seconds of training below which the compiler costs more than it saves
+REPAYS = 20.0  # seconds of training below which the compiler costs more than it saves
 SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
 FEWEST = 4  # steps that are worth a call; so many are taken in the ordinary way, too, and compared, before the first
 ROWS = 2**22  # numbers of the batches that are handed to one call at most

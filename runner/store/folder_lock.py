@@ -56,7 +56,7 @@ def _myself() -> dict[str, object]:
 
 def _holder(folder: Path) -> str:
     """Return who holds the lock; it writes that down a moment after it has taken it."""
-    for _ in range(20):
+    for _ in range(100):  # on a busy machine, a long moment
         try:
             holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
             return f"process {holder['pid']}, since {holder['started']} ({holder['command']})"

@@ -184,10 +184,12 @@ def fail() -> None:
 def test_the_cache_is_bounded_and_tidied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "MOST_FILES", 3)
     for age, name in enumerate(["new", "younger", "killed.making12", "older", "oldest"]):
-        (tmp_path / f"{name}.pt2").touch()
-        os.utime(tmp_path / f"{name}.pt2", (time.time() - age * 90_000,) * 2)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age * 90_000,) * 2)
+    (tmp_path / "scratch of one that was killed").mkdir()
+    os.utime(tmp_path / "scratch of one that was killed", (0, 0))
     cache._tidy(tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"new.pt2", "younger.pt2"}
+    assert {file.name for file in tmp_path.iterdir()} == {"new", "younger"}
 
 
 @pytest.mark.parametrize("works", [True, False])
