@@ -24,7 +24,7 @@ def open_results(folder: str | Path) -> Results:
     Raises ReportError for a folder that holds no results, InUseError or OutputError where what a killed grid had saved
     cannot be written into tables.
     """
-    from xprun.runner.status.folder_status import recover
+    from xprun.runner.status.status_reader import recover
 
     recover(Path(folder))
     results = Results(Path(folder))

@@ -61,8 +61,8 @@ def run(
     from xprun.runner.experiment import Options, run_experiment
     from xprun.runner.process.interrupts import interruptible
     from xprun.runner.process.log import are_notes_routed, note, notes_on_stderr
-    from xprun.runner.status.live_status import Publisher
     from xprun.runner.status.progress import Narrator, Several, Silent
+    from xprun.runner.status.status_writer import Publisher
     from xprun.runner.workload.devices import DeviceError
 
     folder = Path(output) if output else Path("runs") / folder_name(resolved.name)

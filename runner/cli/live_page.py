@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def serve(folder: Path, address: Address) -> None:
     """Serve the report of a folder until Ctrl-C."""
     from xprun.reports.live.live_server import serve_until_interrupted
-    from xprun.runner.status.folder_status import gather, look
+    from xprun.runner.status.status_reader import gather, look
 
     if not folder.is_dir():
         raise click.UsageError(f"{folder}: no such folder")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xprun.reports.live.live_server import LiveError, serve_until_told
-from xprun.runner.status.folder_status import gather, look
+from xprun.runner.status.status_reader import gather, look
 
 PROGRAM = "from xprun.runner.cli.live_process import serve_for_parent; serve_for_parent()"
 

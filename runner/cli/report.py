@@ -38,7 +38,7 @@ def report(
     output_folder(folder)
     from xprun.reports import write_report
     from xprun.runner.process.log import notes_on_stderr
-    from xprun.runner.status.folder_status import recover
+    from xprun.runner.status.status_reader import recover
     from xprun.runner.visuals.requested_plots import asked_plots
 
     recover(folder)

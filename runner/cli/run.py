@@ -210,8 +210,8 @@ def _missing(result: Report, *, is_last: bool) -> str:
 
 def _listeners(folder: Path, options: RunOptions) -> Progress:
     """Return who hears of runs as they end: the terminal, other processes, and who imports the report meanwhile."""
-    from xprun.runner.status.live_status import Publisher
     from xprun.runner.status.progress import Meanwhile, Narrator, Several, Silent
+    from xprun.runner.status.status_writer import Publisher
 
     meanwhile = Meanwhile(partial(import_module, "xprun.reports.page.writing"))  # the pages are written at the end
     narrator = Silent() if options.quiet else Narrator(live=sys.stderr.isatty(), verbose=options.verbose)

@@ -22,9 +22,9 @@ from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.compared_value import chosen_by
 from xprun.runner.results.outcome import Outcome, Series
 from xprun.runner.results.results_schema import Comparison
-from xprun.runner.status.folder_status import gather, look
-from xprun.runner.status.live_status import Publisher
 from xprun.runner.status.progress import Several, Silent, headline
+from xprun.runner.status.status_reader import gather, look
+from xprun.runner.status.status_writer import Publisher
 from xprun.running import run as run_spec
 from xprun.specs import Run, read_document, read_spec
 

@@ -20,9 +20,9 @@ from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
-from xprun.runner.status.folder_status import gather, look, recover
-from xprun.runner.status.live_status import Publisher
 from xprun.runner.status.progress import Several, Silent
+from xprun.runner.status.status_reader import gather, look, recover
+from xprun.runner.status.status_writer import Publisher
 from xprun.specs import Run, read_document, read_spec
 
 Write = Callable[..., Path]
@@ -48,7 +48,7 @@ class Watcher(Silent):
 @pytest.fixture
 def grid(tmp_path: Path, write: Write, line_spec: str, monkeypatch: pytest.MonkeyPatch) -> Watcher:
     """A watched grid of two good and two diverging runs, whose pace nothing limits."""
-    monkeypatch.setattr("xprun.runner.status.live_status.EVERY", 0.0)
+    monkeypatch.setattr("xprun.runner.status.status_writer.EVERY", 0.0)
     text = line_spec.replace("lr = 0.1", "lr = { grid = [0.1, 1e30] }").replace("steps = 5", "steps = 5\nseeds = 2")
     spec = resolve(read_spec(read_document(write(text + 'engine = "alone"\n'), ())), REGISTRY)
     watcher = Watcher(tmp_path / "out")

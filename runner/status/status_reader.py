@@ -29,7 +29,7 @@ from xprun.runner.results.results_schema import (
     SchemaError,
     read_schema,
 )
-from xprun.runner.status.live_status import PLANNED, PROGRESS
+from xprun.runner.status.status_writer import PLANNED, PROGRESS
 from xprun.runner.store.database import connect, read_records
 from xprun.runner.store.folder_lock import HOLDER, hold
 from xprun.runner.store.records import to_outcome

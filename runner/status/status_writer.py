@@ -22,7 +22,7 @@ EVERY = 1.0  # seconds between two words on how far it is
 
 
 class Publisher:
-    """Tells in two small files of the output folder what `runner/status/folder_status.py` makes a live view of.
+    """Tells in two small files of the output folder what `runner/status/status_reader.py` makes a live view of.
 
     Whoever trains hears nothing of it: where the disk is full, nothing is told.
     """
