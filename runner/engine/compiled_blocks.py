@@ -19,12 +19,14 @@ from xprun.runner.engine.step_function import (
 from xprun.runner.process.log import note, words_of
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Batch
+from xprun.specs import RunSettings
 
 if TYPE_CHECKING:
     from xprun.runner.engine.loop import Training
 
 REPAYS = 20.0  # seconds of training below which the compiler costs more than it saves
 SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
+MORE_THAN_A_STEP = ("clip_norm", "clip_value", "accumulate", "autocast", "average")
 FEWEST = 4  # steps that are worth a call; so many are taken in the ordinary way, too, and compared, before the first
 ROWS = 2**22  # numbers of the batches that are handed to one call at most
 AGREEMENT = 1e-3  # relative and absolute; after a few steps rounding is far below it
@@ -45,7 +47,16 @@ def compile_if_it_repays(training: Training, seconds_per_step: float) -> Compile
     repays = seconds_per_step < SHORT_STEP and is_long
     in_main_thread = threading.current_thread() is threading.main_thread()  # a fork has no other threads
     forced = wanted is True and left >= FEWEST
-    return CompiledBlocks() if in_main_thread and (forced or (wanted == "auto" and repays)) else None
+    return _fresh(training) if in_main_thread and (forced or (wanted == "auto" and repays)) else None
+
+
+def _fresh(training: Training) -> CompiledBlocks:
+    """Return blocks that are compiled when they are first taken, if their steps are nothing but gradients and rules."""
+    blocks, settings = CompiledBlocks(), training.grid.runs[0][0].settings
+    more = [n for n in MORE_THAN_A_STEP if getattr(settings, n) != RunSettings.model_fields[n].default]
+    if more:
+        blocks.refuse(f"with run.{more[0]} they cannot be")
+    return blocks
 
 
 class CompiledBlocks:
@@ -56,6 +67,11 @@ class CompiledBlocks:
         self._blocks: dict[Shapes, Block] = {}
         self._compared: set[Shapes] = set()  # shapes of which the first steps have been, maybe by an earlier process
         self._broken = False
+
+    @property
+    def work(self) -> bool:
+        """Whether steps may be taken in blocks."""
+        return not self._broken
 
     def most(self, batch: Batch) -> int:
         """Return how many steps a block may have at most: their batches are handed in at once."""

@@ -94,7 +94,7 @@ class Training:
     def advance(self, end: int) -> Tensor:
         """Take the steps up to `end`; return their losses [steps, S, k]."""
         with torch.set_grad_enabled(self.optimizers.builds_graphs):
-            if self.compiled:
+            if self.compiled and self.compiled.work:
                 losses = torch.cat(list(self._compiled_steps(self.compiled, end)))
             else:
                 losses = torch.stack(list(self._steps(end)))

@@ -13,12 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from xprun.runner.engine.optimizer_families import Families, Family, program_key
 from xprun.runner.engine.programs.stacked import Stacked
-from xprun.specs import RunSettings
 
 if TYPE_CHECKING:
     from xprun.runner.engine.loop import Training
-
-MORE_THAN_A_STEP = ("clip_norm", "clip_value", "accumulate", "autocast", "average")
 
 
 class NotPureError(Exception):
@@ -76,10 +73,6 @@ def families_of_rules(training: Training) -> list[Family]:
 
 
 def _check(training: Training) -> None:
-    settings = training.grid.runs[0][0].settings
-    more = [n for n in MORE_THAN_A_STEP if getattr(settings, n) != RunSettings.model_fields[n].default]
-    if more:
-        raise NotPureError(f"with run.{more[0]} they cannot be")
     if not all(family.rule.elementwise for family in families_of_rules(training)):
         raise NotPureError("a rule looks at whole parameters")
     if any(family.changes for family in families_of_rules(training)):
