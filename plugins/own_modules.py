@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from importlib.util import source_from_cache, spec_from_file_location
+from importlib.util import find_spec, source_from_cache, spec_from_file_location
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 # Of these no version is part of an id: xprun itself, and what it needs, whose versions `environment.json` names.
@@ -67,6 +67,16 @@ def is_of_python(file: Path) -> bool:
 @cache
 def _library() -> tuple[Path, ...]:
     return tuple({Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")})
+
+
+@cache
+def _of_xprun() -> tuple[Path, ...]:
+    """Return the folders of xprun's own sources: who works on these has them in the folder where xprun is run."""
+    root = __name__.partition(".")[0]
+    specs = (
+        find_spec(name) for name in (root, *(f"{root}.{part}" for part in ("specs", "plugins", "runner", "reports")))
+    )
+    return tuple(Path(spec.origin).resolve().parent for spec in specs if spec and spec.origin)
 
 
 class TextLoader(SourceFileLoader):
@@ -192,10 +202,21 @@ class _Watched:
             self.opener = before
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and self.opener is not None and isinstance(arguments[0], str | bytes | os.PathLike):
+        if event != "open" or self.opener is None or not isinstance(arguments[0], str | bytes | os.PathLike):
+            return
+        if not _shows_sources(sys._getframe(1)):
             path, flags = os.path.abspath(os.fsdecode(arguments[0])), arguments[2] or 0  # noqa: PTH100 - no I/O here
             opened, is_read = self.opened[self.opener], not flags & (os.O_WRONLY | os.O_RDWR)
             opened[path] = is_read and opened.get(path, True)
+
+
+def _shows_sources(caller: FrameType) -> bool:
+    """Whether a file is opened for its lines to be shown: whoever looks at the stack reads the sources of all callers.
+
+    torch does so while it is imported, and then in the process alone that imports it first.
+    """
+    frames = (caller, caller.f_back, caller.f_back and caller.f_back.f_back)
+    return any(frame and frame.f_globals.get("__name__") == "linecache" for frame in frames)
 
 
 _watched = _Watched()
@@ -225,7 +246,8 @@ def _own_file(path: str, homes: list[Path]) -> Iterator[OpenedFile]:
         with suppress(ValueError, NotImplementedError):
             file = Path(source_from_cache(str(file)))
     home = next((home for home in homes if file.is_relative_to(home)), None)
-    if home is None or not is_own(file) or file.is_relative_to(Path(sys.prefix).resolve()):
+    others = (Path(sys.prefix).resolve(), *_of_xprun())
+    if home is None or not is_own(file) or any(map(file.is_relative_to, others)):
         return
     below = file.relative_to(home)
     if any(part.startswith(".") or part.endswith((".egg-info", ".dist-info")) for part in below.parts):

@@ -121,7 +121,8 @@ def test_the_second_interrupt_ends_it_at_once_and_leaves_no_half_file(xprun: Com
     for number in range(rounds(1, 30)):
         first, second, out = chance.choice(NUMBERS), chance.choice(NUMBERS), tmp_path / f"out{number}"
         instant = chance.uniform(0.0, 0.5)
-        signals = [(instant, int(first)), (instant + chance.uniform(0.02, 0.2), int(second))]
+        later = instant + chance.uniform(0.1, 0.5)  # two of one number at once are one
+        signals = [(instant, int(first)), (later, int(second))]
         ending = xprun("-j", "2", "-o", out.name, signals=signals, when=" done")
         assert ending.code == -second, ending.output
         assert ending.after < 1

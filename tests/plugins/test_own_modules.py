@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import shutil
 import sys
 import sysconfig
@@ -195,12 +196,25 @@ def test_where_a_folder_lies_is_no_part_of_a_run(
     assert run.id == before
 
 
+LOOKS_AT_LINES = "import linecache\nlinecache.getlines(__file__.replace('plugin.py', 'aide.py'))\n"
+READS_XPRUN = "import xprun.plugins.registry as own\nopen(own.__file__).close()\n"
+
+
 @pytest.mark.parametrize(
-    "imports", ["", "import json\n", "import numpy, math\n", "from xprun.plugins import Positive\n"]
+    "imports",
+    [
+        "",
+        "import json\n",
+        "import numpy, math\n",
+        "from xprun.plugins import Positive\n",
+        LOOKS_AT_LINES,  # as torch does with the lines of all callers, while it is imported
+        READS_XPRUN,
+    ],
 )
 def test_a_plugin_that_imports_nothing_of_the_users_is_known_by_its_own_text(
     imports: str, folder: Path, plan: Callable[[], Run]
 ) -> None:
+    linecache.clearcache()
     write(folder, imports + RULE.format("1"), {"aide.py": "FACTOR = 1"})
     assert not plan().choices["optimizer"].alternative.reads
 
