@@ -20,9 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Runs are trained in the process of the tests, which has torch already and knows what they register.
 os.environ.setdefault("XPRUN_JOBS", "0")
 
-if (
-    "mix_stderr" in signature(click.testing.CliRunner).parameters
-):  # click before 8.2 mixes or leaves out what later ones keep
+if "mix_stderr" in signature(click.testing.CliRunner).parameters:  # click before 8.2: both streams, and both as one
     click.testing.CliRunner = partial(click.testing.CliRunner, mix_stderr=False)  # type: ignore[assignment, misc]
     output = property(lambda self: self.stdout + self.stderr)
     click.testing.Result.output = output  # type: ignore[assignment, method-assign]
