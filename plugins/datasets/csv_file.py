@@ -22,6 +22,7 @@ from xprun.plugins.types import AbsentByDefault, SpecFile
 Missing = Literal["error", "drop", "mean", "median", "most_frequent"]
 NOTHING = {"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?"}  # words for nothing, in small letters
 WITH_COMMA = re.compile(r"[-+]?[0-9.]*(,[0-9]+)+(\.[0-9]+)?")
+FEW = 2  # cells of a column that are told one by one
 MOST_TOLD = 20  # cells of a file that are told one by one
 
 
@@ -177,12 +178,17 @@ class _Reading:
         return columns
 
     def problems(self) -> Iterator[str]:
-        """Yield what is wrong with each cell, column by column."""
+        """Yield what is wrong with the cells, column by column; many of one that want one cure are one problem."""
         for name in (*self.names, self.target):
             cells = self.cells(name)
+            by_cure: dict[str, list[str]] = {}
             for i, cell in zip(self.kept, cells, strict=True):
                 if wrong := self._wrong(name, cell):
-                    yield f"{self.sheet.file}: row {i + 1}, column {name!r}: {wrong}"
+                    what, _, cure = wrong.partition("; ")
+                    by_cure.setdefault(cure, []).append(f"{self.sheet.file}: row {i + 1}, column {name!r}: {what}")
+            for cure, wrong_cells in by_cure.items():
+                many = f", like {len(wrong_cells) - 1:,} more cells of this column" if len(wrong_cells) > FEW else ""
+                yield from (f"{cell}{many}; {cure}" for cell in (wrong_cells[:1] if many else wrong_cells))
             if name in self.categories or (name == self.target and self.has_classes):
                 for first, other in look_alikes(dict.fromkeys(cells)):
                     place = f"row {self.kept[cells.index(other)] + 1}, column {name!r}"

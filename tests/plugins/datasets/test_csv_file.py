@@ -191,17 +191,46 @@ def test_check_tells_all_cells_of_a_file_at_once(people: Path, line_spec: str) -
     with pytest.raises(SpecError) as error:
         resolve(read_spec(read_document(path)), REGISTRY)
     told = str(error.value)
-    assert told.count("spec.toml:4:8: data.file: people.csv: row ") == 10
+    assert told.count("spec.toml:4:8: data.file: people.csv: row ") == 5
     for place in (
         "row 2, column 'age': the cell is empty",
         "row 4, column 'town': 'NA'",
         "row 2, column 'income': 'n/a'",
     ):
         assert place in told
-    people.write_text("age,income\n" + "x,1\n" * 50, encoding="utf-8")
+    many = ",".join(f"c{i}" for i in range(50))
+    people.write_text(f"{many},income\n" + "x," * 50 + "1\n", encoding="utf-8")
     with pytest.raises(SpecError) as error:
         resolve(read_spec(read_document(path)), REGISTRY)
     assert "and 30 more cells that cannot be read" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (["x", "y", "z", "1"], ["row 1, column 'age': 'x' is not a number, like 2 more cells of this column; put a"]),
+        (
+            ["x", "1", "z"],
+            ["row 1, column 'age': 'x' is not a number; put", "row 3, column 'age': 'z' is not a number; "],
+        ),
+        (
+            ["", "", "x", ""],
+            ["row 1, column 'age': the cell is empty, like 2 more", "row 3, column 'age': 'x' is not a"],
+        ),
+    ],
+)
+def test_many_cells_of_a_column_that_want_one_cure_are_one_problem(
+    tmp_path: Path, line_spec: str, cells: list[str], told: list[str]
+) -> None:
+    (tmp_path / "p.csv").write_text("age,income\n" + "".join(f"{cell},1\n" for cell in cells), encoding="utf-8")
+    path = tmp_path / "spec.toml"
+    wrong = 'name = "csv"\nfile = "p.csv"\ntarget = "income"'
+    path.write_text(line_spec.replace('name = "line"\nsamples = 20', wrong), encoding="utf-8")
+    with pytest.raises(SpecError) as error:
+        resolve(read_spec(read_document(path)), REGISTRY)
+    found = [line for line in str(error.value).splitlines() if "p.csv: row" in line]
+    assert len(found) == len(told)
+    assert all(part in line for part, line in zip(told, found, strict=True))
 
 
 # --- files that swallow rows
