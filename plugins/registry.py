@@ -218,7 +218,7 @@ class Registry:
         """Import the plugins that are called as a component is, and only if that does not help the others."""
         if self._import_namesakes(name, kinds):
             return
-        self.import_plugins()
+        self.import_plugins(kinds)
         broken = [plugin for plugin in self.broken() if plugin.may_be(name)]
         if broken and not self._has(name, kinds):
             raise PluginError(f"{name!r} is missing because a plugin is broken: {_of_broken(broken[0])}")
@@ -232,10 +232,12 @@ class Registry:
     def _has(self, name: str, kinds: tuple[str, ...]) -> bool:
         return any(name in self._components[kind] for kind in kinds)
 
-    def import_plugins(self) -> None:
-        """Import all plugins; those that are broken have a reason afterwards."""
+    def import_plugins(self, kinds: Iterable[str] = ()) -> None:
+        """Import all plugins, or those that may hold something of these kinds; broken ones have a reason afterwards."""
         for plugin in self.plugins:
-            plugin.load(self)
+            own = getattr(plugin, "kinds", None)  # those of most may hold anything
+            if not kinds or own is None or own & set(kinds):
+                plugin.load(self)
 
     def broken(self) -> list[Plugin]:
         """Return the plugins whose import has failed."""

@@ -38,6 +38,7 @@ class OptimizerPackage:
 
     reason = ""
     asked_for = False
+    kinds = frozenset({"optimizer"})
 
     def __init__(self, home: str) -> None:
         self.name = self.target = home
@@ -145,7 +146,15 @@ def _why_not(cls: SourceClass, parameters: list[Parameter]) -> str:
 
 def _wants_marks(cls: SourceClass) -> bool:
     ancestors = [ancestor.node for ancestor in cls.ancestors() if isinstance(ancestor, SourceClass)]
-    return any(f"group['{MARK}']" in ast.unparse(node) for node in ancestors)
+    return any(_is_mark(part) for node in ancestors for part in ast.walk(node))
+
+
+def _is_mark(node: ast.AST) -> bool:
+    """Whether an expression is `group[MARK]`."""
+    match node:
+        case ast.Subscript(value=ast.Name(id="group"), slice=ast.Constant(value=key)):
+            return bool(key == MARK)
+    return False
 
 
 def _is_inner(parameter: Parameter) -> bool:
