@@ -246,8 +246,9 @@ def _own_file(path: str, homes: list[Path]) -> Iterator[OpenedFile]:
         with suppress(ValueError, NotImplementedError):
             file = Path(source_from_cache(str(file)))
     home = next((home for home in homes if file.is_relative_to(home)), None)
-    others = (Path(sys.prefix).resolve(), *_of_xprun())
-    if home is None or not is_own(file) or any(map(file.is_relative_to, others)):
+    if home is None or not is_own(file) or file.is_relative_to(Path(sys.prefix).resolve()):
+        return
+    if any(map(file.is_relative_to, _of_xprun())):
         return
     below = file.relative_to(home)
     if any(part.startswith(".") or part.endswith((".egg-info", ".dist-info")) for part in below.parts):

@@ -132,13 +132,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("file", "damage"), CASES, ids=lambda part: getattr(part, "__name__", part))
-def test_a_damaged_file_costs_one_line(whole: Path, tmp_path: Path, file: str, damage: Damage) -> None:
+def damaged(whole: Path, tmp_path: Path, file: str, damage: Damage) -> Path:
+    """Return a copy of a folder of which one file is damaged."""
     folder = tmp_path / "damaged"
     shutil.copytree(whole, folder)
     if not (folder / file).exists():
         (folder / file).write_text("{}", encoding="utf-8")
     damage(folder / file)
+    return folder
+
+
+@pytest.mark.parametrize(("file", "damage"), CASES, ids=lambda part: getattr(part, "__name__", part))
+def test_a_damaged_file_costs_one_line(whole: Path, tmp_path: Path, file: str, damage: Damage) -> None:
+    folder = damaged(whole, tmp_path, file, damage)
 
     def every_part() -> Any:
         results = open_results(folder)
@@ -167,11 +173,7 @@ def test_a_damaged_file_costs_one_line(whole: Path, tmp_path: Path, file: str, d
     ],
 )  # fmt: skip
 def test_the_line_names_the_file(whole: Path, tmp_path: Path, file: str, damage: Damage) -> None:
-    folder = tmp_path / "damaged"
-    shutil.copytree(whole, folder)
-    if not (folder / file).exists():
-        (folder / file).write_text("{}", encoding="utf-8")
-    damage(folder / file)
+    folder = damaged(whole, tmp_path, file, damage)
     with pytest.raises(ReportError, match=file):
         read_tables(folder)
 
