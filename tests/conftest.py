@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from inspect import signature
 from pathlib import Path
 
 import click.testing
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.execution import launchers  # noqa: F401 - registers them before the first test
@@ -24,6 +26,8 @@ if "mix_stderr" in signature(click.testing.CliRunner).parameters:  # click befor
     click.testing.CliRunner = partial(click.testing.CliRunner, mix_stderr=False)  # type: ignore[assignment, misc]
     output = property(lambda self: self.stdout + self.stderr)
     click.testing.Result.output = output  # type: ignore[assignment, method-assign]
+
+HANGS = 900.0  # seconds after which a test is taken to hang; the slowest takes half a minute on a quiet machine
 
 collect_ignore_glob = ["*.toml"]  # specs in here are material of tests, and no tests themselves
 
@@ -42,6 +46,17 @@ lr = 0.1
 [run]
 steps = 5
 """
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End a process whose test hangs, with all stacks: pytest-xdist names the test and goes on in another process."""
+    if os.environ.get("XPRUN_FAULTS") != "long":
+        faulthandler.dump_traceback_later(HANGS, file=item.config.stash[fault_handler_stderr_fd_key], exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)
