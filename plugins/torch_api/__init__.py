@@ -35,8 +35,9 @@ SOURCES = {
 }
 
 
+@cache
 def register(registry: Registry) -> None:
-    """Add every class that the generated modules name; torch is imported when one of them is loaded."""
+    """Add every class that the generated modules name, once; torch is imported when one of them is loaded."""
     names = names_here()
     for complaint in names.complaints:
         if complaint not in registry.complaints:
@@ -107,7 +108,7 @@ def _functional_component(kind: str, name: str, home: str, functional: Any) -> C
     """Return a class of torch as the function that computes the same: a rule that stacks, a schedule in closed form."""
     code = functional.__code__
     origin = Origin(home, functional.__module__, code.co_filename, code.co_firstlineno)
-    return Component(kind, name, origin, functional, lambda: functional, fingerprint_of_file(origin.file))
+    return Component(kind, name, origin, functional, lambda: functional, _fingerprint(origin.file))
 
 
 def _paired_component(name: str, pair: Any) -> Component:
@@ -115,6 +116,9 @@ def _paired_component(name: str, pair: Any) -> Component:
     code = pair.__code__
     origin = Origin("torch.optim", pair.__module__, code.co_filename, code.co_firstlineno)
     return Component("optimizer", name, origin, pair, lambda: pair, _version("torch"))
+
+
+_fingerprint = cache(fingerprint_of_file)  # of xprun's own files, which hold many components each
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from xprun.plugins.machine import usable_cores
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.layout import Layout
 from xprun.runner.results.atomic_files import OutputError
@@ -90,7 +91,7 @@ class Dispatcher:
             cohort = Cohort(task.pending, task.layout, task.is_part)
             self.pool.submit(worker, self.execute, cohort, limit=limit)
         if self.queue and self.needs_fresh:
-            self.pool.start_ahead()
+            self.pool.start_ahead(warm=len(self.running) < usable_cores())
 
     def _must_wait(self) -> bool:
         """Whether the next task, or one that runs, is to be by itself."""

@@ -186,7 +186,17 @@ def _saved_tensors_hooks() -> int:
 
 
 def _kernels() -> frozenset[str]:
-    return frozenset(torch.library._impls)
+    """Return the names of registered kernels; a set of as many is the one before, since its names are seldom read.
+
+    A worker pays for each page of memory that it touches as the first since its fork.
+    """
+    global _known_kernels
+    if len(_known_kernels) != len(torch.library._impls):
+        _known_kernels = frozenset(torch.library._impls)
+    return _known_kernels
+
+
+_known_kernels: frozenset[str] = frozenset()
 
 
 def _are_of_torch(before: frozenset[str], after: frozenset[str]) -> bool:

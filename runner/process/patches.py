@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import takewhile
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -121,18 +122,18 @@ class Namespaces:
         self._modules: dict[str, ModuleType] = {}
         self._known: dict[int, _Namespace] = {}
         self._code: dict[int, tuple[str, FunctionType, Any, Any, Any]] = {}
-        self._seen = 0  # modules, watched or not
+        self._latest = ""  # the module that was seen last
         self._add("torch.Tensor", torch.Tensor)
         self._add("torch.ops.aten", torch.ops.aten)
         self.see_imported()
 
     def see_imported(self) -> None:
-        """Watch what has been imported since."""
-        if self._seen == len(sys.modules):
-            return
-        self._seen = len(sys.modules)
-        for name, module in list(sys.modules.items()):
-            if name not in self._modules and _is_watched(name) and isinstance(module, ModuleType):
+        """Watch what has been imported since: it stands behind what was there, unless that was taken away."""
+        new = list(takewhile(lambda name: name != self._latest, reversed(sys.modules)))
+        self._latest = new[0] if new else self._latest
+        for name in filter(_is_watched, reversed(new)):
+            module = sys.modules[name]
+            if name not in self._modules and isinstance(module, ModuleType):
                 self._modules[name] = module
                 self._add(name, module)
 

@@ -29,8 +29,9 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from xprun.runner.workers import parent_link
@@ -52,21 +53,20 @@ def main(descriptor: int, parent_pid: int, modules: list[str]) -> NoReturn:
 def serve(control: socket.socket, parent_pid: int, modules: list[str]) -> NoReturn:
     """Import modules, then fork workers and report their ends until the parent is gone.
 
-    The parent sends `spawn KEY` with four descriptors, `signal KEY NUMBER` and `exit`; this process sends
+    The parent sends `spawn KEY WARM` with four descriptors, `signal KEY NUMBER` and `exit`; this process sends
     `ready` and `exited KEY STATUS`.
     """
     workers: dict[int, str] = {}  # process id: key
     try:
         parent_link.die_with(parent_pid)
         leave_signals_to_parent()
-        for module in modules:
-            _import(module)
+        warm_ups = [getattr(_import(module), "warm_up", None) for module in modules]
         parent_link.adopt_orphans()
         parent_link.outlive_parent()  # from here on we look ourselves, so that what workers have started ends, too
         gc.collect()
         gc.freeze()  # the pages of what is imported stay shared
         control.send(b"ready")
-        _serve(control, parent_pid, workers)
+        _serve(control, parent_pid, workers, lambda: [warm_up() for warm_up in warm_ups if warm_up])
     finally:
         for pid in workers:
             _signal(pid, signal.SIGKILL)
@@ -74,12 +74,13 @@ def serve(control: socket.socket, parent_pid: int, modules: list[str]) -> NoRetu
         os._exit(0)
 
 
-def _import(module: str) -> None:
+def _import(module: str) -> ModuleType | None:
     with contextlib.suppress(Exception):  # the worker that needs it raises what is wrong with it
-        importlib.import_module(module)
+        return importlib.import_module(module)
+    return None
 
 
-def _serve(control: socket.socket, parent_pid: int, workers: dict[int, str]) -> None:
+def _serve(control: socket.socket, parent_pid: int, workers: dict[int, str], warm_up: Callable[[], object]) -> None:
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -93,16 +94,21 @@ def _serve(control: socket.socket, parent_pid: int, workers: dict[int, str]) -> 
             command, descriptors, *_ = socket.recv_fds(control, LONGEST_COMMAND, DESCRIPTORS)
             if command in (b"", b"exit"):
                 return
-            _execute(command.decode().split(), descriptors, control, workers, (reader, writer))
+            _execute(command.decode().split(), descriptors, control, workers, (reader, writer), warm_up)
 
 
 def _execute(
-    command: list[str], descriptors: list[int], control: socket.socket, workers: dict[int, str], own: tuple[int, int]
+    command: list[str],
+    descriptors: list[int],
+    control: socket.socket,
+    workers: dict[int, str],
+    own: tuple[int, int],
+    warm_up: Callable[[], object],
 ) -> None:
     match command:
-        case ["spawn", key]:
+        case ["spawn", key, warm]:
             try:
-                workers[_fork(descriptors, control, own)] = key
+                workers[_fork(descriptors, control, own, warm_up if warm == "1" else None)] = key
             except OSError:  # no more processes, or no memory
                 control.send(f"exited {key} {LOST_CONNECTION}".encode())
             for descriptor in descriptors:
@@ -112,7 +118,9 @@ def _execute(
                 _signal(pid, int(number), group=int(number) == signal.SIGKILL)
 
 
-def _fork(descriptors: list[int], control: socket.socket, own: tuple[int, int]) -> int:
+def _fork(
+    descriptors: list[int], control: socket.socket, own: tuple[int, int], warm_up: Callable[[], object] | None
+) -> int:
     """Fork a worker with these descriptors and return its process id."""
     server_pid = os.getpid()
     with warnings.catch_warnings():
@@ -125,7 +133,7 @@ def _fork(descriptors: list[int], control: socket.socket, own: tuple[int, int]) 
             control.close()
             for descriptor in own:
                 os.close(descriptor)
-            run_worker(descriptors, server_pid)
+            run_worker(descriptors, server_pid, warm_up)
         finally:  # no frame of the server may go on in a worker: it would end the others
             os._exit(LOST_CONNECTION)
     return pid

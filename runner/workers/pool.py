@@ -93,16 +93,20 @@ class WorkerPool:
         self._failed_starts = 0
         raise WorkerStartError("workers end before they have begun, perhaps for want of processes or memory")
 
-    def start_ahead(self) -> None:
-        """Start a worker that the next who acquires one finds ready, unless there is one, or none can be had now."""
+    def start_ahead(self, *, warm: bool = False) -> None:
+        """Start a worker that the next who acquires one finds ready, unless there is one, or none can be had now.
+
+        `warm`: it may use a core until then.
+        """
         if self.spawner is not None and all(worker.task_count for worker in self._idle):
             with contextlib.suppress(OSError, WorkerStartError):
-                self._idle.append(self._spawn())  # the last: one that has done something of use comes before it
+                ahead = self._spawn(warm=warm)
+                self._idle.append(ahead)  # the last: one that has done something of use comes before it
 
-    def _spawn(self) -> Worker:
+    def _spawn(self, *, warm: bool = False) -> Worker:
         assert self.spawner is not None
         with connect(next(self._keys)) as (worker, descriptors):
-            self.spawner.spawn(worker.key, descriptors)
+            self.spawner.spawn(worker.key, descriptors, warm=warm)
         self.workers[worker.key] = worker
         for source in worker.sources:
             self._selector.register(source, selectors.EVENT_READ, worker)

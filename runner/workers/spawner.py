@@ -34,12 +34,13 @@ class ForkServerExitError(WorkerStartError):
 class Spawner(Protocol):
     """Starts workers, which it knows by a key, sends them signals, and tells their exit codes.
 
-    `control` is what can be read when a worker may have ended, or None where one has to look.
+    One that is to be `warm` may use a core until its first task, so that this goes faster. `control` is what can be
+    read when a worker may have ended, or None where one has to look.
     """
 
     @property
     def control(self) -> socket.socket | None: ...
-    def spawn(self, key: int, descriptors: list[int]) -> None: ...
+    def spawn(self, key: int, descriptors: list[int], *, warm: bool = False) -> None: ...
     def signal(self, key: int, number: int) -> None: ...
     def exits(self) -> dict[int, int | None]: ...
     def wake(self) -> None: ...
@@ -79,9 +80,9 @@ class ForkSpawner:
         self._ready = False
         self._alive: set[int] = set()
 
-    def spawn(self, key: int, descriptors: list[int]) -> None:
+    def spawn(self, key: int, descriptors: list[int], *, warm: bool = False) -> None:
         try:
-            socket.send_fds(self.control, [f"spawn {key}".encode()], descriptors)
+            socket.send_fds(self.control, [f"spawn {key} {int(warm)}".encode()], descriptors)
         except OSError as error:
             raise ForkServerExitError(f"the process that starts workers has gone ({error})") from None
         self._alive.add(key)
@@ -146,7 +147,7 @@ class SubprocessSpawner:
     def __init__(self) -> None:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
-    def spawn(self, key: int, descriptors: list[int]) -> None:
+    def spawn(self, key: int, descriptors: list[int], *, warm: bool = False) -> None:
         self._processes[key] = start_python("worker", "run_worker", f"{descriptors}, {os.getpid()}", descriptors)
 
     def signal(self, key: int, number: int) -> None:

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -38,14 +38,16 @@ HANDLED_BY_PARENT = ("SIGINT", "SIGTERM", "SIGHUP")
 PLAIN = {str, bytes, int, float, bool, type(None)}  # of which an error can be made without code of a component
 
 
-def run_worker(descriptors: list[int], parent_pid: int) -> NoReturn:
-    """Be a worker with these descriptors for its channel, stdout, stderr and stack."""
+def run_worker(descriptors: list[int], parent_pid: int, warm_up: Callable[[], object] | None = None) -> NoReturn:
+    """Be a worker with these descriptors for its channel, stdout, stderr and stack, which first does the `warm_up`."""
     try:
         channel = _Channel(_set_up(descriptors, parent_pid))
-        parent_link.report_with(lambda runs: channel.send(encode(RunsStarted(runs))))
-        LOGGER.addHandler(_NotesToParent(channel))
         LOGGER.propagate = False  # a component may have its own idea of what is logged, in here
         warn_by_notes()
+        if warm_up:
+            warm_up()  # before anything is told to the parent
+        parent_link.report_with(lambda runs: channel.send(encode(RunsStarted(runs))))
+        LOGGER.addHandler(_NotesToParent(channel))
         for task in receive(channel.socket):
             _run(channel, task)
         os._exit(0)  # the parent wants no more of us

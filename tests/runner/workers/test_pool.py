@@ -92,6 +92,31 @@ def test_a_worker_that_was_started_ahead_is_the_next_fresh_one(pool: WorkerPool)
     assert pool.acquire(fresh=True) is list(pool.workers.values())[-1]
 
 
+WARM = """
+import os
+done_in = []
+def warm_up():
+    done_in.append(os.getpid())
+"""
+WHERE = "import sys, os; assert (os.getpid() in sys.modules['warm_module'].done_in) is {}"
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_worker_that_may_use_a_core_until_its_task_is_warm_then(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: bool
+) -> None:
+    only_forked(pool)
+    (tmp_path / "warm_module.py").write_text(WARM, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    pool.make_spawner = lambda: ForkSpawner(preloaded=("warm_module",))
+    pool.prepare()
+    pool.start_ahead(warm=warm)
+    for is_warm in (warm, False):
+        worker = pool.acquire(fresh=True)
+        pool.submit(worker, exec, WHERE.format(is_warm), {})
+        assert isinstance(pool.wait(worker), Result)
+
+
 SPOILERS = [
     "import sys; sys.stdout.close()",
     "import sys; sys.stdout = sys.stderr = None",
