@@ -70,7 +70,7 @@ VERSE = '{ name = "text", file = "verse.txt", sequence_length = 8, valid = 0.2, 
 TRANSFORMER = '{ name = "transformer", d_model = 8, nhead = 2, num_layers = 1, dropout = 0.2 }'
 TWO_RULES = """[
   { name = "scratch.momentum", lr = { grid = [0.03, 0.3] } },
-  { name = "Adam", lr = { grid = [0.001, 1e30, 0.1] } },
+  { name = "Adam", lr = { grid = [0.001, 3e38, 0.1] } },
 ]"""
 WOBBLING = """[
   { name = "scratch.momentum", lr = { grid = [0.5, 3.0] } },
