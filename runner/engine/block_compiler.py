@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from xprun.runner.process.log import words_of
 
@@ -60,6 +61,7 @@ def _be_the_compiler(writer: int, call: Any, arguments: list[Tensor], shared: bo
             os.dup2(nothing, descriptor)
         sys.stdin = sys.stdout = sys.stderr = Path(os.devnull).open("r+", encoding="utf-8")  # noqa: SIM115
         warnings.simplefilter("ignore")  # torch warns of parts of its own
+        torch.set_num_threads(1)  # the threads of OpenMP are not there in a fork, which would wait for them for ever
         compile_block(call, arguments, shared, file)
         os._exit(0)
     except BaseException as error:
