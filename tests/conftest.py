@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -26,6 +27,14 @@ if "mix_stderr" in signature(click.testing.CliRunner).parameters:  # click befor
     click.testing.CliRunner = partial(click.testing.CliRunner, mix_stderr=False)  # type: ignore[assignment, misc]
     output = property(lambda self: self.stdout + self.stderr)
     click.testing.Result.output = output  # type: ignore[assignment, method-assign]
+
+# Commands that the tests interrupt inherit what is done with signals. A script that starts tests by `command &` ignores
+# Ctrl-C, and `nohup` the end of a terminal: such a command would go on for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in {"SIGHUP", "SIGQUIT", "SIGTERM"} & set(vars(signal)):
+    if signal.getsignal(vars(signal)[name]) is signal.SIG_IGN:
+        signal.signal(vars(signal)[name], signal.SIG_DFL)
 
 HANGS = 900.0  # seconds after which a test is taken to hang; the slowest takes half a minute on a quiet machine
 

@@ -56,8 +56,6 @@ def start(job: dict[str, Any]) -> int:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.chdir(job["folder"])
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as `nohup` does
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # and this one, as `command &` does in a script
     code = 99
     try:
         main(job["command"])
