@@ -18,7 +18,7 @@ from xprun.runner.engine.block_compiler import Block, CompilerError, compile_in_
 from xprun.runner.engine.step_function import StepFunction
 
 MOST_FILES = 200
-MAKERS = ("step_function.py", "block_compiler.py")
+MAKERS = ("step_function.py", "hoisted.py", "block_compiler.py")
 A_DAY = 86400.0
 
 
@@ -44,7 +44,7 @@ def _compile(function: StepFunction, arguments: list[Tensor], shared: bool, file
     making = file.with_name(f"{file.stem}.making{os.getpid()}.so")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        compile_in_fork(function.call, arguments, shared, making)
+        compile_in_fork(function, arguments, shared, making)
         making.replace(file)
         _tidy(file.parent)
     except OSError as error:
@@ -66,7 +66,8 @@ def _tidy(folder: Path) -> None:
 
 def _file_of(function: StepFunction, arguments: list[Tensor], shared: bool) -> Path:
     """Return where a block is kept, by what it computes, for rows of which shapes, on what machine, with which code."""
-    rows = [f"{list(part.shape if shared else part.shape[1:])} {part.dtype}" for part in arguments[2:4]]
+    any_size = (not shared) + function.any_runs  # the first sizes, of steps and of seeds
+    rows = [f"{list(part.shape[any_size:])} {part.dtype}" for part in arguments[1:3]]
     told = "\n".join([function.identity, str(shared), *rows, *_machine(), *_sources()])
     return cache_folder() / "blocks" / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.so"
 

@@ -14,15 +14,19 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from xprun.runner.engine.hoisted import hoist
+from xprun.runner.engine.step_function import StepFunction
 from xprun.runner.process.log import words_of
 
 LONGEST = 600.0  # seconds that the compiler may take
+MOST = 2**20  # steps, seeds or settings of a call
 
 Block = Callable[[list[Tensor]], list[Tensor]]
 
@@ -31,7 +35,7 @@ class CompilerError(Exception):
     """There is no compiled block, for the reason that is said."""
 
 
-def compile_in_fork(call: Any, arguments: list[Tensor], shared: bool, file: Path) -> None:
+def compile_in_fork(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
     """Compile to a file in a fork of this process, which has nothing of the compiler afterwards.
 
     Raises CompilerError.
@@ -43,7 +47,7 @@ def compile_in_fork(call: Any, arguments: list[Tensor], shared: bool, file: Path
         pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _be_the_compiler(writer, call, arguments, shared, file)
+        _be_the_compiler(writer, function, arguments, shared, file)
     os.close(writer)
     said = _words_until(reader, pid, time.monotonic() + LONGEST)
     _, status = os.waitpid(pid, 0)
@@ -51,7 +55,7 @@ def compile_in_fork(call: Any, arguments: list[Tensor], shared: bool, file: Path
         raise CompilerError(said or f"the compiler ended with {os.waitstatus_to_exitcode(status)}")
 
 
-def _be_the_compiler(writer: int, call: Any, arguments: list[Tensor], shared: bool, file: Path) -> None:
+def _be_the_compiler(writer: int, function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
     """Compile, say in the pipe what went wrong, and end this process."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -62,7 +66,7 @@ def _be_the_compiler(writer: int, call: Any, arguments: list[Tensor], shared: bo
         sys.stdin = sys.stdout = sys.stderr = Path(os.devnull).open("r+", encoding="utf-8")  # noqa: SIM115
         warnings.simplefilter("ignore")  # torch warns of parts of its own
         torch.set_num_threads(1)  # the threads of OpenMP are not there in a fork, which would wait for them for ever
-        compile_block(call, arguments, shared, file)
+        compile_block(function, arguments, shared, file)
         os._exit(0)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -85,23 +89,17 @@ def _words_until(reader: int, pid: int, end: float) -> str:
             said += part
 
 
-def compile_block(call: Any, arguments: list[Tensor], shared: bool, file: Path) -> None:
+def compile_block(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
     """Compile a block of steps to a library; the `arguments` are those of a few steps, as `load_block` tells."""
     with TemporaryDirectory(dir=file.parent) as scratch:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch  # where the compiler writes what it needs on its way
         import torch._inductor
-        from torch.export import Dim, export
-        from torch.fx.experimental.proxy_tensor import make_fx
+        from torch.export import export
 
-        flat, t, x, y, *others = arguments
-        first = (x, y) if shared else (x[0], y[0])
-        step = make_fx(call)(flat, t[0], *first, *others)
-        carried = len(step(flat, t[0], *first, *others)) - 1  # parameters and states
-        several = Dim("several", min=2, max=2**20)
-        rows = None if shared else {0: several}
-        dynamic = {"arguments": (None, {0: several}, rows, rows, *(None for _ in others))}
+        examples, dynamic = _sizes(function, arguments, shared)
+        loop = _Loop(function, examples, shared)
         with torch._inductor.config.patch(compile_threads=1):  # no processes of its own
-            program = export(_Loop(step, carried, shared), tuple(arguments), dynamic_shapes=dynamic)
+            program = export(loop, tuple(examples), dynamic_shapes={"arguments": tuple(dynamic)})
             package = torch._inductor.aoti_compile_and_package(program, package_path=f"{scratch}/block.pt2")
         with zipfile.ZipFile(package) as parts:
             [library] = [part for part in parts.namelist() if part.endswith(".so")]
@@ -109,32 +107,76 @@ def compile_block(call: Any, arguments: list[Tensor], shared: bool, file: Path) 
 
 
 class _Loop(nn.Module):
-    """A loop over steps; of the `others` the settings come first, and the last are states."""
+    """A loop over steps, whose carry are the parameters and the states."""
 
-    def __init__(self, step: Any, carried: int, shared: bool) -> None:
+    def __init__(self, function: StepFunction, arguments: list[Tensor], shared: bool) -> None:
         super().__init__()
-        self.step, self.carried, self.shared = step, carried, shared
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        t, x, y, *others = arguments
+        first = (t[0], x, y, *others) if shared else (t[0], x[0], y[0], *others)
+        traced = make_fx(function.call, tracing_mode="symbolic" if function.any_runs else "real")(*first)
+        self.families, self.handed, self.shared = len(function.families), len(function.settings), shared
+        self.before, self.step = hoist(traced, len(first) - len(others) + self.families, self.handed)
 
     def forward(self, *arguments: Tensor) -> list[Tensor]:
         from torch._higher_order_ops.scan import scan
 
-        flat, t, x, y, *others = arguments
-        settings, states = others[: len(others) - self.carried + 1], others[len(others) - self.carried + 1 :]
+        t, x, y, *others = arguments
+        parameters, others = others[: self.families], others[self.families :]
+        settings, states = others[: self.handed], others[self.handed :]
+        # The compiler knows the sizes of what is stacked only if the step uses them by their names out here.
+        seeds, columns = parameters[0].shape[0], [part.shape[1] for part in parameters]
+        made, families = self.before(t, *settings), self.families
 
         def one(carry: Sequence[Tensor], now: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-            flat, *states = carry
-            rows = (x, y) if self.shared else now[1:]
-            flat, losses, *states = self.step(flat, now[0], *rows, *settings, *states)
-            return tuple(part.clone() for part in (flat, *states)), losses.clone()
+            number, *rest = now
+            rows, made = ((x, y), rest) if self.shared else (rest[:2], rest[2:])
+            result = self.step(number, *rows, *carry[:families], *settings, *carry[families:], *made)
+            losses = result[families].view(seeds, sum(columns))
+            return tuple(part.clone() for part in (*result[:families], *result[families + 1 :])), losses.clone()
 
-        (flat, *states), losses = scan(one, (flat, *states), (t,) if self.shared else (t, x, y), dim=0)
-        return [flat, losses, *states]
+        over = (t, *made) if self.shared else (t, x, y, *made)
+        carry, losses = scan(one, (*parameters, *states), over, dim=0)
+        return [losses, *carry]
+
+
+def _sizes(function: StepFunction, arguments: list[Tensor], shared: bool) -> tuple[list[Tensor], list[Any]]:
+    """Return arguments with which a block is traced, and which of their sizes may be others in a call.
+
+    The number of steps may always be; where a block is for any runs, the numbers of seeds and of settings, too. In the
+    examples these are numbers that are no other size, since a tracer takes equal sizes for the same.
+    """
+    from torch.export import Dim
+
+    steps = Dim("steps", min=2, max=MOST)
+    rows: dict[int, Any] = {} if shared else {0: steps}
+    if not function.any_runs:
+        return arguments, [{0: steps}, rows or None, rows or None, *(None for _ in arguments[3:])]
+    seeds, settings = (
+        Dim("seeds", min=1, max=MOST),
+        [Dim(f"settings_{i}", min=1, max=MOST) for i in range(len(function.families))],
+    )
+    of_family = [{0: seeds, 1: one} for one in settings]
+    handed = [{0: one} for one, family in zip(settings, function.families, strict=True) for _ in range(family.handed)]
+    states = [whose for whose, family in zip(of_family, function.families, strict=True) for _ in range(family.states)]
+    rows = {len(rows): seeds, **rows}
+    dynamic = [{0: steps}, rows, rows, *of_family, *handed, *states]
+    taken = {size for tensor in arguments for size in tensor.shape}
+    fresh = (number for number in count(3) if number not in taken)
+    example = {dim: next(fresh) for dim in (steps, seeds, *settings)}
+    shapes = [
+        [example[which[i]] if i in which else size for i, size in enumerate(tensor.shape)]
+        for tensor, which in zip(arguments, dynamic, strict=True)
+    ]
+    return [tensor.new_ones(shape) for tensor, shape in zip(arguments, shapes, strict=True)], dynamic
 
 
 def load_block(file: Path) -> Block:
-    """Return the function of a file: (parameters, t [n], rows, settings, states) to parameters, losses [n], states.
+    """Return the function of a file: (t [n], x, y, parameters, settings, states) to losses [n], parameters, states.
 
-    The rows are x [S, B, ...] and y of a full batch, or those of all steps, [n, S, B, ...]. Raises CompilerError.
+    The rows x and y are those of a full batch, [S, B, ...], or those of all steps, [n, S, B, ...]. Raises
+    CompilerError.
     """
     try:
         from torch._C._aoti import AOTIModelContainerRunnerCpu

@@ -94,10 +94,11 @@ class CompiledBlocks:
 
     def _step(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:
         training.trajectory.before(training.steps + 1)
-        flat, losses, *states = self._blocks[shapes](self._arguments(training, batches))
-        stacked(training).replace(flat)
-        left = iter(states)
-        for family in families_of_rules(training):
+        losses, *moved = self._blocks[shapes](self._arguments(training, batches))
+        families, left = families_of_rules(training), iter(moved)
+        parameters = [next(left) for _ in families]
+        stacked(training).replace(parameters[0] if len(families) == 1 else torch.cat(parameters, 1))
+        for family in families:
             family.states = tuple(next(left) for _ in family.states)
         training.steps += len(batches)
         return losses
@@ -105,7 +106,7 @@ class CompiledBlocks:
     def _begin(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:
         """Take the first steps of a shape in both ways, and go on with those of the ordinary one."""
         few, rest = batches[:FEWEST], batches[FEWEST:]
-        found = self._blocks[shapes](self._arguments(training, few))[1].clone()
+        found = self._blocks[shapes](self._arguments(training, few))[0].clone()
         losses = torch.stack([training.step(batch) for batch in few])
         if not torch.allclose(found, losses, AGREEMENT, AGREEMENT, equal_nan=True):
             self.refuse("their losses would be others")
@@ -128,14 +129,16 @@ class CompiledBlocks:
             self.refuse(f"{type(error).__name__}: {words_of(error)[:200]}")
 
     def _arguments(self, training: Training, batches: list[Batch]) -> list[Tensor]:
-        """Return the parameters, the numbers of the steps, the rows, the settings, and the states."""
+        """Return the numbers of the steps, the rows, the parameters, the settings, and the states."""
         assert self._function is not None
+        families, flat = families_of_rules(training), stacked(training).flat
         t = torch.arange(training.steps + 1, training.steps + 1 + len(batches), dtype=torch.float64)
-        states = [state for family in families_of_rules(training) for state in family.states]
+        parameters = [flat[:, family.start : family.stop].contiguous() for family in families]
+        states = [state for family in families for state in family.states]
         rows = [stacked(training).rows_of(batch) for batch in (batches[:1] if _is_shared(training) else batches)]
         inputs, targets = [cast(Tensor, x) for x, _ in rows], [y for _, y in rows]
         x, y = (part[0].contiguous() if _is_shared(training) else torch.stack(part) for part in (inputs, targets))
-        return [stacked(training).flat, t, x, y, *self._function.settings, *states]
+        return [t, x, y, *parameters, *self._function.settings, *states]
 
     def state(self) -> State:
         return {"broken": self._broken, "compared": [[list(shape) for shape in shapes] for shapes in self._compared]}

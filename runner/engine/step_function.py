@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from xprun.runner.engine.optimizer_families import Families, Family, program_key
+from xprun.runner.engine.programs.linear_stack import LinearStack
+from xprun.runner.engine.programs.linear_stack_gradient import gradient_of as linear_stack_gradient
 from xprun.runner.engine.programs.stacked import Stacked
 
 if TYPE_CHECKING:
@@ -22,17 +24,28 @@ class NotPureError(Exception):
     """A step depends on more than tensors that are handed to it, or changes more than it returns."""
 
 
+class HandedOver(NamedTuple):
+    """How many tensors of a family of optimizers a step takes beside its parameters."""
+
+    handed: int
+    states: int
+
+
 @dataclass(frozen=True)
 class StepFunction:
-    """`call(flat, t, x, y, *settings, *states)` is one step of the runs [S, K]: parameters, losses [S, K], states.
+    """`call(t, x, y, *parameters, *settings, *states)` is one step of the runs [S, K]: parameters, losses, states.
 
-    `settings` are those numbers of the optimizers that are handed in, [n, 1] or [n, P] each, so that others make no
-    other function. `identity` says what else decides what is computed.
+    The losses are [S, K], the parameters [S, n, P] for each family of optimizers. `settings` are those numbers of the
+    optimizers that are handed in, [n, 1] or [n, P] each, so that others make no other function. `identity` says what
+    else decides what is computed; where the step is one of `any_runs`, that is not how many seeds and settings there
+    are. `families` tells how many settings and states each family has.
     """
 
     call: Callable[..., list[Tensor]]
     settings: list[Tensor]
     identity: str
+    families: tuple[HandedOver, ...] = ()
+    any_runs: bool = False
 
 
 def step_function(training: Training) -> StepFunction:
@@ -41,25 +54,31 @@ def step_function(training: Training) -> StepFunction:
     Raises NotPureError where it is no such function.
     """
     _check(training)
-    gradient_of, T = _gradient(training), training.work.schedule.steps
-    families = [(f.rule, slice(f.start, f.stop), len(f.states)) for f in families_of_rules(training)]
-    settings = [_Handed.of(family, stacked(training).flat) for family in families_of_rules(training)]
+    program, families, T = stacked(training), families_of_rules(training), training.work.schedule.steps
+    gradient_of = linear_stack_gradient(program) if isinstance(program, LinearStack) else _traced_gradient(training)
+    settings = [_Handed.of(family, program.flat) for family in families]
 
-    def call(flat: Tensor, t: Tensor, x: Tensor, y: Tensor, *others: Tensor) -> list[Tensor]:
-        gradient, losses = gradient_of(flat, x, y)
+    def call(t: Tensor, x: Tensor, y: Tensor, *others: Tensor) -> list[Tensor]:
         left = iter(others)
-        parts: list[Tensor] = []
-        states: list[Tensor] = []
+        parameters = [next(left) for _ in families]
+        gradient, losses = gradient_of(parameters[0] if len(parameters) == 1 else torch.cat(parameters, 1), x, y)
         given = [own.filled(left) for own in settings]
-        for (rule, columns, count), numbers in zip(families, given, strict=True):
-            own = tuple(next(left) for _ in range(count))
-            w, g, loss = flat[:, columns], gradient[:, columns], losses[:, columns, None]
-            part, moved = rule.update(w, g, own, t, x.shape[1], numbers, T=T, loss=loss)
-            parts.append(part)
-            states += moved
-        return [parts[0] if len(parts) == 1 else torch.cat(parts, 1), losses, *states]
+        new: list[Tensor] = []
+        states: list[Tensor] = []
+        start = 0
+        for family, w, numbers in zip(families, parameters, given, strict=True):
+            own, stop = tuple(next(left) for _ in family.states), start + w.shape[1]
+            g, loss = gradient[:, start:stop], losses[:, start:stop, None]
+            moved, own = family.rule.update(w, g, own, t, x.shape[1], numbers, T=T, loss=loss)
+            new.append(moved)
+            states += own
+            start = stop
+        return [*new, losses, *states]
 
-    return StepFunction(call, [value for own in settings for value in own.tensors], _identity(training, settings))
+    counts = [HandedOver(len(own.tensors), len(f.states)) for own, f in zip(settings, families, strict=True)]
+    handed = [value for own in settings for value in own.tensors]
+    any_runs = isinstance(program, LinearStack)
+    return StepFunction(call, handed, _identity(training, settings, any_runs), tuple(counts), any_runs)
 
 
 def stacked(training: Training) -> Stacked:
@@ -118,7 +137,7 @@ def _column(value: float | Tensor, n: int, like: Tensor) -> Tensor:
     return value.contiguous() if isinstance(value, Tensor) else like.new_full((n, 1), value)
 
 
-def _gradient(training: Training) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _traced_gradient(training: Training) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Return what makes gradients [S, K, P] and losses [S, K] of parameters [S, K, P] and a batch [S, B, ...]."""
     module, loss, views = stacked(training).module, training.work.loss, stacked(training).views
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
@@ -137,7 +156,7 @@ def _gradient(training: Training) -> Callable[[Tensor, Tensor, Tensor], tuple[Te
     return gradient
 
 
-def _identity(training: Training, settings: Sequence[_Handed]) -> str:
+def _identity(training: Training, settings: Sequence[_Handed], any_runs: bool) -> str:
     """Return what decides what a step computes, beside the tensors that are handed in, as JSON."""
     grid, work = training.grid, training.work
     run, first = grid.runs[0][0], [grid.runs[0][f.start] for f in families_of_rules(training)]
@@ -148,8 +167,8 @@ def _identity(training: Training, settings: Sequence[_Handed]) -> str:
         "model": run.choices["model"].identity,
         "loss": [run.choices["loss"].identity, _digest(weights)],
         "families": [program_key(one) for one in first],
-        "settings": [[repr(own.fixed), own.names, [list(t.shape) for t in own.tensors]] for own in settings],
-        "program": [training.program.name, list(stacked(training).flat.shape), str(work.dtype)],
+        "settings": [[repr(own.fixed), own.names, [list(t.shape[any_runs:]) for t in own.tensors]] for own in settings],
+        "program": [training.program.name, list(stacked(training).flat.shape[2 * any_runs :]), str(work.dtype)],
         "steps": work.schedule.steps if asks_for_steps else None,
     }
     return json.dumps(said, sort_keys=True)

@@ -10,15 +10,17 @@ from torch import Tensor
 
 def python_block(function: Any, arguments: list[Tensor], *, shared: bool) -> Any:
     """Return what a compiled block of these arguments would compute, step after step."""
-    handed = len(function.settings)
+    families, handed = len(function.families), len(function.settings)
 
     def block(arguments: list[Tensor]) -> list[Tensor]:
-        flat, t, x, y, *others = arguments
-        settings, states, losses = others[:handed], others[handed:], []
+        t, x, y, *others = arguments
+        parameters, settings, states = others[:families], others[families:][:handed], others[families + handed :]
+        losses = []
         for i, now in enumerate(t):
             rows = (x, y) if shared else (x[i], y[i])
-            flat, loss, *states = function.call(flat, now, *rows, *settings, *states)
-            losses.append(loss)
-        return [flat, torch.stack(losses), *states]
+            found = function.call(now, *rows, *parameters, *settings, *states)
+            parameters, states = found[:families], found[families + 1 :]
+            losses.append(found[families])
+        return [torch.stack(losses), *parameters, *states]
 
     return block

@@ -28,6 +28,9 @@ class StackLoss(Protocol):
     def step(self, z: Tensor, targets: Batch, losses: Tensor) -> tuple[Tensor, float]:
         """Write the losses [S, K]; return the gradient with respect to `z`, in the memory of `z`, and its factor."""
 
+    def gradient(self, z: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the losses [S, K] and the gradient with respect to `z` for targets [S, B, ...], and change nothing."""
+
 
 class CrossEntropy:
     """-log softmax(z) at the target class, for integer targets [N]."""
@@ -48,6 +51,12 @@ class CrossEntropy:
         log_p = torch.log_softmax(z, 2)
         losses.copy_(self._mean(log_p, classes))
         return torch.exp(log_p, out=z).sub_(one_hot.mT.contiguous().unsqueeze(1)), 1 / z.shape[3]
+
+    def gradient(self, z: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        classes = torch.arange(z.shape[2], device=z.device).view(1, 1, -1, 1)
+        hot = (targets[:, None, None, :] == classes).to(z.dtype)
+        log_p = z.log_softmax(2)
+        return -(log_p * hot).sum(2).mean(2), (log_p.exp() - hot) / z.shape[3]
 
     def _mean(self, log_p: Tensor, classes: Tensor) -> Tensor:
         S, K, _, B = log_p.shape
@@ -91,6 +100,10 @@ class OfDifference(OneByOne):
         self.reduce(self.function(difference), losses)
         return self.slope(difference), self.factor * self.share(z)
 
+    def gradient(self, z: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        difference = z - _by_output(targets)
+        return self.reduce(self.function(difference)), self.slope(difference) * (self.factor * self.share(z))
+
 
 class BinaryCrossEntropy(OneByOne):
     """-y log p - (1 - y) log(1 - p) for p = sigmoid(z) and targets y from 0 to 1."""
@@ -102,6 +115,16 @@ class BinaryCrossEntropy(OneByOne):
     def step(self, z: Tensor, targets: Batch, losses: Tensor) -> tuple[Tensor, float]:
         losses.copy_(self.value(z, targets))
         return z.sigmoid_().sub_(targets[0].mT.unsqueeze(1)), self.share(z)
+
+    def gradient(self, z: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        y = _by_output(targets)
+        losses = self.reduce((1 - y) * z - nn.functional.logsigmoid(z))
+        return losses, (z.sigmoid() - y) * self.share(z)
+
+
+def _by_output(targets: Tensor) -> Tensor:
+    """Return targets [S, B, C] as [S, 1, C, B], beside outputs."""
+    return targets.mT.unsqueeze(1)
 
 
 def stack_loss(loss: Any) -> StackLoss | None:

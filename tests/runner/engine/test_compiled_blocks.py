@@ -65,7 +65,7 @@ def steps_in_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         block = really(*arguments, **more)
 
         def call(arguments: list[Tensor]) -> list[Tensor]:
-            taken.append(len(arguments[1]))
+            taken.append(len(arguments[0]))
             return block(arguments)
 
         return call
@@ -102,14 +102,17 @@ def test_blocks_give_the_outcomes_of_the_ordinary_loop(
 
 
 @needs_compiler
-def test_other_rates_and_seeds_are_not_compiled_again(
-    plan: MakePlan, kept: Path, monkeypatch: pytest.MonkeyPatch, steps_in_blocks: list[int]
+@pytest.mark.parametrize("rows", ["full", 3])
+def test_other_rates_seeds_and_numbers_of_runs_are_not_compiled_again(
+    rows: Any, plan: MakePlan, kept: Path, monkeypatch: pytest.MonkeyPatch, steps_in_blocks: list[int]
 ) -> None:
-    a_cohort(plan, SGD).check(LinearStack.name)
+    a_cohort(plan, TWO_FAMILIES, rows=rows).check(LinearStack.name)
     before = sum(steps_in_blocks)
     monkeypatch.setattr(cache, "compile_in_fork", no_compiler)
-    a_cohort(plan, named("SGD", lr=grid(0.02, 0.07), weight_decay=0.1), seeds=[7, 8]).check(LinearStack.name)
-    assert sum(steps_in_blocks) == 2 * before
+    others = [named("SGD", lr=grid(0.02, 0.07, 0.01), momentum=0.1, weight_decay=0.1), named("Adam", lr=0.01)]
+    for seeds in ([7, 8, 9], [1]):
+        a_cohort(plan, others, rows=rows, seeds=seeds).check(LinearStack.name)
+    assert sum(steps_in_blocks) == 3 * before
 
 
 def test_a_damaged_block_is_compiled_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -222,7 +225,7 @@ def test_blocks_that_compute_something_else_are_not_used(
     plan: MakePlan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def wrong(function: Any, arguments: Any, *, shared: bool) -> Any:
-        return lambda given: [given[0], given[0].new_zeros(len(given[1]), *given[0].shape[:2]), *given[4:]]
+        return lambda given: [given[3].new_zeros(len(given[0]), *given[3].shape[:2]), given[3]]
 
     monkeypatch.setattr(compiled_blocks, "block_for", wrong)
     a_cohort(plan).check(LinearStack.name)
