@@ -113,30 +113,40 @@ class _Loop(nn.Module):
         super().__init__()
         from torch.fx.experimental.proxy_tensor import make_fx
 
+        self.moves, self.families, self.shared = function.moves, len(function.families), shared
         t, x, y, *others = arguments
-        first = (t[0], x, y, *others) if shared else (t[0], x[0], y[0], *others)
-        traced = make_fx(function.call, tracing_mode="symbolic" if function.any_runs else "real")(*first)
-        self.families, self.handed, self.shared = len(function.families), len(function.settings), shared
-        self.before, self.step = hoist(traced, len(first) - len(others) + self.families, self.handed)
+        parameters, settings, states = self._parts(others)
+        now = [one[0] if moves else one for one, moves in zip(settings, self.moves, strict=True)]
+        rows = (x, y) if shared else (x[0], y[0])
+        trace = make_fx(function.call, tracing_mode="symbolic" if function.any_runs else "real")
+        step = trace(t[0], *rows, *parameters, *now, *states)
+        self.before, self.step = hoist(step, 3 + len(parameters), self.moves)
+
+    def _parts(self, others: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Return the parameters, the settings and the states."""
+        rest = others[self.families :]
+        return others[: self.families], rest[: len(self.moves)], rest[len(self.moves) :]
 
     def forward(self, *arguments: Tensor) -> list[Tensor]:
         from torch._higher_order_ops.scan import scan
 
         t, x, y, *others = arguments
-        parameters, others = others[: self.families], others[self.families :]
-        settings, states = others[: self.handed], others[self.handed :]
+        parameters, settings, states = self._parts(others)
+        moving = [one for one, moves in zip(settings, self.moves, strict=True) if moves]
         # The compiler knows the sizes of what is stacked only if the step uses them by their names out here.
         seeds, columns = parameters[0].shape[0], [part.shape[1] for part in parameters]
         made, families = self.before(t, *settings), self.families
 
         def one(carry: Sequence[Tensor], now: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
             number, *rest = now
-            rows, made = ((x, y), rest) if self.shared else (rest[:2], rest[2:])
-            result = self.step(number, *rows, *carry[:families], *settings, *carry[families:], *made)
+            rows, rest = ((x, y), rest) if self.shared else (rest[:2], rest[2:])
+            of_step, made = iter(rest[: len(moving)]), rest[len(moving) :]
+            own = [next(of_step) if moves else one for one, moves in zip(settings, self.moves, strict=True)]
+            result = self.step(number, *rows, *carry[:families], *own, *carry[families:], *made)
             losses = result[families].view(seeds, sum(columns))
             return tuple(part.clone() for part in (*result[:families], *result[families + 1 :])), losses.clone()
 
-        over = (t, *made) if self.shared else (t, x, y, *made)
+        over = (t, *moving, *made) if self.shared else (t, x, y, *moving, *made)
         carry, losses = scan(one, (*parameters, *states), over, dim=0)
         return [losses, *carry]
 
@@ -152,14 +162,17 @@ def _sizes(function: StepFunction, arguments: list[Tensor], shared: bool) -> tup
     steps = Dim("steps", min=2, max=MOST)
     rows: dict[int, Any] = {} if shared else {0: steps}
     if not function.any_runs:
-        return arguments, [{0: steps}, rows or None, rows or None, *(None for _ in arguments[3:])]
+        of_settings = [{0: steps} if moves else None for moves in function.moves]
+        before, after = [None] * len(function.families), [None] * sum(family.states for family in function.families)
+        return arguments, [{0: steps}, rows or None, rows or None, *before, *of_settings, *after]
     seeds, settings = (
         Dim("seeds", min=1, max=MOST),
         [Dim(f"settings_{i}", min=1, max=MOST) for i in range(len(function.families))],
     )
     of_family = [{0: seeds, 1: one} for one in settings]
-    handed = [{0: one} for one, family in zip(settings, function.families, strict=True) for _ in range(family.handed)]
-    states = [whose for whose, family in zip(of_family, function.families, strict=True) for _ in range(family.states)]
+    whose = [one for one, family in zip(settings, function.families, strict=True) for _ in range(family.settings)]
+    handed = [{0: steps, 1: one} if moves else {0: one} for one, moves in zip(whose, function.moves, strict=True)]
+    states = [one for one, family in zip(of_family, function.families, strict=True) for _ in range(family.states)]
     rows = {len(rows): seeds, **rows}
     dynamic = [{0: steps}, rows, rows, *of_family, *handed, *states]
     taken = {size for tensor in arguments for size in tensor.shape}

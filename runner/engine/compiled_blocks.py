@@ -99,7 +99,7 @@ class CompiledBlocks:
         parameters = [next(left) for _ in families]
         stacked(training).replace(parameters[0] if len(families) == 1 else torch.cat(parameters, 1))
         for family in families:
-            family.states = tuple(next(left) for _ in family.states)
+            family.go_on(tuple(next(left) for _ in family.states))
         training.steps += len(batches)
         return losses
 
@@ -138,7 +138,8 @@ class CompiledBlocks:
         rows = [stacked(training).rows_of(batch) for batch in (batches[:1] if _is_shared(training) else batches)]
         inputs, targets = [cast(Tensor, x) for x, _ in rows], [y for _, y in rows]
         x, y = (part[0].contiguous() if _is_shared(training) else torch.stack(part) for part in (inputs, targets))
-        return [t, x, y, *parameters, *self._function.settings, *states]
+        settings = self._function.settings_over(families, training.steps, len(batches))
+        return [t, x, y, *parameters, *settings, *states]
 
     def state(self) -> State:
         return {"broken": self._broken, "compared": [[list(shape) for shape in shapes] for shapes in self._compared]}

@@ -17,7 +17,7 @@ LIKE_POINTWISE = (aten._to_copy.default, aten.clone.default, aten.detach.default
 
 
 class Hoisted(nn.Module):
-    """Makes numbers of the steps `t` [n] and the settings: [n] each, or [n, columns, 1]."""
+    """Makes numbers of the steps `t` [n] and the settings, [columns, 1] or [n, columns, 1]: [n] or [n, columns, 1]."""
 
     def __init__(self, graph: GraphModule, made: list[Tensor]) -> None:
         super().__init__()
@@ -31,15 +31,16 @@ class Hoisted(nn.Module):
         ]
 
 
-def hoist(step: GraphModule, first: int, settings: int) -> tuple[Hoisted, GraphModule]:
+def hoist(step: GraphModule, first: int, moves: list[bool]) -> tuple[Hoisted, GraphModule]:
     """Return what makes such numbers, and the step that takes these as its last inputs.
 
-    The first input of the step is its number, and so many from the place `first` on are settings, [columns, 1] or of
-    another shape, which are left alone. Nothing but pointwise operations is taken out.
+    The first input of the step is its number, and those from the place `first` on are settings, of which some have a
+    value for each step: `moves`. Settings are [columns, 1]; of another shape, they are left alone. Nothing but
+    pointwise operations is taken out.
     """
     graph = step.graph
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    work = _Work(Graph(), inputs[0], inputs[first : first + settings])
+    work = _Work(Graph(), inputs[0], dict(zip(inputs[first : first + len(moves)], moves, strict=True)))
     for node in graph.nodes:
         work.look_at(node)
     made = [node for node in work.moving if any(user not in work.moving for user in node.users)]
@@ -57,12 +58,12 @@ def hoist(step: GraphModule, first: int, settings: int) -> tuple[Hoisted, GraphM
 class _Work:
     """The graph that is made, and which nodes of the step it has copies of.
 
-    `moving` are those that depend on the number of the step, `still` those that could be copied if one needs them.
+    `moving` are those that depend on the step, `still` those that could be copied if one needs them.
     """
 
     before: Graph
     t: Node
-    settings: list[Node]
+    settings: dict[Node, bool]  # and whether they depend on the step
     copies: dict[Node, Node] = field(default_factory=dict)
     moving: dict[Node, None] = field(default_factory=dict)
     still: set[Node] = field(default_factory=set)
@@ -70,7 +71,8 @@ class _Work:
     def __post_init__(self) -> None:
         for node in (self.t, *self.settings):
             self.copies[node] = self.before.placeholder(node.name)
-        self.still.update(node for node in self.settings if _is_small(node))
+        self.still.update(node for node, moves in self.settings.items() if not moves and _is_small(node))
+        self.of_step = {self.t, *(node for node, moves in self.settings.items() if moves)}
 
     def look_at(self, node: Node) -> None:
         needs = node.all_input_nodes
@@ -79,7 +81,7 @@ class _Work:
         elif node.op == "call_function" and needs and _is_pointwise(node) and _is_small(node):
             if all(one in self.still for one in needs):
                 self.still.add(node)
-            elif all(one is self.t or one in self.moving or one in self.still for one in needs):
+            elif all(one in self.of_step or one in self.moving or one in self.still for one in needs):
                 self.moving[node] = None
                 self._copy(node)
 

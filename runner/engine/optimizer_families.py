@@ -127,6 +127,10 @@ class Family:
     def restore(self, state: State) -> None:
         self.states = tuple(found.to(old.device) for found, old in zip(state["states"], self.states, strict=True))
 
+    def go_on(self, states: tuple[Tensor, ...]) -> None:
+        """Go on with these states, after steps that were not taken here."""
+        self.states, self._now = states, {}
+
     def _columns_at(self, t: int) -> dict[str, Any]:
         """Return the settings of step t, whose tensors broadcast against [S, n, P]."""
         if not self.changes:

@@ -37,6 +37,15 @@ class SettingsSchedule:
         i = step - 1 - self._start
         return self._lr[i], self._momentum[i] if self.cycles else None
 
+    def over(self, start: int, count: int) -> tuple[Tensor, Tensor | None]:
+        """Return the learning rates [count, n] of the steps after `start`, and the momenta, or None."""
+        lr = self._table([_values(t, t.lr, start, count) for t in self.timetables])
+        if not self.cycles:
+            return lr, None
+        pairs = zip(self.timetables, self.own, strict=True)
+        momenta = [_values(t, t.momentum or [own] * len(t.lr), start, count) for t, own in pairs]
+        return lr, self._table(momenta)
+
     def keep(self, columns: list[int]) -> SettingsSchedule:
         """Return the schedule of these columns only."""
         return SettingsSchedule([self.timetables[i] for i in columns], [self.own[i] for i in columns], self.like)
@@ -44,18 +53,16 @@ class SettingsSchedule:
     def _fill(self, start: int) -> None:
         """Lay out the values [BLOCK, n] of the steps after `start`."""
         self._start = start
-        self._lr = self._table([_values(t, t.lr, start) for t in self.timetables])
-        if self.cycles:
-            pairs = zip(self.timetables, self.own, strict=True)
-            self._momentum = self._table([_values(t, t.momentum or [own] * len(t.lr), start) for t, own in pairs])
+        self._lr, momentum = self.over(start, BLOCK)
+        self._momentum = self._momentum if momentum is None else momentum
 
     def _table(self, columns: list[NDArray[np.float64]]) -> Tensor:
         return torch.from_numpy(np.stack(columns, 1)).to(self.like.device, self.like.dtype)
 
 
-def _values(timetable: Timetable, values: Sequence[Any], start: int) -> NDArray[np.float64]:
-    """Return a run's values [BLOCK] for the steps after `start`, the last one again where the run is over."""
-    ticks = np.minimum(np.arange(start, start + BLOCK) // timetable.interval, len(values) - 1)
+def _values(timetable: Timetable, values: Sequence[Any], start: int, count: int) -> NDArray[np.float64]:
+    """Return a run's values [count] for the steps after `start`, the last one again where the run is over."""
+    ticks = np.minimum(np.arange(start, start + count) // timetable.interval, len(values) - 1)
     part: NDArray[np.float64] = np.array(values[ticks[0] : ticks[-1] + 1], dtype=np.float64)
     found: NDArray[np.float64] = part[ticks - ticks[0]]
     return found

@@ -27,8 +27,15 @@ class NotPureError(Exception):
 class HandedOver(NamedTuple):
     """How many tensors of a family of optimizers a step takes beside its parameters."""
 
-    handed: int
+    settings: int
     states: int
+
+
+class Moved(NamedTuple):
+    """A setting that a scheduler changes: the family whose it is, and which of the two that there are."""
+
+    family: int
+    is_momentum: bool
 
 
 @dataclass(frozen=True)
@@ -36,16 +43,33 @@ class StepFunction:
     """`call(t, x, y, *parameters, *settings, *states)` is one step of the runs [S, K]: parameters, losses, states.
 
     The losses are [S, K], the parameters [S, n, P] for each family of optimizers. `settings` are those numbers of the
-    optimizers that are handed in, [n, 1] or [n, P] each, so that others make no other function. `identity` says what
-    else decides what is computed; where the step is one of `any_runs`, that is not how many seeds and settings there
-    are. `families` tells how many settings and states each family has.
+    optimizers that are handed in, [n, 1] or [n, P] each, so that others make no other function; those that a scheduler
+    changes have values for each step. `identity` says what else decides what is computed; where the step is one of
+    `any_runs`, that is not how many seeds and settings there are. `families` tells how many settings and states each
+    family has.
     """
 
     call: Callable[..., list[Tensor]]
-    settings: list[Tensor]
+    settings: list[Tensor | Moved]
     identity: str
     families: tuple[HandedOver, ...] = ()
     any_runs: bool = False
+
+    @property
+    def moves(self) -> list[bool]:
+        """Which settings have a value for each step."""
+        return [isinstance(one, Moved) for one in self.settings]
+
+    def settings_over(self, families: list[Family], start: int, count: int) -> list[Tensor]:
+        """Return the settings of the steps after `start`: those that move are [count, n, 1]."""
+        schedules = [f.schedule.over(start, count) if f.schedule else () for f in families]
+
+        def value_of(setting: Tensor | Moved) -> Tensor:
+            if isinstance(setting, Tensor):
+                return setting
+            return cast(Tensor, schedules[setting.family][setting.is_momentum]).unsqueeze(2)
+
+        return list(map(value_of, self.settings))
 
 
 def step_function(training: Training) -> StepFunction:
@@ -56,7 +80,7 @@ def step_function(training: Training) -> StepFunction:
     _check(training)
     program, families, T = stacked(training), families_of_rules(training), training.work.schedule.steps
     gradient_of = linear_stack_gradient(program) if isinstance(program, LinearStack) else _traced_gradient(training)
-    settings = [_Handed.of(family, program.flat) for family in families]
+    settings = [_Handed.of(family, i, program.flat) for i, family in enumerate(families)]
 
     def call(t: Tensor, x: Tensor, y: Tensor, *others: Tensor) -> list[Tensor]:
         left = iter(others)
@@ -75,8 +99,8 @@ def step_function(training: Training) -> StepFunction:
             start = stop
         return [*new, losses, *states]
 
-    counts = [HandedOver(len(own.tensors), len(f.states)) for own, f in zip(settings, families, strict=True)]
-    handed = [value for own in settings for value in own.tensors]
+    counts = [HandedOver(len(own.names), len(f.states)) for own, f in zip(settings, families, strict=True)]
+    handed = [value for own in settings for value in own.values]
     any_runs = isinstance(program, LinearStack)
     return StepFunction(call, handed, _identity(training, settings, any_runs), tuple(counts), any_runs)
 
@@ -94,8 +118,8 @@ def families_of_rules(training: Training) -> list[Family]:
 def _check(training: Training) -> None:
     if not all(family.rule.elementwise for family in families_of_rules(training)):
         raise NotPureError("a rule looks at whole parameters")
-    if any(family.changes for family in families_of_rules(training)):
-        raise NotPureError("a scheduler changes their settings")
+    if any(family.changes and family.members for family in families_of_rules(training)):
+        raise NotPureError("a scheduler changes the settings of groups of parameters")
     if not isinstance(training.work.train.inputs, Tensor):
         raise NotPureError("the inputs are several tensors, or are not in memory")
     if not stacked(training).pure:
@@ -104,25 +128,34 @@ def _check(training: Training) -> None:
         raise NotPureError("some parameters have no part in the loss")
 
 
+Name = tuple[str, int | None]  # a setting, and the place in it where it is a pair
+
+
 @dataclass(frozen=True)
 class _Handed:
     """The settings of a family: those that are handed in, as tensors [n, 1] or [n, P], and the others."""
 
     fixed: dict[str, Any]
-    names: list[tuple[str, int | None]]  # a setting, and the place in it where it is a pair
-    tensors: list[Tensor]
+    names: list[Name]
+    values: list[Tensor | Moved]
 
     @classmethod
-    def of(cls, family: Family, like: Tensor) -> _Handed:
-        fixed, names, tensors = {}, [], []
-        for name, value in family.columns.items():
+    def of(cls, family: Family, place: int, like: Tensor) -> _Handed:
+        fixed: dict[str, Any] = {}
+        handed: dict[Name, Tensor | Moved] = {}
+        for key, value in family.columns.items():
             parts = value if isinstance(value, tuple) else (value,)
             if parts and all(isinstance(part, float | Tensor) for part in parts):
-                names += [(name, i if isinstance(value, tuple) else None) for i in range(len(parts))]
-                tensors += [_column(part, family.stop - family.start, like) for part in parts]
+                for i, part in enumerate(parts):
+                    name = key, i if isinstance(value, tuple) else None
+                    handed[name] = _column(part, family.stop - family.start, like)
             else:
-                fixed[name] = value
-        return cls(fixed, names, tensors)
+                fixed[key] = value
+        if family.schedule:
+            handed["lr", None] = Moved(place, is_momentum=False)
+            if family.schedule.cycles:
+                handed[("betas", 0) if "betas" in family.columns else ("momentum", None)] = Moved(place, True)
+        return cls(fixed, list(handed), list(handed.values()))
 
     def filled(self, handed: Any) -> dict[str, Any]:
         """Return all settings, with the next of the tensors that are handed in."""
@@ -167,11 +200,16 @@ def _identity(training: Training, settings: Sequence[_Handed], any_runs: bool) -
         "model": run.choices["model"].identity,
         "loss": [run.choices["loss"].identity, _digest(weights)],
         "families": [program_key(one) for one in first],
-        "settings": [[repr(own.fixed), own.names, [list(t.shape[any_runs:]) for t in own.tensors]] for own in settings],
+        "settings": [[repr(own.fixed), own.names, [_kind(v, any_runs) for v in own.values]] for own in settings],
         "program": [training.program.name, list(stacked(training).flat.shape[2 * any_runs :]), str(work.dtype)],
         "steps": work.schedule.steps if asks_for_steps else None,
     }
     return json.dumps(said, sort_keys=True)
+
+
+def _kind(value: Tensor | Moved, any_runs: bool) -> Any:
+    """Return what of a setting that is handed in decides how it is used."""
+    return "each step" if isinstance(value, Moved) else list(value.shape[any_runs:])
 
 
 def _digest(held: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ def python_block(function: Any, arguments: list[Tensor], *, shared: bool) -> Any
         losses = []
         for i, now in enumerate(t):
             rows = (x, y) if shared else (x[i], y[i])
-            found = function.call(now, *rows, *parameters, *settings, *states)
+            own = [one[i] if moves else one for one, moves in zip(settings, function.moves, strict=True)]
+            found = function.call(now, *rows, *parameters, *own, *states)
             parameters, states = found[:families], found[families + 1 :]
             losses.append(found[families])
         return [torch.stack(losses), *parameters, *states]

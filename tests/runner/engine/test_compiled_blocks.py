@@ -44,9 +44,14 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield cache.cache_folder() / "blocks"
 
 
-def a_cohort(plan: MakePlan, optimizers: Any = SGD, model: Any = TINY, rows: Any = "full", **run: Any) -> Cohort:
+def a_cohort(
+    plan: MakePlan, optimizers: Any = SGD, model: Any = TINY, rows: Any = "full", scheduler: Any = None, **run: Any
+) -> Cohort:
     settings = {"steps": 31, "seeds": 2, "compile": True, "evaluate_every": 10, **run}
-    return Cohort(plan, data=REAL | {"batch_size": rows}, model=model, loss=MSE, optimizer=optimizers, run=settings)
+    more = {"scheduler": scheduler} if scheduler else {}
+    return Cohort(
+        plan, data=REAL | {"batch_size": rows}, model=model, loss=MSE, optimizer=optimizers, **more, run=settings
+    )
 
 
 def train(cohort: Cohort) -> Training:
@@ -99,6 +104,20 @@ def test_blocks_give_the_outcomes_of_the_ordinary_loop(
     assert max(steps_in_blocks) >= 5
     assert sum(steps_in_blocks) > 25
     assert caplog.messages == []
+
+
+@needs_compiler
+@pytest.mark.parametrize("program", ["linear-stack", "traced"])
+def test_schedulers_are_part_of_blocks(program: str, plan: MakePlan, kept: Path, steps_in_blocks: list[int]) -> None:
+    """Of which one moves the momentum, too; runs of other rates have other timetables."""
+    optimizers = [named("SGD", lr=grid(0.01, 0.03), momentum=0.5), named("Adam", lr=0.01)]
+    cycle = named("OneCycleLR", max_lr=0.1, per="step")
+    a_cohort(plan, optimizers, rows=3, scheduler=cycle, steps=60, evaluate_every=4).check(program)
+    assert max(steps_in_blocks) >= 5
+    before = sum(steps_in_blocks)
+    steps = named("StepLR", step_size=2, gamma=0.5, per="epoch")
+    a_cohort(plan, optimizers, rows=3, scheduler=steps, steps=60, evaluate_every=4).check(program)
+    assert sum(steps_in_blocks) == 2 * before
 
 
 @needs_compiler

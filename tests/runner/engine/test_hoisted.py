@@ -23,7 +23,7 @@ OTHERS = [torch.randn(5), torch.rand(7, 1), torch.rand(7, 1), torch.randn(2, 7, 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_step_computes_the_same(mode: str, dtype: torch.dtype) -> None:
     others = [part.to(dtype) for part in OTHERS]
-    before, left = hoist(make_fx(step, tracing_mode=mode)(STEPS[0], *others), 2, 2)
+    before, left = hoist(make_fx(step, tracing_mode=mode)(STEPS[0], *others), 2, [False, False])
     made = before(STEPS, *others[1:3])
     assert "pow" in before.graph.code
     assert "pow" not in left.code
@@ -38,9 +38,19 @@ def test_what_depends_on_parameters_or_is_not_pointwise_stays() -> None:
         return w * (w.mean() + t) + (lr * t).sum()
 
     lr, w = torch.rand(7, 1), torch.randn(2, 7, 5)
-    before, left = hoist(make_fx(other)(STEPS[0], lr, w), 1, 1)
+    before, left = hoist(make_fx(other)(STEPS[0], lr, w), 1, [False])
     assert "mean" in left.code
     assert "sum" in left.code
     made = before(STEPS, lr)
     for i, t in enumerate(STEPS):
         torch.testing.assert_close(left(t, lr, w, *(value[i] for value in made)), other(t, lr, w))
+
+
+def test_a_setting_may_have_a_value_for_each_step() -> None:
+    others = OTHERS[1:]
+    moving = torch.rand(5, 7, 1)
+    before, left = hoist(make_fx(step)(STEPS[0], OTHERS[0], moving[0], *others[1:]), 2, [True, False])
+    made = before(STEPS, moving, others[1])
+    for i, t in enumerate(STEPS):
+        found = left(t, OTHERS[0], moving[i], *others[1:], *(value[i] for value in made))
+        torch.testing.assert_close(found, step(t, OTHERS[0], moving[i], *others[1:]), rtol=1e-5, atol=1e-6)
