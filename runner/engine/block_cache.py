@@ -10,11 +10,12 @@ import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 from xprun.plugins.cache_folder import cache_folder
-from xprun.runner.engine.block_compiler import Block, CompilerError, compile_in_fork, load_block
+from xprun.runner.engine.block_compiler import Block, Compiler, CompilerError, load_block
 from xprun.runner.engine.step_function import StepFunction
 
 MOST_FILES = 200
@@ -22,36 +23,61 @@ MAKERS = ("step_function.py", "hoisted.py", "block_compiler.py")
 A_DAY = 86400.0
 
 
-def block_for(function: StepFunction, arguments: list[Tensor], *, shared: bool) -> Block:
+# Whether to wait for a block that is not kept, have it compiled beside the training, or do without.
+How = Literal["wait", "beside", "kept"]
+
+
+def block_for(function: StepFunction, arguments: list[Tensor], *, shared: bool, how: How) -> Block | None:
     """Return the block of a step function for rows of these shapes: kept from an earlier time, or compiled.
 
-    `arguments` are those of a few steps, as `load_block` tells; `shared`: whether these see the same rows. Raises
-    CompilerError.
+    None where it is not there yet, or is not to be. `arguments` are those of a few steps, as `load_block` tells;
+    `shared`: whether these see the same rows. Raises CompilerError.
     """
     file = _file_of(function, arguments, shared)
-    if file.exists():
-        try:
-            block = load_block(file)
-            file.touch()  # the newest are kept longest
-            return block
-        except (CompilerError, OSError):  # it is damaged, or another process has just taken it away
-            file.unlink(missing_ok=True)
-    _compile(function, arguments, shared, file)
-    return load_block(file)
-
-
-def _compile(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
-    making = file.with_name(f"{file.stem}.making{os.getpid()}.so")
+    if (block := _kept(file)) or how == "kept":
+        return block
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        compile_in_fork(function, arguments, shared, making)
-        making.replace(file)
+        if file not in _compilers:
+            _compilers[file] = _start(function, arguments, shared, file)
+        if _compilers[file].is_at_work(wait=how == "wait"):
+            return None
+        _compilers[file].file.replace(file)
         _tidy(file.parent)
     except OSError as error:
         raise CompilerError(f"the cache {file.parent}: {error.strerror or error}") from error
-    finally:
+    except CompilerError:
+        stop_compilers()
+        raise
+    del _compilers[file]
+    return load_block(file)
+
+
+def stop_compilers() -> None:
+    """End the compilers of blocks that nobody waits for any more."""
+    while _compilers:
+        _, compiler = _compilers.popitem()
+        compiler.stop()
         with suppress(OSError):
-            making.unlink(missing_ok=True)
+            compiler.file.unlink(missing_ok=True)
+
+
+_compilers: dict[Path, Compiler] = {}  # at work in this process, by the file that is to be
+
+
+def _kept(file: Path) -> Block | None:
+    try:
+        block = load_block(file) if file.exists() else None
+        if block:
+            file.touch()  # the newest are kept longest
+        return block
+    except (CompilerError, OSError):  # it is damaged, or another process has just taken it away
+        file.unlink(missing_ok=True)
+        return None
+
+
+def _start(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> Compiler:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Compiler(function, arguments, shared, file.with_name(f"{file.stem}.making{os.getpid()}.so"))
 
 
 def _tidy(folder: Path) -> None:

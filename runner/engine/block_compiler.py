@@ -35,24 +35,54 @@ class CompilerError(Exception):
     """There is no compiled block, for the reason that is said."""
 
 
-def compile_in_fork(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
-    """Compile to a file in a fork of this process, which has nothing of the compiler afterwards.
+class Compiler:
+    """A compiler at work in a fork of this process, which has nothing of it afterwards; it writes a file.
 
-    Raises CompilerError.
+    Raises CompilerError where it cannot be started.
     """
-    if not hasattr(os, "fork"):
-        raise CompilerError("this system has no fork")
-    reader, writer = os.pipe()
-    with warnings.catch_warnings(action="ignore"):  # of threads: those that there are have nothing that it needs
-        pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _be_the_compiler(writer, function, arguments, shared, file)
-    os.close(writer)
-    said = _words_until(reader, pid, time.monotonic() + LONGEST)
-    _, status = os.waitpid(pid, 0)
-    if status or not file.exists():
-        raise CompilerError(said or f"the compiler ended with {os.waitstatus_to_exitcode(status)}")
+
+    def __init__(self, function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
+        if not hasattr(os, "fork"):
+            raise CompilerError("this system has no fork")
+        self.file, self._said = file, b""
+        self._end = time.monotonic() + LONGEST
+        reader, writer = os.pipe()
+        with warnings.catch_warnings(action="ignore"):  # of threads: those that there are have nothing that it needs
+            self._pid = os.fork()
+        if self._pid == 0:
+            os.close(reader)
+            _be_the_compiler(writer, function, arguments, shared, file)
+        os.close(writer)
+        self._pipe = os.fdopen(reader, "rb", buffering=0)
+
+    def is_at_work(self, *, wait: bool = False) -> bool:
+        """Whether it has not ended; `wait` for its end, or that of its time, which ends it.
+
+        Raises CompilerError where it has ended without a file.
+        """
+        while not self._pipe.closed:
+            left = max(0.0, self._end - time.monotonic())
+            if not select.select([self._pipe], [], [], left if wait else 0)[0]:
+                if left and not wait:
+                    return True
+                self.stop()
+                raise CompilerError(f"the compiler took more than {LONGEST:.0f} s")
+            part = self._pipe.read(4096)
+            self._said += part
+            if not part:
+                self._pipe.close()
+                _, status = os.waitpid(self._pid, 0)
+                if status or not self.file.exists():
+                    ended = f"the compiler ended with {os.waitstatus_to_exitcode(status)}"
+                    raise CompilerError(self._said.decode(errors="replace") or ended)
+        return False
+
+    def stop(self) -> None:
+        """End it, unless it has ended."""
+        if not self._pipe.closed:
+            self._pipe.close()
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
 
 
 def _be_the_compiler(writer: int, function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:
@@ -73,20 +103,6 @@ def _be_the_compiler(writer: int, function: StepFunction, arguments: list[Tensor
             os.write(writer, f"{type(error).__name__}: {words_of(error)[:300]}".encode())
     finally:
         os._exit(1)
-
-
-def _words_until(reader: int, pid: int, end: float) -> str:
-    """Return what the compiler says before it ends; one that does not is killed."""
-    said = b""
-    with os.fdopen(reader, "rb", buffering=0) as pipe:
-        while True:
-            if not select.select([pipe], [], [], max(0.0, end - time.monotonic()))[0]:
-                os.kill(pid, signal.SIGKILL)
-                return f"the compiler took more than {LONGEST:.0f} s"
-            part = pipe.read(4096)
-            if not part:
-                return said.decode(errors="replace")
-            said += part
 
 
 def compile_block(function: StepFunction, arguments: list[Tensor], shared: bool, file: Path) -> None:

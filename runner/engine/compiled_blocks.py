@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
-from xprun.runner.engine.block_cache import block_for
+from xprun.runner.engine.block_cache import How, block_for, stop_compilers
 from xprun.runner.engine.block_compiler import Block, CompilerError
 from xprun.runner.engine.step_function import (
     NotPureError,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xprun.runner.engine.loop import Training
 
 REPAYS = 20.0  # seconds of training below which the compiler costs more than it saves
+LOADS = 0.5  # seconds of training for which a block that is kept is worth a look
 SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
 MORE_THAN_A_STEP = ("clip_norm", "clip_value", "accumulate", "autocast", "average")
 FEWEST = 4  # steps that are worth a call; so many are taken in the ordinary way, too, and compared, before the first
@@ -34,25 +35,30 @@ AGREEMENT = 1e-3  # relative and absolute; after a few steps rounding is far bel
 Shapes = tuple[torch.Size, ...]
 
 
-def compile_if_it_repays(training: Training, seconds_per_step: float) -> CompiledBlocks | None:
-    """Return the blocks of a training, to be compiled when they are first taken, or None where that would not repay.
+def compile_if_it_repays(training: Training, seconds_per_step: float, *, saved: bool) -> CompiledBlocks | None:
+    """Return the blocks of a training, to be had when they are first taken, or None where that would not repay.
 
-    `run.compile` forces or forbids it.
+    They are compiled beside the training where it has a long way to go. Where it has not, those that are kept from
+    earlier times are taken. `run.compile` forces blocks, for which the training waits, or forbids them. One that is
+    `saved` from time to time waits, too: it goes on to the bit, whatever the clock and the cache.
     """
-    if not training.program.batched:
+    in_main_thread = threading.current_thread() is threading.main_thread()  # a fork has no other threads
+    if not training.program.batched or not in_main_thread:
         return None
     wanted = training.grid.runs[0][0].settings.compile
     left = training.work.schedule.steps - training.steps
-    is_long = seconds_per_step * left > REPAYS and training.rules.seconds_left > REPAYS
-    repays = seconds_per_step < SHORT_STEP and is_long
-    in_main_thread = threading.current_thread() is threading.main_thread()  # a fork has no other threads
-    forced = wanted is True and left >= FEWEST
-    return _fresh(training) if in_main_thread and (forced or (wanted == "auto" and repays)) else None
+    seconds = min(seconds_per_step * left, training.rules.seconds_left)
+    if wanted is True and left >= FEWEST:
+        return _fresh(training, "wait")
+    if wanted == "auto" and seconds_per_step < SHORT_STEP and seconds > LOADS:
+        how: How = "kept" if seconds < REPAYS else "wait" if saved else "beside"
+        return None if saved and how == "kept" else _fresh(training, how)
+    return None
 
 
-def _fresh(training: Training) -> CompiledBlocks:
-    """Return blocks that are compiled when they are first taken, if their steps are nothing but gradients and rules."""
-    blocks, settings = CompiledBlocks(), training.grid.runs[0][0].settings
+def _fresh(training: Training, how: How) -> CompiledBlocks:
+    """Return blocks that are had when they are first taken, if their steps are nothing but gradients and rules."""
+    blocks, settings = CompiledBlocks(how), training.grid.runs[0][0].settings
     more = [n for n in MORE_THAN_A_STEP if getattr(settings, n) != RunSettings.model_fields[n].default]
     if more:
         blocks.refuse(f"with run.{more[0]} they cannot be")
@@ -62,7 +68,8 @@ def _fresh(training: Training) -> CompiledBlocks:
 class CompiledBlocks:
     """The blocks of a training, for each shape of a batch, compiled and checked when they are first taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, how: How = "wait") -> None:
+        self._how = how
         self._function: StepFunction | None = None
         self._blocks: dict[Shapes, Block] = {}
         self._compared: set[Shapes] = set()  # shapes of which the first steps have been, maybe by an earlier process
@@ -87,7 +94,7 @@ class CompiledBlocks:
         shapes: Shapes = (stacked(training).flat.shape, *(part.shape for part in batches[0]))
         if shapes not in self._blocks:
             self._make(training, shapes, batches)
-        if self._broken:
+        if self._broken or shapes not in self._blocks:
             return None
         take = self._step if shapes in self._compared else self._begin
         return take(training, shapes, batches)
@@ -122,7 +129,10 @@ class CompiledBlocks:
             with training.rules.off_the_clock():
                 self._function = self._function or step_function(training)
                 arguments = self._arguments(training, batches[:FEWEST])
-                self._blocks[shapes] = block_for(self._function, arguments, shared=_is_shared(training))
+                block = block_for(self._function, arguments, shared=_is_shared(training), how=self._how)
+                if block:
+                    self._blocks[shapes] = block
+                self._broken |= block is None and self._how == "kept"
         except (NotPureError, CompilerError) as error:
             self.refuse(words_of(error))
         except Exception as error:  # whatever the tracer cannot do
@@ -142,16 +152,25 @@ class CompiledBlocks:
         return [t, x, y, *parameters, *settings, *states]
 
     def state(self) -> State:
-        return {"broken": self._broken, "compared": [[list(shape) for shape in shapes] for shapes in self._compared]}
+        return {
+            "how": self._how,
+            "broken": self._broken,
+            "compared": [[list(shape) for shape in shapes] for shapes in self._compared],
+        }
 
     def restore(self, state: State) -> None:
-        self._broken = state["broken"]
+        self._how, self._broken = state["how"], state["broken"]
         self._compared = {tuple(torch.Size(shape) for shape in shapes) for shapes in state["compared"]}
 
     def refuse(self, why: str) -> None:
         """Take no compiled step."""
         self._broken = True
-        note(f"the steps are not compiled: {why}")
+        if self._how != "kept":
+            note(f"the steps are not compiled: {why}")
+
+    def stop(self) -> None:
+        """End compilers that are still at work, for nobody."""
+        stop_compilers()
 
 
 def _is_shared(training: Training) -> bool:

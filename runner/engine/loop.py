@@ -73,13 +73,23 @@ class Training:
 
     def train(self, snapshot: Snapshot | None = None) -> None:
         """Train all runs to their ends, and save them to a snapshot from time to time."""
-        schedule, every = self.work.schedule, snapshot.every if snapshot else None
-        if not schedule.steps:
+        if not self.work.schedule.steps:
             self._evaluate()
+        try:
+            self._train_blocks(snapshot)
+        finally:
+            if self.compiled:
+                self.compiled.stop()
+        self._finish(self.open)
+
+    def _train_blocks(self, snapshot: Snapshot | None) -> None:
+        """Train until the last step, or until all runs have ended."""
+        schedule, every = self.work.schedule, snapshot.every if snapshot else None
         for end in schedule.block_ends(self.steps, every):
             start, before = time.perf_counter(), self.steps
             self._look(self.advance(end))
-            self.compiled = self.compiled or compile_if_it_repays(self, (time.perf_counter() - start) / (end - before))
+            seconds = (time.perf_counter() - start) / (end - before)
+            self.compiled = self.compiled or compile_if_it_repays(self, seconds, saved=snapshot is not None)
             if schedule.evaluates_after(end) and len(self.ended) < len(self.grid):
                 self._evaluate()
             self.leave_out_ended()
@@ -87,7 +97,6 @@ class Training:
                 break
             if snapshot and schedule.saves_after(end, every):
                 snapshot.write(self.state(), end, schedule.steps)
-        self._finish(self.open)
 
     # --- steps
 
@@ -228,6 +237,8 @@ class Training:
         self.program.keep(torch.from_numpy(left).to(self.work.device))
         self.optimizers.keep(left.tolist())
         self.columns = self.columns[left]
+        if self.compiled:
+            self.compiled.stop()
         self.compiled = None
 
     # --- ends

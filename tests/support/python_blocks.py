@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def python_block(function: Any, arguments: list[Tensor], *, shared: bool) -> Any:
+def python_block(function: Any, arguments: list[Tensor], *, shared: bool, how: str) -> Any:
     """Return what a compiled block of these arguments would compute, step after step."""
     families, handed = len(function.families), len(function.settings)
 

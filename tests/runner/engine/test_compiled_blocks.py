@@ -127,7 +127,7 @@ def test_other_rates_seeds_and_numbers_of_runs_are_not_compiled_again(
 ) -> None:
     a_cohort(plan, TWO_FAMILIES, rows=rows).check(LinearStack.name)
     before = sum(steps_in_blocks)
-    monkeypatch.setattr(cache, "compile_in_fork", no_compiler)
+    monkeypatch.setattr(cache, "Compiler", no_compiler)
     others = [named("SGD", lr=grid(0.02, 0.07, 0.01), momentum=0.1, weight_decay=0.1), named("Adam", lr=0.01)]
     for seeds in ([7, 8, 9], [1]):
         a_cohort(plan, others, rows=rows, seeds=seeds).check(LinearStack.name)
@@ -137,8 +137,13 @@ def test_other_rates_seeds_and_numbers_of_runs_are_not_compiled_again(
 def test_a_damaged_block_is_compiled_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Files stand for blocks here, and are whole or not by what is written in them."""
 
-    def write(call: Any, arguments: Any, shared: bool, file: Path) -> None:
-        file.write_text("whole", encoding="utf-8")
+    class Writer:
+        def __init__(self, function: Any, arguments: Any, shared: bool, file: Path) -> None:
+            self.file = file
+            file.write_text("whole", encoding="utf-8")
+
+        def is_at_work(self, *, wait: bool) -> bool:
+            return False
 
     def load(file: Path) -> Any:
         if file.read_text(encoding="utf-8") != "whole":
@@ -146,16 +151,17 @@ def test_a_damaged_block_is_compiled_anew(monkeypatch: pytest.MonkeyPatch, tmp_p
         return file
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(cache, "compile_in_fork", write)
+    monkeypatch.setattr(cache, "Compiler", Writer)
     monkeypatch.setattr(cache, "load_block", load)
     function, arguments = StepFunction(len, [], "a step"), [torch.zeros(1)] * 4  # type: ignore[arg-type]
-    file: Any = cache.block_for(function, arguments, shared=True)
+    file: Any = cache.block_for(function, arguments, shared=True, how="wait")
     file.write_text("who", encoding="utf-8")
-    assert cache.block_for(function, arguments, shared=True) == file
+    assert cache.block_for(function, arguments, shared=True, how="kept") is None
+    assert cache.block_for(function, arguments, shared=True, how="wait") == file
     assert list((tmp_path / "xprun/blocks").iterdir()) == [file]
     assert file.read_text(encoding="utf-8") == "whole"
-    other = cache.block_for(StepFunction(len, [], "another step"), arguments, shared=True)  # type: ignore[arg-type]
-    assert other != file
+    another = StepFunction(len, [], "another step")  # type: ignore[arg-type]
+    assert cache.block_for(another, arguments, shared=True, how="wait") != file
 
 
 def no_compiler(*_: Any, **__: Any) -> Any:
@@ -166,7 +172,7 @@ def test_without_a_compiler_the_runs_are_trained_all_the_same(
     plan: MakePlan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(cache, "compile_in_fork", no_compiler)
+    monkeypatch.setattr(cache, "Compiler", no_compiler)
     a_cohort(plan).check(LinearStack.name)
     assert caplog.messages == ["the steps are not compiled: no working C++ compiler was found"]
     assert not list((tmp_path / "xprun/blocks").iterdir())
@@ -196,7 +202,7 @@ def test_a_compiler_that_fails_or_hangs_is_an_error(
     monkeypatch.setattr(compiler, "LONGEST", 0.4 if "sleep" in does else 60.0)
     monkeypatch.setattr(compiler, "compile_block", lambda *_: eval(does, {"os": os, "time": time, "fail": fail}))
     with pytest.raises(CompilerError, match=told):
-        compiler.compile_in_fork(None, [], True, tmp_path / "made")
+        compiler.Compiler(None, [], True, tmp_path / "made").is_at_work(wait=True)  # type: ignore[arg-type]
 
 
 def fail() -> None:
@@ -237,13 +243,18 @@ def test_the_compiler_repays_in_the_time_that_a_run_has(limit: float, repays: bo
     cohort = a_cohort(plan, steps=10**12, compile="auto", stop={"max_seconds": limit})
     [cells] = cohort.grids
     training = Training(cohort.work, make_program(cohort.work, cells, LinearStack.name), cells)
-    assert bool(compile_if_it_repays(training, 1e-4)) == repays
+    assert how_of(compile_if_it_repays(training, 1e-4, saved=False)) == ("beside" if repays else "kept")
+    assert how_of(compile_if_it_repays(training, 1e-4, saved=True)) == ("wait" if repays else None)
+
+
+def how_of(blocks: CompiledBlocks | None) -> str | None:
+    return blocks and blocks._how
 
 
 def test_blocks_that_compute_something_else_are_not_used(
     plan: MakePlan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def wrong(function: Any, arguments: Any, *, shared: bool) -> Any:
+    def wrong(*_: Any, **__: Any) -> Any:
         return lambda given: [given[3].new_zeros(len(given[0]), *given[3].shape[:2]), given[3]]
 
     monkeypatch.setattr(compiled_blocks, "block_for", wrong)
@@ -271,15 +282,77 @@ def test_what_cannot_be_compiled_is_said(
 
 
 def test_steps_are_compiled_where_that_repays(plan: MakePlan) -> None:
-    def chosen(seconds: float, compile: Any, steps: int = 100_000) -> CompiledBlocks | None:
+    def chosen(seconds: float, compile: Any, steps: int = 100_000) -> str | None:
         cohort = a_cohort(plan, compile=compile, steps=steps)
         [cells] = cohort.grids
         training = Training(cohort.work, make_program(cohort.work, cells, LinearStack.name), cells)
-        return compile_if_it_repays(training, seconds)
+        return how_of(compile_if_it_repays(training, seconds, saved=False))
 
-    assert chosen(5e-4, "auto")
-    assert not chosen(5e-5, "auto")  # 5 seconds in all
-    assert not chosen(1e-2, "auto")  # arithmetic
-    assert not chosen(5e-4, False)
-    assert chosen(5e-5, True)
-    assert not chosen(5e-5, True, steps=FEWEST - 1)
+    assert chosen(5e-4, "auto") == "beside"
+    assert chosen(5e-5, "auto") == "kept"  # 5 seconds in all
+    assert chosen(1e-6, "auto") is None
+    assert chosen(1e-2, "auto") is None  # arithmetic
+    assert chosen(5e-4, False) is None
+    assert chosen(5e-5, True) == "wait"
+    assert chosen(5e-5, True, steps=FEWEST - 1) is None
+
+
+@pytest.fixture
+def go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file after which the compiler makes another, which stands for a block."""
+
+    def compile_when_told(function: Any, arguments: Any, shared: bool, file: Path) -> None:
+        while not told.exists():
+            time.sleep(0.01)
+        file.touch()
+
+    told = tmp_path / "go"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "compile_block", compile_when_told)
+    return told
+
+
+def beside(plan: MakePlan) -> Training:
+    cohort = a_cohort(plan, steps=40)
+    [cells] = cohort.grids
+    training = Training(cohort.work, make_program(cohort.work, cells, LinearStack.name), cells)
+    training.compiled = CompiledBlocks("beside")
+    return training
+
+
+def test_steps_are_ordinary_ones_while_the_compiler_is_at_work(
+    go: Path, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, taken = beside(plan), []
+
+    def load(file: Path) -> Any:
+        def block(arguments: list[Tensor]) -> list[Tensor]:
+            taken.append(len(arguments[0]))
+            assert training.compiled
+            return list(python_block(training.compiled._function, arguments, shared=True, how="kept")(arguments))
+
+        return block
+
+    monkeypatch.setattr(cache, "load_block", load)
+    training.advance(10)
+    assert training.steps == 10
+    assert taken == []
+    go.touch()
+    [at_work] = cache._compilers.values()
+    at_work.is_at_work(wait=True)
+    training.advance(30)
+    assert training.steps == 30
+    assert sum(taken) >= 15
+    assert not cache._compilers
+
+
+def test_a_compiler_ends_with_the_training_that_it_is_for(go: Path, plan: MakePlan) -> None:
+    training = beside(plan)
+    training.advance(10)
+    [at_work] = cache._compilers.values()
+    training.train()
+    assert {outcome.status for outcome in training.outcomes()} == {"done"}
+    assert not cache._compilers
+    with pytest.raises(ProcessLookupError):
+        os.kill(at_work._pid, 0)
+    assert not list((go.parent / "xprun/blocks").iterdir())
