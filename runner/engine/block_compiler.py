@@ -114,7 +114,8 @@ def compile_block(function: StepFunction, arguments: list[Tensor], shared: bool,
 
         examples, dynamic = _sizes(function, arguments, shared)
         loop = _Loop(function, examples, shared)
-        with torch._inductor.config.patch(compile_threads=1):  # no processes of its own
+        # No processes of its own, and no trials of what the processor can do, which /proc tells: they take longer.
+        with torch._inductor.config.patch({"compile_threads": 1, "cpp.vec_isa_ok": True}):
             program = export(loop, tuple(examples), dynamic_shapes={"arguments": tuple(dynamic)})
             package = torch._inductor.aoti_compile_and_package(program, package_path=f"{scratch}/block.pt2")
         with zipfile.ZipFile(package) as parts:
