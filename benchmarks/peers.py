@@ -12,6 +12,8 @@ Each tool is set up as an experienced user would, with everything off that this 
 - bare: the loop of every PyTorch tutorial, which keeps the loss of each step; two `for` around it. Hydra, Optuna and
   Ray Tune call this same loop.
 - xprun: the whole job in a fresh folder: spec read, plan, choice of an engine, store, tables with every loss.
+- JAX: one run as a `scan` over its steps, `vmap` over runs, `jit` around it: no files, no tables, nothing but losses.
+  It has a line in which the program was compiled before, and one in which each grid is compiled.
 - Hydra: `@hydra.main` with `-m` and the basic launcher, in process; logging and the `.hydra` folders are off.
 - Optuna: `GridSampler`, study in memory, logging off.
 - Lightning: a `Trainer` a run with `barebones=True`, which turns loggers, checkpoints, bar and summary off. It is given
@@ -35,6 +37,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import repeat
@@ -54,7 +57,12 @@ ROUNDS = 3
 AT_LEAST = 2.0  # seconds of grids that a process times; it keeps their median
 PATIENCE = 20.0  # seconds; a tool whose grid takes longer has one round
 TOLERANCE = 1e-3  # relative, of a final loss
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
 
 Key = tuple[float, int]  # learning rate and seed of a run
 Losses = dict[Key, float]  # the final loss of each run
@@ -239,9 +247,48 @@ def ray(rates: list[float], reuse_actors: bool) -> Losses:
         return {(r.config["lr"], r.config["seed"]): r.metrics["loss"] for r in results}
 
 
+@cache
+def jax_grid() -> Callable[[Any, Any, Any], Any]:
+    """Return what trains runs of rates, weights and biases [R] as one program, and keeps every loss [R, STEPS]."""
+    import jax
+
+    x, y = (part.squeeze(1).numpy() for part in points())
+
+    def loss_of(parameters: tuple[Any, Any]) -> Any:
+        w, b = parameters
+        return ((w * x + b - y) ** 2).mean()
+
+    def run(lr: Any, w: Any, b: Any) -> Any:
+        def step(parameters: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Any]:
+            loss, slopes = jax.value_and_grad(loss_of)(parameters)
+            return tuple(p - lr * slope for p, slope in zip(parameters, slopes, strict=True)), loss
+
+        return jax.lax.scan(step, (w, b), None, length=STEPS)[1]
+
+    return jax.jit(jax.vmap(run))  # type: ignore[no-any-return]
+
+
+def jax(rates: list[float], *, compiled: bool) -> Losses:
+    """Train all runs at once with `jit(vmap(scan))`, as an expert writes it; unless `compiled`, compile that anew."""
+    import jax
+    import numpy as np
+
+    if not compiled:
+        jax.clear_caches()
+    keys, starts = [(lr, seed) for lr in rates for seed in SEEDS], {}
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        starts[seed] = [p.item() for p in nn.Linear(1, 1).parameters()]
+    weights = np.array([starts[seed] for _, seed in keys], dtype=np.float32)
+    losses = np.asarray(jax_grid()(np.array([lr for lr, _ in keys], dtype=np.float32), weights[:, 0], weights[:, 1]))
+    return dict(zip(keys, losses[:, -1].tolist(), strict=True))
+
+
 TOOLS = {
     "xprun": Tool("xprun", "xprun", "xprun.runner", xprun),
     "bare": Tool("a bare loop", "torch", "torch", bare),
+    "jax": Tool("JAX, compiled before", "jax", "jax", lambda rates: jax(rates, compiled=True)),
+    "jax-compiler": Tool("JAX, compiler counted", "jax", "jax", lambda rates: jax(rates, compiled=False)),
     "hydra": Tool("Hydra", "hydra-core", "hydra", hydra),
     "optuna": Tool("Optuna", "optuna", "optuna", optuna),
     "lightning": Tool("Lightning", "lightning", "lightning", lightning_one_epoch),
