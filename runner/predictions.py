@@ -14,9 +14,9 @@ from xprun.runner.process.log import words_of
 from xprun.runner.results.class_names import class_labels, label_of
 from xprun.runner.results.results_schema import PREDICTION, ROW, TARGET
 from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
+from xprun.runner.workload.evaluation_rows import predictions as outputs_of
 from xprun.runner.workload.model_outputs import pick
 from xprun.runner.workload.workload import make_workload
-from xprun.runner.workload.workload import predictions as outputs_of
 from xprun.specs.language.diagnostics import inert
 
 
@@ -42,7 +42,7 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     load_state(module, path)
     module.eval()
     with torch.no_grad():
-        outputs = pick(outputs_of(module, table.inputs), work.output)
+        outputs = pick(outputs_of(module, table.inputs, work.rows_at_once), work.output)
     columns = _columns(outputs, table.targets)
     return pd.DataFrame({ROW: range(len(table)), **_with_names(columns, table.class_names, table.targets)})
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from xprun.plugins.blame import Blamed, Inside, blame, blamed_for, described, failed_layer, shape_words
 from xprun.plugins.tensor_groups import call, first_rows
 from xprun.runner.resolve.build import is_of_library
+from xprun.runner.workload.evaluation_rows import MOST_ROWS
 from xprun.runner.workload.model_outputs import pick
-from xprun.runner.workload.workload import EVALUATION_ROWS, Workload
+from xprun.runner.workload.workload import Workload
 from xprun.specs import Run
 
 
@@ -28,7 +29,7 @@ def blame_part(error: BaseException, work: Workload, run: Run) -> None:
 
 
 def _pass_through(error: BaseException, work: Workload, run: Run) -> None:
-    rows = min(len(work.train), work.batch_size or EVALUATION_ROWS)
+    rows = min(len(work.train), work.batch_size or MOST_ROWS)
     inputs, targets = first_rows(work.train.inputs, rows), work.train.targets[:rows]
     watched = Watched(work.make_model(run.seed))
     try:

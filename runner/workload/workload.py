@@ -16,14 +16,9 @@ from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.tensor_groups import (
-    Inputs,
     Tensors,
-    call,
-    concatenate,
     first_rows,
     map_parts,
-    split_into,
-    tensors_in,
 )
 from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
 from xprun.runner.resolve.timetable import Timetable, timetable_of
@@ -36,6 +31,7 @@ from xprun.runner.workload.data_forms import as_table
 from xprun.runner.workload.data_split import Split, check_parts, split_rows
 from xprun.runner.workload.dataset_rows import DatasetRows
 from xprun.runner.workload.devices import deterministic
+from xprun.runner.workload.evaluation_rows import predictions, rows_at_once
 from xprun.runner.workload.measures import Measure, make_measure
 from xprun.runner.workload.meta_model import want_memory_of_model
 from xprun.runner.workload.model_outputs import LossOf, Which, check_choice, check_form, is_users, pick, refuse_integers
@@ -50,8 +46,6 @@ from xprun.specs.language.wording import plural
 
 Criterion = Callable[[Any, Tensor], Tensor]  # outputs, targets
 Forward = Callable[..., Tensor]  # the loss of a batch, whatever it is given beside
-EVALUATION_ROWS = 4096  # rows a forward pass of an evaluation takes at once
-EVALUATION_TOKENS = 2**15  # and of rows of integers, which are tokens, not more numbers than these
 
 
 @dataclass(frozen=True)
@@ -176,6 +170,11 @@ class Workload:
         with blaming("scheduler", "does not fit this run"):
             return timetable_of(self.registry, run, self.schedule.steps, self.schedule.steps_per_epoch, rate)
 
+    @cached_property
+    def rows_at_once(self) -> int:
+        """How many rows a lone model is measured on at once."""
+        return rows_at_once(self.make_model(0).eval(), self.train.inputs)
+
     @property
     def splits(self) -> dict[str, Table]:
         """The sets that are measured at an evaluation: train where metrics are asked for, others where held out."""
@@ -197,23 +196,11 @@ class Workload:
         """Return `train.loss`, `valid.accuracy`, ... of a model on some sets, as scalars on its device."""
         results = {}
         for split, table in splits.items():
-            prediction = predictions(module, table.inputs)
+            prediction = predictions(module, table.inputs, self.rows_at_once)
             results[f"{split}.loss"] = self.loss(prediction, table.targets)
             for name, metric in self.metrics.items():
                 results[f"{split}.{name}"] = metric(prediction, table.targets, trained_parameters(module))
         return results
-
-
-def predictions(module: nn.Module, inputs: Inputs) -> Any:
-    """Return the outputs [N, ...] of a module for inputs [N, ...], so many rows at a time that they fit the memory."""
-    return concatenate([call(module, x) for x in split_into(inputs, rows_at_once(inputs))])
-
-
-def rows_at_once(inputs: Inputs) -> int:
-    """Return how many rows of inputs a forward pass may take: fewer where each token of a row has features."""
-    one = tensors_in(first_rows(inputs, 1))
-    tokens = max((part.numel() for part in one if not part.is_floating_point()), default=1)
-    return max(1, min(EVALUATION_ROWS, EVALUATION_TOKENS // max(1, tokens)))
 
 
 def _as_a_model_sees_it(inputs: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from xprun.plugins.tensor_groups import Tensors, map_parts
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
+from xprun.runner.workload.evaluation_rows import predictions
 from xprun.runner.workload.gradients import loss_of
 from xprun.runner.workload.measures import Measure
-from xprun.runner.workload.workload import Workload, named_views, predictions, seed_torch, trained_parameters
+from xprun.runner.workload.workload import Workload, named_views, seed_torch, trained_parameters
 
 Rows = tuple[Tensors, Tensor]  # inputs and targets [B, ...] of a batch
 
@@ -119,12 +120,12 @@ class Autograd:
         self.module.train(mode)
 
     def predict(self, prepared: Rows, columns: slice) -> Tensors:
-        return map_parts(lambda part: part[None, None], predictions(self.module, prepared[0]))
+        return map_parts(lambda part: part[None, None], predictions(self.module, prepared[0], self.work.rows_at_once))
 
     def measure(
         self, metrics: dict[str, Measure], prepared: Rows, targets: Tensor, columns: slice
     ) -> dict[str, Tensor]:
-        return self._judge(predictions(self.module, prepared[0]), metrics, targets)
+        return self._judge(predictions(self.module, prepared[0], self.work.rows_at_once), metrics, targets)
 
     def judge(
         self, loss: Any, metrics: dict[str, Measure], predictions: Tensors, targets: Tensor, columns: slice

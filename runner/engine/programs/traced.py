@@ -12,8 +12,6 @@ from torch.func import functional_call, grad_and_value, vmap
 from xprun.plugins.tensor_groups import (
     Tensors,
     arguments_of,
-    call,
-    count_rows,
     first_rows,
     map_parts,
     tensors_in,
@@ -24,6 +22,7 @@ from xprun.runner.engine.programs.dropout_masks import CannotBatchError, with_ma
 from xprun.runner.engine.programs.stacked import Stacked, over_runs
 from xprun.runner.engine.programs.traced_graph import without_no_ops
 from xprun.runner.store.snapshots import State
+from xprun.runner.workload.evaluation_rows import numbers_of_a_row
 from xprun.runner.workload.run_grid import Batch
 from xprun.runner.workload.workload import Forward, named_views
 
@@ -53,7 +52,7 @@ class Traced(Stacked):
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.held: dict[str, Tensor] = {}
         self._programs: dict[Any, Any] = {}
-        self._numbers = _numbers_of_a_row(self.module, inputs)
+        self._numbers = _numbers_in_training(self.module, inputs)
         if any(layer.uses != 1 for layer in self.masked.values()):
             raise CannotBatchError("a dropout layer is not used exactly once in a step")
 
@@ -182,26 +181,16 @@ class Traced(Stacked):
         return frozenset(name for name, g in zip(parameters, gradients, strict=True) if g is None)
 
 
-def _numbers_of_a_row(module: nn.Module, inputs: Tensors) -> int:
+def _numbers_in_training(module: nn.Module, inputs: Tensors) -> int:
     """Return how many numbers the layers of a module put out for one row.
 
     The rows that are passed through tell random layers the shape of their masks; running statistics are restored.
     """
-    counted, few = 0, first_rows(inputs, 4)
-
-    def count(module: nn.Module, inputs: Any, output: Any) -> None:
-        nonlocal counted
-        counted += output.numel() if isinstance(output, Tensor) else 0
-
     before = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    handles = [m.register_forward_hook(count) for m in module.modules() if not list(m.children())]
-    with torch.no_grad():
-        call(module, few)
-        for name, buffer in module.named_buffers():
-            buffer.copy_(before[name])
-    for handle in handles:
-        handle.remove()
-    return counted // count_rows(few)
+    counted = numbers_of_a_row(module, first_rows(inputs, 4))
+    for name, buffer in module.named_buffers():
+        buffer.copy_(before[name])
+    return counted
 
 
 def _others(module: nn.Module) -> dict[str, Tensor]:
