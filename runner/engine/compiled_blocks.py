@@ -62,6 +62,8 @@ def _fresh(training: Training, how: How) -> CompiledBlocks:
     more = [n for n in MORE_THAN_A_STEP if getattr(settings, n) != RunSettings.model_fields[n].default]
     if more:
         blocks.refuse(f"with run.{more[0]} they cannot be")
+    elif training.running and training.running.counts_all:
+        blocks.refuse('run.measure_train = "running" looks at every batch')
     return blocks
 
 

@@ -59,7 +59,7 @@ class Evaluation:
         found: dict[str, Tensor] = {}
         if not self.work.matrices:
             return found
-        for split, table in self.work.every_split.items():
+        for split, table in self.work.splits_of_matrices.items():
             measured = self._measured(self.work.matrices, table, slice(None), self._prepare(table))
             for name in self.work.matrices:
                 matrix = measured[name].cpu()

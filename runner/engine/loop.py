@@ -17,6 +17,7 @@ from xprun.runner.engine.evaluation import Evaluation
 from xprun.runner.engine.metric_history import MetricHistory, Numbers
 from xprun.runner.engine.optimizers import make_optimizers
 from xprun.runner.engine.programs.program import Program
+from xprun.runner.engine.running_averages import RunningAverages
 from xprun.runner.engine.stop_rules import Mask, Reasons, StopRules
 from xprun.runner.engine.trajectory_recorder import (
     REPORTED_PARAMETERS,
@@ -59,6 +60,7 @@ class Training:
         self.optimizers = with_average(work, grid, program, make_optimizers(work, grid, program))
         self.feed = program.batches(work.feed, [group[0].seed for group in grid.runs])
         self.evaluation = Evaluation(work, program)
+        self.running = RunningAverages(work, program) if work.averages_batches else None
         self.trajectory = self._make_trajectory()
         self.steps = 0
         self.losses: Numbers = np.full(shape, np.nan)  # of the latest step
@@ -125,6 +127,7 @@ class Training:
             batches = [batch or next(self.feed)]
             batch = None
             most = min(compiled.most(batches[0]), end - self.steps, self.trajectory.until(self.steps + 1))
+            most = min(most, self.running.until(self.steps + 1)) if self.running else most
             while len(batches) < most:
                 batch = next(self.feed)
                 if batch[0].shape != batches[0][0].shape:  # the last one of an epoch has fewer rows
@@ -138,6 +141,8 @@ class Training:
         """Take one step with a batch; return its losses [S, k]."""
         self.steps += 1
         self.trajectory.before(self.steps)
+        if self.running:
+            self.running.before(self.steps, len(batch) if self.work.accumulate > 1 else 1)
         return self.optimizers.step(batch, self.steps)
 
     # --- looks: what the losses and the measures say about each run
@@ -171,7 +176,7 @@ class Training:
         """Measure all runs on every split; one whose loss is not finite there has diverged, and others may stop."""
         step = np.array([self.steps])
         with self._evaluating():
-            measured = self.evaluation.measure()
+            measured = self._measure()
             for metric, values in measured.items():
                 self._history(metric).add(step, values[None], self.columns)
             here = self._measured(measured, self.open)
@@ -185,10 +190,14 @@ class Training:
         if not reasons:
             return
         with self._evaluating():
-            measured = self.evaluation.measure()
+            measured = self._measure()
             self._keep_last(reasons, measured)
             here = self._measured(measured, self._whole(reasons))
         self._end({(s, i): reason for (s, i), reason in reasons.items() if here[s, i]})
+
+    def _measure(self) -> dict[str, Numbers]:
+        """Return what is measured of all runs [S, k] now, or has been in the course of the epoch."""
+        return {**(self.running.averages() if self.running else {}), **self.evaluation.measure()}
 
     def _measured(self, measured: dict[str, Numbers], chosen: Mask) -> Mask:
         """Close those of the chosen runs [S, K] that have diverged, and keep what is best of the others [S, k]."""
@@ -234,7 +243,10 @@ class Training:
 
     def _keep(self, left: NDArray[np.int64]) -> None:
         """Go on with these of the columns at hand."""
-        self.program.keep(torch.from_numpy(left).to(self.work.device))
+        index = torch.from_numpy(left).to(self.work.device)
+        self.program.keep(index)
+        if self.running:
+            self.running.keep(index)
         self.optimizers.keep(left.tolist())
         self.columns = self.columns[left]
         if self.compiled:
@@ -308,6 +320,7 @@ class Training:
             "program": self.program.state(),
             "optimizers": self.optimizers.state(),
             "feed": self.feed.state(),
+            "running": self.running.state() if self.running else None,
             "rules": self.rules.state(),
             "checkpoints": self.checkpoints.state(),
             "histories": {metric: history.state() for metric, history in self.histories.items()},
@@ -323,6 +336,8 @@ class Training:
         self.program.restore(state["program"])
         self.optimizers.restore(state["optimizers"])
         self.feed.restore(state["feed"])
+        if self.running:
+            self.running.restore(state["running"])
         self.rules.restore(state["rules"])
         self.checkpoints.restore(state["checkpoints"], self.work.device)
         for metric, found in state["histories"].items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xprun.runner.resolve.data_parts import values_of
+from xprun.runner.resolve.training_rows import cure
 from xprun.runner.results.results_schema import CONFIRM, SEED, STAGE, STAGES, STEPS_TO_TARGET, is_of_test
 from xprun.runner.results.run_columns import cell, columns_of_spec, defaults_of_spec
 from xprun.specs import Alternative, Diagnostic, Expectation, Spec
@@ -34,7 +35,7 @@ def expect_problems(spec: Spec, metrics: list[str]) -> Iterator[Diagnostic]:
         wrong = [
             *_selection_problems(spec, columns, first.where, (*first.table, "where")),
             *_selection_problems(spec, columns, first.beats or {}, (*first.table, "beats")),
-            *_value_problems(first, [*metrics, *(by_time if not first.step else [])], keeps_best=keeps_best),
+            *_value_problems(spec, first, [*metrics, *(by_time if not first.step else [])], keeps_best=keeps_best),
         ]
         yield from (replace(problem, about=_about(problem, first.table)) for problem in wrong)
         if not wrong:
@@ -163,7 +164,9 @@ def _confidence_problems(expectation: Expectation, spec: Spec) -> Iterator[Diagn
         yield Diagnostic((*expectation.table, "beats"), message, help_text, "key")
 
 
-def _value_problems(expectation: Expectation, metrics: list[str], *, keeps_best: bool) -> Iterator[Diagnostic]:
+def _value_problems(
+    spec: Spec, expectation: Expectation, metrics: list[str], *, keeps_best: bool
+) -> Iterator[Diagnostic]:
     path, value = (*expectation.table, "value"), expectation.value
     metric = value.removeprefix(FINAL).removeprefix(BEST).removeprefix(CHECKPOINT)
     if expectation.status or value.startswith((PARAMETER, REFERENCE)):
@@ -174,7 +177,7 @@ def _value_problems(expectation: Expectation, metrics: list[str], *, keeps_best:
         if wanted not in metrics:
             message = f"the runs of this spec have no result {wanted!r}{did_you_mean(wanted, metrics)}"
             others = ", ".join([*metrics, *COUNTED, f"{PARAMETER}*", f"{REFERENCE}*"])
-            yield Diagnostic(path, message, f"they have {others}")
+            yield Diagnostic(path, message, cure(spec, wanted) or f"they have {others}")
         elif metric == STEPS_TO_TARGET and not value.startswith(FINAL):
             yield Diagnostic(path, "the steps to the target are one number of a run", f"claim {FINAL}{STEPS_TO_TARGET}")
         elif value.startswith(BEST) and is_of_test(metric):

@@ -60,6 +60,9 @@ def _interval_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     each = "each" in values_of(spec.run, "measure_test")
     if "measure_test" in written and not some_hold(spec, TEST):
         yield _idle(("run", "measure_test"), "no rows are held out for the test", "write for example data.test = 0.2")
+    if "measure_train" in written and not spec.run.settings["metrics"]:
+        why = "the training rows are measured where run.metrics lists some"
+        yield _idle(("run", "measure_train"), why, 'write for example metrics = ["accuracy"]')
     if "evaluate_every" in written and not any(c.startswith(_evaluated(each=each)) for c in columns):
         yield _idle(
             ("run", "evaluate_every"), "nothing is evaluated", "list run.metrics, or hold rows out with data.valid"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xprun.runner.resolve.data_parts import all_hold
+from xprun.runner.resolve.training_rows import HOW as LEFT_OUT
+from xprun.runner.resolve.training_rows import cure, measures_train
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TRAIN, VALID, Metric, is_of_test
 from xprun.specs import Diagnostic, RunSettings, Spec
 from xprun.specs.language.diagnostics import Path
@@ -12,7 +14,8 @@ from xprun.specs.language.expansion import choices_of
 from xprun.specs.language.schema import Compare, SaveBest, Stop
 from xprun.specs.language.wording import did_you_mean, quoted
 
-HOW = "set data.valid = 0.2 to hold rows out, or list metrics in run.metrics"
+HELD_OUT = "set data.valid = 0.2 to hold rows out"
+HOW = f"{HELD_OUT}, or list metrics in run.metrics"
 
 
 def stop_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
@@ -23,9 +26,9 @@ def stop_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
         if stop is None:
             continue
         for column in stop.metric_reached:
-            yield from unknown_result(("run", "stop", "metric_reached", column), column, known)
+            yield from unknown_result(spec, ("run", "stop", "metric_reached", column), column, known)
         if stop.early_stopping:
-            yield from unknown_result(("run", "stop", "patience"), stop.early_stopping.metric, known)
+            yield from unknown_result(spec, ("run", "stop", "patience"), stop.early_stopping.metric, known)
 
 
 def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
@@ -38,9 +41,10 @@ def save_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
             message = (
                 f"the best checkpoint is chosen by {wanted or 'a metric'} at evaluations, which the runs do not have"
             )
-            yield Diagnostic(("run", "save"), message, HOW)
+            help_text = HOW if measures_train(spec.run) else f"{LEFT_OUT}; or {HELD_OUT}"
+            yield Diagnostic(("run", "save"), message, help_text)
         if isinstance(save, dict):
-            yield from unknown_result(("run", "save", "metric"), save["metric"], known)
+            yield from unknown_result(spec, ("run", "save", "metric"), save["metric"], known)
         best = save == "best" or (isinstance(save, dict) and save["metric"] == wanted)
         if spec.compare.at == "checkpoint" and not best and not by_time:
             message = 'ranks by the checkpoint of the best evaluation, which only run.save = "best" keeps'
@@ -65,16 +69,16 @@ def goal_problems(spec: Spec, metric: Metric) -> Iterator[Diagnostic]:
                 yield Diagnostic(("run", "stop", *path), message, "leave compare.goal out: training lowers the loss")
 
 
-def target_problems(compare: Compare, columns: list[str]) -> Iterator[Diagnostic]:
+def target_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     """Yield a target of a metric that is not among `columns`, those that may choose."""
-    metric = compare.target_metric
+    metric = spec.compare.target_metric
     if metric is not None:
         path = ("compare", "target", metric)
         if is_of_test(metric):
             yield chosen_by_test(path, metric, columns)
         elif metric not in columns:
             why = f"the runs of this spec have no such metric{did_you_mean(metric, columns)}"
-            yield Diagnostic(path, why, f"they have {', '.join(columns)}", "key")
+            yield Diagnostic(path, why, cure(spec, metric) or f"they have {', '.join(columns)}", "key")
 
 
 def by_time_problems(compare: Compare, telling: str) -> Iterator[Diagnostic]:
@@ -109,10 +113,10 @@ def chosen_by_test(path: Path, column: str, known: list[str]) -> Diagnostic:
     return Diagnostic(path, f"{column} is of the test rows, which choose nothing", help_text)
 
 
-def unknown_result(path: Path, column: str, known: list[str]) -> Iterator[Diagnostic]:
+def unknown_result(spec: Spec, path: Path, column: str, known: list[str]) -> Iterator[Diagnostic]:
     if is_of_test(column):
         yield chosen_by_test(path, column, known)
     elif column not in known:
         message = f"the runs have no metric {column!r} at their evaluations{did_you_mean(column, known)}"
         have = f"they have {', '.join(known)}" if known else "they have none"
-        yield Diagnostic(path, message, f"{have}; {HOW}")
+        yield Diagnostic(path, message, cure(spec, column) or f"{have}; {HOW}")

@@ -42,6 +42,13 @@ from xprun.runner.resolve.run_setting_checks import (
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.spec_files import SpecFileError, digest, find_folder, find_spec_file
 from xprun.runner.resolve.target_checks import target_problems_of
+from xprun.runner.resolve.training_rows import (
+    cure,
+    measure_train_problems,
+    measures_all_train,
+    measures_train,
+    plot_problems,
+)
 from xprun.runner.resolve.transform_checks import transform_problems
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
@@ -129,6 +136,8 @@ def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str
         ({"data", "run", "compare"}, lambda: save_problems(spec, columns)),
         ({"data", "run", "compare"}, lambda: goal_problems(spec, compared_metric(spec))),
         ({"run"}, lambda: recipe_problems(spec)),
+        ({"run"}, lambda: measure_train_problems(spec)),
+        ({"run", "compare"}, lambda: plot_problems(spec)),
     ]
     asked = [ask() for needed, ask in questions if not needed & wrong]
     return list(dict.fromkeys(problem for problems in asked for problem in problems))
@@ -147,7 +156,8 @@ def _wrong_sections(spec: Spec, problems: list[Diagnostic]) -> set[str]:
 def metrics_of(spec: Spec) -> list[results_schema.Metric]:
     """Return what is measured of the runs of a resolved spec: `loss`, `train.accuracy`, `valid.accuracy`, ..."""
     scalars = [metric for metric in _asked_metrics(spec.run) if metric.goal != "none"]
-    splits = ([TRAIN] if scalars else []) + [split for split in (VALID, TEST) if some_hold(spec, split)]
+    train = [TRAIN] if scalars and measures_train(spec.run) else []
+    splits = [*train, *(split for split in (VALID, TEST) if some_hold(spec, split))]
     measured: dict[str, Any] = {LOSS: "min"} | {metric.column: metric.goal for metric in scalars}
     return [
         results_schema.Metric(LOSS, "min", is_loss=True),
@@ -171,7 +181,8 @@ def compared_metric(spec: Spec) -> results_schema.Metric:
 
 def matrices_of(spec: Spec) -> list[results_schema.Matrix]:
     """Return which matrices the runs of a resolved spec end with: `valid.confusion`, ..."""
-    splits = [TRAIN, *(split for split in (VALID, TEST) if some_hold(spec, split))]
+    train = [TRAIN] if measures_all_train(spec.run) else []
+    splits = [*train, *(split for split in (VALID, TEST) if some_hold(spec, split))]
     asked = [metric for metric in _asked_metrics(spec.run) if metric.goal == "none"]
     return [results_schema.matrix_of(split, metric.column, metric.name) for split in splits for metric in asked]
 
@@ -624,7 +635,7 @@ def _plain(value: Any) -> str:
 def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     columns = choosing_columns(columns_of(spec))
     metric, baseline = spec.compare.metric, spec.compare.baseline
-    yield from concluded_from(target_problems(spec.compare, columns), *MEASURED)
+    yield from concluded_from(target_problems(spec, columns), *MEASURED)
     if metric == STEPS_TO_TARGET:
         yield from by_time_problems(spec.compare, most_telling(metrics_of(spec)))
     elif metric is not None and results_schema.is_of_test(metric):
@@ -632,7 +643,8 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     elif metric is not None and metric not in columns:
         near = did_you_mean(metric, [*columns, STEPS_TO_TARGET])
         message = f"the runs of this spec have no such metric{near}"
-        yield Diagnostic(("compare", "metric"), message, f"they have {', '.join(columns)}", about=MEASURED)
+        help_text = cure(spec, metric) or f"they have {', '.join(columns)}"
+        yield Diagnostic(("compare", "metric"), message, help_text, about=MEASURED)
     by, _ = compared(spec)
     swept = swept_settings(spec)
     absent = [name for name in by if name not in spec.sections and name not in swept]

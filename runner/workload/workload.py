@@ -53,7 +53,8 @@ class Workload:
     """One program: everything about a run but its optimizer and its seed.
 
     `train`, `valid` and `test` are what is measured; `feed` gives the batches that are trained on. `measure_test` says
-    whether the test rows are measured at each evaluation, or when a run has ended.
+    whether the test rows are measured at each evaluation, or when a run has ended, and `measure_train` whether all
+    training rows are, or the batches of the epoch, or none.
     """
 
     registry: Registry
@@ -74,6 +75,7 @@ class Workload:
     visuals: bool = True  # whether what only plots need is kept, too
     test: Table | None = None
     measure_test: Literal["end", "each"] = "end"
+    measure_train: Literal["full", "running", "none"] = "full"
     output: Which = None  # of several outputs of the model, the one that the loss takes
     accumulate: int = 1  # batches of a step, whose gradient is the mean of theirs
     autocast: torch.dtype | None = None  # of products in the forward pass of a step
@@ -178,7 +180,7 @@ class Workload:
     @property
     def splits(self) -> dict[str, Table]:
         """The sets that are measured at an evaluation: train where metrics are asked for, others where held out."""
-        left_out = ([] if self.metrics else [TRAIN]) + [*self.splits_at_end]
+        left_out = ([] if self.metrics and self.measure_train == "full" else [TRAIN]) + [*self.splits_at_end]
         return {split: table for split, table in self.every_split.items() if split not in left_out}
 
     @property
@@ -187,8 +189,19 @@ class Workload:
         return {TEST: self.test} if self.test and self.measure_test == "end" else {}
 
     @property
+    def averages_batches(self) -> bool:
+        """Whether the training rows are measured as they are trained on."""
+        return bool(self.metrics) and self.measure_train == "running"
+
+    @property
+    def splits_of_matrices(self) -> dict[str, Table]:
+        """The sets on which matrices are measured: those whose rows are measured by one model all."""
+        left_out = [] if self.measure_train == "full" else [TRAIN]
+        return {split: table for split, table in self.every_split.items() if split not in left_out}
+
+    @property
     def every_split(self) -> dict[str, Table]:
-        """The sets that there are, on which matrices are measured."""
+        """The sets that there are."""
         known = {TRAIN: self.train, VALID: self.valid, TEST: self.test}
         return {split: table for split, table in known.items() if table}
 
@@ -265,7 +278,8 @@ def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Wo
     if loss.settings.get("class_weights"):
         balance(criterion, train.targets.cpu(), count_classes(split))
     on_device = criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion
-    evaluates = bool(split.valid or settings.scalars or measures_test)
+    measures_train = bool(settings.scalars) and settings.measure_train != "none"
+    evaluates = bool(split.valid or measures_train or measures_test)
     return Workload(
         registry,
         train,
@@ -284,6 +298,7 @@ def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Wo
         settings.save,
         test=split.test,
         measure_test=settings.measure_test,
+        measure_train=settings.measure_train,
         accumulate=settings.accumulate,
         autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
         output=output,

@@ -175,10 +175,11 @@ class RunSettings(Strict):
     `checkpoint_every` so many epochs the state of a run is saved, so that a run that is cut off goes on from there.
     `observers` write ended runs for other tools. `timeout` is the time in seconds after which a run, or runs that are
     trained together, are ended from outside. `measure_test` measures the test rows when a run has ended, or for their
-    curves at each evaluation, too. `clip_norm` is the largest norm of a gradient, over all parameters, and
-    `clip_value` the largest size of one of its components. `accumulate` so many batches make one step, whose gradient
-    is the mean of theirs. `autocast` computes the forward pass and the loss of a step in mixed precision. `average`
-    measures and saves averaged weights.
+    curves at each evaluation, too. `measure_train` measures all training rows at each evaluation, or averages the
+    batches of the epoch as they are trained on ("running"), or neither. `clip_norm` is the largest norm of a gradient,
+    over all parameters, and `clip_value` the largest size of one of its components. `accumulate` so many batches make
+    one step, whose gradient is the mean of theirs. `autocast` computes the forward pass and the loss of a step in mixed
+    precision. `average` measures and saves averaged weights.
     """
 
     epochs: Annotated[int, Ge(0)] | None = None
@@ -199,6 +200,7 @@ class RunSettings(Strict):
     search_seed: Annotated[int, Ge(0)] = 0
     timeout: Annotated[float, Gt(0)] | None = None
     measure_test: Annotated[Literal["end", "each"], AbsentByDefault()] = "end"
+    measure_train: Annotated[Literal["full", "running", "none"], AbsentByDefault()] = "full"
     clip_norm: Annotated[Annotated[float, Gt(0)] | None, AbsentByDefault()] = None
     clip_value: Annotated[Annotated[float, Gt(0)] | None, AbsentByDefault()] = None
     accumulate: Annotated[int, Gt(0), AbsentByDefault()] = 1

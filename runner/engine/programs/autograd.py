@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from xprun.plugins.tensor_groups import Tensors, map_parts
+from xprun.runner.engine.programs.program import See
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.evaluation_rows import predictions
@@ -88,6 +90,17 @@ class Autograd:
 
     def batches(self, feed: Feed, seeds: list[int]) -> Batches[Rows]:
         return feed.alone(self.seed)
+
+    def watch(self, see: See) -> None:
+        criterion = self.work.loss
+
+        def seen(outputs: Any, targets: Tensor) -> Tensor:
+            loss = criterion(outputs, targets)
+            of_one_run = map_parts(lambda part: part.detach()[None, None], outputs)
+            see(loss.detach()[None, None], of_one_run, targets[None])
+            return loss
+
+        self.loss_of = loss_of(replace(self.work, loss=seen), self.module)
 
     def prepare(self, inputs: Tensors, targets: Tensor) -> Rows:
         return inputs, targets

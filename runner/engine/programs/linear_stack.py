@@ -121,8 +121,10 @@ class LinearStack(Stacked):
         rows, gradients = flat.view(S * K, P), gradient.view(S * K, P)
         x = batch[0].mT.contiguous().mT if self.narrow else batch[0]
         activated, z = self._forward(flat, x)
-        losses = flat.new_empty(S, K)
-        delta, factor = self.loss.step(z.view(S, K, -1, z.shape[2]), batch[1:], losses)
+        losses, outputs = flat.new_empty(S, K), z.view(S, K, -1, z.shape[2])
+        if self.see:
+            self.see(self.loss.value(outputs, batch[1:]), outputs.mT, batch[1])
+        delta, factor = self.loss.step(outputs, batch[1:], losses)
         delta = delta.view_as(z)
         scale_gradient = delta.numel() > gradient.numel()
         if not scale_gradient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -9,6 +10,8 @@ from xprun.plugins.tensor_groups import Tensors
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.measures import Measure
+
+See = Callable[[Tensor, Tensors, Tensor], None]  # losses [S, k], outputs [S, k, B, ...], targets [S, B, ...]
 
 
 class Program(Protocol):
@@ -35,6 +38,9 @@ class Program(Protocol):
 
     def batches(self, feed: Feed, seeds: list[int]) -> Batches[Any]:
         """Return the batches of the S groups, in the form that a step takes."""
+
+    def watch(self, see: See) -> None:
+        """Let each batch whose gradient is computed be seen with what the runs make of it, before their update."""
 
     def prepare(self, inputs: Tensors, targets: Tensor) -> Any:
         """Return rows [N, ...] in the form that predictions and batches are made from."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 from xprun.plugins.tensor_groups import Tensors, map_parts, tensors_in
+from xprun.runner.engine.programs.program import See
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.measures import Measure
@@ -25,6 +26,7 @@ class Stacked:
     gradient: Tensor
     held: dict[str, Tensor]
     unused: frozenset[str] = frozenset()
+    see: See | None = None
 
     def pack(self, module: nn.Module) -> Tensor:
         """Return the trained parameters of a module as one vector [P], in the order of this program."""
@@ -67,6 +69,9 @@ class Stacked:
 
     def batches(self, feed: Feed, seeds: list[int]) -> Batches[Batch]:
         return feed.together(self.prepare, seeds)
+
+    def watch(self, see: See) -> None:
+        self.see = see
 
     @property
     def weights(self) -> Tensor:
@@ -152,3 +157,23 @@ def over_runs(
             found.append(measure(map_parts(lambda part: part[i], flat), targets, *own))  # noqa: B023 - called at once
         result = torch.stack([torch.as_tensor(value) for value in found])
     return result.view(*shape, *result.shape[1:])
+
+
+def over_groups(
+    measure: Any, predictions: Tensors, targets: Tensor, parameters: dict[str, Tensor] | None = None
+) -> Tensor:
+    """Return the measure [S, K] of predictions [S, K, B, ...] for targets [S, B, ...], of which each group has its own.
+
+    One that asks for the trained `parameters` [S, K, *shape] gets those of its run.
+    """
+    more = [parameters] if parameters else []
+    over_columns = vmap(measure, in_dims=(0, None, *(0 for _ in more)))
+    try:
+        result: Tensor = vmap(over_columns, in_dims=(0, 0, *(0 for _ in more)))(predictions, targets, *more)
+    except RuntimeError:
+        groups = []
+        for s in range(len(targets)):
+            own = {name: value[s : s + 1] for name, value in parameters.items()} if parameters else None
+            groups.append(over_runs(measure, map_parts(lambda part: part[s : s + 1], predictions), targets[s], own))  # noqa: B023 - called at once
+        result = torch.cat(groups)
+    return result

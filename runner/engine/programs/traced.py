@@ -84,7 +84,11 @@ class Traced(Stacked):
         x, y = self.rows_of(batch)
         rows = y.shape[1]
         program, self.unused = self._program(batch)
-        gradients, losses = program(self.views(self.flat), self.held, self._draw(rows), x, y)
+        gradients, found = program(self.views(self.flat), self.held, self._draw(rows), x, y)
+        losses = found
+        if self.see:
+            losses, outputs = found
+            self.see(losses, outputs, y)
         torch.cat([g.reshape(*self.shape, -1) for g in gradients.values()], 2, out=self.gradient)
         return losses, rows
 
@@ -148,16 +152,22 @@ class Traced(Stacked):
 
         _, K = self.shape
 
-        def loss_of(parameters: Any, state: Any, masks: Any, x: Tensors, y: Tensor) -> Tensor:
+        def seen(parameters: Any, state: Any, masks: Any, x: Tensors, y: Tensor) -> tuple[Tensor, Any]:
             args, kwargs = arguments_of(x)
-            return self.loss(functional_call(self.module, {**parameters, **state, **masks}, args, kwargs), y)
+            outputs = functional_call(self.module, {**parameters, **state, **masks}, args, kwargs)
+            return self.loss(outputs, y), outputs
 
-        in_a_step = self.in_mixed_precision(loss_of) if self.in_mixed_precision else loss_of
+        def loss_of(*everything: Any) -> Tensor:
+            return seen(*everything)[0]
+
+        asked: Any = seen if self.see else loss_of
+        in_a_step = self.in_mixed_precision(asked) if self.in_mixed_precision else asked
 
         def all_runs(parameters: Any, state: Any, masks: Any, x: Tensors, y: Tensor) -> Any:
             # Targets are expanded over the runs: some losses cannot be batched over an input without its target.
             targets = y.unsqueeze(1).expand(y.shape[0], K, *y.shape[1:])
-            inner = vmap(grad_and_value(in_a_step), in_dims=(0, 0, None, None, 0))
+            gradient = grad_and_value(in_a_step, has_aux=self.see is not None)
+            inner = vmap(gradient, in_dims=(0, 0, None, None, 0))
             return vmap(inner)(parameters, state, masks, x, targets)
 
         # Tracing runs the program once: on copies, because it changes the running statistics of BatchNorm.
