@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import Registry
-from xprun.runner.execution.cost_estimate import estimate, workers_that_repay
+from xprun.runner.execution.cost_estimate import Cost, best_workers, estimate, seconds_with
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.plan import Plan, make_plan
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from xprun.runner.engine.execution_units import ExecutionUnit
 
 # Seconds, as measured on two cores of a server of 2023.
+START = 2.0  # of Python, xprun and torch, before a run is trained
 IMPORTS = 2.5  # of pandas and matplotlib
 PICTURE = 0.3  # in both formats that are written by default
 PICTURES = 2  # that every report has, beside those of metrics and swept settings
+SHOWN = 0.05  # seconds of evaluation from which on a cohort tells them
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Way:
 
 @dataclass(frozen=True)
 class CohortSummary:
-    """What is ahead of a cohort; `seconds` of training and bytes of `memory` are estimates.
+    """What is ahead of a cohort; its `cost` in one process and bytes of `memory` are estimates.
+
+    `seconds` are those of training, `evaluation` those of evaluations.
 
     `error`: it will fail or, where a trial step of all its runs has failed (`may_run`), runs of it may.
     """
@@ -58,11 +62,13 @@ class CohortSummary:
     runs: int
     steps: int = 0
     seconds: float = 0.0
+    evaluation: float = 0.0
     memory: int = 0
     ways: list[Way] = field(default_factory=list)
     error: str = ""
     stage: Stage = SEARCH
     may_run: bool = False
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,9 @@ class StageSummary:
 class PlanSummary:
     """What a run of a spec would do. `runs` are distinct; `duplicates` more in the spec equal one of them.
 
-    Counts, seconds and cohorts are those of both stages. `can_show` tells what so many seeds and comparisons can show.
+    Counts, seconds and cohorts are those of both stages. `seconds` of training and `evaluation_seconds` are those of
+    one process; `worker_seconds` are those until the `workers` have trained all runs, their start included, and
+    `report_seconds` come then. `can_show` tells what so many seeds and comparisons can show.
 
     `why` tells of the runs to run why they are not cached, where any are; `damaged` whether the store is. `unfinished`
     runs go on from where they were saved. `not_looked_at` is what components read and no id covers.
@@ -105,6 +113,8 @@ class PlanSummary:
     duplicates: int
     device: str
     seconds: float
+    evaluation_seconds: float
+    worker_seconds: float
     report_seconds: float
     memory: int
     cohorts: list[CohortSummary]
@@ -144,7 +154,8 @@ def summarize_plan(
         for stage, several in left.items()
         for cohort in several
     ]
-    seconds = sum(cohort.seconds for cohort in cohorts)
+    costs = [cohort.cost for cohort in cohorts if cohort.cost]
+    workers = best_workers(costs, device) if jobs is None else max(1, jobs)
     return PlanSummary(
         name=spec.name,
         headline=headline(plan),
@@ -156,7 +167,9 @@ def summarize_plan(
         damaged=damaged,
         duplicates=plan.duplicates,
         device=device,
-        seconds=seconds,
+        seconds=sum(cohort.seconds for cohort in cohorts),
+        evaluation_seconds=sum(cohort.evaluation for cohort in cohorts),
+        worker_seconds=_worker_seconds(workers, costs),
         report_seconds=_report_seconds(plan),
         memory=max((cohort.memory for cohort in cohorts), default=0),
         cohorts=cohorts,
@@ -164,7 +177,7 @@ def summarize_plan(
         stages={stage: _stage(plan, stage, runs, cached) for stage, runs in stages.items()},
         can_show=what_shows(spec),
         not_looked_at=not_read_of(plan.searched),
-        workers=workers_that_repay(seconds, len(missing), device) if jobs is None else max(1, jobs),
+        workers=workers,
     )
 
 
@@ -221,13 +234,24 @@ def as_text(ahead: PlanSummary) -> str:
     if ahead.can_show:
         lines.append(ahead.can_show)
     if ahead.cohorts:
-        memory = f"about {_megabytes(ahead.memory)} of tensors, not counting activations"
-        lines.append(
-            f"about {ahead.seconds:.1f} s of training in one process, not counting evaluation and start-up; {memory}"
-        )
+        lines.append(_time_line(ahead))
         report = f"then about {ahead.report_seconds:.0f} s for tables and report"
         lines.append(f"{report}; --no-report leaves the report out")
     return "\n".join(lines)
+
+
+def _worker_seconds(workers: int, costs: list[Cost]) -> float:
+    """Return the seconds until so many workers have trained all runs, from the start of xprun on."""
+    return START + costs[-1].start + seconds_with(workers, costs) if costs else 0.0
+
+
+def _time_line(ahead: PlanSummary) -> str:
+    """Return how long it takes until all runs have ended, of what that is made, and how much memory."""
+    processes = f"{ahead.workers} workers" if ahead.workers > 1 else "one process"
+    parts = f"{ahead.seconds:.1f} s of training and {ahead.evaluation_seconds:.1f} s of evaluation"
+    shared = f"{parts} are shared by them" if ahead.workers > 1 else f"{parts}, the rest is start-up"
+    memory = f"about {_megabytes(ahead.memory)} of tensors, not counting activations"
+    return f"about {ahead.worker_seconds:.1f} s in {processes}: {shared}; {memory}"
 
 
 def _report_seconds(plan: Plan) -> float:
@@ -258,7 +282,10 @@ def _cohort(cohort: Cohort, context: Context) -> CohortSummary:
         outlook = estimate(cohort, context)
     except (Exception, SystemExit) as error:  # the plan is still worth telling
         return CohortSummary(runs, error=f"{type(error).__name__}: {error}", may_run=_can_be_made(cohort, context))
-    return CohortSummary(runs, outlook.steps, outlook.seconds, outlook.memory, _ways(outlook.units))
+    cost = outlook.cost
+    return CohortSummary(
+        runs, outlook.steps, cost.training, cost.evaluation, outlook.memory, _ways(outlook.units), cost=cost
+    )
 
 
 def _can_be_made(cohort: Cohort, context: Context) -> bool:
@@ -294,7 +321,8 @@ def _cohort_lines(number: int, cohort: CohortSummary) -> list[str]:
     if cohort.error:
         fate = "train one by one and may fail, because a trial step failed" if cohort.may_run else "will fail"
         return [f"cohort {number}: {runs} {fate}: {cohort.error}"]
-    estimate = f"about {cohort.seconds:.1f} s, {_megabytes(cohort.memory)}"
+    evaluation = f" and {cohort.evaluation:.1f} s of evaluation" if cohort.evaluation >= SHOWN else ""
+    estimate = f"about {cohort.seconds:.1f} s{evaluation}, {_megabytes(cohort.memory)}"
     return [f"cohort {number}: {runs}, {cohort.steps:,} steps each, {estimate}", *map(_way_line, cohort.ways)]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
-from xprun.runner.execution.cost_estimate import seconds_of, workers_that_repay
+from xprun.runner.execution.cost_estimate import best_workers, costs_of, most_workers
 from xprun.runner.execution.import_changes import changes_at_import, components_of, listed
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.job import Job
@@ -87,16 +86,15 @@ def _save(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:
 
 def _workers(job: Job, cohorts: list[Cohort], context: Context) -> int:
     """Return how many processes will end soonest: one, unless the work repays starting more."""
-    runs = sum(len(cohort.runs) for cohort in cohorts)
-    most = workers_that_repay(math.inf, runs, context.device)
+    most = most_workers(sum(len(cohort.runs) for cohort in cohorts), context.device)
     if most == 1:
         return 1
     try:
-        seconds = job.run_isolated(seconds_of, cohorts[:SURVEYED], context)
+        costs = job.run_isolated(costs_of, cohorts[:SURVEYED], context)
     except WorkerError as error:
         note(f"could not estimate the training time: {error}")
         return most
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         return 1
-    whole = seconds * len(cohorts) / max(1, min(SURVEYED, len(cohorts)))
-    return workers_that_repay(whole, runs, context.device)
+    others = (costs[i % len(costs)].of_runs(len(cohort.runs)) for i, cohort in enumerate(cohorts[SURVEYED:]))
+    return best_workers([*costs, *others], context.device)

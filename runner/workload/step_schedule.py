@@ -83,6 +83,15 @@ class Schedule:
         limit = self.stop.max_seconds if self.stop else None
         return per_step * self.steps if limit is None else min(per_step * self.steps, limit)
 
+    def evaluations(self, steps: int) -> int:
+        """Return how many evaluations there are in the first so many steps, of which the last is evaluated."""
+        if self.evaluate_every:
+            return -(-steps // self.evaluate_every) or 1
+        found, step = 0, 0
+        while step < steps:
+            found, step = found + 1, self._next_evaluation(step)
+        return found or 1
+
     def epoch_of(self, step: int) -> float:
         return step / self.steps_per_epoch
 

@@ -154,7 +154,7 @@ def test_plan_tells_duplicates_time_memory_and_why(xprun: Callable[..., Result],
     spec = write(line_spec.replace("lr = 0.1", "lr = { grid = [0.1, 0.2, 0.2] }"))
     text = xprun("plan", spec).stdout
     assert "1 run of the spec are duplicates and run once" in text
-    assert "s of training in one process" in text
+    assert "s in one process: 0.0 s of training and 0.0 s of evaluation, the rest is start-up" in text
     assert "MB of tensors" in text
     (ahead,) = json.loads(xprun("plan", "--json", spec, "--set", "run.engine=alone").stdout)
     assert (ahead["runs"], ahead["duplicates"], ahead["cached"], ahead["to_run"]) == (2, 1, 0, 2)
