@@ -3,6 +3,7 @@
 from xprun.reports.sections.blocks import Section, Sentences
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED
+from xprun.runner.results.results_schema import RUN
 
 
 def reading_section(analysis: Analysis) -> Section:
@@ -10,6 +11,10 @@ def reading_section(analysis: Analysis) -> Section:
     return Section("reading", "How to read this page", [Sentences(reading(analysis))])
 
 
+_RUNNING = (
+    "train.* are averages over the batches of the latest epoch, each measured as it was trained on "
+    '(run.measure_train = "running"): they lag behind the model that the epoch ends with.'
+)
 _PROBLEMS = [
     "A problem is one combination of the sections that are not being compared, e.g. one data set with one model. Each "
     "alternative is taken at its chosen setting on each problem. Over the problems, pairs are compared by how often a "
@@ -46,8 +51,15 @@ def reading(analysis: Analysis) -> list[str]:
         "trained together, which says nothing about a run alone, so there is no time to target in seconds.",
         "The expected best of k settings draws them without replacement; a dash where all k may have failed or "
         "diverged.",
+        *([_RUNNING] if _averages_batches(analysis) else []),
         *(_PROBLEMS if comparison.problems else []),
     ]
+
+
+def _averages_batches(analysis: Analysis) -> bool:
+    """Whether results of the training rows are averages over batches."""
+    run = analysis.tables.resolved.get("spec", {}).get(RUN) or {}
+    return bool(run.get("measure_train") == "running")
 
 
 def _where_it_is_tested(analysis: Analysis) -> str:
