@@ -17,7 +17,7 @@ from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import FAILED
 from xprun.runner.status.progress import Progress
 from xprun.runner.store.run_store import Store
-from xprun.runner.workers.isolated import WorkerError, run_isolated
+from xprun.runner.workers.isolated import Meanwhile, WorkerError, run_isolated
 from xprun.specs import Run
 
 T = TypeVar("T")
@@ -75,7 +75,9 @@ class Job:
         """Seconds that the run with the longest limit may take; asked once, not for each run that is observed."""
         return max((run.settings.timeout for run in self.plan.searched if run.settings.timeout), default=None)
 
-    def run_isolated(self, function: Callable[..., T], *arguments: Any, purpose: str = "") -> T:
+    def run_isolated(
+        self, function: Callable[..., T], *arguments: Any, purpose: str = "", meanwhile: Meanwhile | None = None
+    ) -> T:
         """Return what a function returns that runs code of components; in a worker process it can do no harm.
 
         It may take as long as a run may, and an interrupt ends it. The worker may be used again for the same `purpose`.
@@ -83,7 +85,7 @@ class Job:
         with self.interrupts.raised():
             if self.options.workers == 0:
                 return function(*arguments)
-            return run_isolated(function, *arguments, limit=self.longest, purpose=purpose)
+            return run_isolated(function, *arguments, limit=self.longest, purpose=purpose, meanwhile=meanwhile)
 
     def map_isolated(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
         """Return what a function makes of each item, each called in a worker, or why there is nothing."""

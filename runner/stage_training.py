@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
-from xprun.runner.execution.cost_estimate import best_workers, costs_of, most_workers
+from xprun.runner.execution.cost_estimate import Cost, best_workers, costs_of, make_ready, most_workers
 from xprun.runner.execution.import_changes import changes_at_import, components_of, listed
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.job import Job
@@ -18,7 +18,7 @@ from xprun.runner.process.log import note
 from xprun.runner.results.atomic_files import writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import forget, take_stock
-from xprun.runner.workers.isolated import WorkerError
+from xprun.runner.workers.isolated import Meanwhile, WorkerError
 from xprun.runner.workload.devices import kind_of
 from xprun.specs import Run
 
@@ -89,12 +89,21 @@ def _workers(job: Job, cohorts: list[Cohort], context: Context) -> int:
     most = most_workers(sum(len(cohort.runs) for cohort in cohorts), context.device)
     if most == 1:
         return 1
+    program = cohorts[0].program if len(cohorts) == 1 else ""
+    ready = Meanwhile(most - 1 if program else 0, program, make_ready, cohorts[0], context)
     try:
-        costs = job.run_isolated(costs_of, cohorts[:SURVEYED], context)
+        costs = job.run_isolated(costs_of, cohorts[:SURVEYED], context, purpose=program, meanwhile=ready)
+        workers = _best_of(costs, cohorts, context)
     except WorkerError as error:
         note(f"could not estimate the training time: {error}")
-        return most
+        workers = most
     except Exception:  # a broken component: the loop reports it as the failure of its runs
-        return 1
+        workers = 1
+    ready.end(wanted=workers > 1)
+    return workers
+
+
+def _best_of(costs: list[Cost], cohorts: list[Cohort], context: Context) -> int:
+    """Return how many processes train cohorts soonest, by what the first of them cost."""
     others = (costs[i % len(costs)].of_runs(len(cohort.runs)) for i, cohort in enumerate(cohorts[SURVEYED:]))
     return best_workers([*costs, *others], context.device)

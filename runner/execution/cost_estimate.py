@@ -100,6 +100,14 @@ def costs_of(cohorts: list[Cohort], context: Context) -> list[Cost]:
     return costs
 
 
+def make_ready(cohort: Cohort, context: Context) -> None:
+    """Make the data of a cohort, which the next task of this process finds there."""
+    from xprun.runner.execution.cohort_execution import prepare_torch, workload_of
+
+    prepare_torch()
+    workload_of(cohort, context)
+
+
 def seconds_with(workers: int, costs: Sequence[Cost]) -> float:
     """Return how long so many processes take for all cohorts; each of these is cut into parts, two for a process.
 

@@ -120,14 +120,25 @@ class WorkerPool:
         """
         worker.send(encode(Task.of(function, arguments)), limit)
 
-    def wait(self, worker: Worker) -> Result | Failure | Exit:
-        """Wait for the end of a worker's task, or its own."""
+    def wait(
+        self, worker: Worker, after: float = math.inf, meanwhile: Callable[[], None] | None = None
+    ) -> Result | Failure | Exit:
+        """Wait for the end of a worker's task, or its own.
+
+        So many seconds `after` it has said something first, do something else `meanwhile`.
+        """
+        until = math.inf
         while True:
             while not worker.messages:
-                self.poll()
+                left = until - time.monotonic()
+                if meanwhile and left <= 0:
+                    meanwhile()
+                    meanwhile = None
+                self.poll(None if meanwhile is None or math.isinf(left) else left)
             message = worker.messages.popleft()
             if isinstance(message, Result | Failure | Exit):
                 return message
+            until = min(until, time.monotonic() + after)
 
     def release(self, worker: Worker, purpose: str = "") -> None:
         """Keep a worker that has done its task for the next one, if one of that purpose may be given to it."""

@@ -108,6 +108,7 @@ ALONE = {
     "the best evaluation": {"RUN": 'save = "best"', "OPTIMIZER": '{ name = "SGD", lr = 9.0 }'},
     "the test rows": {"DATA": TESTED, "RUN": 'save = "best"'},
     "the last step": {"RUN": 'save = "last"'},
+    "averages over the batches": {"RUN": 'measure_train = "running"\nstop = { loss_below = 1.2 }\naccumulate = 2'},
     "patience": {"RUN": "stop = { patience = 2 }", "OPTIMIZER": '{ name = "SGD", lr = 5.0 }'},
     "a loss that is watched": {"RUN": "stop = { loss_below = 1.2 }"},
     "divergence": {"OPTIMIZER": '{ name = "SGD", lr = 1e7, weight_decay = 1e3 }'},
@@ -123,6 +124,7 @@ ALONE = {
 TOGETHER = {
     "linear-stack": {"OPTIMIZER": TWO_RULES, "RUN": 'seeds = 2\nsave = "best"'},
     "traced": {"OPTIMIZER": TWO_RULES, "MODEL": NORM, "DATA": EVEN, "RUN": 'seeds = 2\nsave = "last"'},
+    "linear-stack, averages over the batches": {"OPTIMIZER": TWO_RULES, "RUN": 'seeds = 2\nmeasure_train = "running"'},
     "linear-stack, all stop somewhere": {
         "OPTIMIZER": WOBBLING,
         "RUN": "seeds = 3\nrecord_every = 4\n"
@@ -318,6 +320,7 @@ def check(plan: MakePlan, text: str, way: Way, folder: Path, scissors: Scissors,
 def test_a_lone_run_goes_on(what: str, plan: MakePlan, tmp_path: Path, scissors: Scissors) -> None:
     [outcome] = check(plan, text_of(ALONE[what]), alone, tmp_path, scissors)
     ends = {"patience": "stopped", "a loss that is watched": "stopped", "divergence": "diverged"}
+    ends["averages over the batches"] = "stopped"
     assert outcome.status == ends.get(what, "done")
     assert bool(outcome.state) == ("save" in ALONE[what].get("RUN", ""))
     if what == "the best evaluation":

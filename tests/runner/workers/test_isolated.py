@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from xprun.runner.workers.isolated import WorkerError, run_isolated
+from xprun.runner.workers import isolated
+from xprun.runner.workers.isolated import Meanwhile, WorkerError, run_isolated
+from xprun.runner.workers.parent_link import now_training
+from xprun.runner.workers.pool import WorkerPool
 
 pytestmark = [
     pytest.mark.usefixtures("pool"),
@@ -98,3 +101,38 @@ def test_a_worker_stands_where_its_parent_does(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("limit", [1e300, 1e15, 3e6])
 def test_a_limit_may_be_longer_than_the_system_can_wait(limit: float) -> None:
     assert run_isolated(time.sleep, 0.2, limit=limit) is None
+
+
+def long_call() -> int:
+    now_training(["a run"])
+    time.sleep(1.0)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_other_workers_get_ready_in_the_course_of_a_long_call(
+    wanted: bool, pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "LONG", 0.1)
+    ready = Meanwhile(2, "a program", os.getpid)
+    run_isolated(long_call, purpose="a program", meanwhile=ready)
+    ready.end(wanted=wanted)
+    known = set(pool.workers)
+    assert len(known) == (3 if wanted else 1)
+    taken = [pool.acquire("a program") for _ in range(3)]
+    assert {worker.key for worker in taken} & known == known
+
+
+def test_a_short_call_is_over_before_others_begin(pool: WorkerPool) -> None:
+    ready = Meanwhile(2, "a program", os.getpid)
+    run_isolated(divmod, 7, 2, meanwhile=ready)
+    ready.end(wanted=True)
+    assert len(pool.workers) == 1
+
+
+def test_those_that_fail_to_get_ready_are_ended(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "LONG", 0.1)
+    ready = Meanwhile(1, "a program", divmod, 1, 0)
+    run_isolated(long_call, meanwhile=ready)
+    ready.end(wanted=True)
+    assert len(pool.workers) == 1
