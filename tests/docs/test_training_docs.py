@@ -63,6 +63,12 @@ def test_a_run_in_mixed_precision_learns() -> None:
     assert accuracy > 0.8
 
 
+def test_the_training_rows_are_measured_as_they_are_trained_on() -> None:
+    running, full = results("running.toml"), results("running.toml", sets=("run.measure_train=full",))
+    assert running["final.valid.loss"].tolist() == full["final.valid.loss"].tolist()
+    assert (running["final.train.loss"] > full["final.train.loss"]).all()  # it lags behind
+
+
 def test_runs_stop_early() -> None:
     table = results("early.toml")
     assert "stopped" in set(table["status"])
@@ -111,6 +117,7 @@ def test_there_is_no_other_example() -> None:
         "schedules.toml",
         "recipe.toml",
         "mixed.toml",
+        "running.toml",
         "early.toml",
         "fastest.toml",
         "saved.toml",

@@ -32,7 +32,7 @@ def validator() -> Draft202012Validator:
 BEYOND_A_SCHEMA = re.compile(
     "(label|ablate|compare|exclude|extends|idle|reference|expect)-|sweep-(bomb|samples|with|wrong-computed)|type-(64|infinite)"
     "|scheduler-(overflow|too-long|negative-power|below-zero|one-cycle)|confirm-overlap|data-text|loss-class-weights-(twice|none)|setting-model-heads"
-    "|folds-(ablated|and|of|too)|parts-|transform-|recipe-(autocast-manual|clip-(line|twice))|goal-|unset-not-there|optimizer-nesterov"
+    "|folds-(ablated|and|of|too)|parts-|transform-|recipe-(autocast-manual|clip-(line|twice))|goal-|unset-not-there|optimizer-nesterov|train-"
 )
 BAD = sorted(
     p for p in (Path(__file__).parents[2] / "specs/language/bad").glob("*.toml") if not BEYOND_A_SCHEMA.match(p.stem)
