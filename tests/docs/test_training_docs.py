@@ -64,8 +64,10 @@ def test_a_run_in_mixed_precision_learns() -> None:
 
 
 def test_the_training_rows_are_measured_as_they_are_trained_on() -> None:
-    running, full = results("running.toml"), results("running.toml", sets=("run.measure_train=full",))
-    assert running["final.valid.loss"].tolist() == full["final.valid.loss"].tolist()
+    first = ("run.epochs=1",)
+    running = results("running.toml", sets=first)
+    full = results("running.toml", sets=(*first, "run.measure_train=full"))
+    assert running["final.valid.loss"].tolist() == pytest.approx(full["final.valid.loss"].tolist(), rel=1e-3)
     assert (running["final.train.loss"] > full["final.train.loss"]).all()  # it lags behind
 
 
