@@ -65,3 +65,14 @@ def test_what_is_not_recorded_takes_no_memory() -> None:
     for _ in range(3):
         history.add(np.array([], dtype=np.int64), np.zeros((0, 1, 1)), np.array([0]))
     assert not history._blocks
+
+
+@pytest.mark.parametrize("every", [None, 4, 12])
+@pytest.mark.parametrize("steps", [1, 4, 30, 1001])
+def test_evaluations_are_counted_as_they_are_made(every: int | None, steps: int) -> None:
+    schedule = Schedule(steps, 4, every, 1)
+    assert schedule.evaluations(steps) == sum(map(schedule.evaluates_after, schedule.block_ends()))
+
+
+def test_what_takes_no_step_is_evaluated_once() -> None:
+    assert Schedule(0, 4, 4, 1).evaluations(0) == 1
