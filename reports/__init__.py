@@ -51,7 +51,7 @@ def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterab
 
 def verdict(folder: Path) -> str:
     """What came out best in `folder`, in a sentence or two: the first words of its report. Reads no history."""
-    from xprun.reports.page.report_page import read_verdict
+    from xprun.reports.text.folder_verdict import read_verdict
 
     with about(folder):
         return read_verdict(folder)

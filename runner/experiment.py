@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xprun.errors import Error
 from xprun.plugins.registry import Registry
-from xprun.runner.folder_writing import hash_of_content, write_made_by_components, write_results
+from xprun.runner.folder_writing import hash_of_content, write_environment, write_made_by_components, write_results
 from xprun.runner.job import Job
 from xprun.runner.job import Options as Options
 from xprun.runner.needed_packages import require_packages
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
-from xprun.runner.outputs.result_tables import Pairs
+from xprun.runner.outputs.result_columns import Pairs
 from xprun.runner.planning.plan import Plan, make_plan
 from xprun.runner.planning.run_identity import not_read_of
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
@@ -62,12 +63,18 @@ class UnknownRunError(Error, LookupError):
 
 
 def run_experiment(
-    spec: Spec, registry: Registry, options: Options, progress: Progress, interrupts: Interrupts | None = None
+    spec: Spec,
+    registry: Registry,
+    options: Options,
+    progress: Progress,
+    interrupts: Interrupts | None = None,
+    tell: Callable[[Report], object] = lambda report: None,
 ) -> Report:
     """Train the runs of a spec that the output folder lacks, and write the tables of all of them.
 
     A first interrupt (SIGINT, SIGTERM, SIGHUP) ends the training: every finished run is kept, and the tables hold
-    those. A second one has its usual effect. `interrupts` are those of a caller who has more to do afterwards.
+    those. A second one has its usual effect. `interrupts` are those of a caller who has more to do afterwards. `tell`
+    hears what came out as soon as the tables are there; what pictures need of the runs is written after it.
     Raises SpecError for a time limit without workers, DeviceError for a device that is absent, UnknownRunError where
     `options.only` names a run that the spec does not stand for, InUseError when another process writes the folder, and
     OutputError when it cannot be written: what was saved before is kept.
@@ -91,7 +98,7 @@ def run_experiment(
         with closing(Store(options.folder)) as store:
             try:
                 with interruptible() if interrupts is None else nullcontext(interrupts) as heard:
-                    return _carry_out(Job(plan, store, options, device, registry, progress, heard, {}))
+                    return _carry_out(Job(plan, store, options, device, registry, progress, heard, {}), tell)
             finally:
                 release_pool()
 
@@ -112,8 +119,8 @@ def _refuse_limit_without_workers(plan: Plan, options: Options) -> None:
         raise SpecError(plan.spec.document, [problem])
 
 
-def _carry_out(job: Job) -> Report:
-    """Search, confirm, judge the claims and write."""
+def _carry_out(job: Job, tell: Callable[[Report], object]) -> Report:
+    """Search, confirm, judge the claims, write and tell."""
     if job.store.recovery_note:
         note(job.store.recovery_note)
     job.look()
@@ -137,7 +144,10 @@ def _carry_out(job: Job) -> Report:
     job.store.check_place()
     if pairs:
         with writing(job.options.folder):
-            _write(job, report, pairs, anew=trained)
+            report.written = write_results(job, pairs, report.made_of, report.verdicts)
+        tell(report)
+        with writing(job.options.folder):
+            _write_more(job, report, pairs, anew=trained)
     job.store.check_place()
     return report
 
@@ -148,10 +158,12 @@ def search_and_confirm(job: Job) -> int:
     The second stage follows from the outcomes of the first as they are stored, and from nothing else: whoever is
     killed at any instant finds the same one again.
     """
-    searching = cohorts_to_train(job, job.plan.searched)
+    searching, later = cohorts_to_train(job, job.plan.searched), _ahead(job)
+    if searching or later:
+        _prepare(job)
     if searching:
         require_packages(job)
-    job.progress.start(job.plan, searching, job.device, _ahead(job))
+    job.progress.start(job.plan, searching, job.device, later)
     trained = train(job, job.plan.searched, searching)
     if trained and job.plan.spec.confirm is not None:
         job.look()
@@ -166,6 +178,13 @@ def search_and_confirm(job: Job) -> int:
         note(f"{label} is not confirmed: every run of its best setting failed or diverged")
     job.progress.confirm(job.plan, confirming, job.device)
     return trained + train(job, job.plan.confirmed, confirming)
+
+
+def _prepare(job: Job) -> None:
+    """Let workers get ready, and whoever listens use the time."""
+    if job.options.workers != 0:
+        get_pool().prepare()
+    job.progress.prepare()
 
 
 def _ahead(job: Job) -> int:
@@ -195,9 +214,9 @@ def _with_place(document: Document, reason: str) -> str:
     return f"{document.place((*path, 'name')).name}: {reason}"
 
 
-def _write(job: Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
-    """Write tables, what observers make of the runs, and what reports need beside them; `anew`: runs were trained."""
-    report.written = write_results(job, pairs, report.made_of, report.verdicts, anew=anew)
+def _write_more(job: Job, report: Report, pairs: Pairs, *, anew: bool) -> None:
+    """Write the environment, and what observers and pages need of the runs; `anew`: some were trained."""
+    write_environment(job, anew=anew)
     if report.interrupted is None:
         try:
             write_made_by_components(job, pairs, report.made_of, anew=anew)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from xprun.plugins.python_packages import release_of
 from xprun.runner.job import Job
 from xprun.runner.outputs.claim_verdicts import Verdict, claims_table
 from xprun.runner.outputs.environment import describe_environment, torch_facts
-from xprun.runner.outputs.result_tables import Pairs, write_tables
+from xprun.runner.outputs.result_columns import Pairs
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.plan import describe
 from xprun.runner.results.atomic_files import replace_text
@@ -36,12 +37,19 @@ def hash_of_content(job: Job, verdicts: list[Verdict]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def write_results(job: Job, pairs: Pairs, made_of: str, verdicts: list[Verdict], *, anew: bool) -> list[Path]:
-    """Write the tables, which are returned, the spec and the environment; `anew`: runs were trained."""
-    folder = job.options.folder
-    tables = export(folder, "tables", made_of, partial(write_tables, folder, job.plan, pairs, claims_table(verdicts)))
-    _write_background(job, anew=anew)
+def write_results(job: Job, pairs: Pairs, made_of: str, verdicts: list[Verdict]) -> list[Path]:
+    """Write the tables, which are returned, and the spec as it was run and resolved."""
+    folder, plan = job.options.folder, job.plan
+    tables = export(folder, "tables", made_of, partial(_write_tables, job, pairs, verdicts))
+    _renew(folder / "spec.toml", plan.spec.document.as_run())
+    _renew(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
     return tables
+
+
+def _write_tables(job: Job, pairs: Pairs, verdicts: list[Verdict]) -> list[Path]:
+    from xprun.runner.outputs.result_tables import write_tables  # with pandas
+
+    return write_tables(job.options.folder, job.plan, pairs, claims_table(verdicts))
 
 
 def write_made_by_components(job: Job, pairs: Pairs, made_of: str, *, anew: bool) -> None:
@@ -57,18 +65,21 @@ def write_made_by_components(job: Job, pairs: Pairs, made_of: str, *, anew: bool
         export(folder, name, made_of, partial(write, job, pairs))
 
 
-def _write_background(job: Job, *, anew: bool) -> None:
-    """Write what the reports need beside the tables: the spec as run, as resolved, and the environment.
+def _renew(path: Path, text: str) -> None:
+    """Write a small file unless it says that already."""
+    with suppress(OSError, UnicodeDecodeError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    replace_text(path, text)
 
-    The environment is the one in which runs were trained, so that it is written only when some were, `anew`.
-    """
-    folder, plan = job.options.folder, job.plan
-    replace_text(folder / "spec.toml", plan.spec.document.as_run())
-    replace_text(folder / "resolved.json", json.dumps(describe(plan), indent=1, default=str) + "\n")
-    if anew or not (folder / "environment.json").exists():
+
+def write_environment(job: Job, *, anew: bool) -> None:
+    """Write where runs were trained: only when some were, `anew`, or nothing says so."""
+    path = job.options.folder / "environment.json"
+    if anew or not path.exists():
         facts = torch_facts(job.device) if job.options.workers == 0 else run_isolated(torch_facts, job.device)
         environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
-        replace_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
+        replace_text(path, json.dumps(environment, indent=1) + "\n")
 
 
 def _write_models(job: Job) -> None:

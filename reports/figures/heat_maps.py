@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xprun.reports.figures.axes import FARTHEST, draw_as_shapes
@@ -32,6 +31,8 @@ def heat_tables(summary: pd.DataFrame, keys: list[str], alternatives: list[str])
 
 def heat_figure(tables: dict[str, pd.DataFrame], title: str, *, ascending: bool) -> Figure:
     """One heat map an alternative (see `heat_tables`), all on one scale: the better, the brighter."""
+    import seaborn as sns  # takes a while to import, and few pages need it
+
     tables = {name: table.clip(-FARTHEST, FARTHEST) for name, table in tables.items()}
     figure = Figure(figsize=SIZE, layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False)[0]

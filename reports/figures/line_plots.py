@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -159,39 +158,22 @@ def _draw_floor(axes: Axes, floor: float) -> None:
 
 
 def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *, markers: bool) -> None:
+    """A band and a line an alternative, bands below all lines; with `markers` the ends of each interval, too."""
     table = table.dropna(subset=["mean"])
-    names = list(present(strokes, table))
-    dashes: Any = {name: strokes[name].dashes for name in names}
-    if not names:
-        return
     for name, rows in table.groupby("alternative", sort=False):
         colour, group = strokes[str(name)].colour, strokes[str(name)].group
         axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.14, linewidth=0, gid=group)
         if markers:
             axes.vlines(rows[x], rows["low"], rows["high"], color=colour, alpha=0.5, linewidth=0.9, gid=group)
-    before = len(axes.lines)
-    sns.lineplot(
-        data=table,
-        x=x,
-        y="mean",
-        hue="alternative",
-        style="alternative",
-        hue_order=names,
-        style_order=names,
-        palette={name: strokes[name].colour for name in names},
-        dashes=dashes,
-        markers={name: strokes[name].marker for name in names} if markers else False,
-        markersize=5.5,
-        estimator=None,
-        errorbar=None,
-        legend=False,
-        ax=axes,
-    )
-    for name, line in zip(names, axes.lines[before:], strict=True):
-        line.set_gid(strokes[name].group)
-        if np.size(line.get_xdata()) <= FEW:
-            line.set(marker=strokes[name].marker, markersize=4, markeredgecolor="none")
-    axes.set_ylabel("")
+    for name, stroke in present(strokes, table).items():
+        rows = table[table["alternative"] == name].sort_values(x, kind="stable")
+        look: Any = {"color": stroke.colour, "linestyle": (0, stroke.dashes) if stroke.dashes else "-"}
+        look["markeredgewidth"] = 0.75
+        if len(rows) <= FEW:
+            look |= {"marker": stroke.marker, "markersize": 4, "markeredgecolor": "none"}
+        elif markers:
+            look |= {"marker": stroke.marker, "markersize": 5.5, "markeredgecolor": "w"}
+        axes.plot(rows[x], rows["mean"], gid=stroke.group, **look)
 
 
 def _make_room(axes: Axes, x: pd.Series, table: pd.DataFrame) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import RectBivariateSpline
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import reference_value
@@ -42,6 +41,8 @@ class Surface:
         """The same with points between its points, by cubic splines; as it is where it is not finite."""
         if len(self.axes) == 1 or not np.isfinite(self.loss).all():
             return self
+        from scipy.interpolate import RectBivariateSpline  # takes a while to import, and few pages need it
+
         axes = [np.linspace(axis[0], axis[-1], FINE * (len(axis) - 1) + 1) for axis in self.axes]
         return replace(self, axes=axes, loss=RectBivariateSpline(*self.axes, self.loss)(*axes))
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from xprun.reports.data.results_folder import Tables, read_results
+from xprun.reports.data.results_folder import Tables
 from xprun.reports.data.row_keys import distinct_runs
 from xprun.reports.figures.plot_files import Picture
 from xprun.reports.presentation.formats import DEFAULT
@@ -17,14 +16,9 @@ from xprun.reports.sections.guarded_sections import made
 from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_sections
 from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section
 from xprun.reports.stats.analysis import Analysis, make_analysis
-from xprun.reports.text.findings import cautions, counts, unfinished, verdict
-from xprun.reports.text.problem_findings import (
-    absent_problems,
-    cautions_over,
-    on_one_problem,
-    take_together,
-    verdict_over,
-)
+from xprun.reports.text.findings import cautions, counts, unfinished
+from xprun.reports.text.folder_verdict import verdict_of
+from xprun.reports.text.problem_findings import absent_problems, cautions_over, take_together
 from xprun.runner.results.results_schema import ENDED_WELL
 
 
@@ -63,11 +57,6 @@ def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterabl
     )
 
 
-def read_verdict(folder: Path) -> str:
-    """The verdict on a folder, from its `results.csv` and what is told beside it."""
-    return _verdict(make_analysis(read_results(folder)))
-
-
 def _compared(analysis: Analysis) -> Iterator[Section]:
     """What is compared: on the one problem, or on all together and then on each."""
     if not analysis.problems:
@@ -80,12 +69,6 @@ def _compared(analysis: Analysis) -> Iterator[Section]:
 
 def _each(sections: Sections, analysis: Analysis) -> Iterator[Section]:
     return (made(section, analysis) for section in sections)
-
-
-def _verdict(analysis: Analysis) -> str:
-    if analysis.problems:
-        return verdict_over(analysis, take_together(analysis))
-    return f"{on_one_problem(analysis)}{verdict(analysis)}"
 
 
 def _pictures(parts: Sequence[Part]) -> Iterator[Picture]:
@@ -111,7 +94,7 @@ def _findings(analysis: Analysis) -> dict[str, Any]:
     planned = max(len(runs), analysis.tables.schema.planned)
     missing = planned - len(runs)
     return {
-        "verdict": _verdict(analysis),
+        "verdict": verdict_of(analysis),
         "total": f"{len(runs)} of {counted(planned, 'run')}" if missing else counted(planned, "run"),
         "counts": counts(runs) | ({"missing": missing} if missing else {}),
         "cautions": unfinished(runs, planned) + _cautions(analysis),

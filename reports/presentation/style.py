@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 from cycler import cycler
 
 INK = "#24292f"
@@ -85,6 +84,8 @@ def strokes(alternatives: list[str]) -> dict[str, Stroke]:
 @contextmanager
 def theme() -> Iterator[None]:
     """matplotlib as this package sets it, whatever the reader's own `matplotlibrc` says."""
+    import matplotlib as mpl  # not where nothing is drawn
+
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(THEME)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import trim_mean
 from xprun.reports.stats.intervals import mean_interval
 from xprun.runner.results.results_schema import VALUE
 
@@ -12,7 +11,9 @@ def inter_quartile_mean(values: np.ndarray) -> np.ndarray:
 
     Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice (2021), section 4.3.
     """
-    return np.asarray(trim_mean(values, 0.25, axis=-1))
+    cut = values.shape[-1] // 4
+    middle = np.partition(values, (cut, values.shape[-1] - cut - 1), axis=-1)[..., cut : values.shape[-1] - cut]
+    return np.asarray(middle.mean(axis=-1))
 
 
 def averages(judged: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from xprun.reports.data.folder_comparison import Comparison, joined_labels
 from xprun.reports.stats.averages import inter_quartile_mean
 from xprun.reports.stats.intervals import stratified_interval
@@ -67,7 +66,7 @@ def averages_over(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def _ranks(ranking: pd.DataFrame, names: list[str]) -> np.ndarray:
     place = ranking.set_index("alternative")["rank"].astype("float64")
     well = ranking.set_index("alternative")["mean"].notna()
-    return np.asarray(rankdata(place.where(well, np.inf).reindex(names).fillna(np.inf), method="min"), dtype="float64")
+    return place.where(well, np.inf).reindex(names).fillna(np.inf).rank(method="min").to_numpy()
 
 
 def _scores(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:

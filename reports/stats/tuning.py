@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln
 from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.stats.curve_averages import sensitivity
 
@@ -80,4 +79,6 @@ def _expected(values: np.ndarray, k: int) -> float:
 
 
 def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
+    from scipy.special import gammaln
+
     return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))

@@ -75,9 +75,11 @@ def _read_address(context: click.Context, option: click.Parameter, text: str | N
 
 def _bounded_jobs(context: click.Context, option: click.Parameter, given: int | None) -> int | None:
     """Return the number of processes, unless they are more than the machine can use."""
+    if given is None:
+        return None
     from xprun.plugins.machine import most_processes, usable_cores
 
-    if given is not None and given > most_processes():
+    if given > most_processes():
         cores = f"{usable_cores()} core{'s' * (usable_cores() > 1)}"
         raise click.BadParameter(f"{given:,} processes on {cores}; at most {most_processes()} can do something at once")
     return given

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -48,7 +48,29 @@ class PagesError(Error):
     exit_code = BROKEN
 
 
-@click.command(cls=SpecCommand)
+class TrainingCommand(SpecCommand):
+    """A command that trains: what workers are made from gets ready while all else is imported and read."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing and self._is_likely_to_train(ctx, args):
+            from xprun.runner.workers.spawner import start_ahead
+
+            start_ahead()
+        return super().parse_args(ctx, args)
+
+    def _is_likely_to_train(self, ctx: click.Context, args: list[str]) -> bool:
+        """Return whether there is a core to spare for it, and a spec of which nothing is stored where it would be."""
+        given: dict[str, Any] = {}
+        with suppress(click.UsageError):  # it is told in a moment
+            given, *_ = self.make_parser(ctx).parse_args(list(args))
+        jobs = given.get("jobs") or os.environ.get("XPRUN_JOBS")
+        if "help" in given or jobs == "0" or (os.cpu_count() or 1) == 1:
+            return False
+        folders = [given.get("output") or Path("runs", Path(spec).stem) for spec in given.get("specs") or ()]
+        return not all(Path(folder, "store.sqlite").exists() for folder in folders)
+
+
+@click.command(cls=TrainingCommand)
 @specs_argument
 @run_options
 def run(specs: tuple[Path, ...], options: RunOptions) -> int:
@@ -59,7 +81,7 @@ def run(specs: tuple[Path, ...], options: RunOptions) -> int:
     return run_all(specs, options, tell_failed_expectations if options.quiet else tell_results)
 
 
-@click.command(cls=SpecCommand)
+@click.command(cls=TrainingCommand)
 @specs_argument
 @json_option
 @run_options
@@ -88,8 +110,6 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
     from xprun.runner.process.log import ERROR, WARNING, notes_on_stderr
 
     with ending_at_once(), notes_on_stderr(ERROR if options.quiet else WARNING):
-        if options.jobs != 0:
-            _make_workers_ready()
         registry = open_registry(options.plugins)
         loaded, wrong = _load_all(specs, registry, options)  # what is wrong is told before any other is trained
         if loaded:
@@ -137,14 +157,6 @@ def _refuse_missing(path: Path) -> None:
         read(path)
 
 
-def _make_workers_ready() -> None:
-    """Let what workers are made from import torch while this process reads the spec, if there is a core to spare."""
-    if (os.cpu_count() or 1) > 1:
-        from xprun.runner.workers.pool import get_pool
-
-        get_pool().prepare()
-
-
 def _run_one(path: Path, spec: Spec, registry: Registry, options: RunOptions, tell: Tell, *, is_last: bool) -> int:
     """Run one spec and return the exit code."""
     if options.only:
@@ -185,14 +197,16 @@ def _carry_out(
     )
     live = served(folder, options.live_at) if options.live or options.live_at else nullcontext()
     with interruptible() as interrupts, live:
-        result = run_experiment(spec, registry, job, _listeners(folder, options), interrupts)
-        with writing(folder):
-            if options.report:
+        progress = _listeners(folder, options)
+        result = run_experiment(spec, registry, job, progress, interrupts, partial(_conclude, path, tell=tell))
+        if options.report:
+            with writing(folder):
                 write_pages(result, options.formats, registry)
-            code = _conclude(path, result, tell)
+    if result.statuses and tell is tell_results:
+        say(written_line(result.folder, result.written))
     missing = _missing(result, is_last=is_last)
     if interrupts.number is None or not missing:
-        return code
+        return FAILED if _is_wrong(result) else OK
     complain(f"interrupted; {missing}. To go on: {again}")
     return INTERRUPTED + interrupts.number
 
@@ -213,9 +227,16 @@ def _listeners(folder: Path, options: RunOptions) -> Progress:
     from xprun.runner.status.progress import Meanwhile, Narrator, Several, Silent
     from xprun.runner.status.status_writer import Publisher
 
-    meanwhile = Meanwhile(partial(import_module, "xprun.reports.page.writing"))  # the pages are written at the end
+    meanwhile = Meanwhile(partial(_import_reports, drawing=options.report))
     narrator = Silent() if options.quiet else Narrator(live=sys.stderr.isatty(), verbose=options.verbose)
     return Several(narrator, Publisher(folder), meanwhile)
+
+
+def _import_reports(*, drawing: bool) -> None:
+    """Import what the tables, the verdict and, with `drawing`, the pages are made with, which takes a second."""
+    pages = ["xprun.reports.page.writing"] if drawing else []
+    for module in ("xprun.runner.outputs.result_tables", "xprun.reports.text.folder_verdict", "scipy.special", *pages):
+        import_module(module)
 
 
 def _command(path: Path, folder: Path, options: RunOptions) -> str:
@@ -248,22 +269,25 @@ def write_pages(result: Report, formats: tuple[str, ...], registry: Registry) ->
     result.written = [*result.written, *pages]
 
 
-def _conclude(path: Path, result: Report, tell: Tell) -> int:
-    """Tell what came out, and return the exit code."""
-    if result.statuses:
-        tell(path, result)
+def _conclude(path: Path, result: Report, tell: Tell) -> None:
+    """Tell what came out."""
+    tell(path, result)
     for reason in result.reasons[:10]:
         complain(f"failed: {reason}")
-    wrong = result.statuses["failed"] + result.statuses["timeout"] + len(result.failed_expectations)
-    return FAILED if wrong else OK
+
+
+def _is_wrong(result: Report) -> bool:
+    """Return whether a run failed, or an expectation does not hold."""
+    return bool(result.statuses["failed"] + result.statuses["timeout"] + len(result.failed_expectations))
 
 
 def tell_results(path: Path, result: Report) -> None:
-    """Print what came out best, where the tables are, and which expectations do not hold."""
-    from xprun.reports import verdict
+    """Print what came out best, and which expectations do not hold."""
+    from xprun import reports
+    from xprun.runner.store.export_cache import hash_of_sources, recall
 
-    say(verdict(result.folder))
-    say(written_line(result.folder, result.written))
+    made_of = f"{result.made_of} {hash_of_sources(Path(reports.__file__).parent)}"
+    say(recall(result.folder, "verdict", made_of, partial(reports.verdict, result.folder)))
     tell_failed_expectations(path, result)
 
 

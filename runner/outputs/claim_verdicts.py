@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from xprun.runner.outputs.result_tables import result_columns
+from xprun.runner.outputs.result_columns import result_columns
 from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, staged
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome, Series
@@ -33,6 +32,9 @@ from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.specs import Expectation
 from xprun.specs.language.diagnostics import printable
 from xprun.specs.language.repeats import block_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 3  # runs named in the verdict on a claim that does not hold
 Differences = dict[tuple[Any, ...], float]  # by what a pair of runs shares
@@ -72,6 +74,8 @@ def evaluate(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcom
 def claims_table(verdicts: list[Verdict]) -> pd.DataFrame:
     """Return one row a claim: `place`, `claim`, `verdict` and `found`."""
     rows = [(verdict.place, verdict.claim, verdict.word, verdict.found) for verdict in verdicts]
+    import pandas as pd
+
     return pd.DataFrame(rows, columns=CLAIMS.names)
 
 

@@ -11,41 +11,25 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 from xprun.plugins.python_packages import find_package, said_of_broken
+from xprun.runner.outputs.result_columns import Pairs, result_columns
 from xprun.runner.outputs.tables_description import with_outcomes, write_description
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import OutputError, replace_file
-from xprun.runner.results.compared_value import steps_to_target
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import (
     EPOCH,
-    EPOCHS,
     MATRICES,
     METRIC,
-    REASON,
     RUN,
     SEARCH,
-    SECONDS,
     STAGE,
-    STATUS,
     STEP,
-    STEPS,
-    STEPS_COLUMN,
-    TOGETHER,
     VALUE,
     Comparison,
     ResultsSchema,
-    best,
-    checkpoint,
-    final,
-    is_of_test,
-    parameter,
-    reference,
 )
-from xprun.specs import Run
 from xprun.specs.language.diagnostics import inert
-
-Pairs = list[tuple[Run, Outcome]]
 
 
 def row_of_run(
@@ -170,32 +154,3 @@ def _of_one_type(column: pd.Series[Any]) -> pd.Series[Any]:
     """Return a column with its values as text where they are of several types, as settings of alternatives may be."""
     types = {type(value) for value in column.dropna()} if column.dtype == object else set()
     return column.map(str, na_action="ignore") if len(types) > 1 and not types <= {int, float} else column
-
-
-def result_columns(outcome: Outcome, goals: Mapping[str, str], comparison: Comparison | None) -> dict[str, Any]:
-    """Return how a run ended (`status`, `steps`, ...) and what came out (`final.loss`, `best.loss`, `param.w`, ...).
-
-    And its steps to the target, where runs are compared by these.
-    """
-    timed = comparison is not None and comparison.by_time
-    steps = {STEPS_COLUMN.name: steps_to_target(comparison, outcome)} if comparison and timed else {}
-    return {**_ending(outcome), **steps, **_metrics(outcome, goals)}
-
-
-def _ending(outcome: Outcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in (STATUS, REASON, STEPS, EPOCHS, SECONDS, TOGETHER)}
-
-
-def _metrics(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
-    """Return `final.<metric>` of a run that came to its end, `best.<metric>` but of test rows, `checkpoint.<metric>` of
-    what is kept, `param.<name>` of a tiny model, and `reference.<name>`, what is known in closed form."""
-    row: dict[str, Any] = {}
-    for metric, goal in goals.items():
-        series = outcome.history.get(metric)
-        finite = series.values[np.isfinite(series.values)] if series else np.array([])
-        row[final(metric)] = float(series.values[-1]) if series and outcome.ended_well else np.nan
-        if not is_of_test(metric):
-            row[best(metric)] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
-    row |= {checkpoint(metric): value for metric, value in outcome.kept.items()}
-    row |= {parameter(name): value for name, value in outcome.parameters.items()}
-    return row | {reference(name): value for name, value in outcome.reference.items()}

@@ -12,7 +12,7 @@ from typing import Any
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import PluginFile
-from xprun.runner.outputs.result_tables import result_columns
+from xprun.runner.outputs.result_columns import result_columns
 from xprun.runner.outputs.tables_description import columns_told, with_outcomes
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.log import note

@@ -27,10 +27,12 @@ from xprun.specs.language.wording import plural
 class Progress(Protocol):
     """Hears of every run as it ends.
 
-    `start` tells which cohorts the search trains, and how many runs, about, the second stage will; `confirm` that the
+    `prepare` tells that there is work ahead, for which workers get ready: so there is time for something else. `start`
+    tells which cohorts the search trains, and how many runs, about, the second stage will; `confirm` that the
     search is complete, and which cohorts come now, perhaps none.
     """
 
+    def prepare(self) -> None: ...
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
@@ -40,6 +42,7 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
+    def prepare(self) -> None: ...
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
@@ -47,14 +50,13 @@ class Silent:
 
 
 class Meanwhile(Silent):
-    """Does something else when there is work ahead, while workers are made ready for it."""
+    """Does something else while workers get ready."""
 
     def __init__(self, do: Callable[[], object]) -> None:
         self._do = do
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
-        if cohorts or later:
-            self._do()
+    def prepare(self) -> None:
+        self._do()
 
 
 class Several:
@@ -62,6 +64,10 @@ class Several:
 
     def __init__(self, *listeners: Progress) -> None:
         self._listeners = listeners
+
+    def prepare(self) -> None:
+        for listener in self._listeners:
+            listener.prepare()
 
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
         for listener in self._listeners:
@@ -90,6 +96,9 @@ class Narrator:
         self._best: tuple[float, str] | None = None
         self._said = time.monotonic()
         self.statuses: Counter[str] = Counter()
+
+    def prepare(self) -> None:
+        """Say nothing yet: what a spec needs may be missing."""
 
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
         to_run = self._total = sum(len(cohort.runs) for cohort in cohorts) + later

@@ -33,6 +33,9 @@ class Publisher:
         self._told: dict[str, Any] = {}
         self._said = 0.0
 
+    def prepare(self) -> None:
+        """Tell nothing yet: what a spec needs may be missing."""
+
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
         if to_run := sum(len(cohort.runs) for cohort in cohorts) + later:
             cached = plan.total - to_run

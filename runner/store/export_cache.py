@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import NotRequired
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
@@ -15,10 +17,11 @@ MARKS = ".exports.json"
 
 
 class Mark(TypedDict):
-    """What an export was made of, and its files with their sizes and times."""
+    """What an export was made of, and its files with their sizes and times; or its text, where it is one."""
 
     of: str
     files: dict[str, list[int]]
+    text: NotRequired[str]
 
 
 MARKS_BY_NAME = TypeAdapter(dict[str, Mark])
@@ -35,14 +38,31 @@ def export(folder: Path, name: str, made_of: str, write: Callable[[], list[Path]
         return [folder / file for file in mark["files"]]
     written = write()
     files = {path.relative_to(folder).as_posix(): _stamp(path) for path in written}
-    replace_text(folder / MARKS, json.dumps(marks | {name: Mark(of=made_of, files=files)}) + "\n")
+    _keep(folder, marks | {name: Mark(of=made_of, files=files)})
     return written
 
 
+def recall(folder: Path, name: str, made_of: str, make: Callable[[], str]) -> str:
+    """Return a text about a folder, made only when what it tells has changed; `made_of` is a hash of all that."""
+    marks = _marks(folder)
+    mark = marks.get(name, Mark(of="", files={}))
+    if mark["of"] == made_of and "text" in mark:
+        return mark["text"]
+    text = make()
+    _keep(folder, marks | {name: Mark(of=made_of, files={}, text=text)})
+    return text
+
+
+@cache
 def hash_of_sources(package: Path) -> str:
     """Return a hash of the files that a package consists of: what it makes may look otherwise when they change."""
     files = sorted(path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _keep(folder: Path, marks: dict[str, Mark]) -> None:
+    """Write the marks; where a crash of the machine takes them, the files are made again."""
+    replace_text(folder / MARKS, json.dumps(marks) + "\n", durable=False)
 
 
 def _marks(folder: Path) -> dict[str, Mark]:

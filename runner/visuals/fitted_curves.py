@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from xprun.runner.execution.worker_context import Context
-from xprun.runner.outputs.result_tables import Pairs
+from xprun.runner.outputs.result_columns import Pairs
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import replace_file
@@ -79,5 +78,7 @@ def write_fits(folder: Path, pairs: Pairs, runs: list[Run], found: list[Data | s
         return []
     sizes, points = [len(points) for *_, points in parts], np.concatenate([points for *_, points in parts])
     names = {name: np.repeat([part[i] for part in parts], sizes) for i, name in enumerate((RUN, SERIES))}
+    import pandas as pd  # not where a worker reads data
+
     table = pd.DataFrame({**names, X: points[:, 0], Y: points[:, 1]})
     return [replace_file(path, partial(table.to_csv, index=False, lineterminator="\n", float_format="%.9g"))]

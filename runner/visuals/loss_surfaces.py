@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from xprun.runner.execution.worker_context import Context
-from xprun.runner.outputs.result_tables import Pairs
+from xprun.runner.outputs.result_columns import Pairs
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import note, words_of
 from xprun.runner.results.atomic_files import replace_file
@@ -76,6 +75,8 @@ def write_surfaces(folder: Path, windows: list[Window], computed: list[Numbers |
 
     No file is left where there is no surface.
     """
+    import pandas as pd  # not where a worker computes losses
+
     path, tables = folder / SURFACE.file, []
     for window, losses in zip(windows, computed, strict=True):
         if isinstance(losses, str):

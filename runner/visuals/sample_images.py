@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from xprun.runner.execution.worker_context import Context
-from xprun.runner.outputs.result_tables import Pairs
+from xprun.runner.outputs.result_columns import Pairs
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.log import note, words_of
@@ -96,6 +95,8 @@ def write_samples(folder: Path, best: Pairs, wanted: Wanted, found: list[Pixels 
         for path in paths:
             path.unlink(missing_ok=True)
         return []
+    import pandas as pd  # not where a worker reads images
+
     frame = pd.DataFrame(table, columns=SAMPLES.names)
     write = partial(frame.to_csv, index=False, lineterminator="\n", float_format="%.6g")
     return [replace_file(paths[0], write), replace_file(paths[1], lambda path: _save(path, images))]

@@ -36,12 +36,12 @@ from typing import NoReturn
 
 from xprun.runner.workers import parent_link
 from xprun.runner.workers.exits import LOST_CONNECTION
+from xprun.runner.workers.parent_link import LONGEST_COMMAND
 from xprun.runner.workers.worker import leave_signals_to_parent, run_worker
 
 POLL_INTERVAL = 0.5  # seconds between two looks whether the parent is there
 ORPHANS_GRACE = 1.0  # seconds in which what is killed has ended, unless it waits for a disk
 ORPHANS_INTERVAL = 0.002  # seconds between two looks at them
-LONGEST_COMMAND = 64  # bytes
 DESCRIPTORS = 4  # of a worker: channel, stdout, stderr, stack
 
 

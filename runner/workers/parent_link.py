@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # of Linux's <sys/prctl.h>
+LONGEST_COMMAND = 64  # bytes of what the parent tells the process that forks workers
 POLL_INTERVAL = 0.5  # seconds between two looks for the parent where the kernel does not tell
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from xprun.errors import Error
-from xprun.runner.workers.fork_server import LONGEST_COMMAND
+from xprun.runner.workers.parent_link import LONGEST_COMMAND
 
 CAN_FORK = sys.platform.startswith("linux")  # elsewhere a fork may hang in a system's own libraries
 PRELOADED = ("xprun.runner.preload",)  # what nearly every task needs; torch with it
@@ -171,6 +172,27 @@ class SubprocessSpawner:
             process.wait()
 
 
+_ahead: list[Spawner] = []  # at most one, that nobody has yet
+
+
+def start_ahead() -> None:
+    """Start what workers are made from, whose imports take longer than all else; the next `default_spawner` is it.
+
+    Nothing here is imported for it that takes long itself.
+    """
+    if CAN_FORK and not _ahead:
+        with contextlib.suppress(WorkerStartError):  # who needs workers hears of it
+            _ahead.append(ForkSpawner())
+
+
+@atexit.register
+def _close_ahead() -> None:
+    while _ahead:
+        _ahead.pop().close()
+
+
 def default_spawner() -> Spawner:
     """Return the spawner of this platform."""
+    if _ahead:
+        return _ahead.pop()
     return ForkSpawner() if CAN_FORK else SubprocessSpawner()
