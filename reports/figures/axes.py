@@ -51,10 +51,13 @@ def drawable(table: pd.DataFrame) -> pd.DataFrame:
 
     Margins and ticks are computed as floats: beyond, they are none. A tiny number keeps its sign.
     """
-    numbers = table.select_dtypes("float64")
-    sizes = numbers.abs().clip(1 / FARTHEST, FARTHEST).where(numbers != 0, 0.0)
-    drawn = sizes.where(np.isfinite(numbers)) * (1.0 - 2.0 * (numbers < 0))
-    return table.assign(**{str(name): drawn[name] for name in drawn})
+    numbers = [str(name) for name, kind in table.dtypes.items() if kind == "float64"]
+    return table.assign(**{name: _as_far_as_axes_go(table[name].to_numpy()) for name in numbers})
+
+
+def _as_far_as_axes_go(values: np.ndarray) -> np.ndarray:
+    sizes = np.where(values == 0, 0.0, np.abs(values).clip(1 / FARTHEST, FARTHEST))
+    return np.where(np.isfinite(values), np.copysign(sizes, values), np.nan)
 
 
 def use_log(axes: Axes) -> None:

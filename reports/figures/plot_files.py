@@ -5,10 +5,12 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from xprun.reports.figures.drawing_processes import Drawing
 from xprun.reports.figures.image_files import for_page, to_pdf, to_png, to_svg
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import Stroke
@@ -50,42 +52,59 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A plot as it was drawn. `file`: a plain name without folder or suffix.
+class Images:
+    """A plot as it was drawn.
 
     `files`: the content of each file beside the page, by suffix. `scales`: one or two SVGs of the same, by the name of
     their scale. `hover`: the values at the pointer, `motion`: what moves, both as JSON; empty for none.
     """
 
-    file: str
-    title: str
-    caption: str
-    alt: str
-    legend: list[Entry]
     files: dict[str, bytes]
     scales: dict[str, str]
     hover: str
     motion: str
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A plot on a page. `file`: a plain name without folder or suffix. `drawing`: its images, perhaps in a moment."""
+
+    file: str
+    title: str
+    caption: str
+    alt: str
+    legend: list[Entry]
+    drawing: Drawing[Images]
+
+    @property
+    def images(self) -> Images:
+        """Its images, when they are drawn."""
+        return self.drawing.result
+
+
 def draw(plot: Plot, analysis: Analysis) -> Picture:
     """The plot in the formats of the analysis."""
     name = f"{analysis.number}-{plot.name}" if analysis.number else plot.name
     file = file_name(name)
-    first = next(iter(plot.figures.values()))
     present = set(plot.alternatives)
     legend = [_entry(name, stroke) for name, stroke in analysis.style.items() if name in present]
+    drawing = Drawing(partial(_images, plot, analysis, file, has_legend=bool(legend)))
+    return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, drawing)
+
+
+def _images(plot: Plot, analysis: Analysis, file: str, *, has_legend: bool) -> Images:
+    first = next(iter(plot.figures.values()))
     files, scales = {}, {}
     if "md" in analysis.formats:
         files["png"] = to_png(first)
     if "pdf" in analysis.formats:
         files["pdf"] = to_pdf(first, plot.title)
     if "html" in analysis.formats:  # last, since a page takes the legend out of the figure
-        pages = {scale: for_page(figure) if legend else figure for scale, figure in plot.figures.items()}
+        pages = {scale: for_page(figure) if has_legend else figure for scale, figure in plot.figures.items()}
         scales = {scale: to_svg(figure, f"{file}{scale}") for scale, figure in pages.items()}
     hover = _hover(first, plot.hover) if plot.hover else ""
     motion = _motion(first, plot.motion, analysis.style) if plot.motion else ""
-    return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, files, scales, hover, motion)
+    return Images(files, scales, hover, motion)
 
 
 def file_name(name: str) -> str:

@@ -22,7 +22,7 @@ def render_html(page: Page, live: str = "") -> str:
 
     `live`: what this page is called, for a script that asks the server that it came from for a newer one.
     """
-    images = any("<image" in svg for picture in page.pictures for svg in picture.scales.values())
+    images = any("<image" in svg for picture in page.pictures for svg in picture.images.scales.values())
     return _document("report.html.j2", live, images=images, page=page)
 
 

@@ -1,6 +1,6 @@
 """Assembles a report: from the tables of a folder to everything that its pages show."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ from xprun.reports.figures.plot_files import Picture
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import counted
 from xprun.reports.presentation.style import theme
-from xprun.reports.sections import COMPARED, LEADING, SHARED, Sections
-from xprun.reports.sections.blocks import Folded, Gallery, Part, Section
-from xprun.reports.sections.guarded_sections import made
+from xprun.reports.sections import COMPARED, LEADING, SHARED
+from xprun.reports.sections.blocks import Section
+from xprun.reports.sections.guarded_sections import all_made
 from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_sections
 from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section
 from xprun.reports.stats.analysis import Analysis, make_analysis
@@ -39,7 +39,7 @@ class Page:
     @property
     def pictures(self) -> list[Picture]:
         """Every picture of the page, in order."""
-        return [picture for section in self.sections for picture in _pictures(section.parts)]
+        return [picture for section in self.sections for picture in section.pictures]
 
 
 def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterable[PluginPlot] = ()) -> Page:
@@ -47,10 +47,10 @@ def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterabl
     analysis = make_analysis(tables, formats)
     with theme():
         sections = [
-            *_each(LEADING, analysis),
+            *all_made(LEADING, analysis),
             *_compared(analysis),
             *plugin_plot_sections(analysis, plots),
-            *_each(SHARED, analysis),
+            *all_made(SHARED, analysis),
         ]
     return Page(
         **_heading(analysis), **_findings(analysis), sections=[section for section in sections if section.parts]
@@ -60,23 +60,11 @@ def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterabl
 def _compared(analysis: Analysis) -> Iterator[Section]:
     """What is compared: on the one problem, or on all together and then on each."""
     if not analysis.problems:
-        yield from _each(COMPARED, analysis)
+        yield from all_made(COMPARED, analysis)
         return
     yield from overall_sections(analysis, take_together(analysis))
     for label, part in list(analysis.problems.items())[:DETAILED]:
-        yield problem_section(part, label, [section for section in _each(COMPARED, part) if section.parts])
-
-
-def _each(sections: Sections, analysis: Analysis) -> Iterator[Section]:
-    return (made(section, analysis) for section in sections)
-
-
-def _pictures(parts: Sequence[Part]) -> Iterator[Picture]:
-    for part in parts:
-        if isinstance(part, Gallery):
-            yield from part.pictures
-        elif isinstance(part, Folded):
-            yield from _pictures(part.parts)
+        yield problem_section(part, label, [section for section in all_made(COMPARED, part) if section.parts])
 
 
 def _heading(analysis: Analysis) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterab
     files = {
         f"plots/{picture.file}.{suffix}": content
         for picture in page.pictures
-        for suffix, content in picture.files.items()
+        for suffix, content in picture.images.files.items()
     }
     if "latex" in formats:
         files |= {f"tables/{name}.tex": text.encode() for name, text in render_tables(page).items()}

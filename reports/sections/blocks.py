@@ -3,6 +3,7 @@
 Each kind of part has a template in `templates/html/` and one in `templates/markdown/`, by the name in `template`.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -101,3 +102,16 @@ class Section:
     id: str
     title: str
     parts: list[Part]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Its pictures, in order."""
+        return list(_pictures(self.parts))
+
+
+def _pictures(parts: Sequence[Part]) -> Iterator[Picture]:
+    for part in parts:
+        if isinstance(part, Gallery):
+            yield from part.pictures
+        elif isinstance(part, Folded):
+            yield from _pictures(part.parts)

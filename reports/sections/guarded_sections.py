@@ -5,7 +5,7 @@ numbers any more.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from xprun.errors import Error
@@ -14,10 +14,25 @@ from xprun.reports.sections.blocks import Section, Text
 LOGGER = logging.getLogger("xprun")
 
 
-def made(make: Callable[..., Section], *arguments: Any) -> Section:
-    """The section that a function makes, or one that says why there is none. A ReportError is one of the whole page."""
+def all_made(makers: Iterable[Callable[..., Section]], *arguments: Any) -> list[Section]:
+    """The sections that functions make, whose pictures may be drawn side by side, or why there is none.
+
+    A ReportError is one of the whole page.
+    """
+    begun = [(make, _guarded(make, make, *arguments)) for make in makers]
+    return [_guarded(make, _drawn, section) for make, section in begun]
+
+
+def _drawn(section: Section) -> Section:
+    """The section when all of its pictures are there."""
+    for picture in section.pictures:
+        picture.drawing.result  # noqa: B018 - waited for
+    return section
+
+
+def _guarded(make: Callable[..., Section], function: Callable[..., Section], *arguments: Any) -> Section:
     try:
-        return make(*arguments)
+        return function(*arguments)
     except (Error, OSError):
         raise
     except Exception as error:

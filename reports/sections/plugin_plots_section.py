@@ -68,7 +68,9 @@ def _picture(plot: PluginPlot, file: str, analysis: Analysis) -> Picture:
     if not isinstance(figure, Figure):
         raise TypeError(f"it returned {type(figure).__name__}, and not a matplotlib Figure")
     try:
-        return draw(Plot(file, plot.title, plot.caption, str(words), {"": figure}), analysis)
+        picture = draw(Plot(file, plot.title, plot.caption, str(words), {"": figure}), analysis)
+        picture.drawing.result  # noqa: B018 - what it raises is told as this plot's
+        return picture
     finally:
         if "matplotlib.pyplot" in sys.modules:  # which keeps the figures that it made
             sys.modules["matplotlib.pyplot"].close(figure)

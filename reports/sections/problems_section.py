@@ -9,7 +9,7 @@ from xprun.reports.figures.rank_diagram import rank_figure
 from xprun.reports.presentation.formatting import listed, value_text
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Text
-from xprun.reports.sections.guarded_sections import made
+from xprun.reports.sections.guarded_sections import all_made
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import not_told_apart
 from xprun.reports.stats.performance_profiles import performance_profile, score_profile
@@ -29,7 +29,7 @@ OPEN = ("ranking", "curves", "paths")  # what is not folded of a problem
 
 def overall_sections(analysis: Analysis, overall: Overall) -> list[Section]:
     """The ranking over all problems, against the baseline, and profiles."""
-    return [made(section, analysis, overall) for section in (_ranking, _baseline, _profiles)]
+    return all_made((_ranking, _baseline, _profiles), analysis, overall)
 
 
 def problem_section(analysis: Analysis, label: str, sections: Iterable[Section]) -> Section:
