@@ -1,6 +1,7 @@
-"""Draws pictures in forks of this process, as far as cores are free: what a fork is about to draw, it has already."""
+"""Draws the pictures of a page in two processes: a fork goes through the same sections and draws every other one."""
 
 import gc
+import logging
 import os
 import pickle
 import signal
@@ -8,78 +9,136 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Drawing(Generic[T]):
-    """What a function returns, which is called at once, here or in a fork; `result` waits for it.
+    """What a function draws, here and at once, or elsewhere; `result` waits for it.
 
-    Where the fork ends without a result, the function is called here after all, and raises here what it raises.
+    `name` is that of one picture of a page. What a helper should have drawn and has not is drawn here after all, and
+    raises what it raises.
     """
 
-    def __init__(self, draw: Callable[[], T]) -> None:
-        self._draw = draw
-        self._fork = _Fork(draw) if _has_free_core() else None
-        self._result = () if self._fork else (draw(),)
+    def __init__(self, name: str, draw: Callable[[], T]) -> None:
+        self._name, self._draw = name, draw
+        self._drawn = (draw(),) if _desk.takes(name, draw) else None
 
     @property
     def result(self) -> T:
-        if not self._result:
-            assert self._fork is not None
-            self._result = self._fork.wait() or (self._draw(),)
-        return self._result[0]
+        self._drawn = self._drawn or _desk.drawn_by_helper(self._name) or (self._draw(),)
+        return self._drawn[0]
+
+    def finish(self) -> None:
+        """Wait for it, in the process that makes the page."""
+        if not _desk.is_helper:
+            self.result  # noqa: B018
 
 
-_running: "list[_Fork[Any]]" = []
+class _Desk:
+    """Where pictures are drawn while nobody helps."""
+
+    is_helper = False
+
+    def takes(self, name: str, draw: Callable[[], Any]) -> bool:
+        """Whether a picture is to be drawn at once by who asks."""
+        return True
+
+    def drawn_by_helper(self, name: str) -> tuple[Any] | None:
+        """What a helper has drawn of this name, or None."""
+        return None
 
 
-class _Fork(Generic[T]):
-    """A child that writes the pickled value of a function into a file without a name, and ends."""
+class _Helper(_Desk):
+    """In the fork: draws every other picture, and keeps it to be sent."""
 
-    def __init__(self, function: Callable[[], T]) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `wait` closes it
-        self._has_ended = False
+    is_helper = True
+
+    def __init__(self) -> None:
+        self.asked, self.drawn = 0, dict[str, Any]()
+
+    def takes(self, name: str, draw: Callable[[], Any]) -> bool:
+        self.asked += 1
+        if self.asked % 2 == 0:
+            with suppress(Exception):  # the page's own process tries, and tells what is wrong
+                self.drawn[name] = draw()
+        return False
+
+
+class _Helped(_Desk):
+    """In the process that makes the page: draws the others."""
+
+    def __init__(self, fork: int, file: Any) -> None:
+        self.asked, self.fork, self.file = 0, fork, file
+        self._sent: dict[str, Any] | None = None
+
+    def takes(self, name: str, draw: Callable[[], Any]) -> bool:
+        self.asked += 1
+        return self.asked % 2 == 1
+
+    def drawn_by_helper(self, name: str) -> tuple[Any] | None:
+        if self._sent is None:
+            self._sent = self.wait()
+        return (self._sent[name],) if name in self._sent else None
+
+    def wait(self) -> dict[str, Any]:
+        """What the helper has drawn, when it has ended."""
+        if self.fork:
+            os.waitpid(self.fork, 0)
+            self.fork = 0
+        self.file.seek(0)
+        with suppress(EOFError, pickle.UnpicklingError):
+            return dict(pickle.load(self.file))
+        return {}
+
+
+_desk = _Desk()
+
+
+@contextmanager
+def helped(make: Callable[[], object]) -> Iterator[None]:
+    """Let a fork of this process draw every other picture of what `make` asks for, which is called here meanwhile."""
+    global _desk
+    if not _can_fork():
+        yield
+        return
+    with tempfile.TemporaryFile() as file:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those of OpenBLAS know what a fork is
-            self._pid = os.fork()
-        if self._pid == 0:
-            self._write(function)
-        _running.append(self)
-
-    def _write(self, function: Callable[[], T]) -> None:
+            fork = os.fork()
+        if fork == 0:
+            _help(make, file)
+        _desk = _Helped(fork, file)
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops when it has what we draw
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            gc.disable()  # it would touch every page that is shared
-            self._file.write(pickle.dumps(function()))
-            self._file.flush()
-        except BaseException:  # the parent tries, and tells what is wrong
-            os._exit(1)
-        os._exit(0)
-
-    def has_ended(self) -> bool:
-        """Whether it is there no more; then somebody else may have the core."""
-        self._has_ended = self._has_ended or os.waitpid(self._pid, os.WNOHANG)[0] != 0
-        return self._has_ended
-
-    def wait(self) -> tuple[T] | None:
-        """What the function has returned, or None."""
-        if not self._has_ended:
-            os.waitpid(self._pid, 0)
-            self._has_ended = True
-        with self._file:
-            self._file.seek(0)
-            try:
-                return (pickle.load(self._file),)
-            except (EOFError, pickle.UnpicklingError):
-                return None
+            yield
+        finally:
+            _desk.wait()
+            _desk = _Desk()
 
 
-def _has_free_core() -> bool:
+def _help(make: Callable[[], object], file: Any) -> None:
+    """Be the fork."""
+    global _desk
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops when it has what we draw
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        logging.disable()  # the parent has the same to say
+        warnings.simplefilter("ignore")
+        gc.disable()  # it would touch every page that is shared
+        _desk = helper = _Helper()
+        make()
+        file.write(pickle.dumps(helper.drawn))
+        file.flush()
+    except BaseException:  # the parent meets it, too
+        os._exit(1)
+    os._exit(0)
+
+
+def _can_fork() -> bool:
     """Whether a fork can be had that has a core of its own, and is safe.
 
     It is not where there are other threads, whose locks nobody would open, nor where torch has computed: the threads of
@@ -87,5 +146,4 @@ def _has_free_core() -> bool:
     """
     if not sys.platform.startswith("linux") or threading.active_count() > 1 or "torch" in sys.modules:
         return False
-    _running[:] = [fork for fork in _running if not fork.has_ended()]
-    return len(_running) < len(os.sched_getaffinity(0)) - 1
+    return len(os.sched_getaffinity(0)) > 1

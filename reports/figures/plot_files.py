@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,18 +24,18 @@ class Plot:
     """A figure and its words, the same on every page.
 
     `name`: of its file, without folder or suffix; the number of a problem comes before it. `alt`: what it shows, in
-    words and numbers. `figures`: one or two figures of the same, by the name of their scale; the first is the one for
-    Markdown. `alternatives`: those with a stroke of their own, for the legend of a page; none where the figure names
-    everything itself. `hover`: the points that are told at the pointer, `{"number", "name", "x", "y"}` a series.
-    `motion`: the points through which a page moves a mark, `{"number", "name", "taken", "x", "y"}` a series, of which
-    `taken` are the steps.
+    words and numbers. `figures`: functions that make one or two figures of the same, by the name of their scale; the
+    first is for Markdown. `alternatives`: those with a stroke of their own, for the legend of a page; none where the
+    figure names everything itself. `hover`: the points that are told at the pointer, `{"number", "name", "x", "y"}` a
+    series. `motion`: the points through which a page moves a mark, `{"number", "name", "taken", "x", "y"}` a series, of
+    which `taken` are the steps.
     """
 
     name: str
     title: str
     caption: str
     alt: str
-    figures: dict[str, Figure]
+    figures: Mapping[str, Callable[[], Figure]]
     alternatives: Iterable[Any] = ()
     hover: list[dict[str, Any]] = field(default_factory=list)
     motion: list[dict[str, Any]] = field(default_factory=list)
@@ -88,19 +88,20 @@ def draw(plot: Plot, analysis: Analysis) -> Picture:
     file = file_name(name)
     present = set(plot.alternatives)
     legend = [_entry(name, stroke) for name, stroke in analysis.style.items() if name in present]
-    drawing = Drawing(partial(_images, plot, analysis, file, has_legend=bool(legend)))
+    drawing = Drawing(file, partial(_images, plot, analysis, file, has_legend=bool(legend)))
     return Picture(file, shorten(plot.title, 100), plot.caption, plot.alt, legend, drawing)
 
 
 def _images(plot: Plot, analysis: Analysis, file: str, *, has_legend: bool) -> Images:
-    first = next(iter(plot.figures.values()))
+    figures = {scale: figure() for scale, figure in plot.figures.items()}
+    first = next(iter(figures.values()))
     files, scales = {}, {}
     if "md" in analysis.formats:
         files["png"] = to_png(first)
     if "pdf" in analysis.formats:
         files["pdf"] = to_pdf(first, plot.title)
     if "html" in analysis.formats:  # last, since a page takes the legend out of the figure
-        pages = {scale: for_page(figure) if has_legend else figure for scale, figure in plot.figures.items()}
+        pages = {scale: for_page(figure) if has_legend else figure for scale, figure in figures.items()}
         scales = {scale: to_svg(figure, f"{file}{scale}") for scale, figure in pages.items()}
     hover = _hover(first, plot.hover) if plot.hover else ""
     motion = _motion(first, plot.motion, analysis.style) if plot.motion else ""

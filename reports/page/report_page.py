@@ -1,11 +1,14 @@
 """Assembles a report: from the tables of a folder to everything that its pages show."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from xprun.reports.data.results_folder import Tables
 from xprun.reports.data.row_keys import distinct_runs
+from xprun.reports.figures.drawing_processes import helped
 from xprun.reports.figures.plot_files import Picture
 from xprun.reports.presentation.formats import DEFAULT
 from xprun.reports.presentation.formatting import counted
@@ -20,6 +23,8 @@ from xprun.reports.text.findings import cautions, counts, unfinished
 from xprun.reports.text.folder_verdict import verdict_of
 from xprun.reports.text.problem_findings import absent_problems, cautions_over, take_together
 from xprun.runner.results.results_schema import ENDED_WELL
+
+HELPED = 10**6  # rows of a history up to which another process draws, too: it has the tables once more
 
 
 @dataclass(frozen=True)
@@ -45,16 +50,22 @@ class Page:
 def make_page(tables: Tables, formats: tuple[str, ...] = DEFAULT, plots: Iterable[PluginPlot] = ()) -> Page:
     """The report on `tables`, with these plots beside its own. `ReportError` where `tables` lack what is compared."""
     analysis = make_analysis(tables, formats)
-    with theme():
+    drawn = partial(_drawn, analysis)
+    with theme(), helped(drawn) if len(tables.history) <= HELPED else nullcontext():
         sections = [
             *all_made(LEADING, analysis),
-            *_compared(analysis),
+            *drawn(),
             *plugin_plot_sections(analysis, plots),
             *all_made(SHARED, analysis),
         ]
     return Page(
         **_heading(analysis), **_findings(analysis), sections=[section for section in sections if section.parts]
     )
+
+
+def _drawn(analysis: Analysis) -> list[Section]:
+    """The sections with pictures of ours."""
+    return list(_compared(analysis))
 
 
 def _compared(analysis: Analysis) -> Iterator[Section]:

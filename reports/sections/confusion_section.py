@@ -1,5 +1,7 @@
 """Confusion: which classes each alternative takes for which others."""
 
+from functools import partial
+
 import numpy as np
 from xprun.reports.figures.confusion_matrices import (
     MOST,
@@ -48,5 +50,5 @@ def _plot(number: int, name: str, counts: np.ndarray, classes: list[str], split:
             f"{f'Most frequent mistakes: {mistakes}.' if mistakes else 'There is no mistake.'}{more}"
         ),
         alt=f"Most frequent mistakes: {mistakes}" if mistakes else "No mistakes",
-        figures={"": confusion_figure(counts, title, classes)},
+        figures={"": partial(confusion_figure, counts, title, classes)},
     )

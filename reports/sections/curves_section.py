@@ -1,5 +1,6 @@
 """Learning curves: the loss, and the metric compared, over the steps."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -31,7 +32,9 @@ def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
     first = suits_log(lines)
     lost = divergences(analysis.tables.history, analysis.best, metric)
     figures = {
-        "logarithmic" if log else "linear": curve_figure(lines, style, metric, level, floor, lost=lost, log=log)
+        "logarithmic" if log else "linear": partial(
+            curve_figure, lines, style, metric, level, floor, lost=lost, log=log
+        )
         for log in [first, not first][: 2 if allows_log(lines) else 1]
     }
     return Plot(

@@ -1,5 +1,7 @@
 """Fits: the curves of regressions by one feature over their data."""
 
+from functools import partial
+
 import pandas as pd
 from xprun.reports.figures.fit_curves import Fit, fit_figure, fits
 from xprun.reports.figures.plot_files import Plot, draw
@@ -32,7 +34,7 @@ def _plot(number: int, fit: Fit, analysis: Analysis, more: str) -> Plot:
             f"{truth}{more}{analysis.omitted}"
         ),
         alt=_ends(fit.curves, names),
-        figures={"": fit_figure(fit, analysis.style, "fitted curves")},
+        figures={"": partial(fit_figure, fit, analysis.style, "fitted curves")},
         alternatives=names,
     )
 

@@ -26,7 +26,7 @@ def all_made(makers: Iterable[Callable[..., Section]], *arguments: Any) -> list[
 def _drawn(section: Section) -> Section:
     """The section when all of its pictures are there."""
     for picture in section.pictures:
-        picture.drawing.result  # noqa: B018 - waited for
+        picture.drawing.finish()
     return section
 
 

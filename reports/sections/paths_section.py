@@ -1,5 +1,6 @@
 """Paths: how the optimizers moved through the parameters of a small model."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -31,7 +32,7 @@ def _plot(number: int, scene: Scene, analysis: Analysis, more: str) -> Plot:
         title=title,
         caption=_caption(scene, analysis) + more + analysis.omitted,
         alt=_ends(scene, analysis),
-        figures={"": path_figure(scene, analysis.style, shorten(title, 60))},
+        figures={"": partial(path_figure, scene, analysis.style, shorten(title, 60))},
         alternatives=list(scene.paths),
         motion=_motion(scene, analysis),
     )

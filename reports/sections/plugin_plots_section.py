@@ -68,8 +68,8 @@ def _picture(plot: PluginPlot, file: str, analysis: Analysis) -> Picture:
     if not isinstance(figure, Figure):
         raise TypeError(f"it returned {type(figure).__name__}, and not a matplotlib Figure")
     try:
-        picture = draw(Plot(file, plot.title, plot.caption, str(words), {"": figure}), analysis)
-        picture.drawing.result  # noqa: B018 - what it raises is told as this plot's
+        picture = draw(Plot(file, plot.title, plot.caption, str(words), {"": lambda: figure}), analysis)
+        picture.drawing.finish()  # what it raises is told as this plot's
         return picture
     finally:
         if "matplotlib.pyplot" in sys.modules:  # which keeps the figures that it made

@@ -1,6 +1,7 @@
 """Several problems, such as data sets: all of them together, and then each of its own."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import pandas as pd
 from xprun.reports.figures.line_plots import share_figure
@@ -85,7 +86,7 @@ def _ranks(analysis: Analysis, overall: Overall) -> Plot:
         title="mean ranks over the problems",
         caption=f"{mean} {told}",
         alt="Mean ranks: " + listed([f"{name} {rank:.2f}" for name, rank in means.items()], SHOWN),
-        figures={"": rank_figure(means, bars, analysis.style, "mean ranks")},
+        figures={"": partial(rank_figure, means, bars, analysis.style, "mean ranks")},
     )
 
 
@@ -111,7 +112,7 @@ def _profile(analysis: Analysis, overall: Overall) -> Plot:
         title=title,
         caption=f"{meaning} Higher is better; failed and diverged runs never count.{analysis.omitted}",
         alt="At the best: " + listed([f"{name} {value_text(round(firsts[name] * 100, 1))}%" for name in names], SHOWN),
-        figures={"": share_figure(table, analysis.style, title, xlabel, decades=costs is not None)},
+        figures={"": partial(share_figure, table, analysis.style, title, xlabel, decades=costs is not None)},
         alternatives=table["alternative"],
     )
 

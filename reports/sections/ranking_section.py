@@ -1,5 +1,6 @@
 """What came out best: each alternative at its chosen setting."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,13 @@ def _dots(analysis: Analysis) -> Plot:
         ),
         alt=listed([f"{name} {_told(facts.loc[name])}" for name in analysis.shown], SHOWN),
         figures={
-            "": dots_figure(
-                analysis.best, analysis.ranking, analysis.style, title, worst_low=not analysis.comparison.ascending
+            "": partial(
+                dots_figure,
+                analysis.best,
+                analysis.ranking,
+                analysis.style,
+                title,
+                worst_low=not analysis.comparison.ascending,
             )
         },
     )

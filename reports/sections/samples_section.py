@@ -1,5 +1,7 @@
 """Samples: images of the data with what the best runs take them for."""
 
+from functools import partial
+
 from xprun.reports.figures.image_samples import Sample, sample_figure, samples
 from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import listed, shorten
@@ -36,5 +38,5 @@ def _plot(number: int, name: str, run: str, found: list[Sample], names: list[str
             f"most confident mistakes, framed ({wrong} of {len(found)} here are wrong).{more}"
         ),
         alt=listed(told, TOLD),
-        figures={"": sample_figure(found, title, names)},
+        figures={"": partial(sample_figure, found, title, names)},
     )

@@ -1,5 +1,7 @@
 """How much the settings matter: the final metric against each that was swept."""
 
+from functools import partial
+
 import pandas as pd
 from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.figures.draw_points import PANELS, described_draws, draws_figure
@@ -82,7 +84,9 @@ def _plot(key: str, summary: pd.DataFrame, analysis: Analysis) -> list[Plot]:
         title=title,
         caption=caption + _crossed(points) + analysis.omitted,
         alt=_best_values(points, comparison),
-        figures={"": sensitivity_figure(points, analysis.style, comparison.chosen, key, not comparison.ascending)},
+        figures={
+            "": partial(sensitivity_figure, points, analysis.style, comparison.chosen, key, not comparison.ascending)
+        },
         alternatives=points["alternative"],
     )
     return [plot]
@@ -110,7 +114,7 @@ def _draws(key: str, linked: dict[str, list[str]], analysis: Analysis) -> list[P
                     title=title,
                     caption=caption + (f" Shown for {listed(list(shown))}." if left > 0 else ""),
                     alt="Best: " + listed(described_draws(shown, key, colour, ascending=comparison.ascending)),
-                    figures={"": draws_figure(shown, key, colour, comparison.chosen)},
+                    figures={"": partial(draws_figure, shown, key, colour, comparison.chosen)},
                 )
             )
     return plots
@@ -149,7 +153,7 @@ def _tuning(analysis: Analysis) -> Plot:
             + analysis.omitted
         ),
         alt="After all settings: " + listed(ends, SHOWN),
-        figures={"": tuning_figure(expected, analysis.style, f"expected {analysis.comparison.chosen}")},
+        figures={"": partial(tuning_figure, expected, analysis.style, f"expected {analysis.comparison.chosen}")},
         alternatives=expected["alternative"],
     )
 
@@ -169,7 +173,7 @@ def _heat(keys: list[str], analysis: Analysis) -> list[Plot]:
         f"tried. Shown for {listed(list(tables))}."
     )
     alt = "Best: " + listed([f"{name} {value_text(value)}" for name, value in best.items()])
-    figure = heat_figure(tables, comparison.chosen, ascending=comparison.ascending)
+    figure = partial(heat_figure, tables, comparison.chosen, ascending=comparison.ascending)
     return [Plot(f"heat-{keys[0]}-{keys[1]}", title, caption, alt, {"": figure})]
 
 

@@ -1,5 +1,7 @@
 """How fast the alternatives reach the target."""
 
+from functools import partial
+
 import pandas as pd
 from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.figures.line_plots import share_figure
@@ -36,7 +38,7 @@ def _plot(analysis: Analysis) -> Plot:
             f"or never reaches the target counts as not reached; {comparison.how_timed}.{analysis.omitted}"
         ),
         alt="Median steps: " + listed([f"{name} {value_text(medians[name])}" for name in analysis.shown], SHOWN),
-        figures={"": share_figure(table, analysis.style, title, "step")},
+        figures={"": partial(share_figure, table, analysis.style, title, "step")},
         alternatives=table["alternative"],
     )
 

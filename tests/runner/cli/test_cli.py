@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -32,6 +33,32 @@ def test_a_spec_becomes_tables_and_reports(xprun: Callable[..., Result], write: 
     assert "2 runs" in result.stderr
     again = xprun(write(line_spec), "--set", "run.seeds=2")
     assert "2 cached, 0 to run" in again.stderr
+
+
+def test_the_verdict_is_told_before_pages_are_made(
+    xprun: Callable[..., Result], write: Write, line_spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_room(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("xprun.reports.write_report", without_room)
+    result = xprun(write(line_spec), "-o", "out")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("scratch.gd reached a mean loss")
+    assert "wrote" not in result.stdout
+
+
+def test_a_finished_grid_needs_neither_torch_nor_pandas(write: Write, line_spec: str, tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom xprun.runner.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, str(write(line_spec)), "-o", str(tmp_path / "out")]
+    first, again = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert first.splitlines()[:-1] == again.splitlines()[:-1]
+    assert first.splitlines()[-1] == "['matplotlib', 'pandas', 'scipy']"
+    assert again.splitlines()[-1] == "[]"
 
 
 def test_report_is_made_again_from_the_tables(xprun: Callable[..., Result], write: Write, line_spec: str) -> None:

@@ -24,7 +24,14 @@ from xprun.runner.workers.handle import Worker
 from xprun.runner.workers.isolated import WorkerError, run_isolated
 from xprun.runner.workers.messages import Result
 from xprun.runner.workers.pool import WorkerPool, get_pool, release_pool, set_pool
-from xprun.runner.workers.spawner import ForkSpawner, Spawner, SubprocessSpawner, WorkerStartError
+from xprun.runner.workers.spawner import (
+    ForkSpawner,
+    Spawner,
+    SubprocessSpawner,
+    WorkerStartError,
+    default_spawner,
+    start_ahead,
+)
 from xprun.specs import RunSettings
 
 pytestmark = [
@@ -368,3 +375,18 @@ def assert_gone(pid: int) -> None:
             return
         time.sleep(0.02)
     raise AssertionError(f"process {pid} is still there")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks")
+def test_what_workers_are_made_from_may_be_started_ahead() -> None:
+    start_ahead()
+    start_ahead()  # once is enough
+    ahead, other = default_spawner(), default_spawner()
+    assert isinstance(ahead, ForkSpawner) and isinstance(other, ForkSpawner)
+    assert ahead.server.pid < other.server.pid  # type: ignore[attr-defined]
+    pool = WorkerPool(lambda: ahead)
+    worker = pool.acquire()
+    pool.submit(worker, os.getppid)
+    assert pool.wait(worker) == Result(ahead.server.pid)  # type: ignore[attr-defined]
+    pool.close()
+    other.close()
