@@ -14,7 +14,7 @@ import numpy as np
 import workloads as w
 import xprun.reports.page.report_page  # noqa: F401 - imported beforehand
 from xprun.runner.cli.main import main
-from xprun.runner.planning.run_identity import origin_of
+from xprun.runner.planning.run_identity import origins_of
 from xprun.runner.results.outcome import Outcome, Series
 from xprun.runner.store.run_store import Store
 
@@ -46,7 +46,7 @@ def fill(folder: Path, text: str) -> None:
     history = [{name: Series(steps, generator.normal(size=20)) for name in METRICS} for _ in runs]
     store = Store(folder)
     outcomes = [Outcome(r.id, "done", "", 20, 20.0, 0.01, history=h) for r, h in zip(runs, history, strict=True)]
-    store.save(outcomes, {run.id: origin_of(run, "cpu") for run in runs})
+    store.save(outcomes, origins_of(runs, "cpu"))
     store.close()
 
 

@@ -13,7 +13,7 @@ from xprun.runner.job import Job
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.cohorts import Cohort, cohorts_of, unfinished_first
 from xprun.runner.planning.plan import keeps_visuals
-from xprun.runner.planning.run_identity import origin_of
+from xprun.runner.planning.run_identity import origins_of
 from xprun.runner.process.log import note
 from xprun.runner.results.atomic_files import writing
 from xprun.runner.results.outcome import Outcome
@@ -80,7 +80,7 @@ def _save(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:
 
         with writing(job.options.folder):
             save_checkpoints(job.options.folder, runs, outcomes)
-    job.store.save(outcomes, {run.id: origin_of(run, kind_of(job.device)) for run in runs})
+    job.store.save(outcomes, origins_of(runs, kind_of(job.device)))
     forget(job.options.folder, [outcome.run for outcome in outcomes if not outcome.errored])
 
 

@@ -129,8 +129,14 @@ def write_csv(table: pd.DataFrame, path: Path | TextIO) -> None:
     """Write a table as CSV in which no text is a formula to a spreadsheet."""
     ours = {RUN, METRIC}  # words that no user chose, and millions of them
     texts = [name for name in table if name not in ours and not pd.api.types.is_numeric_dtype(table[name])]
-    safe = table.assign(**{str(name): table[name].map(_as_text) for name in texts})
+    safe = table.assign(**{str(name): _as_texts(table[name]) for name in texts})
     safe.to_csv(path, index=False, lineterminator="\n")
+
+
+def _as_texts(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column with its texts as `_as_text` has them; each is looked at once, however often it is there."""
+    safe = {value: _as_text(value) for value in set(column) if isinstance(value, str)}
+    return column.map(lambda value: safe.get(value, value)) if any(a != b for a, b in safe.items()) else column
 
 
 def _as_text(value: Any) -> Any:

@@ -44,9 +44,12 @@ class Cohort:
 def cohorts_of(runs: Iterable[Run], leave_out: Container[str] = ()) -> list[Cohort]:
     """Return the cohorts of the runs whose ids are not in `leave_out`."""
     groups: dict[str, list[Run]] = {}
+    latest, group = None, list[Run]()
     for run in runs:
         if run.id not in leave_out:
-            groups.setdefault(program_of(run), []).append(run)
+            if latest is None or run.choices is not latest.choices or run.settings is not latest.settings:
+                latest, group = run, groups.setdefault(program_of(run), [])  # and not once more for each seed
+            group.append(run)
     return [Cohort(several) for several in groups.values()]
 
 

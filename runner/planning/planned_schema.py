@@ -19,7 +19,7 @@ from xprun.runner.results.results_schema import (
     section_column,
     setting_column,
 )
-from xprun.runner.results.run_columns import components_key, settings_of_run
+from xprun.runner.results.run_columns import components_key
 from xprun.specs.language.repeats import is_repeat
 from xprun.specs.language.schema import SaveBest
 
@@ -60,10 +60,10 @@ def _keeps_best(plan: Plan) -> bool:
 def _setting_columns(plan: Plan) -> list[Column]:
     """Return the settings that the spec writes or sweeps, in the order in which they are met."""
     met: dict[str, tuple[str, set[type]]] = {}
-    for run in plan.search_rows:
-        for section, settings in settings_of_run(run).items():
-            for name, value in settings.items():
-                met.setdefault(name, (section, set()))[1].add(type(value))
+    choices = {id(one): one for run in plan.search_rows for one in (*run.choices.values(), run.run_choice)}
+    for choice in choices.values():
+        for name, value in choice.columns.items():
+            met.setdefault(name, (choice.alternative.section, set()))[1].add(type(value))
     swept = set(plan.comparison.swept)
     return [
         repeat_column(name, section, _type(types))

@@ -19,9 +19,15 @@ Origin = dict[str, Any]
 NAME, SETTINGS, READS = 0, 2, 3
 
 
-def origin_of(run: Run, device_kind: str) -> str:
-    """Return what the id of a run on a kind of device is made of, as JSON; hashes stand for sources and settings."""
-    return json.dumps(_origin(run, device_kind), sort_keys=True)
+def origins_of(runs: Iterable[Run], device_kind: str) -> dict[str, str]:
+    """Return by run what its id on a kind of device is made of, as JSON; hashes stand for sources and settings."""
+    found: dict[str, str] = {}
+    latest, text = None, ""
+    for run in runs:
+        if latest is None or run.choices is not latest.choices or run.run_choice is not latest.run_choice:
+            latest, text = run, json.dumps(_without_seed(run, device_kind), sort_keys=True)
+        found[run.id] = f'{text[:-1]}, "seed": {run.seed}}}'  # the last key in their order
+    return found
 
 
 def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str]) -> list[str]:
@@ -71,13 +77,16 @@ def _what_changed(origin: Origin, twin: Origin) -> str:
 
 
 def _origin(run: Run, device_kind: str) -> Origin:
+    return {**_without_seed(run, device_kind), "seed": run.seed}
+
+
+def _without_seed(run: Run, device_kind: str) -> Origin:
     settings = _digest(identity_of(run.settings))
     parts = {section: _part(choice.identity) + _reads(choice) for section, choice in run.choices.items()}
     return {
         **parts,
         "run": ["run", run.run_choice.alternative.fingerprint, settings, *_reads(run.run_choice)],
         "device": device_kind,
-        "seed": run.seed,
     }
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from xprun.runner.resolve.data_parts import values_of
 from xprun.runner.resolve.training_rows import cure
 from xprun.runner.results.results_schema import CONFIRM, SEED, STAGE, STAGES, STEPS_TO_TARGET, is_of_test
-from xprun.runner.results.run_columns import cell, columns_of_spec, defaults_of_spec
+from xprun.runner.results.run_columns import columns_of_spec, defaults_of_spec
 from xprun.specs import Alternative, Diagnostic, Expectation, Spec
 from xprun.specs.language.claim_stages import most_pairs
 from xprun.specs.language.confirmation import fresh_seeds, search_seeds
 from xprun.specs.language.diagnostics import Path
 from xprun.specs.language.dotted_paths import at, dotted
+from xprun.specs.language.expansion import cell
 from xprun.specs.language.expectations import Cell
 from xprun.specs.language.matching import alternatives_of, fits
 from xprun.specs.language.result_words import BEST, CHECKPOINT, COUNTED, FINAL, PARAMETER, REFERENCE

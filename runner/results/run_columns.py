@@ -6,21 +6,21 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from xprun.specs import Choice, Run, Spec
+from xprun.specs import Run, Spec
 from xprun.specs.language.comparison import cells_of
 from xprun.specs.language.dotted_paths import dotted
+from xprun.specs.language.expansion import PLAIN, cell
 from xprun.specs.language.result_words import SEED, STAGE, alternative_label, compared_settings
 
-PLAIN = (bool, int, float, str)
 SELECTED_BY = (*PLAIN, list, tuple)  # what claims select runs by
 
 
 def columns_of_run(run: Run) -> dict[str, Any]:
     """Return a run's section labels, its dotted settings as far as the spec writes or sweeps them, and its seed."""
     row: dict[str, Any] = {section: choice.label for section, choice in run.choices.items()}
-    for settings in settings_of_run(run).values():
-        row |= settings
-    return {**row, SEED: run.seed}
+    for choice in run.choices.values():
+        row |= choice.columns
+    return row | run.run_choice.columns | {SEED: run.seed}
 
 
 def label_of(run: Run, by: Sequence[str]) -> str:
@@ -49,8 +49,7 @@ def defaults_of_run(run: Run) -> dict[str, Any]:
 
 def settings_of_run(run: Run) -> dict[str, dict[str, Any]]:
     """Return by section the dotted settings of a run, as far as the spec writes or sweeps them."""
-    choices = {**run.choices, "run": run.run_choice}
-    return {section: _settings(section, choice) for section, choice in choices.items()}
+    return {section: choice.columns for section, choice in [*run.choices.items(), ("run", run.run_choice)]}
 
 
 def defaults_of_spec(spec: Spec) -> set[str]:
@@ -98,17 +97,3 @@ def components_key(run: Run, sections: tuple[str, ...]) -> str:
     known = [json.loads(run.choices[section].identity) for section in sections]
     plain = [[*parts, {k: v for k, v in settings.items() if k != "batch_size"}] for *parts, settings in known]
     return json.dumps([*plain, run.settings.dtype])
-
-
-def cell(value: Any) -> Any:
-    """Return a setting as a table holds it: a list or table as JSON."""
-    return value if isinstance(value, PLAIN) else json.dumps(value)
-
-
-def _settings(section: str, choice: Choice) -> dict[str, Any]:
-    plain = {
-        dotted((section, key)): choice.settings[key]
-        for key in choice.alternative.written
-        if isinstance(choice.settings[key], PLAIN)
-    }
-    return plain | {dotted((section, *path)): cell(value) for path, value in choice.swept.items()}

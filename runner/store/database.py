@@ -60,12 +60,14 @@ def version_of(database: sqlite3.Connection) -> int:
 
 def write_records(database: sqlite3.Connection, records: Iterable[Record]) -> None:
     """Add records, or replace earlier ones of the same runs; the transaction is the caller's."""
-    for record in records:
-        row = (record.run, record.outcome, record.origin, record.digest)
-        database.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row)
-        database.execute("DELETE FROM history WHERE run = ?", (record.run,))
-        curves = [(record.run, *curve) for curve in record.curves]
-        database.executemany("INSERT INTO history VALUES (?, ?, ?, ?)", curves)
+    several = list(records)
+    database.executemany(
+        "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)",
+        ((record.run, record.outcome, record.origin, record.digest) for record in several),
+    )
+    database.executemany("DELETE FROM history WHERE run = ?", ((record.run,) for record in several))
+    curves = ((record.run, *curve) for record in several for curve in record.curves)
+    database.executemany("INSERT INTO history VALUES (?, ?, ?, ?)", curves)
 
 
 def read_records(

@@ -19,6 +19,7 @@ STORED_AS = {
     "cacheable": "lasting",
     "visuals": "pictures",
 }  # fields whose name in the store is older than that in the code
+CALLED = {STORED_AS.get(field.name, field.name): field.name for field in KEPT}  # by the name in the store
 COUNT = Annotated[int, Interval(ge=0, lt=2**63)]
 TYPES = {name: COUNT if hint is int else hint for name, hint in get_type_hints(Outcome).items()}
 # What the JSON of an outcome holds. An older one lacks the fields that came later.
@@ -50,7 +51,7 @@ class Record:
         """A checksum over every byte of the record and where each part of it ends."""
         parts = [self.run.encode(), self.outcome.encode(), self.origin.encode()]
         parts += [part for metric, steps, values in self.curves for part in (metric.encode(), steps, values)]
-        lengths = json.dumps([len(part) for part in parts]).encode()
+        lengths = str([len(part) for part in parts]).encode()  # as JSON has it
         return hashlib.sha256(b"".join([lengths, *parts])).hexdigest()
 
     @property
@@ -81,14 +82,13 @@ def to_record(outcome: Outcome, origin: str) -> Record:
         (metric, _bytes(series.steps, "<i8"), _bytes(series.values, "<f8"))
         for metric, series in outcome.history.items()
     )
-    kept = {STORED_AS.get(field.name, field.name): getattr(outcome, field.name) for field in KEPT}
+    kept = {key: getattr(outcome, name) for key, name in CALLED.items()}
     return Record(outcome.run, json.dumps(kept), origin, tuple(curves))
 
 
 def to_outcome(record: Record) -> Outcome:
-    stored = Kept.model_validate_json(record.outcome).model_dump(exclude_unset=True)
-    names = {field.name: STORED_AS.get(field.name, field.name) for field in KEPT}
-    kept = {name: stored[key] for name, key in names.items() if key in stored}
+    stored = Kept.model_validate_json(record.outcome)
+    kept = {CALLED[key]: getattr(stored, key) for key in stored.model_fields_set}
     history = {m: Series(np.frombuffer(s, "<i8"), np.frombuffer(v, "<f8")) for m, s, v in record.curves if s}
     return Outcome(record.run, **kept, history=history)
 

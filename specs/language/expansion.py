@@ -13,10 +13,17 @@ from operator import itemgetter
 from typing import Any
 
 from xprun.specs.language.alternatives import Alternative
-from xprun.specs.language.dotted_paths import Path, at, replaced
+from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
 from xprun.specs.language.identity import identity_of
 from xprun.specs.language.parser import Spec
 from xprun.specs.language.schema import RunSettings
+
+PLAIN = (bool, int, float, str)
+
+
+def cell(value: Any) -> Any:
+    """Return a setting as a table holds it: a list or table as JSON."""
+    return value if isinstance(value, PLAIN) else json.dumps(value)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,17 @@ class Choice:
     def untold(self) -> dict[Path, Any]:
         """What of `swept` the label does not tell already."""
         return {path: value for path, value in self.swept.items() if path not in self.alternative.told}
+
+    @cached_property
+    def columns(self) -> dict[str, Any]:
+        """The dotted settings that the spec writes or sweeps, as tables hold them."""
+        section, settings = self.alternative.section, self.settings
+        plain = {
+            dotted((section, key)): settings[key]
+            for key in self.alternative.written
+            if isinstance(settings[key], PLAIN)
+        }
+        return plain | {dotted((section, *path)): cell(value) for path, value in self.swept.items()}
 
     @cached_property
     def identity(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,11 +13,29 @@ from xprun.specs.language.schema import AbsentByDefault, RunSettings
 NOT_IDENTITY = {"seeds", "engine", "compile", "search_seed", "observers", "timeout", "checkpoint_every"}
 
 
+class _OfLatest:
+    """A function of settings that remembers its latest value: neighbours in a grid have the very same settings."""
+
+    def __init__(self, function: Callable[[RunSettings], str]) -> None:
+        self._function = function
+        self._latest: tuple[RunSettings | None, str] = None, ""
+        update_wrapper(self, function)
+
+    def __call__(self, settings: RunSettings) -> str:
+        known, text = self._latest
+        if known is not settings:
+            text = self._function(settings)
+            self._latest = settings, text
+        return text
+
+
+@_OfLatest
 def identity_of(settings: RunSettings) -> str:
     """Return what decides the results of a run, as canonical text; a newer setting at its default is no part of it."""
     return settings.model_dump_json(exclude=_absent(settings) | dict.fromkeys(NOT_IDENTITY, True))
 
 
+@_OfLatest
 def shared_identity_of(settings: RunSettings) -> str:
     """Return what runs that train together share of it: all but their `own_numbers`, of which they have the same."""
     alike: dict[str, Any] = dict.fromkeys(settings.own_numbers, 0.0)

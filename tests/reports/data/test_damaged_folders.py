@@ -186,7 +186,8 @@ def test_what_nobody_has_foreseen_names_the_folder(
         raise error
 
     folder = make_folder([Case("SGD", 0.1, [0.9])])
-    monkeypatch.setattr("xprun.reports.page.report_page.make_analysis", fail)
+    for module in ("page.report_page", "text.folder_verdict"):
+        monkeypatch.setattr(f"xprun.reports.{module}.make_analysis", fail)
     for ask in (write_report, verdict):
         with pytest.raises(ReportError, match=f"{folder}: these tables are not as xprun writes them.*{error}"):
             ask(folder)
