@@ -21,7 +21,7 @@ from xprun.runner.resolve.parameter_groups import GROUPS, group_parameters, grou
 from xprun.runner.resolve.timetable import Timetable, scheduled
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Grid
-from xprun.specs import Run
+from xprun.specs import Choice, Run
 
 Views = Callable[[Tensor], dict[str, Tensor]]  # a program's function from [..., P] to named views [..., *shape]
 NOTHING: frozenset[str] = frozenset()
@@ -266,6 +266,12 @@ def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def can_join(registry: Registry, run: Run) -> str:
     """Return why the optimizer of a run cannot be stacked with others, or nothing when it can."""
     choice = run.choices["optimizer"]
+    if "can_join" not in choice.notes:
+        choice.notes["can_join"] = _why_apart(registry, choice)
+    return choice.notes["can_join"]
+
+
+def _why_apart(registry: Registry, choice: Choice) -> str:
     component = registry.find("optimizer", choice.name)
     if makes_optimizer(component.load()):
         return f"{component.name} is an optimizer class, not an update rule"
@@ -276,6 +282,12 @@ def can_join(registry: Registry, run: Run) -> str:
 def program_key(run: Run) -> str:
     """Return what two runs must share to be in one family: the rule, its groups, and every setting that is no float."""
     choice = run.choices["optimizer"]
+    if "program" not in choice.notes:
+        choice.notes["program"] = _program_key(choice)
+    return choice.notes["program"]
+
+
+def _program_key(choice: Choice) -> str:
     groups = groups_of(choice)
     static = {k: v for k, v in choice.settings.items() if not _is_float(v)}
     if groups:

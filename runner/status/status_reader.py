@@ -32,7 +32,7 @@ from xprun.runner.results.results_schema import (
 from xprun.runner.status.status_writer import PLANNED, PROGRESS
 from xprun.runner.store.database import connect, read_records
 from xprun.runner.store.folder_lock import HOLDER, hold
-from xprun.runner.store.records import to_outcome
+from xprun.runner.store.records import verified_outcomes
 from xprun.specs.language.wording import plural
 
 Told = dict[str, Any]
@@ -173,9 +173,9 @@ def _outcomes(store: Path, wanted: set[str]) -> dict[str, Outcome]:
     """Return by run id what is stored so far and whole; nothing where there is no store yet."""
     found: dict[str, Outcome] = {}
     with suppress(sqlite3.Error), closing(connect(store)) as database:
-        for record, digest in read_records(database):
-            if record.run in wanted and record.verifies(digest):
-                found[record.run] = to_outcome(record)
+        records = (pair for pair in read_records(database) if pair[0].run in wanted)
+        for outcome in verified_outcomes(records):
+            found[outcome.run] = outcome
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, get_type_hints
 
@@ -61,20 +62,22 @@ class Record:
 
     def verifies(self, digest: object) -> bool:
         """Whether the record is what was written with this digest, and an outcome; what was read may be of any type."""
-        texts = (self.run, self.outcome, self.origin, *(metric for metric, _, _ in self.curves))
-        blobs = [blob for _, steps, values in self.curves for blob in (steps, values)]
-        whole = all(isinstance(text, str) for text in texts) and all(isinstance(blob, bytes) for blob in blobs)
-        return whole and self.digest == digest and self._makes_sense
+        return self.verified(digest) is not None
 
-    @property
-    def _makes_sense(self) -> bool:
-        """Whether every part is of its type: a digest does not tell who has written it."""
-        try:
-            Kept.model_validate_json(self.outcome)
+    def verified(self, digest: object) -> BaseModel | None:
+        """Return what the JSON of the outcome holds where the record `verifies`, else None."""
+        whole = type(self.run) is type(self.outcome) is type(self.origin) is str
+        for metric, steps, values in self.curves:
+            whole = whole and type(metric) is str and type(steps) is type(values) is bytes
+        if not whole or self.digest != digest:
+            return None
+        try:  # a digest does not tell who has written it
             ORIGIN.validate_json(self.origin, strict=True)
+            kept = Kept.model_validate_json(self.outcome)
         except ValidationError:
-            return False
-        return all(len(steps) == len(values) and len(steps) % BYTES == 0 for _, steps, values in self.curves)
+            return None
+        fits = all(len(steps) == len(values) and len(steps) % BYTES == 0 for _, steps, values in self.curves)
+        return kept if fits else None
 
 
 def to_record(outcome: Outcome, origin: str) -> Record:
@@ -86,11 +89,19 @@ def to_record(outcome: Outcome, origin: str) -> Record:
     return Record(outcome.run, json.dumps(kept), origin, tuple(curves))
 
 
-def to_outcome(record: Record) -> Outcome:
-    stored = Kept.model_validate_json(record.outcome)
-    kept = {CALLED[key]: getattr(stored, key) for key in stored.model_fields_set}
+def verified_outcomes(records: Iterable[tuple[Record, object]]) -> Iterator[Outcome]:
+    """Yield the outcomes of those records that verify against the digests beside them."""
+    for record, digest in records:
+        if (kept := record.verified(digest)) is not None:
+            yield to_outcome(record, kept)
+
+
+def to_outcome(record: Record, kept: BaseModel | None = None) -> Outcome:
+    """Return the outcome of a record; `kept` is what its JSON holds, where that is known."""
+    stored = kept or Kept.model_validate_json(record.outcome)
+    told = {CALLED[key]: getattr(stored, key) for key in stored.model_fields_set}
     history = {m: Series(np.frombuffer(s, "<i8"), np.frombuffer(v, "<f8")) for m, s, v in record.curves if s}
-    return Outcome(record.run, **kept, history=history)
+    return Outcome(record.run, **told, history=history)
 
 
 def _bytes(numbers: Any, kind: str) -> bytes:

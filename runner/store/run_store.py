@@ -9,7 +9,7 @@ from pathlib import Path
 from xprun.runner.results.atomic_files import OutputError, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.database import connect, read_records, write_records
-from xprun.runner.store.records import to_outcome, to_record
+from xprun.runner.store.records import to_record, verified_outcomes
 from xprun.runner.store.recovery import migrate_or_recover
 
 
@@ -61,8 +61,8 @@ class Store:
         """Return the outcomes, with their histories, of those of the runs that have one."""
         wanted = set(runs)
         with writing(self._folder):
-            found = [r for r, digest in read_records(self._database) if r.run in wanted and r.verifies(digest)]
-        return {record.run: to_outcome(record) for record in found}
+            found = (pair for pair in read_records(self._database) if pair[0].run in wanted)
+            return {outcome.run: outcome for outcome in verified_outcomes(found)}
 
     def stamp(self, runs: Iterable[str]) -> str:
         """Return a hash of everything that is stored about runs, in their order."""
@@ -74,7 +74,7 @@ class Store:
         """Return a run's outcome with its history, or None."""
         with writing(self._folder):
             found = list(read_records(self._database, where="WHERE runs.run = ?", values=(run,)))
-        return to_outcome(found[0][0]) if found and found[0][0].verifies(found[0][1]) else None
+        return next(verified_outcomes(found), None)
 
     def close(self) -> None:
         self._database.close()

@@ -48,6 +48,11 @@ class Choice:
         return {path: value for path, value in self.swept.items() if path not in self.alternative.told}
 
     @cached_property
+    def notes(self) -> dict[str, str]:
+        """What others have made of the choice, by a name of theirs: a choice is part of many runs."""
+        return {}
+
+    @cached_property
     def columns(self) -> dict[str, Any]:
         """The dotted settings that the spec writes or sweeps, as tables hold them."""
         section, settings = self.alternative.section, self.settings
