@@ -163,7 +163,7 @@ def read_runs(path: Path, schema: ResultsSchema) -> pd.DataFrame:
     labels = [RUN, *(column.name for column in schema.columns if column.role in ("section", "setting"))]
     if (twice := runs.duplicated(labels)).any():
         raise ReportError(f"{path}: column {RUN!r}: {runs[RUN][twice].iloc[0]!r} is there twice with the same labels")
-    runs = runs.assign(**{name: runs[name].map(_as_meant) for name in text_columns(runs)})
+    runs = runs.assign(**{name: _all_as_meant(runs[name]) for name in text_columns(runs)})
     return runs if STAGE in runs else runs.assign(**{STAGE: SEARCH})
 
 
@@ -175,6 +175,12 @@ def _has_one_type(column: results_schema.Column) -> bool:
 def text_columns(table: pd.DataFrame) -> list[str]:
     """The columns that may hold texts, whatever type pandas, which is older or newer than 3, has for them."""
     return [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+
+
+def _all_as_meant(column: pd.Series) -> pd.Series:
+    """A column with its texts as they were meant; each is looked at once, however often it is there."""
+    meant = {value: _as_meant(value) for value in column.unique()}
+    return column.map(meant) if any(meant[value] is not value for value in meant) else column
 
 
 def _as_meant(value: Any) -> Any:

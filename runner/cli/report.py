@@ -100,7 +100,7 @@ def predict(folder: Path, name: str, split: str | None, output: Path | None, plu
     if not folder.is_dir():  # any other has no checkpoints
         output_folder(folder, f"the folder stands first: xprun predict {name} {folder}" if swapped else "")
     import_torch()
-    from xprun.runner.outputs.result_tables import write_csv
+    from xprun.runner.outputs.csv_files import write_csv
     from xprun.runner.predictions import predictions
     from xprun.runner.results.atomic_files import replace_file, writing
 

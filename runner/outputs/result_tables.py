@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from xprun.plugins.python_packages import find_package, said_of_broken
+from xprun.runner.outputs.csv_files import write_csv
 from xprun.runner.outputs.result_columns import Pairs, result_columns
 from xprun.runner.outputs.tables_description import with_outcomes, write_description
 from xprun.runner.planning.plan import Plan
@@ -29,7 +29,6 @@ from xprun.runner.results.results_schema import (
     Comparison,
     ResultsSchema,
 )
-from xprun.specs.language.diagnostics import inert
 
 
 def row_of_run(
@@ -123,31 +122,6 @@ def _write_parquet_files(folder: Path, tables: dict[str, pd.DataFrame]) -> list[
             (folder / f"{name}.parquet").unlink(missing_ok=True)
         return []
     return written
-
-
-def write_csv(table: pd.DataFrame, path: Path | TextIO) -> None:
-    """Write a table as CSV in which no text is a formula to a spreadsheet."""
-    ours = {RUN, METRIC}  # words that no user chose, and millions of them
-    texts = [name for name in table if name not in ours and not pd.api.types.is_numeric_dtype(table[name])]
-    safe = table.assign(**{str(name): _as_texts(table[name]) for name in texts})
-    safe.to_csv(path, index=False, lineterminator="\n")
-
-
-def _as_texts(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a column with its texts as `_as_text` has them; each is looked at once, however often it is there."""
-    safe = {value: _as_text(value) for value in set(column) if isinstance(value, str)}
-    return column.map(lambda value: safe.get(value, value)) if any(a != b for a, b in safe.items()) else column
-
-
-def _as_text(value: Any) -> Any:
-    """Return a text with control characters escaped, and with a `'` before what a spreadsheet would take for a formula.
-
-    The `'` makes it text there.
-    """
-    if not isinstance(value, str):
-        return value
-    text = inert(value)
-    return f"'{text}" if re.match(r"'*[=+\-@\t]", text) else text
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

@@ -15,7 +15,8 @@ import pandas as pd
 from annotated_types import Ge, Gt
 from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
-from xprun.runner.outputs.result_tables import history_table, row_of_run, runs_table, write_csv
+from xprun.runner.outputs.csv_files import write_csv
+from xprun.runner.outputs.result_tables import history_table, row_of_run, runs_table
 from xprun.runner.outputs.tables_description import with_outcomes, write_description
 from xprun.runner.results.atomic_files import OutputError, replace_file, replace_text, writing
 from xprun.runner.results.outcome import Outcome
