@@ -30,6 +30,7 @@ from xprun.runner.workload.workload import Workload, trained_parameters
 from xprun.specs import Run
 
 MEMORY = 2**30  # bytes that the runs of one unit may take in a step
+LARGEST = 2**16  # runs of a unit: of more, a step costs no less a run, while their trial and their outcomes take memory
 PROBE_STEPS = 4
 SIZES = (256, 64, 16, 4)  # runs at once that are tried beside all of them
 TRACED_SIZE = 64
@@ -112,9 +113,12 @@ def _choose(work: Workload, runs: list[Run]) -> list[ExecutionUnit]:
     joinable: list[Run] = []
     faults = _faults(work, runs)
     names = list(trained_parameters(work.make_model(runs[0].seed))) if any(map(_has_groups, runs)) else []
+    latest, fault, obstacle = None, "", ""
     for run in runs:
-        fault = _setting_fault(work, run, names) or faults[program_key(run)]
-        obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
+        if latest is None or run.choices is not latest.choices:  # else it differs in its seed only
+            fault = _setting_fault(work, run, names) or faults[program_key(run)]
+            obstacle = "run.engine asks for it" if wanted == "alone" else _obstacle(work, run)
+            latest = run
         if fault or obstacle:
             units.append(_alone([run], fault or obstacle, 0.0 if fault else None))
         else:
@@ -307,8 +311,8 @@ def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
     rows = work.batch_size or len(work.train)
     made = make_program(work, grid, program)
     numbers = made.numbers_per_run(rows) + 6 * made.parameters
-    fitting = max(1, MEMORY // (numbers * work.dtype.itemsize * grid.groups))
-    most = min(grid.columns, fitting)
+    fitting = MEMORY // (numbers * work.dtype.itemsize * grid.groups)
+    most = min(grid.columns, max(1, min(fitting, LARGEST // grid.groups)))
     if program == Traced.name:  # it is traced anew for each size, so only one is tried
         yield min(most, max(1, TRACED_SIZE // grid.groups))
     else:

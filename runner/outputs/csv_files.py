@@ -1,4 +1,4 @@
-"""Writes tables as CSV, as pandas does, in a fourth of the time, and no text in them is a formula to a spreadsheet."""
+"""Writes tables as CSV, as pandas does, and faster, and so that no text in them is a formula to a spreadsheet."""
 
 from __future__ import annotations
 
@@ -39,9 +39,13 @@ def _texts(column: pd.Series[Any], *, is_ours: bool) -> Iterable[str]:
     """Return the values of a column as they stand in the file."""
     if column.dtype.kind == "f":
         return _of_numbers(column.to_numpy())
-    values = column.tolist()
     if column.dtype.kind in "iub":
-        return map(str, values)
+        return map(str, column.tolist())
+    if isinstance(column.dtype, pd.StringDtype):
+        places, distinct = pd.factorize(column)
+        texts = [*(_text(value, is_ours=is_ours) for value in distinct), ""]  # the last for -1, where there is none
+        return np.array(texts, dtype="object")[places].tolist()  # type: ignore[no-any-return]
+    values = column.tolist()
     known = {key: _text(key[1], is_ours=is_ours) for key in set(zip(map(type, values), values, strict=True))}
     return [known[type(value), value] for value in values]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from xprun.runner.planning.layout import Layout
 from xprun.specs import Run
@@ -24,6 +25,16 @@ class Cohort:
     layout: Layout | None = None
     is_part: bool = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be sent to a worker as what the seeds of a setting share, and the seeds: a tenth of so many runs."""
+        packed: list[tuple[Run, list[int], list[str]]] = []
+        for run in self.runs:
+            if not packed or run.choices is not packed[-1][0].choices or run.settings is not packed[-1][0].settings:
+                packed.append((run, [], []))
+            packed[-1][1].append(run.seed)
+            packed[-1][2].append(run.id)
+        return _unpacked, (packed, self.layout, self.is_part)
+
     @property
     def program(self) -> str:
         """What the runs share, as text."""
@@ -39,6 +50,15 @@ class Cohort:
         groups = list(settings.values()) if len(settings) >= parts else [[run] for run in self.runs]
         shares = [groups[i::parts] for i in range(min(parts, len(groups)))]
         return [Cohort([run for group in share for run in group]) for share in shares]
+
+
+def _unpacked(packed: list[tuple[Run, list[int], list[str]]], layout: Layout | None, is_part: bool) -> Cohort:
+    runs = [
+        Run(first.choices, first.settings, first.run_choice, seed, run)
+        for first, seeds, ids in packed
+        for seed, run in zip(seeds, ids, strict=True)
+    ]
+    return Cohort(runs, layout, is_part)
 
 
 def cohorts_of(runs: Iterable[Run], leave_out: Container[str] = ()) -> list[Cohort]:

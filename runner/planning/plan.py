@@ -179,12 +179,14 @@ def distinct(runs: Iterable[Run]) -> list[Run]:
 
 def _rows_of(runs: Iterable[Run]) -> list[Run]:
     """Return each run once under each of its labels, or settings that tables show; in the order of the spec."""
-    known: dict[str, list[Run]] = {}
+    first: dict[str, Run] = {}
+    others: dict[str, list[Run]] = {}
     rows = []
     for run in runs:
-        same = known.setdefault(run.id, [])
-        if not same or columns_of_run(run) not in map(columns_of_run, same):
-            same.append(run)
+        if first.setdefault(run.id, run) is run:
+            rows.append(run)
+        elif columns_of_run(run) not in map(columns_of_run, [first[run.id], *others.get(run.id, ())]):
+            others.setdefault(run.id, []).append(run)
             rows.append(run)
     return rows
 

@@ -20,6 +20,7 @@ from xprun.runner.results.results_schema import (
     setting_column,
 )
 from xprun.runner.results.run_columns import components_key
+from xprun.specs import apart_from_seeds
 from xprun.specs.language.repeats import is_repeat
 from xprun.specs.language.schema import SaveBest
 
@@ -39,7 +40,7 @@ def describe_tables(plan: Plan) -> ResultsSchema:
         matrices=matrices_of(plan.spec),
         shared={kind: _shared(plan, sections) for kind, sections in SHARED.items()} if plan.pictured else {},
     )
-    sections = dict.fromkeys(section for run in plan.search_rows for section in run.choices)
+    sections = dict.fromkeys(section for run in apart_from_seeds(plan.search_rows) for section in run.choices)
     return schema.with_columns(
         [
             RUN_COLUMN,
@@ -54,13 +55,14 @@ def describe_tables(plan: Plan) -> ResultsSchema:
 
 
 def _keeps_best(plan: Plan) -> bool:
-    return any(isinstance(run.settings.save, SaveBest) for run in plan.runs)
+    return any(isinstance(run.settings.save, SaveBest) for run in apart_from_seeds(plan.runs))
 
 
 def _setting_columns(plan: Plan) -> list[Column]:
     """Return the settings that the spec writes or sweeps, in the order in which they are met."""
     met: dict[str, tuple[str, set[type]]] = {}
-    choices = {id(one): one for run in plan.search_rows for one in (*run.choices.values(), run.run_choice)}
+    settings = apart_from_seeds(plan.search_rows)
+    choices = {id(one): one for run in settings for one in (*run.choices.values(), run.run_choice)}
     for choice in choices.values():
         for name, value in choice.columns.items():
             met.setdefault(name, (choice.alternative.section, set()))[1].add(type(value))
@@ -81,8 +83,11 @@ def _type(types: set[type]) -> Type:
 
 def _problems(plan: Plan) -> list[list[str]]:
     sections = plan.comparison.problems
-    met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in plan.search_rows)
-    return [list(labels) for labels in met] if sections else []
+    if not sections:
+        return []
+    runs = apart_from_seeds(plan.search_rows)
+    met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in runs)
+    return [list(labels) for labels in met]
 
 
 def _shared(plan: Plan, sections: tuple[str, ...]) -> list[list[str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from xprun.specs import Choice, Run
+from xprun.specs import Choice, Run, apart_from_seeds
 from xprun.specs.language.identity import identity_of
 from xprun.specs.language.wording import plural
 
@@ -56,7 +56,7 @@ def why_to_run(runs: Iterable[Run], device_kind: str, stored: Mapping[str, str])
 
 def not_read_of(runs: Iterable[Run]) -> list[str]:
     """Return what of the sources of runs cannot be looked at, so that its change goes unnoticed."""
-    parts = {id(part): part for run in runs for part in (*run.choices.values(), run.run_choice)}
+    parts = {id(part): part for run in apart_from_seeds(runs) for part in (*run.choices.values(), run.run_choice)}
     return list(dict.fromkeys(thing for part in parts.values() for thing in part.alternative.not_read))
 
 

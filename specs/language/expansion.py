@@ -93,6 +93,15 @@ class Run:
         return "\n".join([*choices, *(f"{name} {value}" for name, value in self.settings.own_numbers.items())])
 
 
+def apart_from_seeds(runs: Iterable[Run]) -> Iterator[Run]:
+    """Yield the first of each stretch of runs that differ in their seeds only, as they do in a grid."""
+    latest: Run | None = None
+    for run in runs:
+        if latest is None or run.choices is not latest.choices or run.run_choice is not latest.run_choice:
+            latest = run
+            yield run
+
+
 VARIED = ("optimizer", "scheduler")  # the sections that say how a model is trained, and not what is trained
 
 MOST_COUNTED = 1_000_000  # combinations of alternatives; of more, moving together is not looked at
