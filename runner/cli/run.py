@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -235,8 +236,11 @@ def _listeners(folder: Path, options: RunOptions) -> Progress:
 def _import_reports(*, drawing: bool) -> None:
     """Import what the tables, the verdict and, with `drawing`, the pages are made with, which takes a second."""
     pages = ["xprun.reports.page.writing"] if drawing else []
+    gc.disable()  # what imports make stays: nobody need look at it again and again
     for module in ("xprun.runner.outputs.result_tables", "xprun.reports.text.folder_verdict", "scipy.special", *pages):
         import_module(module)
+    gc.freeze()
+    gc.enable()
 
 
 def _command(path: Path, folder: Path, options: RunOptions) -> str:
