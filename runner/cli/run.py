@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class PagesError(Error):
-    """The runs are stored and in the tables, but there is no new report of them."""
+    """The runs are stored and in the tables, but there is no verdict on them, or no new report."""
 
     exit_code = BROKEN
 
@@ -291,7 +291,10 @@ def tell_results(path: Path, result: Report) -> None:
     from xprun.runner.store.export_cache import hash_of_sources, recall
 
     made_of = f"{result.made_of} {hash_of_sources(Path(reports.__file__).parent)}"
-    say(recall(result.folder, "verdict", made_of, partial(reports.verdict, result.folder)))
+    try:
+        say(recall(result.folder, "verdict", made_of, partial(reports.verdict, result.folder)))
+    except reports.ReportError as error:
+        raise PagesError(f"there is no verdict: {error}; the runs are kept") from error
     tell_failed_expectations(path, result)
 
 

@@ -497,3 +497,12 @@ def test_any_targets_are_trained_right(name: str, plan: MakePlan) -> None:
         run={"epochs": 3, "seeds": 2},
     )
     assert {outcome.status for outcome in check(cohort).values()} == {"done"}
+
+
+def test_more_runs_than_a_unit_may_have_are_trained_in_several(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "LARGEST", 4)
+    cohort = Cohort(plan, optimizer=[named("Adam", lr=grid(0.003, 0.01, 0.03, 0.1))], run={"epochs": 3, "seeds": 2})
+    found = select_strategy(cohort.work, cohort.runs)
+    assert sum(len(unit.runs) for unit in found) == 8
+    assert max(len(unit.runs) for unit in found) <= 4
+    check(cohort)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from click.testing import CliRunner
 from support.training import MakePlan
 from xprun.runner.cli.main import main
 from xprun.runner.planning.cohorts import Cohort
-from xprun.specs import SpecError
+from xprun.runner.planning.run_identity import origins_of
+from xprun.specs import SpecError, apart_from_seeds
 
 
 def test_a_cohort_shares_everything_but_optimizer_and_seed(plan: MakePlan, line_spec: str) -> None:
@@ -35,6 +37,29 @@ def test_a_cohort_is_split_without_loss(plan: MakePlan, line_spec: str, parts: i
     assert len(split) == min(parts, 12)
     if parts <= 3:
         assert all(len({run.seed for run in part.runs}) == 4 for part in split)
+
+
+def test_a_cohort_is_the_same_when_it_has_been_sent(plan: MakePlan, line_spec: str) -> None:
+    made = plan(line_spec, "optimizer.lr=[0.1, 0.2]", "run.clip_norm=[1.0, 2.0]", "run.seeds=3")
+    runs = sorted(made.runs, key=lambda run: run.id)  # seeds of a setting stand apart
+    sent = pickle.loads(pickle.dumps(Cohort(runs, is_part=True)))
+    assert sent == Cohort(runs, is_part=True)
+    assert len(pickle.dumps(Cohort(made.runs))) < len(pickle.dumps(made.runs))
+
+
+def test_what_the_seeds_of_a_setting_share_is_asked_once(plan: MakePlan, line_spec: str) -> None:
+    made = plan(line_spec, "optimizer.lr=[0.1, 0.2]", "run.clip_norm=[1.0, 2.0]", "run.seeds=3")
+    found = list(apart_from_seeds(made.runs))
+    told = [(run.choices["optimizer"].settings["lr"], run.settings.clip_norm) for run in found]
+    assert sorted(told) == [(0.1, 1.0), (0.1, 2.0), (0.2, 1.0), (0.2, 2.0)]
+
+
+def test_an_origin_tells_the_seed_and_all_that_its_setting_is_made_of(plan: MakePlan, line_spec: str) -> None:
+    made = plan(line_spec, "optimizer.lr=[0.1, 0.2]", "run.seeds=3")
+    origins = origins_of(made.runs, "cpu")
+    assert [json.loads(origins[run.id])["seed"] for run in made.runs] == [run.seed for run in made.runs]
+    assert all(json.dumps(json.loads(text), sort_keys=True) == text for text in origins.values())
+    assert [origins_of([run], "cpu")[run.id] for run in made.runs] == list(origins.values())
 
 
 def test_worker_processes_give_the_same_tables(
