@@ -105,4 +105,4 @@ def to_outcome(record: Record, kept: BaseModel | None = None) -> Outcome:
 
 
 def _bytes(numbers: Any, kind: str) -> bytes:
-    return bytes(np.asarray(numbers, kind).tobytes())
+    return bytes(numbers.astype(kind, copy=False).tobytes())
