@@ -131,7 +131,8 @@ def load(text: str) -> tuple[Plan, Registry]:
         plugin.write_text(IMAGES_PLUGIN, encoding="utf-8")
         path.write_text(text, encoding="utf-8")
         known = open_registry()
-        registry = known if "images" in known.names("data") else open_registry((plugin,))
+        needed = '"images"' in text and "images" not in known.names("data")  # others are measured without foreign code
+        registry = open_registry((plugin,)) if needed else known
         spec = resolve(read_spec(read_document(path)), registry)
     return make_plan(spec, "cpu"), registry
 
