@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -90,12 +91,12 @@ def start_forked(module: str, function: str, arguments: str, descriptors: list[i
     return fork_server.main(*ast.literal_eval(f"({arguments})"))
 
 
-def be_struck(descriptors: list[int], parent_pid: int) -> NoReturn:
+def be_struck(descriptors: list[int], parent_pid: int, warm_up: Callable[[], object] | None) -> NoReturn:
     """Be a worker; the first one is struck by what its job has for a worker."""
     fault = JOB.get("worker_fault")
     if fault and _is_first(Path(JOB["output"]).with_suffix(".struck")):
         _set_fault(**fault, calls=0, talk=1)
-    worker.run_worker(descriptors, parent_pid)
+    worker.run_worker(descriptors, parent_pid, warm_up)
 
 
 def _is_first(mark: Path) -> bool:
