@@ -47,10 +47,10 @@ def compile_if_it_repays(training: Training, seconds_per_step: float, *, saved: 
         return None
     wanted = training.grid.runs[0][0].settings.compile
     left = training.work.schedule.steps - training.steps
-    seconds = min(seconds_per_step * left, training.rules.seconds_left)
     if wanted is True and left >= FEWEST:
         return _fresh(training, "wait")
-    if wanted == "auto" and seconds_per_step < SHORT_STEP and seconds > LOADS:
+    if wanted == "auto" and seconds_per_step < SHORT_STEP and seconds_per_step * left > LOADS:
+        seconds = min(seconds_per_step * left, training.rules.seconds_left)
         how: How = "kept" if seconds < REPAYS else "wait" if saved else "beside"
         return None if saved and how == "kept" else _fresh(training, how)
     return None

@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from support.python_blocks import python_block
 from support.training import MakePlan, agree, all_together, each_alone
 from torch import nn
 from torch.optim import lr_scheduler
 from xprun.plugins.datasets.digits import digits
 from xprun.plugins.registry import REGISTRY, optimizer
 from xprun.runner.cli.main import main
+from xprun.runner.engine import compiled_blocks
 from xprun.runner.execution.cohort_execution import train
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.experiment import Options, run_experiment
@@ -258,7 +260,17 @@ def test_runs_differ_by_their_scheduler(plan: MakePlan) -> None:
     assert len({run.id for run in plan(MANY).runs}) == 60
 
 
-def test_scheduled_steps_are_not_compiled(plan: MakePlan, caplog: pytest.LogCaptureFixture) -> None:
+def test_scheduled_steps_are_taken_in_blocks(
+    plan: MakePlan, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = []
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        blocks.append(python_block(*arguments, **more))
+        return blocks[-1]
+
+    monkeypatch.setattr(compiled_blocks, "block_for", counted)
     runs = plan(MANY, "run.compile=true").runs
     agree(all_together(runs), each_alone(runs))
-    assert "the steps are not compiled: a scheduler changes their settings" in caplog.text
+    assert blocks
+    assert "not compiled" not in caplog.text

@@ -47,7 +47,8 @@ def answer_too_much(cohort: Cohort) -> Iterator[list[Outcome]]:
 
 def test_only_one_outcome_of_each_run_that_is_asked_for_is_believed() -> None:
     parts = {section: SimpleNamespace(identity="") for section in ("data", "model", "loss")}
-    runs: list[Any] = [SimpleNamespace(id=name, settings=RunSettings(), choices=parts) for name in "ab"]
+    whole = {"settings": RunSettings(), "choices": parts, "run_choice": None, "seed": 0}
+    runs: list[Any] = [SimpleNamespace(id=name, **whole) for name in "ab"]
     ended = [outcome.run for outcomes in processes([Cohort(runs)], answer_too_much, 1) for outcome in outcomes]
     assert ended == ["a", "b"]
 
