@@ -37,8 +37,8 @@ def grid(tmp_path: Path) -> Grid:
 
 @pytest.fixture
 def watched(grid: Grid, visit: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr("xprun.reports.live.live_server.PAUSE", 0.0)
-    monkeypatch.setattr("xprun.reports.live.live_server.SHARE", 0.0)
+    monkeypatch.setattr("xprun.reports.live.live_report.PAUSE", 0.0)
+    monkeypatch.setattr("xprun.reports.live.live_report.SHARE", 0.0)
     listening = listen(port=0)
     with serving(listening, LiveReport(grid.look, lambda into: grid.folder)):
         yield visit(url_of(listening), scheme="dark").page
