@@ -23,9 +23,7 @@ ANOTHER_PROCESS = 0.1  # seconds: its fork, its first task and its last message
 CROWDED = 1.1  # times longer, where every core has a process
 SURE_GAIN = 0.9  # of the time of one process, above which it stays with one: estimates are off by that much
 WORTH_SHARING = 2.0  # seconds in one process, below which several are not thought of
-TOGETHER_WORTH_SHARING = (
-    15.0  # the same of runs that train together, since parts of them round otherwise than the whole
-)
+TOGETHER_WORTH_SHARING = 15.0  # the same of runs that train together, of which parts round otherwise than the whole
 
 
 @dataclass(frozen=True)
