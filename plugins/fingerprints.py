@@ -14,7 +14,7 @@ EQUIVALENT = {
     "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
     "09442aeb226d8104": "d9846fe7d0fe9a90",  # optimizers/textbook.py
     "3ab3cc943a505b6a": "b8168267a4f02df1",  # datasets/csv_file.py
-    "0f67adf91a3b3912": "f87b827c077c174c",  # optimizers/torch_optim.py
+    "d65c54d156490ea4": "f87b827c077c174c",  # optimizers/torch_optim.py
     "3f66cd7b70b95718": "f1db8067ae927ead",  # metrics/torchmetrics_scores.py
     "8b1907f3f4ca547b": "a57a41f4b1e816cf",  # observers/tensorboard.py
     "049862df715fecc9": "db37ac6c0570b823",  # schedulers/torch_schedulers.py

@@ -1,8 +1,8 @@
 """The update rules of `torch.optim` as pure functions, which train one run or, unchanged, a stack of runs.
 
 A rule returns what the class of the same name computes, so the class can be run as its rule. Every operation is
-elementwise; `w`, `g` and the states have one shape. In a stack every float setting is a tensor of `w`'s type that
-broadcasts against `w`, and `t` may be one; a lone run's are plain numbers, and so is all arithmetic between them.
+elementwise; `w`, `g` and the states have one shape. The settings and `t` are plain numbers, or stand for those of all
+runs of a stack, which are as exact: either way they are rounded where they meet a tensor.
 
 Two operations are written in their one-pass form, because a small step costs what its number of passes costs:
 `m.lerp(g, 1 - beta)` is the moving average `beta * m + (1 - beta) * g`, and `_add(g, a, w)` is `g + a * w`.
@@ -40,7 +40,7 @@ def sgd(
     al., "On the importance of initialization and momentum in deep learning" (2013).
     """
     g = _add(-g if maximize else g, weight_decay, w)
-    damped = _when((t > 1) & (momentum != 0), dampening, w)
+    damped = _when((t > 1) & (momentum != 0), dampening)
     b = _add(_add(g, -damped, g), momentum, b)
     return w - lr * (_add(g, momentum, b) if nesterov else b), b
 
@@ -328,11 +328,9 @@ def asgd(
     return w, 0 * eta + lr / (1 + lambd * lr * t) ** alpha
 
 
-def _when(condition: Any, value: Any, w: Tensor) -> Any:
-    """Return the value where the condition holds and 0 elsewhere; a plain number for a plain condition."""
-    if isinstance(condition, bool) or (isinstance(value, int | float) and value == 0):
-        return value * condition if isinstance(condition, bool) else 0.0
-    return value * condition.to(w.dtype)
+def _when(condition: Any, value: Any) -> Any:
+    """Return the value where the condition holds and 0 elsewhere; a plain 0 stays one."""
+    return 0.0 if isinstance(value, int | float) and value == 0 else value * condition
 
 
 def _add(x: Tensor, a: float | Tensor, y: Tensor) -> Tensor:
@@ -354,14 +352,11 @@ def _rectifier(beta2: Any, t: Any) -> tuple[Any, Any]:
 
     rho is a small difference of large numbers: in single precision it would be wrong by 1 for beta2 = 0.9999.
     """
-    plain = isinstance(beta2, (int, float))
-    beta = beta2 if plain or beta2.device.type == "mps" else beta2.double()
-    rho_inf = 2 / (1 - beta) - 1
-    rho = rho_inf - 2 * t * beta**t / (1 - beta**t)
+    rho_inf = 2 / (1 - beta2) - 1
+    rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
     at_inf, at_t = 5 + (rho_inf - 5) * (rho_inf > 5), 5 + (rho - 5) * (rho > 5)
     r = ((at_t - 4) * (at_t - 2) * at_inf / ((at_inf - 4) * (at_inf - 2) * at_t)) ** 0.5
-    factor = r * (1 - beta**t) ** 0.5
-    return rho > 5, factor if plain else factor.to(beta2.dtype)
+    return rho > 5, r * (1 - beta2**t) ** 0.5
 
 
 FUNCTIONAL_OPTIMIZERS: dict[str, Callable[..., Any]] = {

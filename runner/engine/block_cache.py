@@ -19,7 +19,7 @@ from xprun.runner.engine.block_compiler import Block, Compiler, CompilerError, l
 from xprun.runner.engine.step_function import StepFunction
 
 MOST_FILES = 200
-MAKERS = ("step_function.py", "hoisted.py", "block_compiler.py")
+MAKERS = ("step_function.py", "per_run.py", "hoisted.py", "block_compiler.py")
 A_DAY = 86400.0
 
 

@@ -28,6 +28,14 @@ from xprun.runner.process.log import words_of
 LONGEST = 600.0  # seconds that the compiler may take
 MOST = 2**20  # steps, seeds or settings of a call
 
+# Of inductor: what takes its time and gives a single block nothing.
+SETTINGS = {
+    "compile_threads": 1,  # no processes of its own
+    "cpp.vec_isa_ok": True,  # what the processor can do is asked, not tried
+    "aot_inductor.precompile_headers": False,  # they are used once
+    "aot_inductor.enable_line_tables": False,
+}
+
 Block = Callable[[list[Tensor]], list[Tensor]]
 
 
@@ -110,12 +118,14 @@ def compile_block(function: StepFunction, arguments: list[Tensor], shared: bool,
     with TemporaryDirectory(dir=file.parent) as scratch:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch  # where the compiler writes what it needs on its way
         import torch._inductor
+        from torch._inductor.cpu_vec_isa import VecISA
         from torch.export import export
 
         examples, dynamic = _sizes(function, arguments, shared)
         loop = _Loop(function, examples, shared)
-        # No processes of its own, and no trials of what the processor can do, which /proc tells: they take longer.
-        with torch._inductor.config.patch({"compile_threads": 1, "cpp.vec_isa_ok": True}):
+        # It would compile six programs to see which instructions for bytes and bfloat16 there are; no step has these.
+        VecISA.check_build = lambda *_: False  # type: ignore[method-assign]  # this process ends with the block
+        with torch._inductor.config.patch(SETTINGS):
             program = export(loop, tuple(examples), dynamic_shapes={"arguments": tuple(dynamic)})
             package = torch._inductor.aoti_compile_and_package(program, package_path=f"{scratch}/block.pt2")
         with zipfile.ZipFile(package) as parts:

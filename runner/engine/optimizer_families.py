@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import vmap
 from xprun.plugins.registry import Registry
 from xprun.plugins.signature import makes_optimizer
+from xprun.runner.engine.per_run import PerRun, doubles_on
 from xprun.runner.engine.programs.program import Differentiable
 from xprun.runner.engine.settings_schedule import SettingsSchedule
 from xprun.runner.engine.update_rules import Rule, own_memory, read_rule
@@ -31,7 +32,8 @@ NOTHING: frozenset[str] = frozenset()
 class Part:
     """Settings that some parameters share, and what schedulers change of them.
 
-    `settings` holds a plain number where all columns of a family agree and [n] tensors where they differ.
+    `settings` holds a plain number where all columns of a family agree, and [n] tensors in double precision where they
+    differ.
     """
 
     settings: dict[str, Any]
@@ -57,7 +59,6 @@ class Members:
 
     by_name: dict[str, int]
     places: Tensor
-    dtype: torch.dtype
 
 
 @dataclass
@@ -145,7 +146,7 @@ class Family:
     def _columns_of(self, parts: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the settings of all parts as one: tensors broadcast against [S, n, P]."""
         if self.members is None:
-            return _columns(parts[0]) if self.stop - self.start > 1 else parts[0]
+            return _columns(parts[0])
         return {name: _spread([part[name] for part in parts], self.members) for name in parts[0]}
 
     def _used(self, unused: frozenset[str], w: Tensor, views: Views) -> Tensor:
@@ -172,7 +173,8 @@ class Family:
 
             def one(w: Tensor, g: Tensor, states: Any, loss: Tensor, settings: dict[str, Any]) -> Any:
                 others = {"T": self.steps, "loss": loss, "name": name}  # noqa: B023
-                return self.rule.update(w, g, states, t, n, {**fixed, **settings}, **others)  # noqa: B023
+                own = {key: _per_run(value) for key, value in settings.items()}
+                return self.rule.update(w, g, states, t, n, {**fixed, **own}, **others)  # noqa: B023
 
             over_runs = vmap(vmap(one), in_dims=(0, 0, 0, 0, None))
             own_states = tuple(s[name] for s in old_states)
@@ -238,7 +240,14 @@ def _columns(settings: dict[str, Any]) -> dict[str, Any]:
 def _column_of(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_column_of(v) for v in value)
-    return value.unsqueeze(1) if isinstance(value, Tensor) and value.dim() == 1 else value
+    return PerRun(value.unsqueeze(1)) if isinstance(value, Tensor) else value
+
+
+def _per_run(value: Any) -> Any:
+    """Return a setting of one run under vmap, a tensor, or a tuple of these and plain numbers."""
+    if isinstance(value, tuple):
+        return tuple(_per_run(v) for v in value)
+    return PerRun(value) if isinstance(value, Tensor) else value
 
 
 def _spread(values: list[Any], members: Members) -> Any:
@@ -247,10 +256,10 @@ def _spread(values: list[Any], members: Members) -> Any:
         return tuple(_spread(list(column), members) for column in zip(*values, strict=True))
     if not any(isinstance(value, Tensor) for value in values) and all(value == values[0] for value in values):
         return values[0]
-    dtype, device = members.dtype, members.places.device
-    tensors = (torch.as_tensor(value, dtype=dtype, device=device).reshape(-1) for value in values)
+    device = doubles_on(members.places.device)
+    tensors = (torch.as_tensor(value, dtype=torch.float64, device=device).reshape(-1) for value in values)
     columns = torch.broadcast_tensors(*tensors)
-    return torch.stack(columns, 1).index_select(1, members.places)
+    return PerRun(torch.stack(columns, 1).index_select(1, members.places.to(device)))
 
 
 def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -360,7 +369,7 @@ def _members(by_name: dict[str, int], views: Views, flat: Tensor) -> Members:
     places = torch.zeros(flat.shape[-1], dtype=torch.int64, device=flat.device)
     for name, view in views(places).items():
         view.fill_(by_name[name])
-    return Members(by_name, places, flat.dtype)
+    return Members(by_name, places)
 
 
 def keep_columns(families: list[Family], columns: list[int], device: torch.device) -> list[Family]:
@@ -376,7 +385,7 @@ def keep_columns(families: list[Family], columns: list[int], device: torch.devic
 def _chosen(value: Any, index: Tensor) -> Any:
     if isinstance(value, tuple):
         return tuple(_chosen(v, index) for v in value)
-    return value.index_select(0, index) if isinstance(value, Tensor) and value.dim() == 1 else value
+    return value.index_select(0, index.to(value.device)) if isinstance(value, Tensor) else value
 
 
 def families_of(grid: Grid) -> list[tuple[int, ...]]:
@@ -391,7 +400,7 @@ def _neighbours(grid: Grid) -> Iterator[list[tuple[int, Run]]]:
 
 
 def stack_settings(settings: list[dict[str, Any]], like: Tensor) -> dict[str, Any]:
-    """Return for each float setting one number, or a tensor [n] where the columns differ."""
+    """Return for each float setting one number, or a tensor [n] in double precision where the columns differ."""
     first = settings[0]
     differing = {name for name, value in first.items() if any(s[name] != value for s in settings[1:])}
 
@@ -406,7 +415,7 @@ def stack_settings(settings: list[dict[str, Any]], like: Tensor) -> dict[str, An
 
 
 def _column(values: list[float], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device)
+    return torch.tensor(values, dtype=torch.float64, device=doubles_on(like.device))
 
 
 def _is_float(value: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from xprun.runner.engine.per_run import doubles_on
 from xprun.runner.resolve.timetable import Timetable
 
 BLOCK = 1000  # steps whose values are laid out at once
@@ -21,7 +22,7 @@ class SettingsSchedule:
         self.timetables, self.own, self.like = timetables, own, like
         self.agree = all(timetable == timetables[0] for timetable in timetables)
         self.cycles = any(timetable.momentum for timetable in timetables)
-        self._start, self._lr, self._momentum = 0, like.new_empty(0), like.new_empty(0)
+        self._start, self._lr, self._momentum = 0, torch.empty(0), torch.empty(0)
 
     def changes_at(self, step: int) -> bool:
         """Whether the values for this step may differ from those for the step before."""
@@ -38,7 +39,7 @@ class SettingsSchedule:
         return self._lr[i], self._momentum[i] if self.cycles else None
 
     def over(self, start: int, count: int) -> tuple[Tensor, Tensor | None]:
-        """Return the learning rates [count, n] of the steps after `start`, and the momenta, or None."""
+        """Return the learning rates [count, n] of the steps after `start`, and the momenta, or None, as doubles."""
         lr = self._table([_values(t, t.lr, start, count) for t in self.timetables])
         if not self.cycles:
             return lr, None
@@ -57,7 +58,7 @@ class SettingsSchedule:
         self._momentum = self._momentum if momentum is None else momentum
 
     def _table(self, columns: list[NDArray[np.float64]]) -> Tensor:
-        return torch.from_numpy(np.stack(columns, 1)).to(self.like.device, self.like.dtype)
+        return torch.from_numpy(np.stack(columns, 1)).to(doubles_on(self.like.device))
 
 
 def _values(timetable: Timetable, values: Sequence[Any], start: int, count: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from xprun.runner.engine.optimizer_families import Families, Family, program_key
+from xprun.runner.engine.per_run import PerRun
 from xprun.runner.engine.programs.linear_stack import LinearStack
 from xprun.runner.engine.programs.linear_stack_gradient import gradient_of as linear_stack_gradient
 from xprun.runner.engine.programs.stacked import Stacked
@@ -43,10 +44,10 @@ class StepFunction:
     """`call(t, x, y, *parameters, *settings, *states)` is one step of the runs [S, K]: parameters, losses, states.
 
     The losses are [S, K], the parameters [S, n, P] for each family of optimizers. `settings` are those numbers of the
-    optimizers that are handed in, [n, 1] or [n, P] each, so that others make no other function; those that a scheduler
-    changes have values for each step. `identity` says what else decides what is computed; where the step is one of
-    `any_runs`, that is not how many seeds and settings there are. `families` tells how many settings and states each
-    family has.
+    optimizers that are handed in, in double precision [n, 1] or [n, P] each, so that others make no other function;
+    those that a scheduler changes have values for each step. `identity` says what else decides what is computed; where
+    the step is one of `any_runs`, that is not how many seeds and settings there are. `families` tells how many settings
+    and states each family has.
     """
 
     call: Callable[..., list[Tensor]]
@@ -93,7 +94,7 @@ def step_function(training: Training) -> StepFunction:
         for family, w, numbers in zip(families, parameters, given, strict=True):
             own, stop = tuple(next(left) for _ in family.states), start + w.shape[1]
             g, loss = gradient[:, start:stop], losses[:, start:stop, None]
-            moved, own = family.rule.update(w, g, own, t, x.shape[1], numbers, T=T, loss=loss)
+            moved, own = family.rule.update(w, g, own, PerRun(t), x.shape[1], numbers, T=T, loss=loss)
             new.append(moved)
             states += own
             start = stop
@@ -133,7 +134,7 @@ Name = tuple[str, int | None]  # a setting, and the place in it where it is a pa
 
 @dataclass(frozen=True)
 class _Handed:
-    """The settings of a family: those that are handed in, as tensors [n, 1] or [n, P], and the others."""
+    """The settings of a family: those that are handed in, in double precision [n, 1] or [n, P], and the others."""
 
     fixed: dict[str, Any]
     names: list[Name]
@@ -145,7 +146,7 @@ class _Handed:
         handed: dict[Name, Tensor | Moved] = {}
         for key, value in family.columns.items():
             parts = value if isinstance(value, tuple) else (value,)
-            if parts and all(isinstance(part, float | Tensor) for part in parts):
+            if parts and all(isinstance(part, float | PerRun) for part in parts):
                 for i, part in enumerate(parts):
                     name = key, i if isinstance(value, tuple) else None
                     handed[name] = _column(part, family.stop - family.start, like)
@@ -161,13 +162,15 @@ class _Handed:
         """Return all settings, with the next of the tensors that are handed in."""
         found: dict[str, Any] = dict(self.fixed)
         for name, place in self.names:
-            value = next(handed)
+            value = PerRun(next(handed))
             found[name] = value if place is None else (*found.get(name, ()), value)
         return found
 
 
-def _column(value: float | Tensor, n: int, like: Tensor) -> Tensor:
-    return value.contiguous() if isinstance(value, Tensor) else like.new_full((n, 1), value)
+def _column(value: float | PerRun, n: int, like: Tensor) -> Tensor:
+    if isinstance(value, PerRun):
+        return value.values.contiguous()
+    return like.new_full((n, 1), value, dtype=torch.float64)
 
 
 def _traced_gradient(training: Training) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:

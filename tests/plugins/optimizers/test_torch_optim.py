@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from xprun.plugins.optimizers.torch_optim import FUNCTIONAL_OPTIMIZERS
 from xprun.plugins.signature import positional_names, read_settings
+from xprun.runner.engine.per_run import PerRun
 
 STEPS = 10
 SIZE = 10  # a weight of shape [3, 2] and a bias of shape [4]
@@ -248,7 +249,7 @@ def _stacked(rule: Callable[..., Any], cohort: list[Settings], dtype: torch.dtyp
     """All runs at once, both parameters as one row a run, settings [n, 1]."""
     start, gradients = _problem(dtype)
     w = start.expand(len(cohort), SIZE)
-    step = functools.partial(_call, rule, settings=_stack(cohort, dtype))
+    step = functools.partial(_call, rule, settings=_of_each_run(_stack(cohort)))
     return _train(step, w, list(gradients), _zeros(rule, w)).transpose(0, 1)
 
 
@@ -310,13 +311,24 @@ def _switches(settings: Settings) -> Settings:
     return {key: value for key, value in settings.items() if isinstance(value, bool)}
 
 
-def _stack(cohort: list[Settings], dtype: torch.dtype = torch.float64, columns: tuple[int, ...] = (1,)) -> Settings:
+def _of_each_run(settings: Settings) -> Settings:
+    """Return settings [n, 1] as the engine hands them to a rule."""
+
+    def of_each(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(of_each, value))
+        return PerRun(value) if isinstance(value, Tensor) else value
+
+    return {key: of_each(value) for key, value in settings.items()}
+
+
+def _stack(cohort: list[Settings], columns: tuple[int, ...] = (1,)) -> Settings:
     """Return each float setting as a tensor [n, *columns], a pair of them as a pair of tensors."""
 
     def stack(values: list[Any]) -> Any:
         if isinstance(values[0], tuple):
             return tuple(stack(list(part)) for part in zip(*values, strict=True))
-        return torch.tensor(values, dtype=dtype).view(-1, *columns)
+        return torch.tensor(values, dtype=torch.float64).view(-1, *columns)
 
     numbers = {key: stack([s[key] for s in cohort]) for key in cohort[0] if key not in _switches(cohort[0])}
     return numbers | _switches(cohort[0])
