@@ -29,11 +29,12 @@ class PerRun:
     With a tensor of parameters it is a tensor of their type. It is no subclass of Tensor, since compilers trace these.
     """
 
-    __slots__ = ("values",)
+    __slots__ = ("_seen", "values")
     __hash__ = None  # type: ignore[assignment]  # == compares the numbers
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
+        self._seen: Tensor | None = None  # as parameters have met them last
 
     @classmethod
     def __torch_function__(
@@ -53,11 +54,16 @@ class PerRun:
 
     def like(self, parameter: Tensor) -> Tensor:
         """Return the numbers as a tensor of a parameter's type, on its device; conditions stay conditions."""
-        dtype = parameter.dtype if self.values.is_floating_point() else self.values.dtype
-        return self.values.to(parameter.device, dtype)
+        if self.values.dtype == torch.bool:
+            return self.values.to(parameter.device)
+        if self._seen is None or self._seen.dtype != parameter.dtype:
+            self._seen = self.values.to(parameter.device, parameter.dtype)
+        return self._seen
 
     def _with(self, other: Any, function: Function) -> Any:
         """Return what a function makes of these numbers and others, of parameters, or of one."""
+        if isinstance(other, float):
+            return PerRun(function(_double(self), other))
         if isinstance(other, Tensor) and other.is_floating_point():
             return function(self.like(other), other)
         return PerRun(function(_double(self), _double(other)))
@@ -147,4 +153,4 @@ def _raw(value: Any) -> Any:
 def _double(value: Any) -> Any:
     """Return numbers in double precision; conditions are 0 and 1."""
     found = _raw(value)
-    return found.double() if isinstance(found, Tensor) else found
+    return found.double() if isinstance(found, Tensor) and found.dtype != torch.float64 else found
