@@ -9,9 +9,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from xprun.plugins.discovery import open_registry
 from xprun.plugins.machine import most_processes
 from xprun.results import Results
+from xprun.runner.launchers.choice import choose
+from xprun.runner.launchers.registration import open_registry
 from xprun.runner.resolve.ineffective_settings import notes_of
 from xprun.runner.resolve.resolver import MAX_RUNS, resolve
 from xprun.runner.results.atomic_files import folder_name
@@ -31,6 +32,7 @@ def run(
     device: str | None = None,
     plugins: Iterable[str | Path] = (),
     jobs: int = 0,
+    launcher: str | Mapping[str, Any] | None = None,
     max_runs: int | None = None,
     quiet: bool = False,
     **earlier: Settings,
@@ -40,19 +42,24 @@ def run(
     `spec` is a file, the name of a shipped spec, or a dictionary that says what a file would say. `settings` changes
     some, as in `{"optimizer.lr": [0.1, 0.01]}`; a list sweeps. `plugins` are files of components; those that this
     program has registered are known anyway. With `jobs` runs are trained in so many supervised processes, as on the
-    command line, which know files of components only. `settings` was called `set`, which still works with a warning.
+    command line, which know files of components only; or a `launcher` trains them, `"ray"` or
+    `{"name": "ray", "cpus": 2}`. `settings` was called `set`, which still works with a warning.
 
     Unless `quiet`, progress and notes are printed on stderr. Notes go to the logger `xprun` anyway; where the
     program has configured logging, they are left to that.
 
-    Raises SpecError, whose text shows every mistake with its place, PluginError, and ValueError for more
-    `jobs` than the machine can use. A run that fails is a row with that status and raises nothing.
+    Raises SpecError, whose text shows every mistake with its place, PluginError, LauncherError for a launcher that
+    cannot be used here, and ValueError for settings that it does not take, or more `jobs` than the machine can use.
+    A run that fails is a row with that status and raises nothing.
     """
     if jobs > most_processes():
         raise ValueError(f"jobs={jobs}: at most {most_processes()} processes can do something at once on this machine")
+    if jobs and launcher is not None:
+        raise ValueError("jobs= is for processes of this machine, launcher= for another place: pass one of them")
     document = _read(spec, _called_set(settings, earlier) if earlier else settings)
     files = tuple(map(Path, plugins))
     registry = open_registry(files)
+    chosen = choose(launcher, registry)
     resolved = check_with_torch(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
 
     from xprun.runner.needed_packages import require_torch
@@ -68,7 +75,7 @@ def run(
     folder = Path(output) if output else Path("runs") / folder_name(resolved.name)
     narrator = Silent() if quiet else Narrator(live=sys.stderr.isatty())
     progress = Several(narrator, Publisher(folder))
-    options = Options(folder, files, device, workers=jobs)
+    options = Options(folder, files, device, workers=jobs if launcher is None else None, launcher=chosen)
     try:
         with nullcontext() if quiet or are_notes_routed() else notes_on_stderr(), interruptible() as interrupts:
             for text in notes_of(resolved):

@@ -20,6 +20,7 @@ CALLED_WITH = {
     "loss": ("prediction", "target"),
     "metric": ("prediction", "target"),
     "scheduler": ("lr", "t", "T"),
+    "launcher": ("cohorts", "context"),
 }
 A_CLASS = "write a torch.optim.Optimizer class, which may take it"
 # Names of positional parameters that no update rule means as a state, and what to do instead.

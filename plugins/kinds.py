@@ -143,7 +143,11 @@ KINDS = {
             every_scheduler,
         ),
         Kind("observer", "", "a function of folder, settings, history and results that writes an ended run there"),
-        Kind("launcher", "cohorts, execute: turns one cohort into outcomes", "the outcomes, as they come"),
+        Kind(
+            "launcher",
+            "cohorts: lists of runs; context: what `xprun.launching.lead` needs to train one",
+            "lists of outcomes, as they come",
+        ),
         Kind(
             "plot",
             f"any of {', '.join(PLOT_RECEIVES)}, by name",

@@ -1,4 +1,4 @@
-"""The plugins of a project: files that the `pyproject.toml` of the working directory names, whose code runs there."""
+"""What the `pyproject.toml` of the working directory says: files of components, whose code runs there; a launcher."""
 
 from __future__ import annotations
 
@@ -22,23 +22,38 @@ def project_plugins() -> tuple[Path, ...]:
 
     None where the environment says that these are to be left out. Raises PluginError when they cannot be read.
     """
+    ours = _settings()
+    files = ours.get("plugins", []) if isinstance(ours, dict) else None
+    if not isinstance(files, list) or not all(isinstance(file, str) and "\0" not in file for file in files):
+        raise PluginError(f'{FILE}: [tool.xprun] plugins must be a list of files: plugins = ["my_rule.py"]')
+    return tuple(Path(file) for file in files)
+
+
+def project_launcher() -> Any:
+    """Return what `[tool.xprun] launcher` says in the `pyproject.toml` of the working directory, a name or a table.
+
+    None where it says nothing, or the environment says that what projects name is to be left out. Raises PluginError
+    where the file cannot be read.
+    """
+    ours = _settings()
+    return ours.get("launcher") if isinstance(ours, dict) else None
+
+
+def _settings() -> Any:
+    """Return the table `[tool.xprun]`, or what stands in its place."""
     if os.environ.get(SWITCH, "0") not in ("", "0"):
-        return ()
+        return {}
     try:
         text = FILE.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return ()
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise PluginError(f"{FILE}: cannot be read: {error}") from None
     try:
         tool = tomli.loads(text).get("tool")
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise PluginError(f"{FILE}: invalid TOML: {error}") from None
-    ours: Any = tool.get("xprun", {}) if isinstance(tool, dict) else {}
-    files = ours.get("plugins", []) if isinstance(ours, dict) else None
-    if not isinstance(files, list) or not all(isinstance(file, str) and "\0" not in file for file in files):
-        raise PluginError(f'{FILE}: [tool.xprun] plugins must be a list of files: plugins = ["my_rule.py"]')
-    return tuple(Path(file) for file in files)
+    return tool.get("xprun", {}) if isinstance(tool, dict) else {}
 
 
 def first_mention(files: Iterable[Path], remedy: str = f"{SWITCH}=1") -> str:

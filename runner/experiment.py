@@ -28,7 +28,7 @@ from xprun.runner.status.progress import Progress
 from xprun.runner.store.folder_lock import hold
 from xprun.runner.store.run_store import Store
 from xprun.runner.workers.pool import SUPERVISES, get_pool, release_pool
-from xprun.runner.workload.devices import kind_of, pick
+from xprun.runner.workload.devices import anywhere, kind_of, pick
 from xprun.specs import Diagnostic, Spec, SpecError
 from xprun.specs.language.document import Document
 from xprun.specs.language.dotted_paths import parse_dotted
@@ -79,9 +79,8 @@ def run_experiment(
     `options.only` names a run that the spec does not stand for, InUseError when another process writes the folder, and
     OutputError when it cannot be written: what was saved before is kept.
     """
-    if not SUPERVISES:
-        options = replace(options, workers=0)
-    device = pick(options.device or spec.head.device)
+    options = replace(options, workers=_processes(options))
+    device = _device(options, spec)
     plan = make_plan(spec, kind_of(device))
     if changed := note_on_new_parts(spec, registry):
         note(changed)
@@ -101,6 +100,23 @@ def run_experiment(
                     return _carry_out(Job(plan, store, options, device, registry, progress, heard, {}), tell)
             finally:
                 release_pool()
+
+
+def _processes(options: Options) -> int | None:
+    """Return how many processes of this machine train, or do what is isolated beside it; None: as many as pay off."""
+    if not SUPERVISES or (options.launcher and options.launcher.name == "inline"):
+        return 0
+    return options.workers if options.launcher is None else options.workers or None
+
+
+def _device(options: Options, spec: Spec) -> str:
+    """Return the device that is trained on: one of this machine, or a kind of those that the launcher finds."""
+    wanted = options.device or spec.head.device
+    if options.is_local:
+        return pick(wanted)
+    if wanted == "auto":
+        wanted = "cuda" if options.launcher and options.launcher.wants_gpus else kind_of(pick(wanted))
+    return anywhere(wanted)
 
 
 def _refuse_unknown_runs(plan: Plan, options: Options) -> None:
@@ -163,7 +179,7 @@ def search_and_confirm(job: Job) -> int:
         _prepare(job)
     if searching:
         require_packages(job)
-    job.progress.start(job.plan, searching, job.device, later)
+    job.progress.start(job.plan, searching, job.where, later)
     trained = train(job, job.plan.searched, searching)
     if trained and job.plan.spec.confirm is not None:
         job.look()
@@ -176,7 +192,7 @@ def search_and_confirm(job: Job) -> int:
         require_packages(job)
     for label in job.plan.unconfirmed if trained or confirming else ():
         note(f"{label} is not confirmed: every run of its best setting failed or diverged")
-    job.progress.confirm(job.plan, confirming, job.device)
+    job.progress.confirm(job.plan, confirming, job.where)
     return trained + train(job, job.plan.confirmed, confirming)
 
 

@@ -77,7 +77,7 @@ def write_environment(job: Job, *, anew: bool) -> None:
     """Write where runs were trained: only when some were, `anew`, or nothing says so."""
     path = job.options.folder / "environment.json"
     if anew or not path.exists():
-        facts = torch_facts(job.device) if job.options.workers == 0 else run_isolated(torch_facts, job.device)
+        facts = torch_facts(job.device_here) if job.options.workers == 0 else run_isolated(torch_facts, job.device_here)
         environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
         replace_text(path, json.dumps(environment, indent=1) + "\n")
 

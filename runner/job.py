@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from xprun.plugins.discovery import as_executed
 from xprun.plugins.registry import PluginFile, Registry
 from xprun.runner.execution.worker_context import Context
+from xprun.runner.launchers.choice import Launcher
 from xprun.runner.planning.plan import Plan
 from xprun.runner.process.interrupts import Interrupts
 from xprun.runner.results.outcome import Outcome
@@ -18,6 +19,7 @@ from xprun.runner.results.results_schema import FAILED
 from xprun.runner.status.progress import Progress
 from xprun.runner.store.run_store import Store
 from xprun.runner.workers.isolated import Meanwhile, WorkerError, run_isolated
+from xprun.runner.workload.devices import DeviceError, pick
 from xprun.specs import Run
 
 T = TypeVar("T")
@@ -34,6 +36,12 @@ class Options:
     workers: int | None = 0  # processes; None: as many as the size of the work repays, 0: this one, unsupervised
     only: frozenset[str] | None = None  # ids of the runs to train; None: all
     rerun: Literal["failed", "all"] | None = None  # which of the stored runs to train again; failed: and timed out
+    launcher: Launcher | None = None  # where to train; None: in `workers` processes, or here
+
+    @property
+    def is_local(self) -> bool:
+        """Whether runs are trained on this machine, on the device that is chosen here."""
+        return self.launcher is None or self.launcher.is_local
 
     def wants(self, run: Run, outcome: Outcome | None) -> bool:
         """Whether a run is to be trained, given what is stored of it."""
@@ -70,6 +78,21 @@ class Job:
         """The plugin files with the text by which the runs have their ids: somebody may edit them meanwhile."""
         return as_executed(self.registry, self.options.plugins)
 
+    @property
+    def where(self) -> str:
+        """The device of the runs, and the launcher if it is not one of this machine, as they are told."""
+        return self.device if self.options.is_local else f"{self.device} by {self.options.launcher}"
+
+    @cached_property
+    def device_here(self) -> str:
+        """The device of this machine for what is computed beside the training; it may have none of the runs' kind."""
+        if self.options.is_local:
+            return self.device
+        try:
+            return pick(self.device)
+        except DeviceError:
+            return "cpu"
+
     @cached_property
     def longest(self) -> float | None:
         """Seconds that the run with the longest limit may take; asked once, not for each run that is observed."""
@@ -89,7 +112,7 @@ class Job:
 
     def map_isolated(self, function: Callable[[list[Any], Context], list[T | str]], items: list[Any]) -> list[T | str]:
         """Return what a function makes of each item, each called in a worker, or why there is nothing."""
-        context = Context(self.device, self.plugins)
+        context = Context(self.device_here, self.plugins)
         made: list[T | str] = []
         for item in items:
             try:

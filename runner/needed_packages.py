@@ -66,7 +66,7 @@ def _why_not(package: str) -> str:
 def needed_packages(spec: Spec, registry: Registry) -> dict[str, Component | None]:
     """Return the packages that a spec needs, torch first, each with a component that needs it."""
     needed: dict[str, Component | None] = {"torch": None}
-    for component in _components(spec, registry):
+    for component in used_components(spec, registry):
         if package := package_of(component):
             needed.setdefault(package, component)
     return needed
@@ -79,7 +79,7 @@ def package_of(component: Component) -> str:
     return home if known else IMPORTED.get(component.origin.module, "")
 
 
-def _components(spec: Spec, registry: Registry) -> Iterator[Component]:
+def used_components(spec: Spec, registry: Registry) -> Iterator[Component]:
     """Yield the components that a spec names, those in settings of others included."""
     for alternative in spec.alternatives:
         if alternative.section == "run":

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from xprun.runner.execution import launchers as _launchers  # noqa: F401 - registers the built-in launchers
 from xprun.runner.execution.cost_estimate import Cost, best_workers, costs_of, make_ready, most_workers
 from xprun.runner.execution.import_changes import changes_at_import, components_of, listed
+from xprun.runner.execution.places import home_of
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.job import Job
+from xprun.runner.launchers.choice import Launcher
+from xprun.runner.launchers.launcher_contract import launch
+from xprun.runner.needed_packages import used_components
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.cohorts import Cohort, cohorts_of, unfinished_first
 from xprun.runner.planning.plan import keeps_visuals
@@ -44,12 +47,9 @@ def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
     context = Context(
         job.device, job.plugins, options.debug, visuals=keeps_visuals(stage), folder=options.folder.absolute()
     )
-    workers = _workers(job, cohorts, context) if options.workers is None else options.workers
-    undoes_imports = bool(workers) and _undoes_imports(job, stage, context)
-    context = replace(context, workers=max(1, workers), undoes_imports=undoes_imports)
+    launcher, context = _prepared(job, stage, cohorts, context)
     runs = {run.id: run for run in stage}
-    launch = job.registry.find("launcher", "processes" if workers else "inline").load()
-    for outcomes in launch(cohorts, context.execute, workers):
+    for outcomes in launch(job.registry, launcher, cohorts, context):
         with job.interrupts.held():
             _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
         job.left -= len(outcomes)
@@ -58,6 +58,18 @@ def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
                 observe(job.plan, runs[outcome.run], outcome, options.folder, job.plugins, job.run_isolated, again=True)
             job.progress.ended(runs[outcome.run], outcome)
     return sum(len(cohort.runs) for cohort in cohorts)
+
+
+def _prepared(job: Job, stage: Sequence[Run], cohorts: list[Cohort], context: Context) -> tuple[Launcher, Context]:
+    """Return the launcher of cohorts, and the context in which it has them trained."""
+    options = job.options
+    if options.launcher is not None and not options.is_local:
+        home = home_of(options.folder, used_components(job.plan.spec, job.registry))
+        return options.launcher, replace(context, undoes_imports=_undoes_imports(job, stage, context), home=home)
+    workers = _workers(job, cohorts, context) if options.workers is None else options.workers
+    undoes_imports = bool(workers) and _undoes_imports(job, stage, context)
+    context = replace(context, workers=max(1, workers), undoes_imports=undoes_imports)
+    return Launcher("processes" if workers else "inline"), context
 
 
 def _undoes_imports(job: Job, stage: Sequence[Run], context: Context) -> bool:

@@ -14,9 +14,8 @@ from pathlib import Path
 import click.testing
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
-from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY
-from xprun.runner.execution import launchers  # noqa: F401 - registers them before the first test
+from xprun.runner.launchers.registration import open_registry
 
 # Small tensors are computed faster by one thread, and tests that run side by side do not get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

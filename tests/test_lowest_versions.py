@@ -13,19 +13,30 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUN = ("metrics", "optimizers", "parquet", "tensorboard", "test", "third-party")
+CLUSTER = ("ray", "slurm")  # run by `make cluster`, on the versions of constraints.txt
 NOT_RUN = ("browser", "dev", "docs", "peers")  # tools that only work on this repository
 EXTRAS = PROJECT["optional-dependencies"]
 PROMISED = [Requirement(text) for text in (*PROJECT["dependencies"], *(t for extra in RUN for t in EXTRAS[extra]))]
-PINNED = {
-    canonicalize_name(requirement.name): next(iter(requirement.specifier)).version
-    for line in (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("#")
-    for requirement in [Requirement(line)]
-}
+
+
+def pins(file: str) -> dict[str, str]:
+    """The version of each package that a file of constraints names."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(one.name): next(iter(one.specifier)).version for one in requirements}
+
+
+PINNED = pins("constraints-lowest.txt")
 
 
 def test_every_extra_is_run_or_said_not_to_be() -> None:
-    assert set(EXTRAS) == {*RUN, *NOT_RUN}
+    assert set(EXTRAS) == {*RUN, *CLUSTER, *NOT_RUN}
+
+
+@pytest.mark.parametrize("extra", CLUSTER)
+def test_a_cluster_is_promised_on_the_version_that_is_run(extra: str) -> None:
+    (bound,) = (Requirement(text) for text in EXTRAS[extra])
+    assert str(bound.specifier) == f">={pins('constraints.txt')[canonicalize_name(bound.name)]}"
 
 
 @pytest.mark.parametrize("promised", [r for r in PROMISED if r.name != "xprun"], ids=lambda r: r.name)

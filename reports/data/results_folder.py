@@ -15,9 +15,11 @@ from xprun.reports.presentation.report_errors import NewerFolderError, ReportErr
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import (
     CLAIMS,
+    DEVICE,
     EPOCH,
     FITS,
     HISTORY,
+    HOST,
     MATRICES,
     METRIC,
     PLACE,
@@ -27,6 +29,7 @@ from xprun.runner.results.results_schema import (
     SEARCH,
     STAGE,
     SURFACE,
+    THREADS,
     TOGETHER,
     VALUE,
     NewerSchemaError,
@@ -39,7 +42,7 @@ from xprun.runner.results.results_schema import (
 
 PANDAS: dict[Type, str] = {"text": "str", "integer": "int64", "number": "float64"}
 MISSING = ["", "nan", "NaN"]
-LATER = (STAGE, TOGETHER)  # columns that older folders lack
+LATER = (STAGE, TOGETHER, HOST, DEVICE, THREADS)  # columns that older folders lack
 
 
 class _Compare(TypedDict, total=False):

@@ -20,11 +20,18 @@ def complete_kinds(context: click.Context, parameter: click.Parameter, incomplet
 
 def complete_components(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the names of components, and of plugins that are not imported for it."""
-    from xprun.plugins.discovery import open_registry
+    from xprun.runner.launchers.registration import open_registry
 
     registry = open_registry()
     names = {component.name for component in registry.components()} | {plugin.name for plugin in registry.plugins}
     return _beginning(incomplete, sorted(names))
+
+
+def complete_launchers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of launchers, those of installed plugins included."""
+    from xprun.runner.launchers.registration import open_registry
+
+    return _beginning(incomplete, sorted(open_registry().names("launcher")))
 
 
 def complete_shipped(

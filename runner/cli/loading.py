@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from xprun.runner.cli.terminal import complain
+from xprun.runner.cli.terminal import complain, leaves_out_project_plugins
 
 if TYPE_CHECKING:
     from xprun.plugins.registry import Registry
     from xprun.runner.cli.options import SpecOptions
+    from xprun.runner.launchers.choice import Launcher
     from xprun.specs import Document, Spec
 
 
 def open_registry(plugins: tuple[Path, ...]) -> Registry:
     """Return the registry with the components of these files; raise PluginError for one that is broken."""
-    from xprun.plugins import discovery
+    from xprun.runner.launchers import registration
 
-    registry = discovery.open_registry(plugins)
+    registry = registration.open_registry(plugins)
     for complaint in registry.complaints:
         complain(f"warning: {complaint}")
     return registry
@@ -47,6 +48,17 @@ def load_spec(path: Path, registry: Registry, options: SpecOptions) -> Spec:
     for text in notes_of(spec):
         note(text)
     return check_with_torch(spec, registry)
+
+
+def load_launcher(given: str | None, registry: Registry) -> Launcher | None:
+    """Return the launcher that was asked for, or that of the project; None where nobody asks for one.
+
+    Raises LauncherSettingsError, LauncherError and PluginError.
+    """
+    from xprun.plugins.project_plugins import project_launcher
+    from xprun.runner.launchers.choice import choose
+
+    return choose(given, registry, None if leaves_out_project_plugins() else project_launcher())
 
 
 def default_folder(spec: Spec) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from xprun.runner.cli.completion import complete_launchers
 from xprun.runner.cli.terminal import DEBUG, NO_PROJECT_PLUGINS, complain
 
 Option = Callable[[Any], Any]
@@ -30,6 +31,7 @@ class RunOptions(SpecOptions):
     output: Path | None
     device: str | None
     jobs: int | None
+    launcher: str | None
     timeout: float | None
     rerun: Literal["failed", "all"] | None
     only: tuple[str, ...]
@@ -111,7 +113,7 @@ no_project_plugins_option = click.option(
     is_eager=True,  # for the other option, which would run them
     expose_value=False,
     callback=_note_no_project_plugins,
-    help="Leave out the plugins that pyproject.toml names here.",
+    help="Leave out the plugins, and the launcher, that pyproject.toml names here.",
 )
 max_runs_option = click.option(
     "--max-runs", type=click.IntRange(1), default=100_000, show_default=True, metavar="N", help="Refuse larger grids."
@@ -138,6 +140,13 @@ jobs_option = click.option(
     callback=_bounded_jobs,
     help="Worker processes (default: as many as pay off). 0: run in this process, for a debugger.",
 )
+launcher_option = click.option(
+    "--launcher",
+    metavar="NAME",
+    envvar="XPRUN_LAUNCHER",
+    shell_complete=complete_launchers,
+    help="Where to train: processes, ray, slurm, a plugin's; with settings: '{ name = \"ray\", cpus = 2 }'.",
+)
 format_option = click.option(
     "--format",
     "formats",
@@ -160,6 +169,7 @@ RUN_OPTIONS = (
     output_option,
     device_option,
     jobs_option,
+    launcher_option,
     click.option(
         "--timeout",
         type=click.FloatRange(0, min_open=True),

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from xprun.errors import Error
 from xprun.runner.cli.earlier_settings import what_is_replaced
 from xprun.runner.cli.live_page import served
-from xprun.runner.cli.loading import default_folder, load_spec, open_registry, read
+from xprun.runner.cli.loading import default_folder, load_launcher, load_spec, open_registry, read
 from xprun.runner.cli.options import RunOptions, json_option, run_options, specs_argument
 from xprun.runner.cli.spec_command import SpecCommand
 from xprun.runner.cli.terminal import (
@@ -37,6 +38,7 @@ from xprun.runner.cli.terminal import (
 if TYPE_CHECKING:
     from xprun.plugins.registry import Registry
     from xprun.runner.experiment import Report
+    from xprun.runner.launchers.choice import Launcher
     from xprun.runner.status.progress import Progress
     from xprun.specs import Spec
 
@@ -112,19 +114,31 @@ def run_all(specs: tuple[Path, ...], options: RunOptions, tell: Tell) -> int:
 
     with ending_at_once(), notes_on_stderr(ERROR if options.quiet else WARNING):
         registry = open_registry(options.plugins)
+        launcher = load_launcher(options.launcher, registry)
+        _refuse_jobs_elsewhere(launcher, options)
         loaded, wrong = _load_all(specs, registry, options)  # what is wrong is told before any other is trained
         if loaded:
             require_torch()
         worst = max(wrong.values(), default=OK)
         for path, spec in loaded:
             is_last = path == loaded[-1][0]
-            job = partial(_run_one, path, spec, registry, options, tell, is_last=is_last)
+            job = partial(_run_one, path, spec, registry, launcher, options, tell, is_last=is_last)
             worst = max(worst, exit_code_of(job, spec=path))
             if worst > INTERRUPTED:
                 break
     if loaded and wrong:
         complain(f"not run, as told above: {', '.join(map(str, wrong))}")
     return worst
+
+
+def _refuse_jobs_elsewhere(launcher: Launcher | None, options: RunOptions) -> None:
+    """Raise UsageError where -j asks for processes of this machine, and the launcher for something else."""
+    if launcher is None or click.get_current_context().get_parameter_source("jobs") is not ParameterSource.COMMANDLINE:
+        return
+    if launcher.name != "processes":
+        raise click.UsageError(f"-j is for processes of this machine; {launcher.name} takes settings instead")
+    if options.jobs == 0:
+        raise click.UsageError("-j 0 runs in this process, which the launcher processes does not")
 
 
 def _load_all(
@@ -158,13 +172,22 @@ def _refuse_missing(path: Path) -> None:
         read(path)
 
 
-def _run_one(path: Path, spec: Spec, registry: Registry, options: RunOptions, tell: Tell, *, is_last: bool) -> int:
+def _run_one(
+    path: Path,
+    spec: Spec,
+    registry: Registry,
+    launcher: Launcher | None,
+    options: RunOptions,
+    tell: Tell,
+    *,
+    is_last: bool,
+) -> int:
     """Run one spec and return the exit code."""
     if options.only:
         spec = replace(spec, expectations=())  # they are about all runs
     folder = options.output or default_folder(spec)
     again = _command(path, folder, options)
-    job = partial(_carry_out, path, spec, registry, folder, options, tell, again, is_last=is_last)
+    job = partial(_carry_out, path, spec, registry, launcher, folder, options, tell, again, is_last=is_last)
     return exit_code_of(job, spec=path, again=again)
 
 
@@ -172,6 +195,7 @@ def _carry_out(
     path: Path,
     spec: Spec,
     registry: Registry,
+    launcher: Launcher | None,
     folder: Path,
     options: RunOptions,
     tell: Tell,
@@ -195,6 +219,7 @@ def _carry_out(
         options.jobs,
         frozenset(options.only) or None,
         rerun=options.rerun,
+        launcher=launcher,
     )
     live = served(folder, options.live_at) if options.live or options.live_at else nullcontext()
     with interruptible() as interrupts, live:
@@ -250,6 +275,7 @@ def _command(path: Path, folder: Path, options: RunOptions) -> str:
     device = [options.device] if options.device else []
     given = {"--set": options.sets, "--plugin": options.plugins, "--device": device, "--only": options.only}
     words = [word for option, values in given.items() for value in values for word in (option, value)]
+    words += ["--launcher", options.launcher] if options.launcher else []
     words += ["--no-project-plugins"] if leaves_out_project_plugins() else []
     words += [] if options.report else ["--no-report"]
     return shlex.join(map(str, ["xprun", path, "-o", folder, *words]))

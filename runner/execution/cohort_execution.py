@@ -11,9 +11,8 @@ from pathlib import Path
 
 import torch
 from xprun.plugins.blame import blamed_for
-from xprun.plugins.datasets.missing_files import MissingFilesError
 from xprun.plugins.discovery import open_registry
-from xprun.plugins.machine import NotEnoughMemoryError
+from xprun.plugins.machine import host_mark
 from xprun.plugins.registry import REGISTRY, PluginFile, Registry
 from xprun.runner.engine.allocator import keep_freed_memory
 from xprun.runner.engine.execution_units import ExecutionUnit, from_layout, select_strategy
@@ -21,7 +20,9 @@ from xprun.runner.engine.least_squares import least_squares
 from xprun.runner.engine.optimizer_families import families_of
 from xprun.runner.engine.shards import train_alone, train_in_shards
 from xprun.runner.engine.thread_counts import share
+from xprun.runner.execution.faults_of_the_place import is_about_absence, is_fault_of_the_place
 from xprun.runner.execution.import_changes import changes_at_import, components_of
+from xprun.runner.execution.places import PlaceError, absence, enter, refuse_other_components
 from xprun.runner.execution.unchanged_state import (
     GlobalStateError,
     SpoiltProcessError,
@@ -43,15 +44,17 @@ from xprun.specs import Run
 from xprun.specs.language.dotted_paths import dotted
 
 FAULTS = (Exception, SystemExit)  # what a component may raise that ends its run, and nothing else
-FAULTS_OF_THE_PLACE = (MissingFilesError, NotEnoughMemoryError)  # another machine may be without them
 
 
 def execute(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of a cohort's runs, those that end together in one list.
 
-    Raises nothing that a component raises: such a run has the status `failed`.
+    Raises nothing that a component raises: such a run has the status `failed`. Away from where the runs were planned,
+    PlaceError tells what all of them lack there.
     """
     prepare_torch()
+    if context.home:
+        enter(context.home.folder)
     is_lone = len(cohort.runs) == 1 and not cohort.is_part
     try:
         yield from _outcomes(cohort, replace(context, is_shared=not is_lone))
@@ -66,7 +69,11 @@ def _outcomes(cohort: Cohort, context: Context) -> Iterator[list[Outcome]]:
     """Yield the outcomes of a cohort's runs, up to the one after which another worker has to go on."""
     try:
         work = workload_of(cohort, context)
+    except PlaceError:
+        raise
     except FAULTS as error:
+        if context.home and is_about_absence(error):
+            raise absence(error) from error
         yield [failure(run, error, context) for run in cohort.runs]
         return
     now_training([run.id for run in cohort.runs])
@@ -105,6 +112,8 @@ def workload_of(cohort: Cohort, context: Context) -> Workload:
     key = cohort.program, context.device, context.plugins, context.visuals
     if key not in _latest:
         registry = _imported(cohort, context)
+        if context.home:
+            refuse_other_components(registry, context.home)
         with unchanged_state(thorough=False):
             made = make_workload(registry, cohort.runs[0], torch.device(context.device))
         _latest.clear()
@@ -125,7 +134,10 @@ def train(work: Workload, runs: list[Run], context: Context, layout: Layout | No
     for unit in [from_layout(layout, runs)] if layout else _units(work, runs, context):
         torch.set_num_threads(unit.threads)
         now_training([run.id for run in unit.runs])
-        yield from _together(work, unit, context) if unit.program else _alone(work, unit, context)
+        for outcomes in _together(work, unit, context) if unit.program else _alone(work, unit, context):
+            for outcome in outcomes:
+                outcome.host, outcome.device, outcome.threads = host_mark(), context.device, unit.threads * unit.shards
+            yield outcomes
 
 
 def _units(work: Workload, runs: list[Run], context: Context) -> list[ExecutionUnit]:
@@ -218,4 +230,4 @@ def failure(run: Run, error: BaseException, context: Context) -> Outcome:
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
     reason = f"{_blamed(run, error)}{type(error).__name__}: {words_of(error)}{place}"[:500]
-    return Outcome(run.id, "failed", reason, cacheable=not isinstance(error, FAULTS_OF_THE_PLACE))
+    return Outcome(run.id, "failed", reason, cacheable=not is_fault_of_the_place(error))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xprun.plugins.machine import usable_cores
+from xprun.runner.execution.places import PlaceError
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.layout import Layout
 from xprun.runner.results.atomic_files import OutputError
@@ -105,7 +106,7 @@ class Dispatcher:
                 task.prepared, task.training = True, runs
             case Item(outcomes):
                 yield from self._take_outcomes(task, outcomes)
-            case Failure(error=OutputError() as error):  # no fault of a run: nothing can be saved
+            case Failure(error=OutputError() | PlaceError() as error):  # no fault of a run
                 raise error
             case Result() | Failure():
                 del self.running[worker]

@@ -12,8 +12,27 @@ from xprun.runner.results.outcome import Outcome
 
 
 @dataclass(frozen=True)
+class Home:
+    """Where runs are planned, and what every place that trains them must have in common with it.
+
+    `folder` is the working directory; `versions` those of Python, torch and xprun by name; `components` the kind, name
+    and fingerprint of each component that the spec uses; `holder` what stands in the output folder while it is written,
+    by which another machine knows that it shares that folder.
+    """
+
+    folder: str
+    versions: tuple[tuple[str, str], ...]
+    components: tuple[tuple[str, str, str], ...]
+    holder: str
+
+
+@dataclass(frozen=True)
 class Context:
-    """What a worker needs beside the cohort; plain values, so that it can travel to another process."""
+    """What the training of a cohort needs beside it: plain values, which can be pickled and sent to any machine.
+
+    A launcher hands it to `lead` as it is. `device` is a kind of device where `home` is given: which one of that kind,
+    `lead` chooses where the runs are.
+    """
 
     device: str
     plugins: tuple[Path | PluginFile, ...] = ()  # as they were when the grid was begun
@@ -23,6 +42,7 @@ class Context:
     undoes_imports: bool = False  # whether the import of components changes what all runs share, which is put back
     is_shared: bool = True  # whether other runs are trained in the same process
     folder: Path | None = None  # the output folder, where unfinished trainings are saved; None: nowhere
+    home: Home | None = None  # where the runs are planned; None: here, in this process or in one that it has started
 
     def execute(self, cohort: Cohort) -> Iterator[list[Outcome]]:
         """Yield the outcomes of a cohort's runs; see `execute`. Only the process that calls it imports torch."""

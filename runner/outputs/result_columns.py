@@ -9,12 +9,15 @@ import numpy as np
 from xprun.runner.results.compared_value import steps_to_target
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import (
+    DEVICE,
     EPOCHS,
+    HOST,
     REASON,
     SECONDS,
     STATUS,
     STEPS,
     STEPS_COLUMN,
+    THREADS,
     TOGETHER,
     Comparison,
     best,
@@ -40,7 +43,8 @@ def result_columns(outcome: Outcome, goals: Mapping[str, str], comparison: Compa
 
 
 def _ending(outcome: Outcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in (STATUS, REASON, STEPS, EPOCHS, SECONDS, TOGETHER)}
+    names = (STATUS, REASON, STEPS, EPOCHS, SECONDS, TOGETHER, HOST, DEVICE, THREADS)
+    return {name: getattr(outcome, name) for name in names}
 
 
 def _metrics(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:

@@ -41,15 +41,25 @@ class Cohort:
         return program_of(self.runs[0])
 
     def split(self, parts: int) -> list[Cohort]:
-        """Return at most that many cohorts of about equal size; the seeds of one setting stay together."""
-        if self.layout:
+        """Return at most that many cohorts of about equal size; the seeds of one setting stay together.
+
+        One whose training was cut off stays whole: it goes on in the layout in which it began.
+        """
+        if self.layout or parts < 2:
             return [self]
         settings: dict[str, list[Run]] = {}
         for run in self.runs:
             settings.setdefault(run.variant, []).append(run)
         groups = list(settings.values()) if len(settings) >= parts else [[run] for run in self.runs]
         shares = [groups[i::parts] for i in range(min(parts, len(groups)))]
-        return [Cohort([run for group in share for run in group]) for share in shares]
+        is_part = self.is_part or len(self.runs) > 1
+        return [Cohort([run for group in share for run in group], is_part=is_part) for share in shares]
+
+    def rest(self, pending: Container[str]) -> Cohort:
+        """Return it with those of its runs whose ids are `pending`; whole, it goes on in its layout."""
+        runs = [run for run in self.runs if run.id in pending]
+        is_part = self.is_part or len(self.runs) > 1
+        return self if len(runs) == len(self.runs) else Cohort(runs, is_part=is_part)
 
 
 def _unpacked(packed: list[tuple[Run, list[int], list[str]]], layout: Layout | None, is_part: bool) -> Cohort:

@@ -29,8 +29,9 @@ class Outcome:
     `valid.confusion`, row by row; `visuals` what only plots need (`workload/visual_data.py`), by kind; `classes` the
     names of the classes in both of these, from 0 on; `reference` what the best parameters reach, where they are known;
     `state` what a checkpoint is made of, and `checkpoint` the hash of its files; `kept` what the best checkpoint
-    reaches on the test rows, such as `test.accuracy`. An outcome that is not `cacheable` depends on what this machine
-    lacks now: when the run is asked for again, it is tried again.
+    reaches on the test rows, such as `test.accuracy`. `host` is a short hash of the machine's name, `device` what it
+    was trained on there, with so many `threads` (0: not known). An outcome that is not `cacheable` depends on what
+    this machine lacks now: when the run is asked for again, it is tried again.
     """
 
     run: str
@@ -50,6 +51,9 @@ class Outcome:
     reference: dict[str, float] = field(default_factory=dict)
     kept: dict[str, float] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
+    host: str = ""
+    device: str = ""
+    threads: int = 0
 
     @property
     def errored(self) -> bool:

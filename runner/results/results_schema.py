@@ -63,6 +63,9 @@ STAGE: Final = result_words.STAGE
 STATUS: Final = "status"
 REASON: Final = "reason"
 TOGETHER: Final = "together"
+HOST: Final = "host"
+DEVICE: Final = "device"
+THREADS: Final = "threads"
 STEP: Final = "step"
 EPOCH: Final = "epoch"
 METRIC: Final = "metric"
@@ -175,6 +178,9 @@ ENDING_COLUMNS = (
         "share of their time"
     ),
     Column(TOGETHER, "integer", "ending", "how many runs were trained at once with this one, itself included"),
+    Column(HOST, "text", "ending", "where it was trained: a short hash of the machine's name"),
+    Column(DEVICE, "text", "ending", "what it was trained on there: `cpu`, `cuda:0`, `mps`"),
+    Column(THREADS, "integer", "ending", "how many threads of that machine it was given; 0: not known"),
 )  # fmt: skip
 
 RUN_COLUMN = Column(RUN, "text", "id", "the run's id: a hash of its settings, its components' sources and its seed")

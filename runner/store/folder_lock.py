@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -49,9 +50,17 @@ def hold(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def mark_of(folder: Path) -> str:
+    """Return what the holder of a folder has written there, the same for all who share it; nothing where none has."""
+    with suppress(OSError, UnicodeDecodeError):
+        return (folder / HOLDER).read_text(encoding="utf-8")
+    return ""
+
+
 def _myself() -> dict[str, object]:
     started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    return {"pid": os.getpid(), "started": started, "command": " ".join(["xprun", *sys.argv[1:]])}
+    command = " ".join(["xprun", *sys.argv[1:]])
+    return {"pid": os.getpid(), "started": started, "command": command, "mark": secrets.token_hex(8)}
 
 
 def _holder(folder: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from xprun.errors import Error
 
+KINDS = ("cpu", "cuda", "mps")
 DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")  # in /dev, what GPUs are reached through on Linux
 
 
@@ -34,6 +35,13 @@ def pick(wanted: str) -> str:
     if name not in there:
         raise DeviceError(f"there is no device {wanted!r} on this machine; it has {', '.join(there)}")
     return name
+
+
+def anywhere(wanted: str) -> str:
+    """Return a device that is to be found on another machine; raise DeviceError for what is no device at all."""
+    if kind_of(wanted) not in KINDS:
+        raise DeviceError(f"there is no device {wanted!r}: write {', '.join(KINDS)} or cuda:0")
+    return wanted
 
 
 def kind_of(device: str) -> str:

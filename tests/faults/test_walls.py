@@ -11,7 +11,7 @@ import pytest
 from support.fault_runs import LONG, TABLES, without_seconds
 from xprun.plugins.discovery import as_executed, open_registry
 from xprun.plugins.registry import REGISTRY, PluginFile, Registry
-from xprun.runner.execution.launchers import processes
+from xprun.runner.execution.leading import lead_all
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
@@ -102,7 +102,7 @@ def toml(value: object) -> str:
 def train(cohorts: list[Cohort]) -> list[Outcome]:
     """Train cohorts one after the other in supervised workers."""
     context = Context("cpu", as_executed(REGISTRY, (PLUGIN,)))
-    return [outcome for outcomes in processes(cohorts, context.execute, 1) for outcome in outcomes]
+    return [outcome for outcomes in lead_all(context, cohorts) for outcome in outcomes]
 
 
 def numbers(outcome: Outcome) -> Numbers:

@@ -31,7 +31,8 @@ def resumed(name: str, into: Path) -> Path:
 def what_is_told(schema: ResultsSchema) -> dict[str, object]:
     """What a schema says, but for columns and types that the first version had not."""
     columns = {c.name: (c.role, c.section, c.swept, c.moment, c.metric, c.goal, c.split) for c in schema.columns}
-    columns.pop("stage", None)
+    for later in ("stage", "host", "device", "threads"):
+        columns.pop(later, None)
     return vars(schema) | {"tables": columns, "schema": None, "matrices": None}
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from xprun.plugins.discovery import open_registry
-from xprun.runner.execution.launchers import processes
+from xprun.runner.execution.dispatcher import Dispatcher, Task
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workers.exits import ForkServerExit, StartFailure, WorkerExit
@@ -49,7 +50,8 @@ def test_only_one_outcome_of_each_run_that_is_asked_for_is_believed() -> None:
     parts = {section: SimpleNamespace(identity="") for section in ("data", "model", "loss")}
     whole = {"settings": RunSettings(), "choices": parts, "run_choice": None, "seed": 0}
     runs: list[Any] = [SimpleNamespace(id=name, **whole) for name in "ab"]
-    ended = [outcome.run for outcomes in processes([Cohort(runs)], answer_too_much, 1) for outcome in outcomes]
+    dispatcher = Dispatcher(get_pool(), answer_too_much, 1, deque([Task(runs, "")]))
+    ended = [outcome.run for outcomes in dispatcher.outcomes() for outcome in outcomes]
     assert ended == ["a", "b"]
 
 

@@ -1,0 +1,11 @@
+"""What the author of a launcher imports: `lead` trains a cohort, wherever the launcher has brought it."""
+
+from xprun.runner.execution.leading import cut, lead
+from xprun.runner.execution.places import PlaceError
+from xprun.runner.execution.worker_context import Context
+from xprun.runner.launchers.choice import LauncherError
+from xprun.runner.launchers.launcher_contract import lost
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.results.outcome import Outcome
+
+__all__ = ["Cohort", "Context", "LauncherError", "Outcome", "PlaceError", "cut", "lead", "lost"]

@@ -1,0 +1,55 @@
+"""Leads cohorts: supervises their training in worker processes of this machine, whoever has brought them here."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from xprun.plugins.machine import host_mark
+from xprun.runner.execution.dispatcher import Dispatcher, Task
+from xprun.runner.execution.places import arrive
+from xprun.runner.execution.worker_context import Context
+from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.results.outcome import Outcome
+from xprun.runner.workers.pool import get_pool
+from xprun.runner.workload.devices import kind_of
+
+
+def lead(context: Context, cohort: Cohort) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of a cohort's runs as they come, trained on this machine in a supervised worker process.
+
+    A launcher calls it wherever it has moved the cohort. Whatever the components do, each run of the cohort has exactly
+    one outcome in the end: `run.timeout`, crashes and the search for the run that caused them are cared for here.
+    Workers end with the process that calls it, and with the generator if that is closed.
+
+    Raises PlaceError where this place lacks what the runs need, OutputError where a snapshot cannot be saved, and
+    WorkerStartError where no worker can be had. A fault of the place is no outcome: nothing of it is stored.
+    """
+    here = arrive(context, cohort)
+    yield from lead_all(here, [cohort])
+    if kind_of(here.device) == "cuda":
+        get_pool().stop_workers()  # the next cohort may be given another GPU
+
+
+def lead_all(context: Context, cohorts: Iterable[Cohort]) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of cohorts of which `context.workers` processes of this machine train parts at a time."""
+    tasks = [
+        Task(part.runs, part.program, part.is_part or len(part.runs) > 1, part.layout)
+        for part in cut(cohorts, context.workers)
+    ]
+    dispatcher = Dispatcher(get_pool(), context.execute, context.workers, deque(tasks))
+    try:
+        for outcomes in dispatcher.outcomes():
+            for outcome in outcomes:
+                outcome.host, outcome.device = host_mark(), outcome.device or context.device
+            yield outcomes
+    finally:
+        dispatcher.stop()
+
+
+def cut(cohorts: Iterable[Cohort], places: int) -> list[Cohort]:
+    """Return the parts in which cohorts are handed to so many places that train at once: two a place, where it can be.
+
+    The seeds of a setting stay together. What one place trains is not cut.
+    """
+    return [part for cohort in cohorts for part in (cohort.split(2 * places) if places > 1 else [cohort])]
