@@ -142,7 +142,7 @@ def _carry_out(job: Job, tell: Callable[[Report], object]) -> Report:
     job.look()
     _refuse_unknown_runs(job.plan, job.options)
     report = Report(job.options.folder, job.plan.total)
-    job.left = sum(job.options.wants(run, job.outcomes.get(run.id)) for run in job.plan.searched) + _ahead(job)
+    job.left = len(job.wanted(job.plan.searched)) + _ahead(job)
     trained = True
     try:
         with job.interrupts.raised():
@@ -207,8 +207,9 @@ def _ahead(job: Job) -> int:
     """Return how many runs the second stage will train, as far as the store tells before the search."""
     if job.plan.spec.confirm is None:
         return 0
-    likely = job.plan.expected if job.plan.confirmed is None else job.plan.confirmed
-    return sum(job.options.wants(run, job.outcomes.get(run.id)) for run in likely)
+    if job.plan.confirmed is None and job.options.shard:
+        return 0  # it takes the whole search, of which a shard is a part
+    return len(job.wanted(job.plan.expected if job.plan.confirmed is None else job.plan.confirmed))
 
 
 def _tell(job: Job, report: Report, pairs: Pairs) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from xprun.plugins.registry import PluginFile, Registry
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.launchers.choice import Launcher
 from xprun.runner.planning.plan import Plan
+from xprun.runner.planning.plan_shards import PlanShard
 from xprun.runner.process.interrupts import Interrupts
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import FAILED
@@ -37,6 +38,7 @@ class Options:
     only: frozenset[str] | None = None  # ids of the runs to train; None: all
     rerun: Literal["failed", "all"] | None = None  # which of the stored runs to train again; failed: and timed out
     launcher: Launcher | None = None  # where to train; None: in `workers` processes, or here
+    shard: PlanShard | None = None  # which part of the plan to train; None: all of it
 
     @property
     def is_local(self) -> bool:
@@ -72,6 +74,12 @@ class Job:
         for run in self.plan.confirmed or ():
             if (outcome := self.store.load(run.id)) is not None:
                 self.outcomes[run.id] = outcome
+
+    def wanted(self, stage: Sequence[Run]) -> list[Run]:
+        """Return the runs of a stage that are to be trained, given what is stored."""
+        shard = self.options.shard
+        mine = {run.id for run in stage} if shard is None else shard.of(stage)
+        return [run for run in stage if run.id in mine and self.options.wants(run, self.outcomes.get(run.id))]
 
     @property
     def plugins(self) -> tuple[Path | PluginFile, ...]:

@@ -30,7 +30,7 @@ SURVEYED = 8  # cohorts that are looked at to estimate the whole
 
 def cohorts_to_train(job: Job, stage: Sequence[Run]) -> list[Cohort]:
     """Return the cohorts of a stage's runs that are to be trained; those that were cut off go on in their layout."""
-    cohorts = cohorts_of(run for run in stage if job.options.wants(run, job.outcomes.get(run.id)))
+    cohorts = cohorts_of(job.wanted(stage))
     to_run = {run.id for cohort in cohorts for run in cohort.runs}
     ended = {run for run, outcome in job.outcomes.items() if not outcome.errored}
     layouts, notes = take_stock(job.options.folder, to_run, ended, {run.id for run in job.plan.runs})

@@ -11,6 +11,7 @@ import click
 from xprun.runner.cli.check import check, plan
 from xprun.runner.cli.completion import complete_shipped
 from xprun.runner.cli.components import describe, ls
+from xprun.runner.cli.merge import merge
 from xprun.runner.cli.report import diff, predict, report
 from xprun.runner.cli.run import run, test
 from xprun.runner.cli.scaffold import init, new, schema
@@ -125,5 +126,5 @@ def main() -> None:
     """
 
 
-for command in (run, check, test, plan, report, diff, predict, ls, describe, init, schema, new):
+for command in (run, check, test, plan, report, diff, merge, predict, ls, describe, init, schema, new):
     main.add_command(command)

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from xprun.runner.cli.completion import complete_launchers
 from xprun.runner.cli.terminal import DEBUG, NO_PROJECT_PLUGINS, complain
+
+if TYPE_CHECKING:
+    from xprun.runner.planning.plan_shards import PlanShard
 
 Option = Callable[[Any], Any]
 
@@ -35,6 +38,7 @@ class RunOptions(SpecOptions):
     timeout: float | None
     rerun: Literal["failed", "all"] | None
     only: tuple[str, ...]
+    shard: PlanShard | None
     formats: tuple[str, ...]
     report: bool
     quiet: bool
@@ -71,6 +75,17 @@ def _read_address(context: click.Context, option: click.Parameter, text: str | N
 
     try:
         return read_address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _read_shard(context: click.Context, option: click.Parameter, text: str | None) -> PlanShard | None:
+    if text is None:
+        return None
+    from xprun.runner.planning.plan_shards import PlanShard
+
+    try:
+        return PlanShard.read(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -182,6 +197,12 @@ RUN_OPTIONS = (
         help="Run cached runs again: those that failed or timed out, or all.",
     ),
     click.option("--only", multiple=True, metavar="RUN", help="Train this run, by its id in results.csv. Repeatable."),
+    click.option(
+        "--shard",
+        metavar="K/N",
+        callback=_read_shard,
+        help="Train the K-th of N parts of the grid; `xprun merge` puts their folders together.",
+    ),
     format_option,
     click.option("--no-report", "report", is_flag=True, default=True, flag_value=False, help="Write the tables only."),
     click.option("-q", "--quiet", is_flag=True, help="Print errors only."),

@@ -183,9 +183,11 @@ def _run_one(
     is_last: bool,
 ) -> int:
     """Run one spec and return the exit code."""
-    if options.only:
+    if options.only or options.shard:
         spec = replace(spec, expectations=())  # they are about all runs
     folder = options.output or default_folder(spec)
+    if options.shard and not options.output:
+        folder = folder.with_name(f"{folder.name}-{options.shard.number}-of-{options.shard.count}")
     again = _command(path, folder, options)
     job = partial(_carry_out, path, spec, registry, launcher, folder, options, tell, again, is_last=is_last)
     return exit_code_of(job, spec=path, again=again)
@@ -220,6 +222,7 @@ def _carry_out(
         frozenset(options.only) or None,
         rerun=options.rerun,
         launcher=launcher,
+        shard=options.shard,
     )
     live = served(folder, options.live_at) if options.live or options.live_at else nullcontext()
     with interruptible() as interrupts, live:
@@ -276,6 +279,7 @@ def _command(path: Path, folder: Path, options: RunOptions) -> str:
     given = {"--set": options.sets, "--plugin": options.plugins, "--device": device, "--only": options.only}
     words = [word for option, values in given.items() for value in values for word in (option, value)]
     words += ["--launcher", options.launcher] if options.launcher else []
+    words += ["--shard", options.shard] if options.shard else []
     words += ["--no-project-plugins"] if leaves_out_project_plugins() else []
     words += [] if options.report else ["--no-report"]
     return shlex.join(map(str, ["xprun", path, "-o", folder, *words]))

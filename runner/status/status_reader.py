@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -93,12 +94,33 @@ def gather(folder: Path, into: Path) -> Path:
     """Return a folder that holds the tables as they are now: `into`, which is filled, or `folder` if its own are."""
     if look(folder)["state"] == "over":
         return folder
-    planned = _planned(folder)
-    outcomes = _outcomes(folder / "store.sqlite", {row[RUN] for row in planned.get("rows", [])})
+    _write_known(_planned(folder), folder / "store.sqlite", into)
+    return into
+
+
+def _write_known(planned: Told, store: Path, into: Path) -> tuple[int, int]:
+    """Write the tables of those planned runs that a store has; return how many are planned, and how many it lacks."""
+    wanted = {row[RUN] for row in planned.get("rows", [])}
+    outcomes = _outcomes(store, wanted)
     _write_tables(into, planned, [(row, outcomes[row[RUN]]) for row in planned.get("rows", []) if row[RUN] in outcomes])
     replace_text(into / "resolved.json", json.dumps(planned.get("resolved", {}), indent=1) + "\n")
     replace_text(into / "spec.toml", planned.get("spec", ""))
-    return into
+    return len(wanted), len(wanted) - len(outcomes)
+
+
+def rebuild(folder: Path, planned_in: Iterable[Path]) -> tuple[int, int]:
+    """Write the tables of a folder whose store was put together, as the first of other folders that tells has planned.
+
+    Returns how many runs are planned, and how many of them the store lacks; zeros where no folder tells.
+    Raises OutputError when the disk fails.
+    """
+    planned = next((told for other in planned_in if (told := _planned(other))), {})
+    if not planned:
+        return 0, 0
+    with writing(folder):
+        counts = _write_known(planned, folder / "store.sqlite", folder)
+        replace_text(folder / PLANNED, json.dumps(planned, default=str))
+    return counts
 
 
 def _write_tables(into: Path, planned: Told, known: list[tuple[Told, Outcome]]) -> None:

@@ -124,6 +124,27 @@ def test_components_are_listed_with_their_distribution(call: Call) -> None:
     assert "from acme_xprun 1.2 (acme_xprun.bare, " in call("xprun", "describe", "acme_heavyball").stdout
 
 
+def test_its_launcher_is_chosen_and_trains_what_two_workers_would(call: Call, folder: Path) -> None:
+    shutil.copy(HERE / "rings.toml", folder / "rings.toml")
+    assert "acme.pool" in call("xprun", "ls", "launcher").stdout
+    assert "places  integer > 0; default 2" in call("xprun", "describe", "acme.pool").stdout
+    for arguments in (("-j", "2", "-o", "here"), ("--launcher", "acme.pool", "-o", "there")):
+        done = call("xprun", "rings.toml", "--no-report", *arguments)
+        assert done.returncode == 0, done.stderr
+    here, there = (pd.read_csv(folder / name / "results.csv").drop(columns="seconds") for name in ("here", "there"))
+    pd.testing.assert_frame_equal(here, there)
+
+
+def test_a_setting_of_its_launcher_is_checked_before_anything_runs(call: Call, folder: Path) -> None:
+    shutil.copy(HERE / "rings.toml", folder / "rings.toml")
+    done = call("xprun", "rings.toml", "-o", "none", "--launcher", '{ name = "acme.pool", places = 0 }')
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "launcher acme.pool: places: must be greater than 0, not 0",
+    )
+    assert not (folder / "none").exists()
+
+
 def test_the_optimizers_of_the_distribution_are_right(call: Call) -> None:
     for name in ("acme.signum", "acme_plain", "acme_heavyball"):
         done = call("xprun", "check", name)
