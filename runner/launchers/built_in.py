@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from xprun.plugins.registry import launcher
 from xprun.plugins.types import NonNegative, Positive, PositiveInt
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xprun.runner.results.outcome import Outcome
 
 LOCAL = ("inline", "processes")  # those that train on this machine, with the device that is chosen here
-EXTRAS = {"ray": "ray"}  # by launcher: the package that it needs, which the extra of its name has
+EXTRAS = {"ray": "ray", "slurm": "submitit"}  # by launcher: the package that it needs, which the extra of its name has
 
 
 @launcher("inline")
@@ -60,3 +60,41 @@ def ray(
     from xprun.runner.launchers.ray_cluster import RayTasks
 
     return RayTasks(context, address, cpus, gpus, resources, tasks, losses).outcomes(cohorts)
+
+
+@launcher("slurm")
+def slurm(
+    cohorts: list[Cohort],
+    context: Context,
+    *,
+    cluster: Literal["slurm", "local"] = "slurm",
+    jobs: PositiveInt | None = None,
+    at_once: PositiveInt | None = None,
+    minutes: PositiveInt = 60,
+    cpus: PositiveInt = 1,
+    gpus: PositiveInt | None = None,
+    memory: str = "",
+    partition: str = "",
+    account: str = "",
+    more: dict[str, Any] = {},  # noqa: B006
+    requeues: PositiveInt = 10,
+    losses: PositiveInt = 3,
+    poll: Positive = 1.0,
+) -> Iterator[list[Outcome]]:
+    """Parts of cohorts as an array of Slurm jobs, submitted by submitit: pip install 'xprun[slurm]'.
+
+    The output folder must be one that all machines share: outcomes come through it as they end. There are at most so
+    many `jobs` (default: 100), into which the parts are packed, and `at_once` of them run at a time. Each asks for so
+    many `minutes`, `cpus`, `gpus` (1 for runs on cuda) and `memory` ("8GB"), in a `partition` and for an `account`;
+    `more` are other options of sbatch, `{ constraint = "a100" }`. A job that is preempted, or out of time, is queued
+    again so many `requeues` times, and goes on where its runs were saved (run.checkpoint_every). What jobs leave undone
+    that end too early is submitted again; after so many `losses` its runs are told as failed, and tried again by the
+    next command. `poll` seconds lie between two looks at the folder. The `cluster` "local" runs the jobs on this
+    machine, without Slurm.
+    """
+    from xprun.runner.launchers.slurm_jobs import SlurmJobs, Wanted
+
+    wanted = Wanted(
+        cluster, jobs, at_once, minutes, cpus, gpus, memory, partition, account, dict(more), requeues, losses
+    )
+    return SlurmJobs(context, wanted, poll).outcomes(cohorts)

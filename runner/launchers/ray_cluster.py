@@ -71,7 +71,9 @@ class RayTasks:
                     while queue and len(running) < AHEAD * slots:
                         part = queue.popleft()
                         running[task.remote(self.context, part.cohort.rest(part.pending))] = part
-                    for ready in ray.wait(list(running), num_returns=1, timeout=LOOK)[0]:
+                    with _interruptible():
+                        found = ray.wait(list(running), num_returns=1, timeout=LOOK)[0]
+                    for ready in found:
                         yield from self._handle(ray, ready, running, queue)
             finally:
                 for ready in running:
@@ -99,7 +101,8 @@ class RayTasks:
         """Yield the outcomes in the next parcel of a task, or what follows from its end."""
         part = running[ready]
         try:
-            parcel = ray.get(next(ready))
+            with _interruptible():
+                parcel = ray.get(next(ready))
         except StopIteration:
             del running[ready]
             if part.pending:
@@ -128,6 +131,15 @@ class RayTasks:
         runs = part.cohort.rest(part.pending).runs
         part.pending = set()
         yield lost(runs, f"the Ray task that trained it was lost {part.losses} times: {why}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise what the handler of a signal raises in the middle of Ray's own code, which makes a SystemError of it."""
+    try:
+        yield
+    except SystemError as error:
+        raise error.__cause__ or error from None
 
 
 @contextmanager

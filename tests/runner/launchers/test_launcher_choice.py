@@ -98,7 +98,7 @@ def test_a_function_that_takes_something_else_is_refused() -> None:
         def odd(cohorts: Any) -> None: ...
 
 
-@pytest.mark.parametrize(("name", "package"), [("ray", "ray")])
+@pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
 def test_a_missing_extra_is_one_line_and_exit_code_3(
     name: str, package: str, write: Write, line_spec: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,126 @@
+"""What is trained on a cluster, and by two workers of this machine, with what tables are compared."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+PLUGIN = """
+import os, time
+from xprun.plugins import optimizer
+
+@optimizer("mine.slow")
+def slow(w, g, *, lr=0.1, pause=0.01):
+    time.sleep(pause)
+    return w - lr * g
+
+@optimizer("mine.exits")
+def exits(w, g, t, *, lr=0.1):
+    if t == 3:
+        os._exit(3)
+    return w - lr * g
+
+@optimizer("mine.hangs")
+def hangs(w, g, t, *, lr=0.1):
+    if t == 3:
+        time.sleep(1000)
+    return w - lr * g
+"""
+SPEC = """
+[data]
+name = "line"
+samples = 20
+batch_size = "full"
+[model]
+name = "linear"
+[loss]
+name = "MSELoss"
+[[optimizer]]
+name = "mine.slow"
+lr = { grid = [0.01, 0.02, 0.03, 0.04] }
+[run]
+steps = 40
+seeds = 3
+engine = "alone"
+"""
+FAULTY = """
+[[optimizer]]
+name = "mine.exits"
+[[optimizer]]
+name = "mine.hangs"
+[run]
+timeout = 3
+"""
+PLACE = ["seconds", "host", "device"]  # columns that another place has otherwise
+
+Xprun = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "mine.py").write_text(PLUGIN, encoding="utf-8")
+    (folder / "spec.toml").write_text(SPEC, encoding="utf-8")
+    (folder / "faulty.toml").write_text(SPEC.replace("[run]\n", FAULTY), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start(folder: Path) -> Xprun:
+    """Return a function that starts a command in the folder of the session."""
+
+    def begin(spec: str, output: str, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "xprun", spec, "-o", output, "--plugin", "mine.py", "--no-report", *arguments]
+        variables = {name: text for name, text in os.environ.items() if name != "XPRUN_JOBS"}
+        return subprocess.Popen(
+            command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def by_two_workers(start: Xprun) -> None:
+    """Train by two workers of this machine what the tests train elsewhere."""
+    for spec, code in (("spec", 0), ("faulty", 1)):
+        process = start(f"{spec}.toml", f"{spec}-here", "-j", "2")
+        _, errors = process.communicate()
+        assert process.returncode == code, errors
+
+
+@pytest.fixture
+def assert_same(folder: Path, by_two_workers: None) -> Callable[[str, str], None]:
+    """Return a function that compares the tables of an output folder with those of two workers, to the byte."""
+
+    def compare(output: str, spec: str = "spec") -> None:
+        for name in ("results.csv", "history.csv"):
+            here, there = (
+                pd.read_csv(folder / at / name, dtype=str, keep_default_na=False).drop(columns=PLACE, errors="ignore")
+                for at in (f"{spec}-here", output)
+            )
+            pd.testing.assert_frame_equal(here, there)
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def stored(folder: Path) -> Callable[[str], int]:
+    """Return a function that counts the runs that an output folder has stored so far."""
+
+    def count(output: str) -> int:
+        with (
+            suppress(sqlite3.Error),
+            closing(sqlite3.connect(f"file:{folder / output}/store.sqlite?mode=ro", uri=True)) as database,
+        ):
+            return int(database.execute("SELECT count(*) FROM runs").fetchone()[0])
+        return 0
+
+    return count
