@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test lowest browser fuzz faults specs gallery third-party lint types check docs bench clean
+.PHONY: demo test lowest cluster browser fuzz faults specs gallery third-party lint types check docs bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -28,6 +28,9 @@ lowest: .venv-lowest/installed ## Train, report and compare, then run the tests,
 
 specs: .venv/installed-test ## Run the shipped specs and check every figure that they claim
 	$(BIN)/python -m pytest -n auto --dist loadfile specs
+
+cluster: .venv/installed-cluster ## Train on a Ray cluster of two nodes, and by Slurm jobs on this machine, while things are killed
+	$(BIN)/python -m pytest tests/cluster --durations=5
 
 third-party: .venv/installed-test ## Install plugins of third parties into a fresh environment and run them
 	$(INSTALL) 'setuptools>=77'
@@ -80,6 +83,11 @@ bench: .venv/installed-test ## Print the figures that the docs quote
 .venv/installed-test: .venv/bin/python pyproject.toml constraints.txt $(SOURCES)
 	$(INSTALL) --editable '.[test]' --config-settings editable_mode=strict
 	touch $@ .venv/installed
+
+# Beside the tools that CI has installed before.
+.venv/installed-cluster: .venv/installed-test
+	$(INSTALL) --editable '.[ray,slurm,test]' --config-settings editable_mode=strict
+	touch $@
 
 .venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt $(SOURCES)
 	$(INSTALL) --editable '.[dev]' --config-settings editable_mode=strict

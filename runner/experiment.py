@@ -13,6 +13,7 @@ from xprun.plugins.registry import Registry
 from xprun.runner.folder_writing import hash_of_content, write_environment, write_made_by_components, write_results
 from xprun.runner.job import Job
 from xprun.runner.job import Options as Options
+from xprun.runner.launchers.choice import planned_device
 from xprun.runner.needed_packages import require_packages
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
 from xprun.runner.outputs.result_columns import Pairs
@@ -28,7 +29,7 @@ from xprun.runner.status.progress import Progress
 from xprun.runner.store.folder_lock import hold
 from xprun.runner.store.run_store import Store
 from xprun.runner.workers.pool import SUPERVISES, get_pool, release_pool
-from xprun.runner.workload.devices import anywhere, kind_of, pick
+from xprun.runner.workload.devices import kind_of
 from xprun.specs import Diagnostic, Spec, SpecError
 from xprun.specs.language.document import Document
 from xprun.specs.language.dotted_paths import parse_dotted
@@ -80,7 +81,7 @@ def run_experiment(
     OutputError when it cannot be written: what was saved before is kept.
     """
     options = replace(options, workers=_processes(options))
-    device = _device(options, spec)
+    device = planned_device(options.launcher, options.device or spec.head.device)
     plan = make_plan(spec, kind_of(device))
     if changed := note_on_new_parts(spec, registry):
         note(changed)
@@ -107,16 +108,6 @@ def _processes(options: Options) -> int | None:
     if not SUPERVISES or (options.launcher and options.launcher.name == "inline"):
         return 0
     return options.workers if options.launcher is None else options.workers or None
-
-
-def _device(options: Options, spec: Spec) -> str:
-    """Return the device that is trained on: one of this machine, or a kind of those that the launcher finds."""
-    wanted = options.device or spec.head.device
-    if options.is_local:
-        return pick(wanted)
-    if wanted == "auto":
-        wanted = "cuda" if options.launcher and options.launcher.wants_gpus else kind_of(pick(wanted))
-    return anywhere(wanted)
 
 
 def _refuse_unknown_runs(plan: Plan, options: Options) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import Registry
 from xprun.runner.execution.cost_estimate import Cost, best_workers, estimate, seconds_with
+from xprun.runner.execution.leading import cut
 from xprun.runner.execution.worker_context import Context
+from xprun.runner.launchers.choice import Launcher, planned_device
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.plan import Plan, make_plan
 from xprun.runner.planning.run_identity import not_read_of, why_to_run
@@ -20,7 +23,7 @@ from xprun.runner.store.records import to_outcome
 from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
 from xprun.runner.workers.isolated import WorkerError, run_isolated
-from xprun.runner.workload.devices import kind_of, pick
+from xprun.runner.workload.devices import DeviceError, kind_of, pick
 from xprun.specs import Run, Spec
 from xprun.specs.language.wording import plural
 
@@ -122,6 +125,8 @@ class PlanSummary:
     stages: dict[Stage, StageSummary] = field(default_factory=dict)
     can_show: str = ""
     not_looked_at: list[str] = field(default_factory=list)
+    launcher: str = ""  # that trains elsewhere; the seconds of training are as on this machine
+    parts: int = 0  # in which it trains the cohorts; 0: not known
     workers: int = 1  # processes that share the runs, each of which trains its part of a cohort together
 
 
@@ -132,15 +137,19 @@ def summarize_plan(
     plugins: tuple[Path, ...],
     wanted_device: str | None,
     jobs: int | None = None,
+    launcher: Launcher | None = None,
 ) -> PlanSummary:
     """Return what a run of a resolved spec would do, from a short probe of each of its cohorts.
 
     The probes run in a worker process, or where `jobs` is 0 in this one. `jobs` are otherwise the worker processes of
-    the run; None: as many as repay.
+    the run; None: as many as repay. A `launcher` that trains elsewhere has places of its own in their stead.
     Raises DeviceError for a device that is absent, and OutputError for a store that cannot be read.
     """
-    device = pick(wanted_device or spec.head.device)
-    kind = kind_of(device)
+    elsewhere = launcher if launcher and not launcher.is_local else None
+    device = planned_device(launcher, wanted_device or spec.head.device)
+    kind, here = kind_of(device), _present(device) if elsewhere else device
+    if elsewhere:
+        jobs = None
     plan = make_plan(spec, kind)
     with writing(folder):
         stored, damaged = read_store(folder / "store.sqlite")
@@ -150,12 +159,14 @@ def summarize_plan(
     left = {stage: cohorts_of(runs, leave_out=cached) for stage, runs in stages.items()}
     missing = [run for cohorts in left.values() for cohort in cohorts for run in cohort.runs]
     cohorts = [
-        replace(_ahead_of(cohort, Context(device, plugins, workers=jobs or 1), jobs), stage=stage)
+        replace(_ahead_of(cohort, Context(here, plugins, workers=jobs or 1), jobs), stage=stage)
         for stage, several in left.items()
         for cohort in several
     ]
     costs = [cohort.cost for cohort in cohorts if cohort.cost]
-    workers = best_workers(costs, device) if jobs is None else max(1, jobs)
+    workers = best_workers(costs, here) if jobs is None else max(1, jobs)
+    if elsewhere:
+        workers = elsewhere.places or 1
     return PlanSummary(
         name=spec.name,
         headline=headline(plan),
@@ -177,8 +188,25 @@ def summarize_plan(
         stages={stage: _stage(plan, stage, runs, cached) for stage, runs in stages.items()},
         can_show=what_shows(spec),
         not_looked_at=not_read_of(plan.searched),
+        launcher=str(elsewhere or ""),
+        parts=_parts(left.values(), elsewhere),
         workers=workers,
     )
+
+
+def _present(device: str) -> str:
+    """Return the device of this machine on which the probes run: of that kind, or the CPU."""
+    try:
+        return pick(device)
+    except DeviceError:
+        return "cpu"
+
+
+def _parts(stages: Iterable[list[Cohort]], launcher: Launcher | None) -> int:
+    """Return in how many parts a launcher trains cohorts; 0 where its settings do not tell."""
+    if launcher is None or launcher.places is None:
+        return 0
+    return sum(len(cut(cohorts, launcher.places)) for cohorts in stages)
 
 
 def _stages(plan: Plan) -> dict[Stage, list[Run]]:
@@ -228,7 +256,9 @@ def as_text(ahead: PlanSummary) -> str:
     if ahead.timeout is not None:
         limit = f"anything that takes longer than run.timeout = {ahead.timeout:g} s is stopped"
         lines.append(f"{limit}; runs that trained together are then retried one by one, with the same limit each")
-    if ahead.workers > 1 and ahead.cohorts:
+    if ahead.launcher and ahead.cohorts:
+        lines.append(_launcher_line(ahead))
+    elif ahead.workers > 1 and ahead.cohorts:
         shared = f"{ahead.workers} workers share the runs: a cohort may be cut into up to {2 * ahead.workers} parts"
         lines.append(f"{shared}, and what trains together is chosen for each of them")
     if ahead.can_show:
@@ -240,6 +270,16 @@ def as_text(ahead: PlanSummary) -> str:
     return "\n".join(lines)
 
 
+def _launcher_line(ahead: PlanSummary) -> str:
+    """Return in how many parts a launcher trains the cohorts, and on what."""
+    if not ahead.parts:
+        return f"{ahead.launcher} trains them on {ahead.device}: a cohort is cut into two parts for each place it has"
+    at_once = f"at most {ahead.workers} at a time" if ahead.workers > 1 else "one after the other"
+    return (
+        f"{ahead.launcher} trains them in {ahead.parts:,} {plural('part', ahead.parts)}, {at_once}, on {ahead.device}"
+    )
+
+
 def _worker_seconds(workers: int, costs: list[Cost]) -> float:
     """Return the seconds until so many workers have trained all runs, from the start of xprun on."""
     return START + costs[-1].start + seconds_with(workers, costs) if costs else 0.0
@@ -247,7 +287,8 @@ def _worker_seconds(workers: int, costs: list[Cost]) -> float:
 
 def _time_line(ahead: PlanSummary) -> str:
     """Return how long it takes until all runs have ended, of what that is made, and how much memory."""
-    processes = f"{ahead.workers} workers" if ahead.workers > 1 else "one process"
+    places = "places" if ahead.launcher else "workers"
+    processes = f"{ahead.workers} {places}" if ahead.workers > 1 else "one process"
     parts = f"{ahead.seconds:.1f} s of training and {ahead.evaluation_seconds:.1f} s of evaluation"
     shared = f"{parts} are shared by them" if ahead.workers > 1 else f"{parts}, the rest is start-up"
     memory = f"about {_megabytes(ahead.memory)} of tensors, not counting activations"

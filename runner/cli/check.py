@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from xprun.runner.cli.loading import default_folder, load_spec, open_registry
+from xprun.runner.cli.loading import default_folder, load_launcher, load_spec, open_registry
 from xprun.runner.cli.options import (
     SpecOptions,
     device_option,
     jobs_option,
     json_option,
+    launcher_option,
     output_option,
     spec_options,
     specs_argument,
@@ -138,6 +139,7 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
 @output_option
 @device_option
 @jobs_option
+@launcher_option
 @json_option
 @spec_options
 def plan(
@@ -145,14 +147,17 @@ def plan(
     output: Path | None,
     device: str | None,
     jobs: int | None,
+    launcher: str | None,
     as_json: bool,
     options: SpecOptions,
 ) -> int:
     """Show what would run, and how long it takes.
 
-    Which runs are cached and which are not, and why; which are trained together; an estimate of time and memory.
+    Which runs are cached and which are not, and why; which are trained together; an estimate of time and memory, as it
+    is on this machine; with a launcher, into how many parts the runs are cut.
     """
     registry = open_registry(options.plugins)
+    chosen = load_launcher(launcher, registry)
     found: list[PlanSummary] = []
 
     def summarize(path: Path) -> None:
@@ -162,7 +167,7 @@ def plan(
         spec = load_spec(path, registry, options)
         require_torch()
         folder = output or default_folder(spec)
-        found.append(summarize_plan(spec, registry, folder, options.plugins, device, jobs))
+        found.append(summarize_plan(spec, registry, folder, options.plugins, device, jobs, chosen))
         if not as_json:
             say(as_text(found[-1]))
 

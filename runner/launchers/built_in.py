@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from xprun.plugins.machine import usable_cores
 from xprun.plugins.registry import launcher
 from xprun.plugins.types import NonNegative, Positive, PositiveInt
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 LOCAL = ("inline", "processes")  # those that train on this machine, with the device that is chosen here
 EXTRAS = {"ray": "ray", "slurm": "submitit"}  # by launcher: the package that it needs, which the extra of its name has
+
+
+JOBS = 100  # of Slurm that are submitted unless the user says otherwise
+
+
+def most_jobs(jobs: int | None, cluster: str) -> int:
+    """Return how many jobs the launcher slurm submits at most: what was asked for, or as many as pay off."""
+    return jobs or (usable_cores() if cluster == "local" else JOBS)
 
 
 @launcher("inline")

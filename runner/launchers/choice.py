@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from xprun.errors import Error
 from xprun.plugins.python_packages import find_package
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
-from xprun.runner.launchers.built_in import EXTRAS, LOCAL
+from xprun.runner.launchers.built_in import EXTRAS, LOCAL, most_jobs
+from xprun.runner.workload.devices import anywhere, kind_of, pick
 from xprun.specs.language.wording import did_you_mean, show, value_problems
 
 
@@ -45,10 +46,30 @@ class Launcher:
         """Whether it asks for GPUs, so that the device "auto" stands for cuda."""
         return bool(self.settings.get("gpus"))
 
+    @property
+    def places(self) -> int | None:
+        """How many parts it trains at a time at most, as far as its settings tell."""
+        if self.name == "slurm":
+            most = most_jobs(self.settings.get("jobs"), self.settings.get("cluster", "slurm"))
+            return min(most, self.settings.get("at_once") or most)
+        return self.settings.get("tasks") if self.name == "ray" else None
+
     def __str__(self) -> str:
         """Return it as it is written for `--launcher`."""
         settings = ", ".join(f"{name} = {show(value)}" for name, value in self.settings.items())
         return f'{{ name = "{self.name}", {settings} }}' if settings else self.name
+
+
+def planned_device(launcher: Launcher | None, wanted: str) -> str:
+    """Return the device that runs are trained on: one of this machine, or a kind of those that a launcher finds.
+
+    Raises DeviceError for one that is absent, and for what is no device at all.
+    """
+    if launcher is None or launcher.is_local:
+        return pick(wanted)
+    if wanted == "auto":
+        return "cuda" if launcher.wants_gpus else kind_of(pick(wanted))
+    return anywhere(wanted)
 
 
 Given = str | Mapping[str, Any] | None  # a name, `{ name = "ray", cpus = 2 }` as text or as a table, or nothing

@@ -22,7 +22,7 @@ ENDING = ".parcel"
 
 def write_parcel(folder: Path, number: int, parcel: Parcel, error: str = "") -> None:
     """Write a parcel, or the `error` that ended the work, as the file of that number; raise OSError where it fails."""
-    content = {"error": error, "notes": parcel.notes, "out": parcel.out, "err": parcel.err}
+    content: dict[str, Any] = {"error": error, "notes": parcel.notes, "out": parcel.out, "err": parcel.err}
     content["outcomes"] = [_to_plain(outcome) for outcome in parcel.outcomes]
     text = json.dumps(content).encode()
     replace_bytes(folder / f"{number:06}{ENDING}", hashlib.sha256(text).hexdigest().encode() + b"\n" + text)

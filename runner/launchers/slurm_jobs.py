@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from xprun.errors import Error
-from xprun.plugins.machine import usable_cores
 from xprun.runner.execution.leading import cut
 from xprun.runner.execution.places import PlaceError
 from xprun.runner.execution.worker_context import Context
+from xprun.runner.launchers.built_in import most_jobs
 from xprun.runner.launchers.choice import LauncherError
 from xprun.runner.launchers.launcher_contract import lost
 from xprun.runner.launchers.parcel_files import read_parcels, write_parcel
@@ -40,7 +40,6 @@ from xprun.runner.workload.devices import kind_of
 from xprun.specs.language.wording import plural
 
 FOLDER, DESCRIPTION = "jobs", "job.json"
-JOBS = 100  # that are submitted unless the user says otherwise
 ARRAY = 1000  # jobs of an array at most, where a site has not changed Slurm's own limit
 
 
@@ -187,7 +186,7 @@ class SlurmJobs:
 
     @property
     def _most_jobs(self) -> int:
-        return self.wanted.jobs or (usable_cores() if self.wanted.cluster == "local" else JOBS)
+        return most_jobs(self.wanted.jobs, self.wanted.cluster)
 
     def _packed(self, cohorts: list[Cohort]) -> list[list[Cohort]]:
         """Return the parts of each job: at most so many jobs, of about equally many runs."""

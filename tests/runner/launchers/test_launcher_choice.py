@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,19 @@ def test_inline_is_what_no_workers_are(write: Write, line_spec: str) -> None:
     assert run("--launcher", "inline").exit_code == 0
     help_text = CliRunner().invoke(main, ["run", "--help"]).stdout
     assert "--launcher NAME" in help_text
+
+
+def test_the_plan_tells_the_launcher_and_what_it_trains_on(write: Write, line_spec: str) -> None:
+    write(line_spec)
+    told = CliRunner().invoke(main, ["plan", "spec.toml", "--launcher", "mine", "--device", "cuda"]).stdout
+    assert "1 to run on cuda" in told
+    assert "mine trains them on cuda: a cohort is cut into two parts for each place it has" in told
+
+
+@pytest.mark.skipif(find_spec("submitit") is None, reason="needs the extra: pip install 'xprun[slurm]'")
+def test_the_plan_tells_the_parts_of_a_launcher_that_knows_its_places(write: Write, line_spec: str) -> None:
+    write(line_spec.replace("steps = 5", "steps = 5\nseeds = 9"))
+    asked = '{ name = "slurm", jobs = 4, at_once = 2 }'
+    told = CliRunner().invoke(main, ["plan", "spec.toml", "--launcher", asked]).stdout
+    assert "trains them in 4 parts, at most 2 at a time, on cpu" in told
+    assert "s in 2 places: " in told
