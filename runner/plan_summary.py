@@ -23,7 +23,7 @@ from xprun.runner.store.records import to_outcome
 from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
 from xprun.runner.workers.isolated import WorkerError, run_isolated
-from xprun.runner.workload.devices import DeviceError, kind_of, pick
+from xprun.runner.workload.devices import DeviceError, all_of, kind_of, pick
 from xprun.specs import Run, Spec
 from xprun.specs.language.wording import plural
 
@@ -164,9 +164,12 @@ def summarize_plan(
         for cohort in several
     ]
     costs = [cohort.cost for cohort in cohorts if cohort.cost]
-    workers = best_workers(costs, here) if jobs is None else max(1, jobs)
     if elsewhere:
         workers = elsewhere.places or 1
+    elif jobs is None:
+        workers = best_workers(costs, all_of(wanted_device or spec.head.device))
+    else:
+        workers = max(1, jobs)
     return PlanSummary(
         name=spec.name,
         headline=headline(plan),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xprun.plugins.double_precision import in_double
 from xprun.plugins.registry import metric
 from xprun.plugins.types import PositiveInt
 
@@ -82,8 +83,8 @@ def _share(right: Tensor, target: Tensor, ignore_index: int | None) -> Tensor:
     """Return the share of those that are right among those that count, in double precision: 45 of 50 are 0.9."""
     counted = _counted(target, ignore_index)
     if counted is None:
-        return right.sum().double() / right.numel()
-    return (right & counted).sum().double() / counted.sum()
+        return in_double(right.sum()) / right.numel()
+    return in_double((right & counted).sum()) / in_double(counted.sum())
 
 
 def predicted_and_actual(prediction: Tensor, target: Tensor, boundary: float | None) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from xprun.plugins.double_precision import in_double
 from xprun.plugins.metrics.classification import predicted_and_actual
 from xprun.plugins.python_packages import find_package
 from xprun.plugins.registry import metric
@@ -102,13 +103,17 @@ def _of_classes(
     """
     predicted, actual = predicted_and_actual(prediction, target, boundary)
     task = _outputs(prediction, boundary)
-    counts = _measured("stat_scores", predicted, actual, task, ignore_index, "none").double().reshape(-1, 5)
+    counts = in_double(_measured("stat_scores", predicted, actual, task, ignore_index, "none")).reshape(-1, 5)
     hits, false_alarms, _, misses, support = (counts.sum(0, keepdim=True) if average == "micro" else counts).unbind(1)
     share = _share(name, hits, false_alarms, misses)
     if average == "weighted":
         weight = support
     else:
-        weight = (hits + false_alarms + misses > 0).double() if task[0] == "multiclass" else share.new_ones(len(share))
+        weight = (
+            (hits + false_alarms + misses > 0).to(share.dtype)
+            if task[0] == "multiclass"
+            else share.new_ones(len(share))
+        )
     return (weight * share).sum() / weight.sum().clamp_min(1)
 
 
@@ -127,7 +132,8 @@ def _of_scores(
 ) -> Tensor:
     """Return a score that looks at how examples are ordered; in double precision, where no two scores fall together."""
     _, actual = predicted_and_actual(prediction, target, boundary)
-    scores = prediction.double()
+    scores = in_double(prediction)
+    actual = actual.to(scores.device)
     if boundary is not None:
         scores = scores.squeeze(1) if actual.dim() == 1 else scores
         scores = scores if boundary == 0.5 else scores.sigmoid()

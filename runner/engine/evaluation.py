@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,22 +15,32 @@ from xprun.runner.engine.metric_history import Numbers
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.stop_rules import Mask
 from xprun.runner.workload.data_split import AT_ONCE
+from xprun.runner.workload.device_memory import is_out_of_memory, release_memory, room_on
+from xprun.runner.workload.device_transfer import fetched
 from xprun.runner.workload.measures import Measure
 from xprun.runner.workload.visual_data import LOOKED_AT, Visuals, as_lists, read_visuals
 from xprun.runner.workload.workload import Workload
 
-EVALUATION_NUMBERS = 2**21  # numbers that one chunk of an evaluation works on; more do not fit a cache
+T = TypeVar("T")
+FEWEST = 2**10  # numbers of a chunk that is not cut any further
 
 
 class Evaluation:
-    """Measures the runs of a program on the data of its workload, a few columns at a time."""
+    """Measures the runs of a program on the data of its workload, a few columns at a time.
+
+    Where an accelerator has not the memory for what was thought to fit, there are half as many from then on.
+    """
 
     def __init__(self, work: Workload, program: Program) -> None:
         self.work, self.program = work, program
+        self.numbers = room_on(work.device).evaluation  # that one chunk works on
         self.prepared = {name: self._prepare(table) for name, table in work.splits.items()}
 
     def measure(self) -> dict[str, Numbers]:
         """Return `train.loss`, `valid.accuracy`, ... as arrays [S, k]."""
+        return self._in_what_fits(self._measure)
+
+    def _measure(self) -> dict[str, Numbers]:
         found = {}
         for split, table in self.work.splits.items():
             chunks = [
@@ -39,11 +49,14 @@ class Evaluation:
             ]
             for name in chunks[0]:
                 values = torch.cat([chunk[name] for chunk in chunks], 1) if len(chunks) > 1 else chunks[0][name]
-                found[f"{split}.{name}"] = values.double().cpu().numpy().reshape(self.program.shape)
+                found[f"{split}.{name}"] = fetched(values).numpy().reshape(self.program.shape)
         return found
 
     def at_end(self, chosen: Mask) -> dict[str, Numbers]:
         """Return what is measured of the chosen runs as they end, `test.loss`, ..., as arrays [S, k]; NaN of others."""
+        return self._in_what_fits(partial(self._at_end, chosen))
+
+    def _at_end(self, chosen: Mask) -> dict[str, Numbers]:
         found: dict[str, Numbers] = {}
         for split, table in self.work.splits_at_end.items():
             prepared = self._prepare(table)
@@ -51,7 +64,7 @@ class Evaluation:
                 if chosen[:, columns].any():
                     for name, values in self._measured(self.work.metrics, table, columns, prepared).items():
                         whole = found.setdefault(f"{split}.{name}", np.full(self.program.shape, np.nan))
-                        whole[:, columns] = values.double().cpu().numpy().reshape(whole[:, columns].shape)
+                        whole[:, columns] = fetched(values).numpy().reshape(whole[:, columns].shape)
         return found
 
     def matrices(self) -> dict[str, Tensor]:
@@ -84,6 +97,9 @@ class Evaluation:
 
     def visuals(self, chosen: Mask) -> dict[tuple[int, int], Visuals]:
         """Return what is drawn of the chosen runs [S, k], by their places."""
+        return self._in_what_fits(partial(self._visuals, chosen))
+
+    def _visuals(self, chosen: Mask) -> dict[tuple[int, int], Visuals]:
         found = {}
         for columns in self._chunks(LOOKED_AT):
             if chosen[:, columns].any():
@@ -99,5 +115,16 @@ class Evaluation:
     def _chunks(self, rows: int) -> Iterator[slice]:
         """Yield slices of the columns, small enough for their outputs to fit."""
         groups, columns = self.program.shape
-        width = max(1, EVALUATION_NUMBERS // (groups * max(1, self.program.numbers_per_run(min(rows, AT_ONCE)))))
+        width = max(1, self.numbers // (groups * max(1, self.program.numbers_per_run(min(rows, AT_ONCE)))))
         return (slice(k, min(k + width, columns)) for k in range(0, columns, width))
+
+    def _in_what_fits(self, look: Callable[[], T]) -> T:
+        """Return what a look at the runs finds; one that takes too much memory is taken again, of fewer at once."""
+        while True:
+            try:
+                return look()
+            except Exception as error:
+                if not is_out_of_memory(error) or self.numbers < FEWEST:
+                    raise
+            release_memory(self.work.device)
+            self.numbers //= 2

@@ -12,6 +12,7 @@ from xprun.runner.engine.execution_units import ExecutionUnit, make_program
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.thread_counts import using_threads
+from xprun.runner.workload.device_generators import own_draws
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import Workload
 
@@ -33,7 +34,7 @@ def evaluation_seconds(work: Workload, unit: ExecutionUnit, steps: int) -> float
     lone = unit.program is None
     grid = Grid([[unit.runs[0]]]) if lone else unit.grid
     few = _with_few_rows(work, max(1, min(MOST_ROWS, MOST_OUTPUTS // len(grid))))
-    with using_threads(unit.threads), torch.random.fork_rng(devices=[]):
+    with using_threads(unit.threads), own_draws(work.device):
         training = Training(few, make_program(few, grid, unit.program or Autograd.name), grid)
         seconds = min(_seconds(training) for _ in range(TRIALS))
     per_row = seconds / sum(map(len, few.splits.values()))

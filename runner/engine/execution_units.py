@@ -25,15 +25,16 @@ from xprun.runner.process.log import words_of
 from xprun.runner.resolve.build import own_settings
 from xprun.runner.resolve.parameter_groups import GroupError, group_parameters, groups_of
 from xprun.runner.resolve.timetable import ScheduleError
+from xprun.runner.workload.device_generators import own_draws
+from xprun.runner.workload.device_memory import is_out_of_memory, release_memory, room_on
+from xprun.runner.workload.device_transfer import fetched, synchronise
 from xprun.runner.workload.run_grid import Grid, make_grids
 from xprun.runner.workload.workload import Workload, trained_parameters
 from xprun.specs import Run
 
-MEMORY = 2**30  # bytes that the runs of one unit may take in a step
 LARGEST = 2**16  # runs of a unit: of more, a step costs no less a run, while their trial and their outcomes take memory
 PROBE_STEPS = 4
 SIZES = (256, 64, 16, 4)  # runs at once that are tried beside all of them
-TRACED_SIZE = 64
 TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
 LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster for a lone run, too
 LONG_STEP = 1e-3  # seconds
@@ -97,12 +98,15 @@ def select_strategy(work: Workload, runs: list[Run], threads: int = 1) -> list[E
     used = threads_for(work, threads)
     with using_threads(used):
         units = [replace(unit, threads=used) for unit in _choose(work, runs)]
-    return [replace(unit, shards=_shards(unit, threads // used)) for unit in units]
+    return [replace(unit, shards=_shards(work, unit, threads // used)) for unit in units]
 
 
-def _shards(unit: ExecutionUnit, most: int) -> int:
-    """Return into how many shards to cut a unit: stacks are built of operations long enough to run side by side."""
-    if unit.program != LinearStack.name or unit.seconds_per_step is None:
+def _shards(work: Workload, unit: ExecutionUnit, most: int) -> int:
+    """Return into how many shards to cut a unit: stacks are built of operations long enough to run side by side.
+
+    An accelerator does its operations side by side by itself; threads would wait for each other before it.
+    """
+    if work.device.type != "cpu" or unit.program != LinearStack.name or unit.seconds_per_step is None:
         return 1
     return max(1, min(most, unit.grid.columns, int(unit.seconds_per_step / SHARD_STEP)))
 
@@ -284,10 +288,28 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
 def _best_size(
     work: Workload, grid: Grid, program: str, why: str, alone: Timed, *, forced: bool
 ) -> list[ExecutionUnit]:
-    """Return the grid cut into units of the size whose steps cost least a run, or alone when that costs less."""
+    """Return the grid cut into units of the size whose steps cost least a run, or alone when that costs less.
+
+    Sizes that an accelerator has not the memory for are halved until it has.
+    """
+    candidates = list(_candidates(work, grid, program))
+    while True:
+        try:
+            return _best_of(work, grid, program, why, alone, candidates, forced=forced)
+        except Exception as error:
+            if not is_out_of_memory(error) or max(candidates) == 1:
+                raise
+        release_memory(work.device)
+        half = max(candidates) // 2
+        candidates = [half, *(size for size in candidates if size < half)]
+
+
+def _best_of(
+    work: Workload, grid: Grid, program: str, why: str, alone: Timed, candidates: list[int], *, forced: bool
+) -> list[ExecutionUnit]:
+    """Return the grid cut into units of the best of some sizes, of which the first is the largest, or alone."""
     best_columns, best = 0, float("inf")
     tolerance = ROUGH_AGREEMENT if work.autocast else AGREEMENT
-    candidates = list(_candidates(work, grid, program))
     gentlest = min(range(min(candidates)), key=lambda k: _lr(grid.runs[0][k]))  # magnifies rounding least
     expected = time_alone(work, grid.runs[0][gentlest]).losses
     for columns in candidates:
@@ -311,10 +333,11 @@ def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
     rows = work.batch_size or len(work.train)
     made = make_program(work, grid, program)
     numbers = made.numbers_per_run(rows) + 6 * made.parameters
-    fitting = MEMORY // (numbers * work.dtype.itemsize * grid.groups)
+    room = room_on(work.device)
+    fitting = room.step // (numbers * work.dtype.itemsize * grid.groups)
     most = min(grid.columns, max(1, min(fitting, LARGEST // grid.groups)))
     if program == Traced.name:  # it is traced anew for each size, so only one is tried
-        yield min(most, max(1, TRACED_SIZE // grid.groups))
+        yield min(most, max(1, room.runs // grid.groups)) if room.runs else most
     else:
         yield most
         yield from (size // grid.groups for size in SIZES if 0 < size // grid.groups < most)
@@ -334,15 +357,14 @@ def _time(work: Workload, grid: Grid, program: str, column: int) -> Timed:
     for number in range(1, PROBE_STEPS + 1):
         start = time.perf_counter()
         losses.append(training.advance(number)[0, 0, column])
-        if work.device.type == "cuda":
-            torch.cuda.synchronize(work.device)
+        synchronise(work.device)
         seconds.append(time.perf_counter() - start)
-    return Timed(min(seconds), torch.stack(losses).double().cpu())
+    return Timed(min(seconds), fetched(torch.stack(losses)))
 
 
 def time_alone(work: Workload, run: Run) -> Timed:
     """Return the seconds of one step of a lone run, and its losses."""
-    with torch.random.fork_rng(devices=[]):
+    with own_draws(work.device):
         return _time(work, Grid([[run]]), Autograd.name, 0)
 
 

@@ -14,6 +14,7 @@ from xprun.runner.engine.programs.linear_stack import Layer, read_layers
 from xprun.runner.engine.trajectory_recorder import REPORTED_PARAMETERS, numbers
 from xprun.runner.results.outcome import PARAMETER
 from xprun.runner.workload.batch_feeds import Rows
+from xprun.runner.workload.device_transfer import fetched
 from xprun.runner.workload.workload import Workload
 
 LARGEST = 2**26  # numbers in the inputs; solving for more would cost more than it tells
@@ -28,6 +29,7 @@ def least_squares(work: Workload) -> dict[str, float]:
     """
     if not is_squared_error(work.loss) or not isinstance(work.feed, Rows) or not _is_solvable(work.train.inputs):
         return {}
+    work = replace(work, device=torch.device("cpu"))  # others have no such solver, or no double precision
     module = work.make_model(0).double().eval()
     layers = read_layers(module)
     if isinstance(layers, str) or len(layers) > 1:
@@ -58,7 +60,7 @@ def _solve(module: nn.Module, layer: Layer, table: Table) -> None:
     """Give the one Linear layer of a module its least squares solution; of several, the smallest."""
     inputs = table.one_tensor.flatten(1)
     columns = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1) if layer.bias else inputs
-    solution = torch.linalg.lstsq(columns.cpu(), table.targets.cpu(), driver="gelsd").solution.to(inputs.device)
+    solution = torch.linalg.lstsq(columns, table.targets, driver="gelsd").solution
     parameters = dict(module.named_parameters())
     parameters[layer.weight].copy_(solution[: layer.inputs].mT.view_as(parameters[layer.weight]))
     if layer.bias:
@@ -72,7 +74,7 @@ def _batches(work: Workload) -> float:
 
 
 def _double(table: Table) -> Table:
-    return replace(table, inputs=table.one_tensor.double(), targets=table.targets.double())
+    return replace(table, inputs=fetched(table.one_tensor), targets=fetched(table.targets))
 
 
 def _parameters(module: nn.Module) -> dict[str, float]:

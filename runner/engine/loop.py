@@ -30,6 +30,7 @@ from xprun.runner.engine.weight_average import with_average
 from xprun.runner.results.outcome import PARAMETER, Outcome, Status
 from xprun.runner.results.results_schema import TEST, is_of_test
 from xprun.runner.store.snapshots import Snapshot, State
+from xprun.runner.workload.device_transfer import fetched
 from xprun.runner.workload.run_grid import Batch, Grid
 from xprun.runner.workload.workload import Workload
 from xprun.specs import Run
@@ -149,7 +150,7 @@ class Training:
 
     def _look(self, losses: Tensor) -> None:
         """Fetch the losses since the last look, keep those that the history wants, and close runs that have ended."""
-        values = losses.double().cpu().numpy()
+        values = fetched(losses).numpy()
         steps = np.arange(self.steps - len(values) + 1, self.steps + 1)
         kept = self.work.schedule.records(steps)
         self._history("loss").add(steps[kept], values[kept], self.columns)

@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from xprun.plugins.double_precision import has_double
 
 Function = Callable[[Any, Any], Any]
 
 
 def doubles_on(device: torch.device) -> torch.device:
-    """Return where numbers in double precision are kept for a device: MPS has none."""
-    return torch.device("cpu") if device.type == "mps" else device
+    """Return where numbers in double precision are kept for a device, which may have none."""
+    return device if has_double(device.type) else torch.device("cpu")
 
 
 class PerRun:
@@ -57,7 +58,7 @@ class PerRun:
         if self.values.dtype == torch.bool:
             return self.values.to(parameter.device)
         if self._seen is None or self._seen.dtype != parameter.dtype:
-            self._seen = self.values.to(parameter.device, parameter.dtype)
+            self._seen = self.values.to(parameter.dtype).to(parameter.device)  # in this order: it may have no doubles
         return self._seen
 
     def _with(self, other: Any, function: Function) -> Any:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 from torch import Tensor
+from xprun.plugins.double_precision import has_double, in_double
 from xprun.plugins.tensor_groups import Tensors, map_parts
 from xprun.runner.engine.metric_history import Numbers
 from xprun.runner.engine.programs.program import Program
@@ -66,13 +67,13 @@ class RunningAverages:
         }
 
     def keep(self, columns: Tensor) -> None:
-        self.sums = {name: total.index_select(1, columns) for name, total in self.sums.items()}
+        self.sums = {name: total.index_select(1, columns.to(total.device)) for name, total in self.sums.items()}
 
     def state(self) -> State:
         return {"rows": self.rows, "sums": dict(self.sums)}
 
     def restore(self, state: State) -> None:
-        self.rows, device = state["rows"], self.work.device
+        self.rows, device = state["rows"], self.work.device if has_double(self.work.device.type) else "cpu"
         self.sums = {name: total.to(device) for name, total in state["sums"].items()}
 
     def _see(self, losses: Tensor, outputs: Tensors, targets: Tensor) -> None:
@@ -97,6 +98,6 @@ class RunningAverages:
         return part.detach().to(self.work.dtype) if part.is_floating_point() else part
 
     def _add(self, name: str, values: Tensor, rows: int) -> None:
-        """Add the values [S, k] of a batch, in double precision."""
-        weighted = values.detach().reshape(self.program.shape).double() * rows
+        """Add the values [S, k] of a batch, in double precision: on the CPU, where the device has none."""
+        weighted = in_double(values.detach().reshape(self.program.shape)) * rows
         self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted

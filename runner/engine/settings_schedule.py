@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from xprun.runner.engine.per_run import doubles_on
 from xprun.runner.resolve.timetable import Timetable
+from xprun.runner.workload.device_transfer import sent
 
 BLOCK = 1000  # steps whose values are laid out at once
 
@@ -58,7 +59,7 @@ class SettingsSchedule:
         self._momentum = self._momentum if momentum is None else momentum
 
     def _table(self, columns: list[NDArray[np.float64]]) -> Tensor:
-        return torch.from_numpy(np.stack(columns, 1)).to(doubles_on(self.like.device))
+        return sent(torch.from_numpy(np.stack(columns, 1)), doubles_on(self.like.device))
 
 
 def _values(timetable: Timetable, values: Sequence[Any], start: int, count: int) -> NDArray[np.float64]:

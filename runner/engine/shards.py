@@ -17,6 +17,7 @@ from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.resuming import begin
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
+from xprun.runner.workload.device_generators import own_draws
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import Workload
 from xprun.specs import Run
@@ -27,7 +28,7 @@ def train_alone(work: Workload, run: Run, snapshot: Snapshot | None = None) -> O
 
     With a snapshot it goes on from that, and is saved to it from time to time.
     """
-    with torch.random.fork_rng(devices=[work.device] if work.device.type == "cuda" else []):
+    with own_draws(work.device):
         shard = _Shard(work, Autograd.name, Grid([[run]]), snapshot)
         shard.train()
         [outcome] = _outcomes([shard])

@@ -22,7 +22,9 @@ def share(workers: int) -> int:
 
 
 def threads_for(work: Workload, most: int) -> int:
-    """Return 1 for a small program, and `most` for a large one."""
+    """Return 1 for a small program or one on an accelerator, and `most` for a large one."""
+    if work.device.type != "cpu":
+        return 1
     parameters = sum(p.numel() for p in work.make_model(0).parameters())
     rows = work.batch_size or len(work.train)
     return 1 if parameters * rows < SMALL else most

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from xprun.runner.results.outcome import PARAMETER
+from xprun.runner.workload.device_transfer import fetched
 from xprun.runner.workload.workload import Workload
 
 REPORTED_PARAMETERS = 16  # a model with at most so many numbers has them as columns of the results
@@ -43,7 +44,7 @@ class TrajectoryRecorder:
         if not self._kept:
             return
         steps = np.array([step for step, _ in self._kept])
-        values = torch.stack([parameters for _, parameters in self._kept]).double().cpu().numpy()
+        values = fetched(torch.stack([parameters for _, parameters in self._kept])).numpy()
         self._kept.clear()
         for name, place in self._columns.items():
             yield PARAMETER + name, steps, values[..., place]
@@ -73,5 +74,5 @@ def number_places(views: dict[str, Tensor]) -> dict[str, int]:
 
 def numbers(name: str, parameter: Tensor) -> list[tuple[str, float]]:
     """Return the numbers of a parameter with the names they have in tables: `b`, or `w[0]`, `w[1]`."""
-    values = parameter.double().flatten().tolist()
+    values = fetched(parameter).flatten().tolist()
     return [(name, values[0])] if len(values) == 1 else [(f"{name}[{i}]", v) for i, v in enumerate(values)]

@@ -176,7 +176,7 @@ _CODES = """
 CODES = frozenset(_CODES.split())
 FAMILIES_OF_CODES = ("JUMP_", "LOAD_FAST", "POP_", "RETURN_", "STORE_FAST", "UNARY_")
 # What a pointwise rule may ask of a tensor beside POINTWISE, and what it may call beside functions that are pointwise.
-HARMLESS = {"to", "double", "float64", "dtype", "device", "type"}
+HARMLESS = {"to", "cpu", "double", "float64", "dtype", "device", "type"}
 PLAIN = (bool, int, float, isinstance, abs, torch, math)
 
 

@@ -36,6 +36,7 @@ from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
 from xprun.runner.workers.parent_link import is_retired, now_training, retire
+from xprun.runner.workload.device_memory import is_out_of_memory, release_memory
 from xprun.runner.workload.devices import deterministic
 from xprun.runner.workload.failing_part import blame_part
 from xprun.runner.workload.run_grid import Grid
@@ -151,7 +152,10 @@ def _units(work: Workload, runs: list[Run], context: Context) -> list[ExecutionU
 
 
 def _together(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of runs trained at once; if that breaks, each is tried alone."""
+    """Yield the outcomes of runs trained at once; if that breaks, each is tried alone.
+
+    Runs that an accelerator has too little memory for are trained one half after the other.
+    """
     try:
         with unchanged_state(thorough=context.is_shared):
             outcomes = train_in_shards(work, unit, partial(_snapshot, unit, context))
@@ -161,9 +165,18 @@ def _together(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator
         for shard in range(unit.shards):
             if snapshot := _snapshot(unit, context, shard):
                 snapshot.remove()
-        yield from _apart(work, unit, error, context)
+        if not is_out_of_memory(error) or len(unit.runs) == 1:
+            yield from _apart(work, unit, error, context)
+            return
+        _note(f"{len(unit.runs)} runs train in two halves, because they do not fit the memory", error, context)
+    else:
+        yield outcomes
         return
-    yield outcomes
+    release_memory(work.device)  # after the exception, which keeps what was computed
+    for half in unit.grid.halves():
+        part = replace(unit, grid=half, shards=1)
+        now_training([run.id for run in part.runs])
+        yield from _together(work, part, context)
 
 
 def _apart(work: Workload, unit: ExecutionUnit, error: BaseException, context: Context) -> Iterator[list[Outcome]]:
@@ -230,4 +243,5 @@ def failure(run: Run, error: BaseException, context: Context) -> Outcome:
     ours = [frame for frame in frames if Path(frame.filename).resolve() in files]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
     reason = f"{_blamed(run, error)}{type(error).__name__}: {words_of(error)}{place}"[:500]
-    return Outcome(run.id, "failed", reason, cacheable=not is_fault_of_the_place(error))
+    is_of_the_place = is_fault_of_the_place(error) or is_out_of_memory(error)
+    return Outcome(run.id, "failed", reason, cacheable=not is_of_the_place)

@@ -125,18 +125,18 @@ def seconds_with(workers: int, costs: Sequence[Cost]) -> float:
     return max(free)
 
 
-def best_workers(costs: Sequence[Cost], device: str) -> int:
-    """Return how many processes train cohorts soonest: one for each core, or one where more are no sure gain."""
-    most = most_workers(sum(cost.runs for cost in costs), device)
+def best_workers(costs: Sequence[Cost], devices: Sequence[str]) -> int:
+    """Return how many processes train cohorts soonest: one for each core or GPU, or one where more are no sure gain."""
+    most = most_workers(sum(cost.runs for cost in costs), devices)
     seconds = sum(cost.whole for cost in costs)
     least = TOGETHER_WORTH_SHARING if any(cost.together for cost in costs) else WORTH_SHARING
     gains = most > 1 and seconds_with(most, costs) < SURE_GAIN * seconds_with(1, costs)
     return most if seconds > least and gains else 1
 
 
-def most_workers(runs: int, device: str) -> int:
-    """Return how many processes may share the training of so many runs."""
-    return min(usable_cores(), runs) if device == "cpu" else 1
+def most_workers(runs: int, devices: Sequence[str]) -> int:
+    """Return how many processes may share the training of so many runs on some devices: of accelerators, one each."""
+    return min(usable_cores() if devices[0] == "cpu" else len(devices), runs)
 
 
 def _cost(work: Workload, units: list[ExecutionUnit], start: float) -> Cost:

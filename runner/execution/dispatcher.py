@@ -60,6 +60,7 @@ class Dispatcher:
     size: int
     queue: deque[Task]
     running: dict[Worker, Task] = field(default_factory=dict)
+    slots: dict[Worker, int] = field(default_factory=dict)  # the latest of each worker
     needs_fresh: bool = False  # whether components have run, so that each cohort takes a worker of its own
 
     def outcomes(self) -> Iterator[list[Outcome]]:
@@ -89,10 +90,21 @@ class Dispatcher:
                 return
             task = self.running[worker] = self.queue.popleft()
             limit = task.pending[0].settings.timeout
-            cohort = Cohort(task.pending, task.layout, task.is_part)
+            cohort = Cohort(task.pending, task.layout, task.is_part, self._slot_of(worker))
             self.pool.submit(worker, self.execute, cohort, limit=limit)
         if self.queue and self.needs_fresh:
             self.pool.start_ahead(warm=len(self.running) < usable_cores())
+
+    def _slot_of(self, worker: Worker) -> int:
+        """Return the least number that no other worker at work has; the one that it had before, if that is free.
+
+        So each device has as many workers as any other, and a worker that goes on stays on its own.
+        """
+        taken = {self.slots[other] for other in self.running if other is not worker}
+        free = next(number for number in range(len(taken) + 1) if number not in taken)
+        before = self.slots.get(worker, free)
+        self.slots[worker] = free if before in taken else before
+        return self.slots[worker]
 
     def _must_wait(self) -> bool:
         """Whether the next task, or one that runs, is to be by itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xprun.plugins.registry import PluginFile
@@ -37,6 +37,7 @@ class Context:
     device: str
     plugins: tuple[Path | PluginFile, ...] = ()  # as they were when the grid was begun
     debug: bool = False
+    devices: tuple[str, ...] = ()  # over which the processes of this machine are spread; empty: all have `device`
     workers: int = 1  # processes that share this machine
     visuals: bool = True  # whether what only plots need is kept, too
     undoes_imports: bool = False  # whether the import of components changes what all runs share, which is put back
@@ -48,4 +49,13 @@ class Context:
         """Yield the outcomes of a cohort's runs; see `execute`. Only the process that calls it imports torch."""
         from xprun.runner.execution.cohort_execution import execute
 
-        return execute(cohort, self)
+        return execute(cohort, self.in_slot(cohort.slot))
+
+    def in_slot(self, slot: int) -> Context:
+        """Return the context of one of the processes that train at once, by its number from 0: it has its device."""
+        return replace(self, device=self.devices[slot % len(self.devices)]) if self.devices else self
+
+    @property
+    def spread(self) -> tuple[str, ...]:
+        """The devices that the processes of this machine have."""
+        return self.devices or (self.device,)

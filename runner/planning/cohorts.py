@@ -18,12 +18,13 @@ class Cohort:
 
     And in numbers of `[run]` that each run may have its own of: where gradients are clipped, how weights are averaged.
     `layout` is that of runs whose training was cut off, and goes on in it. `is_part`: there are other runs of the kind,
-    which may be trained in the same process.
+    which may be trained in the same process. `slot` is the number of the process that trains it, among those at work.
     """
 
     runs: list[Run]
     layout: Layout | None = None
     is_part: bool = False
+    slot: int = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be sent to a worker as what the seeds of a setting share, and the seeds: a tenth of so many runs."""
@@ -33,7 +34,7 @@ class Cohort:
                 packed.append((run, [], []))
             packed[-1][1].append(run.seed)
             packed[-1][2].append(run.id)
-        return _unpacked, (packed, self.layout, self.is_part)
+        return _unpacked, (packed, self.layout, self.is_part, self.slot)
 
     @property
     def program(self) -> str:
@@ -62,13 +63,15 @@ class Cohort:
         return self if len(runs) == len(self.runs) else Cohort(runs, is_part=is_part)
 
 
-def _unpacked(packed: list[tuple[Run, list[int], list[str]]], layout: Layout | None, is_part: bool) -> Cohort:
+def _unpacked(
+    packed: list[tuple[Run, list[int], list[str]]], layout: Layout | None, is_part: bool, slot: int
+) -> Cohort:
     runs = [
         Run(first.choices, first.settings, first.run_choice, seed, run)
         for first, seeds, ids in packed
         for seed, run in zip(seeds, ids, strict=True)
     ]
-    return Cohort(runs, layout, is_part)
+    return Cohort(runs, layout, is_part, slot)
 
 
 def cohorts_of(runs: Iterable[Run], leave_out: Container[str] = ()) -> list[Cohort]:

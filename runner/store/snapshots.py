@@ -160,8 +160,19 @@ def _to_bytes(state: State) -> bytes:
     import torch
 
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(_on_the_cpu(state), buffer)
     return buffer.getvalue()
+
+
+def _on_the_cpu(state: Any) -> Any:
+    """Return a state that any machine can read."""
+    import torch
+
+    if isinstance(state, torch.Tensor):
+        return state.cpu()
+    if isinstance(state, dict):
+        return {key: _on_the_cpu(value) for key, value in state.items()}
+    return [_on_the_cpu(value) for value in state] if type(state) is list else state
 
 
 def _from_bytes(content: bytes) -> State:

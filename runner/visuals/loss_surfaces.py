@@ -16,6 +16,7 @@ from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import PARAMETER, Outcome
 from xprun.runner.results.results_schema import LOSS, RUN, SHARED, SURFACE
 from xprun.runner.results.run_columns import components_key
+from xprun.runner.workload.device_transfer import fetched
 from xprun.specs import Run
 
 POINTS = {1: 201, 2: 61}  # along each axis, for one parameter and for two
@@ -67,7 +68,7 @@ def _losses(window: Window, context: Context) -> Numbers | str:
         losses = losses_at(work, window.names, points, window.seeds)
     except FAULTS as error:  # the runs tell what is wrong with a component
         return f"{type(error).__name__}: {words_of(error)[:200]}"
-    return "frozen parameters differ between the seeds" if losses is None else losses.double().cpu().numpy()
+    return "frozen parameters differ between the seeds" if losses is None else fetched(losses).numpy()
 
 
 def write_surfaces(folder: Path, windows: list[Window], computed: list[Numbers | str]) -> list[Path]:

@@ -27,6 +27,7 @@ from xprun.runner.workload.batch_feeds import Feed, Prepare, prepared_groups
 from xprun.runner.workload.batch_order import Counted, epoch_orders, place
 from xprun.runner.workload.data_split import moved
 from xprun.runner.workload.dataset_rows import DatasetRows
+from xprun.runner.workload.device_transfer import sent
 from xprun.runner.workload.keyed_seeds import Key, seed_of
 from xprun.runner.workload.run_grid import Batch
 
@@ -70,7 +71,7 @@ class Augmented:
             worker_init_fn=_follow if workers else None,
         )
         for x, y in loader:
-            yield self._read(x), y.to(self.device)
+            yield self._read(x), sent(y, self.device)
 
     def _rows(self) -> Dataset[Any]:
         return _AugmentedRows(self.table)

@@ -7,7 +7,9 @@ from itertools import islice
 
 import torch
 from torch import Tensor
-from xprun.runner.workload.batch_order import GATHER_AT_ONCE, epoch_orders, place
+from xprun.runner.workload.batch_order import epoch_orders, place
+from xprun.runner.workload.device_memory import room_on
+from xprun.runner.workload.device_transfer import sent_numbers
 from xprun.runner.workload.run_grid import Batch
 
 
@@ -28,11 +30,12 @@ def grouped_batches(prepared: Batch, batch_size: int | None, seeds: list[int], t
 
 def _in_order(prepared: Batch, batch_size: int, orders: Sequence[Iterator[Tensor]]) -> Iterator[Batch]:
     """Yield the batches of each epoch's orders, one for each group."""
-    rows = len(prepared[0])
+    rows, device = len(prepared[0]), prepared[0].device
     epoch_bytes = len(orders) * sum(part.numel() * part.element_size() for part in prepared)
+    at_once = epoch_bytes <= room_on(device).epoch
     while True:
-        order = torch.stack([next(one) for one in orders]).to(prepared[0].device)  # [S, N]
-        if epoch_bytes <= GATHER_AT_ONCE:
+        order = sent_numbers(torch.stack([next(one) for one in orders]), rows, device)  # [S, N]
+        if at_once:
             epoch = _gather(prepared, order)
             for start in range(0, rows, batch_size):
                 yield tuple(part[:, start : start + batch_size] for part in epoch)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from xprun.plugins.tensor_groups import Inputs, LazyRows, Tensors, bytes_of, split_into, take_rows
 from xprun.runner.store.snapshots import State
+from xprun.runner.workload.device_memory import room_on
+from xprun.runner.workload.device_transfer import sent_numbers
 
 T = TypeVar("T")
-GATHER_AT_ONCE = 2**26  # bytes: below this, a whole epoch is put in order by one gather
 
 
 class Counted(Generic[T]):
@@ -73,9 +74,9 @@ def _in_order(
     inputs: Inputs, targets: Tensor, batch_size: int, orders: Iterator[Tensor]
 ) -> Iterator[tuple[Tensors, Tensor]]:
     """Yield the batches of each epoch's order."""
-    at_once = not isinstance(inputs, LazyRows) and bytes_of(inputs) <= GATHER_AT_ONCE
+    at_once = not isinstance(inputs, LazyRows) and bytes_of(inputs) <= room_on(targets.device).epoch
     for order in orders:
-        order = order.to(targets.device)
+        order = sent_numbers(order, len(targets), targets.device)
         if at_once:
             x, y = take_rows(inputs, order), targets.index_select(0, order)
             yield from zip(split_into(x, batch_size), y.split(batch_size), strict=True)

@@ -26,6 +26,7 @@ from xprun.plugins.tensor_groups import (
 )
 from xprun.runner.resolve.data_parts import parts_of
 from xprun.runner.results.results_schema import TEST, VALID
+from xprun.runner.workload.device_transfer import sent
 from xprun.specs.language.folds import FOLD, K_FOLDS
 
 AT_ONCE = 4096  # rows that are read at a time where not all are in memory
@@ -206,7 +207,7 @@ def _mean(inputs: LazyRows, number: int, of: Callable[[Tensor], Tensor]) -> Tens
 
 def moved(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return a tensor on a device, real numbers in a precision; integers, such as token ids, stay what they are."""
-    return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+    return sent(tensor, device, dtype if tensor.is_floating_point() else None)
 
 
 def _moved(table: Table, device: torch.device, dtype: torch.dtype) -> Table:

@@ -44,6 +44,17 @@ def anywhere(wanted: str) -> str:
     return wanted
 
 
+def all_of(wanted: str) -> tuple[str, ...]:
+    """Return the devices over which the workers of this machine are spread where one was asked for, the picked first.
+
+    They are all GPUs, unless the spec names one of them. Raises DeviceError as `pick` does.
+    """
+    picked = pick(wanted)
+    if wanted not in ("auto", "cuda") or kind_of(picked) != "cuda":
+        return (picked,)
+    return tuple(device for device in present() if kind_of(device) == "cuda")
+
+
 def kind_of(device: str) -> str:
     """Return `cuda` for `cuda:1`."""
     return device.partition(":")[0]

@@ -16,6 +16,7 @@ from xprun.plugins.tensor_groups import (
     split_into,
     tensors_in,
 )
+from xprun.runner.workload.device_generators import own_draws
 
 MOST_ROWS = 4096
 MOST_TOKENS = 2**15  # of rows of integers, which are tokens: not more numbers than these
@@ -34,7 +35,7 @@ def rows_at_once(module: nn.Module, inputs: Inputs) -> int:
     tokens = [part.numel() for part in tensors_in(few) if not part.is_floating_point()]
     if tokens:
         return max(1, min(MOST_ROWS, MOST_TOKENS // max(1, *tokens)))
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), own_draws(tensors_in(few)[0].device):
         fitting = MOST_NUMBERS // max(1, numbers_of_a_row(module, few))
     return min(MOST_ROWS, max(FEWEST_ROWS, 2 ** (fitting.bit_length() - 1) if fitting else 0))
 

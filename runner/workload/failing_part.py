@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from xprun.plugins.blame import Blamed, Inside, blame, blamed_for, described, failed_layer, shape_words
 from xprun.plugins.tensor_groups import call, first_rows
 from xprun.runner.resolve.build import is_of_library
+from xprun.runner.workload.device_generators import own_draws
 from xprun.runner.workload.evaluation_rows import MOST_ROWS
 from xprun.runner.workload.model_outputs import pick
 from xprun.runner.workload.workload import Workload
@@ -22,7 +23,7 @@ def blame_part(error: BaseException, work: Workload, run: Run) -> None:
     if blamed_for(error):
         return
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), own_draws(work.device):
             _pass_through(error, work, run)
     except Exception:  # nothing can be told
         return

@@ -48,6 +48,13 @@ class Grid:
         ends = [self.columns * i // parts for i in range(parts + 1)]
         return [self.keep(list(range(a, b))) for a, b in pairwise(ends) if a < b]
 
+    def halves(self) -> list[Grid]:
+        """Return two grids with half of the columns each, or of one column with half of the groups."""
+        if self.columns > 1:
+            return self.cut(2)
+        middle = self.groups // 2
+        return [Grid(self.runs[:middle]), Grid(self.runs[middle:])]
+
     def keep(self, columns: list[int]) -> Grid:
         """Return the grid of only these columns."""
         return Grid([[group[k] for k in columns] for group in self.runs])

@@ -30,6 +30,7 @@ from xprun.runner.workload.class_weights import balance
 from xprun.runner.workload.data_forms import as_table
 from xprun.runner.workload.data_split import Split, check_parts, split_rows
 from xprun.runner.workload.dataset_rows import DatasetRows
+from xprun.runner.workload.device_generators import own_draws, seed_torch
 from xprun.runner.workload.devices import deterministic
 from xprun.runner.workload.evaluation_rows import predictions, rows_at_once
 from xprun.runner.workload.measures import Measure, make_measure
@@ -94,10 +95,10 @@ class Workload:
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the model with the parameters that the seed gives it, the same whatever the optimizer is."""
-        with torch.random.fork_rng(devices=[]):
+        with own_draws(self.device):
             seed_torch(seed, self.device)
             module = self._fresh_model()
-        module = module.to(self.device, self.dtype)
+        module = module.to(self.dtype).to(self.device)  # which may lack a precision that it is made in
         if start_from := self.model.settings["start_from"]:
             load_state(module, start_from.found())
         return module
@@ -139,7 +140,7 @@ class Workload:
             with blaming("model", self.model.name):
                 raise ValueError("it has no parameter to train")
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), own_draws(self.device):
                 outputs = outputs_of(self.model.name, module, inputs)
         except (IndexError, RuntimeError, TypeError) as error:
             refuse_integers(inputs, error)
@@ -162,7 +163,7 @@ class Workload:
         measures = [*self.metrics.values(), *self.matrices.values()]
         asked: list[tuple[Component, Criterion]] = [(loss, self.loss)]
         asked += [(measure.component, partial(measure, parameters=parameters)) for measure in measures]
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), own_draws(self.device):
             for component, function in asked:
                 if is_users(component):
                     refuse_changes(component, function, outputs, targets)
@@ -244,16 +245,6 @@ def split_by_name(module: nn.Module, flat: Tensor) -> dict[str, Tensor]:
     return named_views(flat, {name: p.shape for name, p in trained_parameters(module).items()})
 
 
-def seed_torch(seed: int, device: torch.device) -> None:
-    """Seed the generators that models and random layers draw from.
-
-    `torch.manual_seed` would do the same, but it prepares devices that are not there and imports the compiler.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-
-
 def make_workload(registry: Registry, run: Run, device: torch.device) -> Workload:
     """Return the workload of a run, which is that of all runs of its cohort."""
     work = unchecked_workload(registry, run, device)
@@ -277,7 +268,7 @@ def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Wo
     train, measures_test = split.train, bool(split.test) and settings.measure_test == "each"
     if loss.settings.get("class_weights"):
         balance(criterion, train.targets.cpu(), count_classes(split))
-    on_device = criterion.to(device, dtype) if isinstance(criterion, nn.Module) else criterion
+    on_device = criterion.to(dtype).to(device) if isinstance(criterion, nn.Module) else criterion
     measures_train = bool(settings.scalars) and settings.measure_train != "none"
     evaluates = bool(split.valid or measures_train or measures_test)
     return Workload(

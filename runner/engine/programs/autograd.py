@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from xprun.plugins.tensor_groups import Tensors, map_parts
+from xprun.runner.engine.programs.dropout_masks import with_drawn_masks
 from xprun.runner.engine.programs.program import See
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
+from xprun.runner.workload.device_generators import random_state, restore_random, seed_torch
 from xprun.runner.workload.evaluation_rows import predictions
 from xprun.runner.workload.gradients import loss_of
 from xprun.runner.workload.measures import Measure
-from xprun.runner.workload.workload import Workload, named_views, seed_torch, trained_parameters
+from xprun.runner.workload.workload import Workload, named_views, trained_parameters
 
 Rows = tuple[Tensors, Tensor]  # inputs and targets [B, ...] of a batch
 
@@ -41,7 +43,8 @@ class Autograd:
 
     def begin(self, modules: list[list[nn.Module]]) -> None:
         seed_torch(self.seed, self.work.device)  # what random layers draw from
-        [[self.module]] = modules
+        [[module]] = modules
+        self.module = module if self.work.device.type == "cpu" else with_drawn_masks(module)
         named = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
         self.names, self.trained = list(named), list(named.values())
         self._sparse = any(getattr(part, "sparse", False) is True for part in self.module.modules())
@@ -157,12 +160,12 @@ class Autograd:
         return rows  # there is one run, which is measured as a whole
 
     def state(self) -> State:
-        return {"model": _all_tensors(self.module), "random": _random_state(self.work.device)}
+        return {"model": _all_tensors(self.module), "random": random_state(self.work.device)}
 
     def restore(self, state: State) -> None:
         for name, tensor in _all_tensors(self.module).items():
             tensor.copy_(state["model"][name])
-        _restore_random(state["random"], self.work.device)
+        restore_random(state["random"], self.work.device)
 
 
 def _dense(gradient: Tensor | None) -> Tensor | None:
@@ -180,15 +183,3 @@ def _as_tensor(measured: Any) -> Tensor:
 def _all_tensors(module: nn.Module) -> dict[str, Tensor]:
     """Return what a module holds, also what it leaves out of its `state_dict`."""
     return {name: p.detach() for name, p in module.named_parameters()} | dict(module.named_buffers())
-
-
-def _random_state(device: torch.device) -> State:
-    """Return where the generators are that random layers draw from."""
-    on_device = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
-    return {"cpu": torch.get_rng_state(), **on_device}
-
-
-def _restore_random(state: State, device: torch.device) -> None:
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"], device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -36,24 +38,58 @@ class MaskedDropout(nn.Module):
         return x * self.mask
 
     def draw(self, rows: int, generator: torch.Generator, like: Tensor) -> Tensor:
-        """Return a mask for a batch, drawn as `torch.nn.functional.dropout` draws it: not at all for p = 0 and 1."""
-        noise = torch.full((rows, *self.shape[1:]), 1 - self.p, dtype=like.dtype, device=like.device)
-        return noise if self.p in (0, 1) else noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
+        """Return a mask for a batch, drawn from a generator of its own device."""
+        return draw_mask((rows, *self.shape[1:]), self.p, like, generator)
+
+
+class DrawnDropout(nn.Module):
+    """Dropout of a lone run that draws as `MaskedDropout` does.
+
+    A CPU draws so in any case. The dropout of torch on an accelerator is one kernel with an order of its own.
+    """
+
+    def __init__(self, p: float, trailing: int) -> None:
+        super().__init__()
+        self.p, self.trailing = p, trailing
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        shape = (*x.shape[: x.dim() - self.trailing], *(1 for _ in range(self.trailing)))
+        return x * draw_mask(shape, self.p, x)
+
+
+def draw_mask(shape: tuple[int, ...], p: float, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Return a mask, drawn as `torch.nn.functional.dropout` draws it on a CPU: not at all for p = 0 and 1."""
+    noise = torch.full(shape, 1 - p, dtype=like.dtype, device=like.device)
+    return noise if p in (0, 1) else noise.bernoulli_(1 - p, generator=generator).div_(1 - p)
 
 
 def with_masks(module: nn.Module) -> tuple[nn.Module, dict[str, MaskedDropout]]:
     """Replace the dropout layers of a module; return it with those that draw, by the names of their masks."""
-    masked = {}
+    module, replaced = _with_dropouts(module, MaskedDropout)
+    masked = {name: layer for name, layer in replaced.items() if isinstance(layer, MaskedDropout)}
+    return module, {f"{name}.mask" if name else "mask": layer for name, layer in masked.items()}
+
+
+def with_drawn_masks(module: nn.Module) -> nn.Module:
+    """Replace the dropout layers of the module of a lone run by those that draw as runs that train together."""
+    return _with_dropouts(module, DrawnDropout)[0]
+
+
+def _with_dropouts(
+    module: nn.Module, make: Callable[[float, int], nn.Module]
+) -> tuple[nn.Module, dict[str, nn.Module]]:
+    """Return a module with other dropout layers, and these by name."""
+    replaced: dict[str, nn.Module] = {}
     for name, part in list(module.named_modules()):
         if type(part) in DROPOUTS:
-            layer = MaskedDropout(part.p, DROPOUTS[type(part)]) if part.p else nn.Identity()
-            if isinstance(layer, MaskedDropout):
-                masked[f"{name}.mask" if name else "mask"] = layer
+            replaced[name] = make(part.p, DROPOUTS[type(part)]) if part.p else nn.Identity()
             if not name:
-                return layer, masked
+                return replaced[name], replaced
             parent, _, last = name.rpartition(".")
-            setattr(module.get_submodule(parent), last, layer)
-    return module, masked
+            setattr(module.get_submodule(parent), last, replaced[name])
+    return module, replaced
 
 
 def draws_at_random(module: nn.Module) -> bool:

@@ -22,11 +22,11 @@ from xprun.runner.engine.programs.dropout_masks import CannotBatchError, with_ma
 from xprun.runner.engine.programs.stacked import Stacked, over_runs
 from xprun.runner.engine.programs.traced_graph import without_no_ops
 from xprun.runner.store.snapshots import State
+from xprun.runner.workload.device_generators import generator_on
+from xprun.runner.workload.device_memory import room_on
 from xprun.runner.workload.evaluation_rows import numbers_of_a_row
 from xprun.runner.workload.run_grid import Batch
 from xprun.runner.workload.workload import Forward, named_views
-
-PREDICTED_NUMBERS = 2**26  # that the layers of one column put out at once in an evaluation
 
 
 class Traced(Stacked):
@@ -49,7 +49,9 @@ class Traced(Stacked):
             normalise_in_single_precision(self.module)
         self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = sum(shape.numel() for shape in self.shapes.values())
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        device = tensors_in(inputs)[0].device
+        self.generators = [generator_on(device, seed) for seed in seeds]
+        self.outputs = room_on(device).outputs  # numbers that the layers of one column put out at once in an evaluation
         self.held: dict[str, Tensor] = {}
         self._programs: dict[Any, Any] = {}
         self._numbers = _numbers_in_training(self.module, inputs)
@@ -127,7 +129,7 @@ class Traced(Stacked):
 
     @property
     def rows_at_once(self) -> int | None:
-        return max(1, PREDICTED_NUMBERS // (self.shape[0] * max(1, self.numbers_per_run(1))))
+        return max(1, self.outputs // (self.shape[0] * max(1, self.numbers_per_run(1))))
 
     def numbers_per_run(self, rows: int) -> int:
         return 3 * self._numbers * rows

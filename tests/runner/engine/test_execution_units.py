@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from support.cohorts import DATA, SGD, Cohort, grid, layers, linear, named, points, same
+from support.room import limit
 from support.training import MakePlan
 from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
@@ -157,7 +158,7 @@ def test_runs_that_do_not_fit_the_memory_are_trained_in_units(
     [whole] = select_strategy(cohort.work, cohort.runs)
     assert len(whole.runs) == 10
     per_run = work_of_a_run(cohort, whole)
-    monkeypatch.setattr(units, "MEMORY", 6 * per_run)
+    limit(monkeypatch, step=6 * per_run)
     chosen = select_strategy(cohort.work, cohort.runs)
     assert [len(unit.runs) for unit in chosen] == [6, 4]
     assert all(unit.program == whole.program for unit in chosen)
@@ -175,7 +176,7 @@ def work_of_a_run(cohort: Cohort, whole: ExecutionUnit) -> int:
 def test_a_setting_is_trained_with_all_its_seeds_however_little_memory_there_is(
     plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(units, "MEMORY", 0)
+    limit(monkeypatch, step=0)
     cohort = Cohort(plan, run={"epochs": 3, "seeds": 2, "engine": "together"})
     assert {outcome.together for outcome in check(cohort).values()} == {2}
 

@@ -28,18 +28,17 @@ from support.cohorts import (
     points,
     same,
 )
+from support.room import limit
 from support.training import MakePlan
 from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import REGISTRY, data, loss, metric, model, optimizer
 from xprun.plugins.signature import makes_optimizer
 from xprun.plugins.torch_api.generated import nn_losses as torch_losses
-from xprun.runner.engine import evaluation
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.update_rules import read_rule
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload import batch_feeds as feeds
-from xprun.runner.workload import batch_gather as gathered
 from xprun.runner.workload import step_schedule as schedule
 from xprun.runner.workload.batch_order import batches
 from xprun.runner.workload.workload import Workload, make_workload
@@ -850,7 +849,7 @@ def shuffled(
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_evaluation_in_chunks_is_the_same(program: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "EVALUATION_NUMBERS", 1)
+    limit(monkeypatch, evaluation=1)
     optimizers = [SGD, named("Adam", lr=grid(0.01, 0.03))]
     data, model, _ = MODELS["BatchNorm1d"] if program == "traced" else MODELS["ReLU"]
     run = {"epochs": 2, "seeds": 2, "metrics": ["accuracy"]}
@@ -862,7 +861,7 @@ def test_data_too_large_to_be_put_in_order_at_once_is_seen_in_the_same_order(
 ) -> None:
     cohort = Cohort(plan, data=DATA | {"batch_size": 5}, run={"epochs": 3, "seeds": 3})
     expected = cohort.alone()
-    monkeypatch.setattr(gathered, "GATHER_AT_ONCE", 0)
+    limit(monkeypatch, epoch=0)
     for run, outcome in cohort.together("linear-stack").items():
         same(outcome, expected[run])
 

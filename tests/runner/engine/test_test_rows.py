@@ -10,10 +10,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 from support.cohorts import DATA, MLP, SGD, Cohort, grid, layers, linear, named, points
+from support.room import limit
 from support.training import MakePlan
 from xprun.plugins.registry import data
 from xprun.runner.cli.main import main
-from xprun.runner.engine import evaluation
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload.workload import Workload
 
@@ -54,7 +54,7 @@ def measured_again(work: Workload, outcome: Outcome) -> dict[str, float]:
 def test_the_end_and_the_checkpoint_are_measured_alone_and_together(
     program: str, model: dict[str, Any], save: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "EVALUATION_NUMBERS", 64)  # several chunks of columns
+    limit(monkeypatch, evaluation=64)  # several chunks of columns
     cohort = Cohort(plan, data=PARTS, model=model, optimizer=STEEP, run=BEST | {"save": save})
     outcomes = cohort.check(program).values()
     assert len({outcome.steps for outcome in outcomes}) > 1

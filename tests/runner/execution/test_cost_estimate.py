@@ -41,12 +41,12 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_there_are_several_where_they_are_a_sure_gain(more: dict[str, Any], workers: int) -> None:
-    assert best_workers([Cost(**{"runs": 4, **ALONE, **more})], "cpu") == workers
+    assert best_workers([Cost(**{"runs": 4, **ALONE, **more})], ["cpu"]) == workers
 
 
 @pytest.mark.usefixtures("two_cores")
 def test_a_device_that_is_one_is_not_shared() -> None:
-    assert best_workers([Cost(4, **ALONE)], "cuda") == 1
+    assert best_workers([Cost(4, **ALONE)], ["cuda:0"]) == 1
 
 
 def test_parts_go_to_the_process_that_is_free_first() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from support.cohorts import Cohort, named
+from support.room import limit
 from support.training import MakePlan, Train
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
@@ -20,7 +21,6 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.registry import data
 from xprun.plugins.tensor_groups import LazyRows
 from xprun.runner.cli.main import main
-from xprun.runner.engine.programs import traced
 from xprun.runner.workload import dataset_rows, stored_rows
 from xprun.runner.workload.batch_order import batches, epoch_orders
 from xprun.runner.workload.dataset_rows import DatasetRows
@@ -258,7 +258,7 @@ def test_rows_that_are_predicted_in_pieces_are_measured_as_a_whole(
 ) -> None:
     made = cohort(plan, "table", more={"test": 0.1})
     expected = made.together("traced")
-    monkeypatch.setattr(traced, "PREDICTED_NUMBERS", 200)
+    limit(monkeypatch, outputs=200)
     found = made.together("traced")
     for run in made.runs:
         for name, series in expected[run.id].history.items():
