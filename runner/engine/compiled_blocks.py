@@ -1,4 +1,4 @@
-"""Many steps of a grid in one call of a compiled loop, for trainings so long that they repay the compiler's seconds."""
+"""Many steps of a grid in one call: of a compiled loop, in trainings that repay it, or of a graph of a GPU's work."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from xprun.runner.engine.block_cache import How, block_for, stop_compilers
 from xprun.runner.engine.block_compiler import Block, CompilerError
+from xprun.runner.engine.graph_blocks import GraphBlock, has_graphs
 from xprun.runner.engine.step_function import (
     NotPureError,
     StepFunction,
@@ -43,12 +44,16 @@ def compile_if_it_repays(training: Training, seconds_per_step: float, *, saved: 
     `saved` from time to time waits, too: it goes on to the bit, whatever the clock and the cache.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()  # a fork has no other threads
+    device = training.work.device
     if not training.program.batched or not in_main_thread:
         return None
     wanted = training.grid.runs[0][0].settings.compile
     left = training.work.schedule.steps - training.steps
     if wanted is True and left >= FEWEST:
         return _fresh(training, "wait")
+    if device.type != "cpu":  # a graph is recorded in no time, and is there or is not
+        repays = wanted == "auto" and seconds_per_step < SHORT_STEP and seconds_per_step * left > LOADS
+        return _fresh(training, "wait", quiet=True) if repays and has_graphs(device) else None
     if wanted == "auto" and seconds_per_step < SHORT_STEP and seconds_per_step * left > LOADS:
         seconds = min(seconds_per_step * left, training.rules.seconds_left)
         how: How = "kept" if seconds < REPAYS else "wait" if saved else "beside"
@@ -56,9 +61,9 @@ def compile_if_it_repays(training: Training, seconds_per_step: float, *, saved: 
     return None
 
 
-def _fresh(training: Training, how: How) -> CompiledBlocks:
+def _fresh(training: Training, how: How, *, quiet: bool = False) -> CompiledBlocks:
     """Return blocks that are had when they are first taken, if their steps are nothing but gradients and rules."""
-    blocks, settings = CompiledBlocks(how), training.grid.runs[0][0].settings
+    blocks, settings = CompiledBlocks(how, quiet=quiet), training.grid.runs[0][0].settings
     more = [n for n in MORE_THAN_A_STEP if getattr(settings, n) != RunSettings.model_fields[n].default]
     if more:
         blocks.refuse(f"with run.{more[0]} they cannot be")
@@ -70,8 +75,8 @@ def _fresh(training: Training, how: How) -> CompiledBlocks:
 class CompiledBlocks:
     """The blocks of a training, for each shape of a batch, compiled and checked when they are first taken."""
 
-    def __init__(self, how: How = "wait") -> None:
-        self._how = how
+    def __init__(self, how: How = "wait", *, quiet: bool = False) -> None:
+        self._how, self._quiet = how, quiet or how == "kept"
         self._function: StepFunction | None = None
         self._blocks: dict[Shapes, Block] = {}
         self._compared: set[Shapes] = set()  # shapes of which the first steps have been, maybe by an earlier process
@@ -115,7 +120,10 @@ class CompiledBlocks:
     def _begin(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:
         """Take the first steps of a shape in both ways, and go on with those of the ordinary one."""
         few, rest = batches[:FEWEST], batches[FEWEST:]
+        before = [generator.get_state() for generator in stacked(training).generators]
         found = self._blocks[shapes](self._arguments(training, few))[0].clone()
+        for generator, state in zip(stacked(training).generators, before, strict=True):
+            generator.set_state(state)
         losses = torch.stack([training.step(batch) for batch in few])
         if not torch.allclose(found, losses, AGREEMENT, AGREEMENT, equal_nan=True):
             self.refuse("their losses would be others")
@@ -129,9 +137,7 @@ class CompiledBlocks:
         """Have the block for batches of this shape from the cache, or compiled; what cannot be compiled is no error."""
         try:
             with training.rules.off_the_clock():
-                self._function = self._function or step_function(training)
-                arguments = self._arguments(training, batches[:FEWEST])
-                block = block_for(self._function, arguments, shared=_is_shared(training), how=self._how)
+                block = self._made(training, batches[:FEWEST])
                 if block:
                     self._blocks[shapes] = block
                 self._broken |= block is None and self._how == "kept"
@@ -140,11 +146,23 @@ class CompiledBlocks:
         except Exception as error:  # whatever the tracer cannot do
             self.refuse(f"{type(error).__name__}: {words_of(error)[:200]}")
 
+    def _made(self, training: Training, batches: list[Batch]) -> Block | None:
+        """Return the block for such batches: from a compiler, or on a GPU recorded. None where it is not there yet."""
+        device, shared = training.work.device, _is_shared(training)
+        self._function = self._function or step_function(training, may_draw=has_graphs(device))
+        arguments = self._arguments(training, batches)
+        if device.type == "cpu":
+            return block_for(self._function, arguments, shared=shared, how=self._how)
+        if not has_graphs(device):
+            raise CompilerError(f"there is no compiler for {device.type}")
+        return GraphBlock(self._function, arguments, shared, stacked(training).generators)
+
     def _arguments(self, training: Training, batches: list[Batch]) -> list[Tensor]:
         """Return the numbers of the steps, the rows, the parameters, the settings, and the states."""
         assert self._function is not None
         families, flat = families_of_rules(training), stacked(training).flat
-        t = torch.arange(training.steps + 1, training.steps + 1 + len(batches), dtype=torch.float64)
+        first, steps = training.steps + 1, len(batches)
+        t = torch.arange(first, first + steps, dtype=torch.float64, device=flat.device)
         parameters = [flat[:, family.start : family.stop].contiguous() for family in families]
         states = [state for family in families for state in family.states]
         rows = [stacked(training).rows_of(batch) for batch in (batches[:1] if _is_shared(training) else batches)]
@@ -156,18 +174,19 @@ class CompiledBlocks:
     def state(self) -> State:
         return {
             "how": self._how,
+            "quiet": self._quiet,
             "broken": self._broken,
             "compared": [[list(shape) for shape in shapes] for shapes in self._compared],
         }
 
     def restore(self, state: State) -> None:
-        self._how, self._broken = state["how"], state["broken"]
+        self._how, self._quiet, self._broken = state["how"], state["quiet"], state["broken"]
         self._compared = {tuple(torch.Size(shape) for shape in shapes) for shapes in state["compared"]}
 
     def refuse(self, why: str) -> None:
         """Take no compiled step."""
         self._broken = True
-        if self._how != "kept":
+        if not self._quiet:
             note(f"the steps are not compiled: {why}")
 
     def stop(self) -> None:

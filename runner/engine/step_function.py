@@ -73,12 +73,13 @@ class StepFunction:
         return list(map(value_of, self.settings))
 
 
-def step_function(training: Training) -> StepFunction:
+def step_function(training: Training, *, may_draw: bool = False) -> StepFunction:
     """Return the step of a training in its program's layout.
 
+    Where it `may_draw`, that of a model with dropout draws from the generators of its program, beside what it returns.
     Raises NotPureError where it is no such function.
     """
-    _check(training)
+    _check(training, may_draw)
     program, families, T = stacked(training), families_of_rules(training), training.work.schedule.steps
     gradient_of = linear_stack_gradient(program) if isinstance(program, LinearStack) else _traced_gradient(training)
     settings = [_Handed.of(family, i, program.flat) for i, family in enumerate(families)]
@@ -116,14 +117,15 @@ def families_of_rules(training: Training) -> list[Family]:
     return cast(Families, training.optimizers).families
 
 
-def _check(training: Training) -> None:
+def _check(training: Training, may_draw: bool) -> None:
     if not all(family.rule.elementwise for family in families_of_rules(training)):
         raise NotPureError("a rule looks at whole parameters")
     if any(family.changes and family.members for family in families_of_rules(training)):
         raise NotPureError("a scheduler changes the settings of groups of parameters")
     if not isinstance(training.work.train.inputs, Tensor):
         raise NotPureError("the inputs are several tensors, or are not in memory")
-    if not stacked(training).pure:
+    program = stacked(training)
+    if not (program.pure or (may_draw and program.generators and not program.held)):
         raise NotPureError("the model draws random numbers, or keeps running statistics, or has frozen parameters")
     if stacked(training).unused:
         raise NotPureError("some parameters have no part in the loss")
@@ -178,15 +180,17 @@ def _traced_gradient(training: Training) -> Callable[[Tensor, Tensor, Tensor], t
     module, loss, views = stacked(training).module, training.work.loss, stacked(training).views
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
 
-    def loss_of(flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    def loss_of(flat: Tensor, x: Tensor, y: Tensor, masks: dict[str, Tensor]) -> Tensor:
         parameters = {name: view.reshape(shapes[name]) for name, view in views(flat).items()}
-        return loss(functional_call(module, parameters, (x,)), y)
+        return loss(functional_call(module, {**parameters, **masks}, (x,)), y)
 
-    of_every_run = vmap(vmap(grad_and_value(loss_of), in_dims=(0, None, 0)))
+    of_every_run = vmap(vmap(grad_and_value(loss_of), in_dims=(0, None, 0, None)))
+    draw = stacked(training).draw_masks
 
     def gradient(flat: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         # Targets are expanded over the runs: some losses cannot be batched over an input without its target.
-        gradients, losses = of_every_run(flat, x, y.unsqueeze(1).expand(len(y), flat.shape[1], *y.shape[1:]))
+        targets = y.unsqueeze(1).expand(len(y), flat.shape[1], *y.shape[1:])
+        gradients, losses = of_every_run(flat, x, targets, draw(y.shape[1]))
         return gradients, losses
 
     return gradient

@@ -13,6 +13,7 @@ from support import pretend_accelerator as pretend
 from torch import Tensor
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import REGISTRY, optimizer
+from xprun.runner.engine.compiled_blocks import FEWEST, CompiledBlocks
 from xprun.runner.engine.execution_units import (
     PROBE_STEPS,
     ExecutionUnit,
@@ -23,9 +24,11 @@ from xprun.runner.engine.execution_units import (
     select_strategy,
     time_alone,
 )
+from xprun.runner.engine.graph_blocks import GraphBlock
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.shards import train_alone, train_in_shards
+from xprun.runner.engine.step_function import step_function
 from xprun.runner.engine.thread_counts import threads_for
 from xprun.runner.execution.cohort_execution import train
 from xprun.runner.execution.worker_context import Context
@@ -132,19 +135,22 @@ ALONE: dict[str, dict[str, Any]] = {
         "run": 'gradient = "manual"',
     },
 }
-CASES = TOGETHER | ALONE
+# RAdam computes on the CPU where it does not know that a device has double precision, which no graph can do.
+RECORDED = {
+    "every rule but RAdam": {"optimizer": TOGETHER["every rule"]["optimizer"].replace('{ name = "RAdam" }, ', "")}
+}
+CASES = TOGETHER | ALONE | RECORDED
 
 
 def runs_of(name: str, **run: Any) -> list[Run]:
     """Return the runs of a case; further settings of `[run]` stand over its own."""
     case = {**PLAIN, "metrics": ["accuracy", "confusion"], **CASES[name]}
-    length = "" if "steps" in case["run"] else "epochs = 2"
-    settings = {"dtype": "float64", "seeds": 2, "metrics": case["metrics"], **run}
+    length = {} if "steps" in case["run"] else {"epochs": 2}
+    settings = {"dtype": "float64", "seeds": 2, "metrics": case["metrics"], **length, **run}
     lines = [f"{key} = {case[key]}" for key in ("data", "model", "loss", "optimizer")]
     lines += [
         case["more"],
         "[run]",
-        length,
         case["run"],
         *(f"{key} = {_toml(value)}" for key, value in settings.items()),
     ]
@@ -198,6 +204,8 @@ def see_equal(found: dict[str, Outcome], expected: dict[str, Outcome], tolerance
             np.testing.assert_allclose(values, other.state[part], tolerance, tolerance, err_msg=part)
         assert outcome.matrices.keys() == other.matrices.keys()
         assert outcome.visuals.keys() == other.visuals.keys()
+        for kind, rows in outcome.visuals.items():
+            np.testing.assert_allclose(rows, other.visuals[kind], tolerance, tolerance, err_msg=kind)
 
 
 def ways_of(name: str) -> list[str | None]:
@@ -229,8 +237,9 @@ def resumes_to_the_bit(name: str, program: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         snapshot = Snapshot(Path(folder), unit.layout, 0, 1)
         begun = Training(work, make_program(work, grid, program or Autograd.name), grid)
-        begun._look(begun.advance(work.schedule.steps_per_epoch))
-        begun._evaluate()
+        begun._look(begun.advance(min(work.schedule.steps_per_epoch, work.schedule.steps // 2)))
+        if work.schedule.evaluates_after(begun.steps):
+            begun._evaluate()
         snapshot.write(begun.state(), begun.steps, work.schedule.steps)
         draw_something()
         if program is None:
@@ -384,3 +393,44 @@ def a_trial_waits() -> None:
     finally:
         pretend.Module.synchronize = staticmethod(original)  # type: ignore[assignment]
     assert len(training_waits) == PROBE_STEPS
+
+
+# --- graphs
+
+LONG: dict[str, Any] = {"epochs": 24, "evaluate_every": 12}  # two looks, and many steps between
+
+
+def graphs_take_the_same_steps(name: str, program: str) -> None:
+    """See that steps which are recorded once, and asked for by one call each time, are those of the ordinary loop."""
+    runs = runs_of(name, compile=True, **LONG)
+    pretend.MACHINE.forget()
+    found = trained(runs, ACCELERATOR, program)
+    assert pretend.MACHINE.launches["graph"] >= 2, "no graph was taken"
+    see_equal(found, trained(runs_of(name, compile=False, **LONG), ACCELERATOR, program))
+
+
+def steps_that_cannot_be_recorded_are_taken_one_by_one(name: str, program: str) -> None:
+    """See that a training whose steps are no function of tensors goes on as if nobody had tried."""
+    runs = runs_of(name, compile=True, **LONG)
+    pretend.MACHINE.forget()
+    found = trained(runs, ACCELERATOR, program)
+    assert not pretend.MACHINE.launches["graph"]
+    see_equal(found, trained(runs_of(name, compile=False, **LONG), ACCELERATOR, program))
+
+
+def a_graph_is_not_drawn_from_unknown_generators() -> None:
+    """See that the pretended graph refuses what one of CUDA does, so that a block without its generators is found."""
+    runs = runs_of("dropout", compile=True)
+    work = work_of(runs, ACCELERATOR)
+    training = Training(work, make_program(work, grids_of(work, runs)[0], "traced"), grids_of(work, runs)[0])
+    blocks = CompiledBlocks()
+    batches = [next(training.feed) for _ in range(FEWEST)]
+    blocks._function = step_function(training, may_draw=True)
+    arguments = blocks._arguments(training, batches)
+    assert GraphBlock(blocks._function, arguments, False, training.program.generators)(arguments)
+    try:
+        GraphBlock(blocks._function, arguments, False)(arguments)
+    except RuntimeError as error:
+        assert "not registered" in str(error)
+    else:
+        raise AssertionError("it drew from a generator that a graph would not move on")

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -48,6 +49,7 @@ class Machine:
     launches: Counter[str] = field(default_factory=Counter)
     waits: int = 0
     copied: int = 0  # bytes that came from the CPU
+    graph: PretendGraph | None = None  # that is being recorded
 
     def forget(self) -> None:
         self.launches.clear()
@@ -147,12 +149,16 @@ def _compute(func: Any, args: Any, kwargs: Any) -> Any:
     raw_args, raw_kwargs = tree_map(_raw, (args, kwargs))
     with torch.no_grad():
         result = func(*raw_args, **raw_kwargs)
+    if MACHINE.graph:
+        waits = fetches or name in WAITING or (name in MAY_MIX and any(x.dim() for x in theirs))
+        MACHINE.graph.add(Call(func, raw_args, raw_kwargs, result), waits=waits)
     known = {id(x.raw): x for x in ours}
 
     def wrapped(x: Any) -> Any:
         if not isinstance(x, torch.Tensor) or _is_ours(x):
             return x
         if id(x) in known:
+            assert known[id(x)].shape == x.shape, f"{name} has changed a shape, which is not pretended"
             return known[id(x)]
         return (x.clone() if name == "_to_copy" else x) if fetches else PretendTensor(x)
 
@@ -250,6 +256,75 @@ OWN_KERNELS: dict[str, Any] = {
 }
 
 
+# --- graphs
+
+
+CAPTURING = "operation not permitted when stream is capturing"
+
+
+@dataclass
+class Call:
+    """An operator with its arguments and its result, all in the memory where they were when it was recorded."""
+
+    func: Any
+    args: Any
+    kwargs: Any
+    result: Any
+
+    def again(self) -> None:
+        """Compute it anew, into the same memory."""
+        with torch.no_grad():
+            found = self.func(*self.args, **self.kwargs)
+            for old, new in zip(tree_flatten(self.result)[0], tree_flatten(found)[0], strict=True):
+                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+class PretendGraph:
+    """What was done while it was recorded, as `torch.cuda.CUDAGraph` has it: any other number in it is a constant."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.generators = set(list(GENERATORS)[:1])  # that of the device
+        self.replays = 0
+
+    def register_generator_state(self, generator: torch.Generator) -> None:
+        self.generators.add(generator._cdata)
+
+    def add(self, call: Call, *, waits: bool) -> None:
+        generator = call.kwargs.get("generator")
+        if waits:
+            raise RuntimeError(CAPTURING)
+        if generator is not None and generator._cdata not in self.generators:
+            raise RuntimeError("a generator that is not registered is drawn from in a graph")
+        self.calls.append(call)
+
+    def replay(self) -> None:
+        self.replays += 1
+        MACHINE.launches["graph"] += 1
+        for call in self.calls:
+            call.again()
+
+
+@contextmanager
+def recorded(graph: PretendGraph) -> Iterator[None]:
+    MACHINE.graph = graph
+    try:
+        yield
+    finally:
+        MACHINE.graph = None
+
+
+class Stream:
+    """There is one, as it were."""
+
+    def __init__(self, device: Any = None) -> None:
+        pass
+
+    def wait_stream(self, other: Stream) -> None:
+        pass
+
+
 # --- the device
 
 
@@ -265,6 +340,10 @@ class Module:
     memory_reserved = memory_allocated = staticmethod(lambda device=None: 0)
     mem_get_info = staticmethod(lambda device=None: (MACHINE.free, PLENTY))
     get_amp_supported_dtype = staticmethod(lambda: [torch.float16, torch.bfloat16])
+
+    CUDAGraph, graph, Stream = PretendGraph, staticmethod(recorded), Stream
+    stream = staticmethod(nullcontext)
+    current_stream = staticmethod(Stream)
 
     @staticmethod
     def synchronize(device: Any = None) -> None:
@@ -297,6 +376,8 @@ def install() -> None:
     library.impl("empty.memory_format", _empty, "PrivateUse1")
     library.impl("empty_strided", _empty_strided, "PrivateUse1")
     library.impl("_copy_from", _copy_from, "PrivateUse1")
+    for name in ("arange", "arange.start", "arange.start_step", "linspace"):  # which change the shape of what is there
+        library.impl(name, partial(_made_at_once, name), "PrivateUse1")
     _libraries.append(library)
 
 
@@ -309,8 +390,14 @@ def _empty_strided(size: Any, stride: Any, *, dtype: Any = None, **_: Any) -> An
     return PretendTensor(torch.empty_strided(size, stride, dtype=dtype))
 
 
+def _made_at_once(name: str, *numbers: Any, dtype: Any = None, **_: Any) -> Any:
+    return PretendTensor(getattr(torch, name.partition(".")[0])(*numbers, dtype=dtype))
+
+
 def _copy_from(source: Any, target: Any, non_blocking: bool = False) -> Any:
     if not _is_ours(source):
+        if MACHINE.graph:
+            raise RuntimeError(CAPTURING)
         MACHINE.copied += source.numel() * source.element_size()
     _raw(target).copy_(_raw(source))
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ class Stacked:
     gradient: Tensor
     held: dict[str, Tensor]
     unused: frozenset[str] = frozenset()
+    generators: Sequence[torch.Generator] = ()  # that a step draws from, one for each group
     see: See | None = None
 
     def pack(self, module: nn.Module) -> Tensor:
@@ -40,6 +42,10 @@ class Stacked:
     def pure(self) -> bool:
         """Whether a step depends on the parameters and the batch alone."""
         raise NotImplementedError
+
+    def draw_masks(self, rows: int) -> dict[str, Tensor]:
+        """Return a mask [S, B, ...] for every random layer, each group's from its own generator; nothing by default."""
+        return {}
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         raise NotImplementedError

@@ -50,7 +50,7 @@ class Traced(Stacked):
         self.shapes = {name: p.shape for name, p in self.module.named_parameters() if p.requires_grad}
         self.parameters = sum(shape.numel() for shape in self.shapes.values())
         device = tensors_in(inputs)[0].device
-        self.generators = [generator_on(device, seed) for seed in seeds]
+        self.generators = [generator_on(device, seed) for seed in seeds] if self.masked else []
         self.outputs = room_on(device).outputs  # numbers that the layers of one column put out at once in an evaluation
         self.held: dict[str, Tensor] = {}
         self._programs: dict[Any, Any] = {}
@@ -86,7 +86,7 @@ class Traced(Stacked):
         x, y = self.rows_of(batch)
         rows = y.shape[1]
         program, self.unused = self._program(batch)
-        gradients, found = program(self.views(self.flat), self.held, self._draw(rows), x, y)
+        gradients, found = program(self.views(self.flat), self.held, self.draw_masks(rows), x, y)
         losses = found
         if self.see:
             losses, outputs = found
@@ -134,8 +134,7 @@ class Traced(Stacked):
     def numbers_per_run(self, rows: int) -> int:
         return 3 * self._numbers * rows
 
-    def _draw(self, rows: int) -> dict[str, Tensor]:
-        """Return a mask [S, B, ...] for every random layer, each group's from its own seed."""
+    def draw_masks(self, rows: int) -> dict[str, Tensor]:
         drawn = [[layer.draw(rows, g, self.flat) for layer in self.masked.values()] for g in self.generators]
         stacked = (torch.stack(masks) for masks in zip(*drawn, strict=True))
         return dict(zip(self.masked, stacked, strict=True))

@@ -18,7 +18,7 @@ from xprun.runner.workload.device_memory import is_out_of_memory
 from xprun.runner.workload.device_transfer import synchronise
 
 Call = Callable[..., None]
-WAYS = [(name, way) for name in checks.CASES for way in checks.ways_of(name)]
+WAYS = [(name, way) for name in checks.TOGETHER | checks.ALONE for way in checks.ways_of(name)]
 SLOW = {"a transformer of tokens", "a CNN with BatchNorm"}  # in which nothing is measured that others do not measure
 MPS = torch.device("mps")
 
@@ -147,3 +147,28 @@ def test_a_trial_waits_until_its_steps_are_done(call: Call, monkeypatch: pytest.
 )
 def test_an_accelerator_that_is_out_of_memory_is_known(error: Exception, is_one: bool) -> None:
     assert is_out_of_memory(error) is is_one
+
+
+# --- graphs of steps
+
+
+GRAPHS = [("a Linear stack", "linear-stack"), ("every rule but RAdam", "linear-stack"), ("dropout", "traced")]
+GRAPHS += [("a scheduler", "linear-stack"), ("full batches", "linear-stack"), ("a CNN", "traced")]
+
+
+@pytest.mark.parametrize(("name", "way"), [named(*one) for one in GRAPHS])
+def test_steps_in_a_graph_are_those_of_the_ordinary_loop(name: str, way: str, call: Call) -> None:
+    """Guards a step that is a number in a graph, tensors that are made anew, and masks that are all the same."""
+    call(checks.graphs_take_the_same_steps, name, way)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [named("a CNN with BatchNorm", "traced"), named("a rule that looks at whole parameters", "linear-stack")],
+)
+def test_steps_that_are_no_function_are_not_recorded(name: str, way: str, call: Call) -> None:
+    call(checks.steps_that_cannot_be_recorded_are_taken_one_by_one, name, way)
+
+
+def test_the_generators_of_a_block_are_registered_with_its_graphs(call: Call) -> None:
+    call(checks.a_graph_is_not_drawn_from_unknown_generators)
