@@ -114,7 +114,7 @@ def test_a_project_chooses_the_launcher_and_can_be_left_out(write: Write, line_s
     assert run("--no-project-plugins").exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["ray", "inline"])
+@pytest.mark.parametrize("name", ["mine", "inline"])
 def test_processes_of_this_machine_are_not_counted_for_another_launcher(
     name: str, write: Write, line_spec: str
 ) -> None:
