@@ -104,6 +104,7 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
     from xprun.reports.page.rendering import render_listing
     from xprun.reports.stats.folder_changes import REGRESSIONS, compare_tables, read_tolerance
     from xprun.reports.text.folder_diff import difference_listing, undecided, unfinished
+    from xprun.reports.text.ways_trained import trained_otherwise
 
     ignored = read_tolerance(tolerance)
     with about(first, second):
@@ -111,7 +112,7 @@ def difference(first: Path, second: Path, tolerance: str = "0", *, markdown: boo
         table = compare_tables(*both, ignored)
         shown = render_listing(difference_listing(table), markdown=markdown)
         return Difference(
-            "\n\n".join([shown, *unfinished(*both)]),
+            "\n\n".join([shown, *unfinished(*both), *trained_otherwise(both[0].runs, both[1].runs)]),
             bool(table["finding"].isin(REGRESSIONS).any()),
             undecided(table, ascending=read_comparison(both[0]).ascending),
         )

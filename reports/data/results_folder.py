@@ -16,6 +16,7 @@ from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import (
     CLAIMS,
     DEVICE,
+    ENGINE,
     EPOCH,
     FITS,
     HISTORY,
@@ -31,6 +32,7 @@ from xprun.runner.results.results_schema import (
     SURFACE,
     THREADS,
     TOGETHER,
+    TORCH,
     VALUE,
     NewerSchemaError,
     ResultsSchema,
@@ -42,7 +44,7 @@ from xprun.runner.results.results_schema import (
 
 PANDAS: dict[Type, str] = {"text": "str", "integer": "int64", "number": "float64"}
 MISSING = ["", "nan", "NaN"]
-LATER = (STAGE, TOGETHER, HOST, DEVICE, THREADS)  # columns that older folders lack
+LATER = (STAGE, TOGETHER, ENGINE, TORCH, HOST, DEVICE, THREADS)  # columns that older folders lack
 
 
 class _Compare(TypedDict, total=False):

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from xprun.reports.presentation.formatting import NONE, Listing, listing, texts
-from xprun.reports.sections.blocks import Code, Facts, Folded, Part, Section
+from xprun.reports.sections.blocks import Code, Facts, Folded, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
+from xprun.reports.text.ways_trained import ways_trained
 
 
 def models_section(analysis: Analysis) -> Section:
@@ -25,9 +26,11 @@ def spec_section(analysis: Analysis) -> Section:
 
 
 def environment_section(analysis: Analysis) -> Section:
-    """Every recorded fact about the machine, the packages and the source."""
+    """How the runs were trained, and every recorded fact about the machine, the packages and the source."""
     listing = environment_listing(analysis.tables.environment)
-    return Section("environment", "Environment", [Facts(listing)] if listing.rows else [])
+    ways = ways_trained(analysis.tables.runs)
+    facts: list[Part] = [Facts(listing)] if listing.rows else []
+    return Section("environment", "Environment", [*([Text(" ".join(ways))] if ways else []), *facts])
 
 
 def environment_listing(environment: dict[str, Any]) -> Listing:

@@ -115,6 +115,7 @@ class CompiledBlocks:
         for family in families:
             family.go_on(tuple(next(left) for _ in family.states))
         training.steps += len(batches)
+        training.in_blocks += len(batches)
         return losses
 
     def _begin(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:

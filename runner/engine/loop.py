@@ -27,7 +27,7 @@ from xprun.runner.engine.trajectory_recorder import (
     wanted_steps,
 )
 from xprun.runner.engine.weight_average import with_average
-from xprun.runner.results.outcome import PARAMETER, Outcome, Status
+from xprun.runner.results.outcome import PARAMETER, Engine, Outcome, Status
 from xprun.runner.results.results_schema import TEST, is_of_test
 from xprun.runner.store.snapshots import Snapshot, State
 from xprun.runner.workload.device_transfer import fetched
@@ -72,6 +72,7 @@ class Training:
         self.histories: dict[str, MetricHistory] = {}
         self.cancelled = threading.Event()
         self.compiled: CompiledBlocks | None = None
+        self.in_blocks = 0  # steps that were taken by these
         self._set_mode(training=True)
 
     def train(self, snapshot: Snapshot | None = None) -> None:
@@ -289,6 +290,11 @@ class Training:
         self.measured_until[int(s), int(k)] = steps if measured else steps - 1
         return outcome
 
+    @property
+    def engine(self) -> Engine:
+        """How the runs are trained, as their rows tell it."""
+        return "compiled" if self.in_blocks else "together" if self.program.batched else "alone"
+
     def outcomes(self) -> list[Outcome]:
         """Return the outcomes of all runs with their histories."""
         for (s, k), outcome in self.ended.items():
@@ -327,9 +333,11 @@ class Training:
             "histories": {metric: history.state() for metric, history in self.histories.items()},
             "ended": [[*cell, self.measured_until[cell], dict(vars(outcome))] for cell, outcome in self.ended.items()],
             "compiled": self.compiled.state() if self.compiled else None,
+            "in_blocks": self.in_blocks,
         }
 
     def restore(self, state: State) -> None:
+        self.in_blocks = state.get("in_blocks", 0)
         self.steps, self.started = state["step"], time.perf_counter() - state["seconds"]
         if len(state["columns"]) < len(self.columns):
             self._keep(state["columns"].numpy())

@@ -62,13 +62,20 @@ class _Shard:
     def train(self) -> None:
         self.training.train(self.snapshot)
 
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of the runs, and how they were trained."""
+        outcomes = self.training.outcomes()
+        for outcome in outcomes:
+            outcome.engine = self.training.engine
+        return outcomes
+
 
 def _outcomes(shards: list[_Shard]) -> list[Outcome]:
     """Return the outcomes of all runs, which have an equal share of the wall time each."""
-    outcomes = [outcome for shard in shards for outcome in shard.training.outcomes()]
+    outcomes = [outcome for shard in shards for outcome in shard.outcomes()]
     share = (time.perf_counter() - min(shard.training.started for shard in shards)) / len(outcomes)
     for outcome in outcomes:
-        outcome.seconds, outcome.together = share, len(outcomes)
+        outcome.seconds, outcome.together, outcome.torch = share, len(outcomes), torch.__version__
     return outcomes
 
 

@@ -10,6 +10,7 @@ from xprun.runner.results.compared_value import steps_to_target
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.results.results_schema import (
     DEVICE,
+    ENGINE,
     EPOCHS,
     HOST,
     REASON,
@@ -19,6 +20,7 @@ from xprun.runner.results.results_schema import (
     STEPS_COLUMN,
     THREADS,
     TOGETHER,
+    TORCH,
     Comparison,
     best,
     checkpoint,
@@ -43,7 +45,7 @@ def result_columns(outcome: Outcome, goals: Mapping[str, str], comparison: Compa
 
 
 def _ending(outcome: Outcome) -> dict[str, Any]:
-    names = (STATUS, REASON, STEPS, EPOCHS, SECONDS, TOGETHER, HOST, DEVICE, THREADS)
+    names = (STATUS, REASON, STEPS, EPOCHS, SECONDS, TOGETHER, ENGINE, TORCH, HOST, DEVICE, THREADS)
     return {name: getattr(outcome, name) for name in names}
 
 

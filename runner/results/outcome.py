@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from xprun.runner.results.results_schema import ENDED_WELL, ERRORED
 from xprun.specs.language.result_words import PARAMETER as PARAMETER
 from xprun.specs.language.result_words import Status as Status
+
+Engine = Literal["", "alone", "together", "compiled"]  # empty: not known, of a run before there was this word
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Outcome:
     `valid.confusion`, row by row; `visuals` what only plots need (`workload/visual_data.py`), by kind; `classes` the
     names of the classes in both of these, from 0 on; `reference` what the best parameters reach, where they are known;
     `state` what a checkpoint is made of, and `checkpoint` the hash of its files; `kept` what the best checkpoint
-    reaches on the test rows, such as `test.accuracy`. `host` is a short hash of the machine's name, `device` what it
+    reaches on the test rows, such as `test.accuracy`. `engine` is how it was trained (`alone`, `together`,
+    `compiled`) and `torch` with which version; `host` is a short hash of the machine's name, `device` what it
     was trained on there, with so many `threads` (0: not known). An outcome that is not `cacheable` depends on what
     this machine lacks now: when the run is asked for again, it is tried again.
     """
@@ -51,6 +54,8 @@ class Outcome:
     reference: dict[str, float] = field(default_factory=dict)
     kept: dict[str, float] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
+    engine: Engine = ""
+    torch: str = ""
     host: str = ""
     device: str = ""
     threads: int = 0

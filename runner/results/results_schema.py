@@ -63,6 +63,8 @@ STAGE: Final = result_words.STAGE
 STATUS: Final = "status"
 REASON: Final = "reason"
 TOGETHER: Final = "together"
+ENGINE: Final = "engine"
+TORCH: Final = "torch"
 HOST: Final = "host"
 DEVICE: Final = "device"
 THREADS: Final = "threads"
@@ -178,6 +180,11 @@ ENDING_COLUMNS = (
         "share of their time"
     ),
     Column(TOGETHER, "integer", "ending", "how many runs were trained at once with this one, itself included"),
+    Column(
+        ENGINE, "text", "ending", "how it was trained: `alone` in the ordinary loop, `together` in a batched program, "
+        "or `compiled`, where blocks of its steps were"
+    ),
+    Column(TORCH, "text", "ending", "the version of torch"),
     Column(HOST, "text", "ending", "where it was trained: a short hash of the machine's name"),
     Column(DEVICE, "text", "ending", "what it was trained on there: `cpu`, `cuda:0`, `mps`"),
     Column(THREADS, "integer", "ending", "how many threads of that machine it was given; 0: not known"),

@@ -25,12 +25,12 @@ def sent(tensor: Tensor, device: torch.device, dtype: torch.dtype | None = None)
 
 
 def sent_numbers(numbers: Tensor, below: int, device: torch.device) -> Tensor:
-    """Return whole numbers, from 0 to less than `below`, on a device: a quarter of their bytes, or half, go there."""
+    """Return integers, from 0 to less than `below`, on a device: a quarter of their bytes, or half, go there."""
     return numbers if device.type == "cpu" else sent(numbers.to(narrowest(below)), device).long()
 
 
 def narrowest(below: int) -> torch.dtype:
-    """Return the type of the fewest bytes for whole numbers from 0 to less than `below`."""
+    """Return the type of the fewest bytes for integers from 0 to less than `below`."""
     return next(kind for kind in (torch.int16, torch.int32, torch.int64) if below <= torch.iinfo(kind).max)
 
 

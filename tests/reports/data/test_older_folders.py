@@ -31,7 +31,7 @@ def resumed(name: str, into: Path) -> Path:
 def what_is_told(schema: ResultsSchema) -> dict[str, object]:
     """What a schema says, but for columns and types that the first version had not."""
     columns = {c.name: (c.role, c.section, c.swept, c.moment, c.metric, c.goal, c.split) for c in schema.columns}
-    for later in ("stage", "host", "device", "threads"):
+    for later in ("stage", "engine", "torch", "host", "device", "threads"):
         columns.pop(later, None)
     return vars(schema) | {"tables": columns, "schema": None, "matrices": None}
 
