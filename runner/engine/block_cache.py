@@ -101,11 +101,16 @@ def _file_of(function: StepFunction, arguments: list[Tensor], shared: bool) -> P
 @cache
 def _machine() -> list[str]:
     """Return what compiled code depends on: torch, and the instructions of the processor."""
-    told = [torch.__version__, platform.platform(), platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    told = [torch.__version__, *_system(), torch.backends.cpu.get_cpu_capability()]
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         told += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
     return told
+
+
+def _system() -> list[str]:
+    """Return the system, its release and the kind of machine; `platform.platform` starts a process to learn more."""
+    return [platform.system(), platform.release(), platform.machine(), *platform.libc_ver()]
 
 
 @cache

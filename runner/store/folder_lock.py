@@ -17,6 +17,7 @@ from xprun.errors import Error
 from xprun.runner.results.atomic_files import refuse_links, replace_text, writing
 
 HOLDER = ".holder.json"
+TRIES = 200  # to know the holder: on a busy machine, a long moment
 
 
 class InUseError(Error):
@@ -36,11 +37,9 @@ def hold(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         refuse_links(folder)
         lock = FileLock(folder / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            who = _holder(folder)
-            raise InUseError(f"{folder} is in use by {who}; wait for it, or choose another folder: -o DIR") from None
+        if not _take(lock, folder):
+            who = _holder(folder) or "another process"
+            raise InUseError(f"{folder} is in use by {who}; wait for it, or choose another folder: -o DIR")
         (folder / HOLDER).unlink(missing_ok=True)  # of one that was killed
         replace_text(folder / HOLDER, json.dumps(_myself()) + "\n")
     try:
@@ -63,12 +62,23 @@ def _myself() -> dict[str, object]:
     return {"pid": os.getpid(), "started": started, "command": command, "mark": secrets.token_hex(8)}
 
 
-def _holder(folder: Path) -> str:
-    """Return who holds the lock; it writes that down a moment after it has taken it."""
-    for _ in range(100):  # on a busy machine, a long moment
+def _take(lock: FileLock, folder: Path) -> bool:
+    """Take the lock, unless another process has it; which is known a moment later, unless that was killed meanwhile."""
+    for _ in range(TRIES):
         try:
-            holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
-            return f"process {holder['pid']}, since {holder['started']} ({holder['command']})"
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # any file may stand there
+            lock.acquire()
+            return True
+        except Timeout:
+            if _holder(folder):
+                return False
             time.sleep(0.05)
-    return "another process"
+    return False
+
+
+def _holder(folder: Path) -> str:
+    """Return who holds the lock, which it writes down when it has taken it; nothing where nobody has."""
+    try:
+        holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        return f"process {holder['pid']}, since {holder['started']} ({holder['command']})"
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # any file may stand there
+        return ""
