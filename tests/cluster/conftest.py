@@ -57,7 +57,7 @@ name = "mine.exits"
 [[optimizer]]
 name = "mine.hangs"
 [run]
-timeout = 3
+timeout = 10
 """
 PLACE = ["seconds", "host", "device"]  # columns that another place has otherwise
 
@@ -69,7 +69,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "mine.py").write_text(PLUGIN, encoding="utf-8")
     (folder / "spec.toml").write_text(SPEC, encoding="utf-8")
-    (folder / "faulty.toml").write_text(SPEC.replace("[run]\n", FAULTY), encoding="utf-8")
+    (folder / "faulty.toml").write_text(
+        SPEC.replace("[run]\n", FAULTY).replace("seeds = 3", "seeds = 1"), encoding="utf-8"
+    )
     return folder
 
 

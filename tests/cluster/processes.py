@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-PATIENCE = 120.0  # seconds in which whatever is waited for has happened, on a busy machine, too
+PATIENCE = 600.0  # seconds in which whatever is waited for has happened, on a busy machine, too
 
 
 def all_processes() -> Iterator[tuple[int, int, str]]:
@@ -37,10 +38,11 @@ def called(name: str, root: int) -> list[int]:
     return [process for process, _, command in all_processes() if process in family and command.startswith(name)]
 
 
-def wait_for(what: Callable[[], object], patience: float = PATIENCE) -> object:
-    """Return what a function finds as soon as it finds anything."""
-    until = time.monotonic() + patience
-    while not (found := what()):
+def wait_for(what: Callable[[], object], during: subprocess.Popen[str] | None = None) -> None:
+    """Wait until a function finds something, which is to happen while a command runs."""
+    until = time.monotonic() + PATIENCE
+    while not what():
+        if during is not None and during.poll() is not None:
+            raise AssertionError(f"it has not happened: {during.communicate()}")
         assert time.monotonic() < until, "it has not happened"
-        time.sleep(0.05)
-    return found
+        time.sleep(0.2)

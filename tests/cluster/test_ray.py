@@ -65,7 +65,7 @@ def nodes() -> Iterator[Nodes]:
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
     """Wait for a command; return what it has said on stderr."""
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode == code, errors
     return errors
 
@@ -89,7 +89,7 @@ def test_what_is_killed_is_made_up_for(
     what: str, nodes: Nodes, start: Xprun, stored: Stored, assert_same: AssertSame
 ) -> None:
     process = start("spec.toml", what, *nodes.launcher)
-    wait_for(lambda: stored(what) and nodes.workers())
+    wait_for(lambda: stored(what) and nodes.workers(), process)
     if what == "node":
         nodes.kill_one()
     else:
@@ -106,7 +106,7 @@ def test_an_ended_command_leaves_nothing_and_the_same_one_completes_it(
 ) -> None:
     output = number.name
     process = start("spec.toml", output, *nodes.launcher)
-    wait_for(lambda: stored(output) and nodes.workers())
+    wait_for(lambda: stored(output) and nodes.workers(), process)
     busy = {*below(process.pid), *nodes.tasks(), *(pid for task in nodes.tasks() for pid in below(task))}
     process.send_signal(number)
     said = finish(process, -number if number == signal.SIGKILL else 128 + number)

@@ -26,7 +26,7 @@ AssertSame = Callable[..., None]
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
     """Wait for a command; return what it has said on stderr."""
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode == code, errors
     return errors
 
@@ -61,7 +61,7 @@ def test_what_is_killed_is_made_up_for(
 ) -> None:
     output = f"killed-{what}"
     process = start("spec.toml", output, *LAUNCHER)
-    wait_for(lambda: stored(output) and workers(folder / output))
+    wait_for(lambda: stored(output) and workers(folder / output), process)
     os.kill((leaders if what == "job" else workers)(folder / output)[0], signal.SIGKILL)
     assert ("which another one tries again" in finish(process)) == (what == "job")
     assert_same(output)
@@ -71,7 +71,7 @@ def test_a_ctrl_c_leaves_nothing_and_the_same_command_goes_on(
     start: Xprun, stored: Stored, assert_same: AssertSame, folder: Path
 ) -> None:
     process = start("spec.toml", "ended", *LAUNCHER)
-    wait_for(lambda: stored("ended") and workers(folder / "ended"))
+    wait_for(lambda: stored("ended") and workers(folder / "ended"), process)
     process.send_signal(signal.SIGINT)
     assert "To go on: xprun spec.toml" in finish(process, 130)
     wait_for(lambda: not leaders(folder / "ended") and not workers(folder / "ended"))
@@ -83,7 +83,7 @@ def test_jobs_outlive_a_killed_command_and_the_same_one_waits_for_them(
     start: Xprun, stored: Stored, assert_same: AssertSame, folder: Path
 ) -> None:
     process = start("spec.toml", "outlived", *LAUNCHER)
-    wait_for(lambda: stored("outlived") and workers(folder / "outlived"))
+    wait_for(lambda: stored("outlived") and workers(folder / "outlived"), process)
     process.kill()
     process.communicate()
     kept, working = stored("outlived"), leaders(folder / "outlived")
@@ -99,7 +99,7 @@ def test_a_job_out_of_time_is_queued_again_and_goes_on_where_it_was_saved(
     start: Xprun, stored: Stored, assert_same: AssertSame, folder: Path
 ) -> None:
     process = start("spec.toml", "requeued", *LAUNCHER)
-    wait_for(lambda: stored("requeued") and workers(folder / "requeued"))
+    wait_for(lambda: stored("requeued") and workers(folder / "requeued"), process)
     for leader in leaders(folder / "requeued"):
         os.kill(leader, signal.SIGUSR2)  # as Slurm does before it ends a job
     said = finish(process)
