@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xprun.plugins.discovery import open_registry
 from xprun.plugins.project_plugins import first_mention, project_plugins
+from xprun.runner.launchers.registration import open_registry
 from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, staged
 from xprun.runner.planning.plan import make_plan
 from xprun.runner.resolve.resolver import resolve
