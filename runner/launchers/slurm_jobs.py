@@ -127,7 +127,7 @@ class SlurmJobs:
     def outcomes(self, cohorts: list[Cohort]) -> Iterator[list[Outcome]]:
         """Yield the outcomes of all runs as they come; what jobs of an earlier command have left is taken first."""
         assert self.context.folder is not None
-        self._home = self.context.folder / FOLDER
+        self._home, self._has_given_up = self.context.folder / FOLDER, False
         executor = self._executor()
         with writing(self.context.folder):
             pending = {run.id: cohort for cohort in cohorts for run in cohort.runs}
@@ -157,8 +157,8 @@ class SlurmJobs:
             finally:
                 for job in jobs:
                     job.cancel()
-        with suppress(OSError):
-            shutil.rmtree(self._home)
+        if not self._has_given_up:
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def _executor(self) -> Any:
         import submitit
@@ -264,7 +264,9 @@ class SlurmJobs:
             jobs += self._submit(executor, [[part for part in rest if part.runs]], losses)
             self._forget(job)
             return
-        note(f"the job {job.handle.job_id} has ended without {left}, which {losses} jobs have tried; its log is kept")
+        self._has_given_up = True
+        logs = self._home / "logs"
+        note(f"the job {job.handle.job_id} has ended without {left}, which {losses} jobs have tried; {logs} says more")
         for run in job.pending:
             del pending[run]
         yield lost([run for part in rest for run in part.runs], f"{losses} Slurm jobs that were to train it were lost")
