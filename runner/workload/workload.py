@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
+from xprun.plugins.double_precision import has_double
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.tensor_groups import (
     Tensors,
@@ -257,7 +258,7 @@ def make_workload(registry: Registry, run: Run, device: torch.device) -> Workloa
 def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Workload:
     """Return the same, without a look at the model."""
     data, loss, settings = run.choices["data"], run.choices["loss"], run.settings
-    dtype = torch.float64 if settings.dtype == "float64" else torch.float32
+    dtype = dtype_on(device, settings.dtype)
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
     criterion = build(registry, "loss", loss.name, loss.settings, dtype=dtype)
     output = loss.settings.get("output")  # a run that was saved before there was a choice has no such setting
@@ -312,6 +313,13 @@ def _steps_per_epoch(settings: RunSettings, feed: Feed, rows: int, batch_size: i
 
 def _batches_in(rows: int, batch_size: int | None) -> int:
     return math.ceil(rows / (batch_size or rows))
+
+
+def dtype_on(device: torch.device, wanted: str) -> torch.dtype:
+    """Return the precision of `run.dtype`; raises ValueError on a device that lacks it."""
+    if wanted == "float64" and not has_double(device.type):
+        raise ValueError(f'run.dtype = "float64" cannot be had on {device.type}, which has no double precision')
+    return torch.float64 if wanted == "float64" else torch.float32
 
 
 def autocast_on(device: torch.device) -> torch.dtype:

@@ -25,6 +25,7 @@ from xprun.runner.engine.execution_units import (
     time_alone,
 )
 from xprun.runner.engine.graph_blocks import GraphBlock
+from xprun.runner.engine.least_squares import least_squares
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.shards import train_alone, train_in_shards
@@ -228,6 +229,18 @@ def without_double_precision(name: str, program: str | None) -> None:
     see_equal(found, expected, 1e-3)
 
 
+def float64_is_refused_where_there_is_none() -> None:
+    """See that a spec which asks for double precision is told that the device has none."""
+    runs = runs_of("a line")
+    with pretend.with_less(has_double=False):
+        try:
+            work_of(runs, ACCELERATOR)
+        except ValueError as error:
+            assert str(error) == 'run.dtype = "float64" cannot be had on pretend, which has no double precision', error
+        else:
+            raise AssertionError("it was not refused")
+
+
 def resumes_to_the_bit(name: str, program: str | None) -> None:
     """See that a training on the accelerator that is cut off goes on from its snapshot as if it had not been."""
     runs = runs_of(name, checkpoint_every=1)
@@ -273,6 +286,7 @@ def an_evaluation_seeds_nothing() -> None:
     """See that models which are made, and rows which are tried, in the midst of a training draw nothing of its own."""
     runs = runs_of("dropout")
     work = work_of(runs, ACCELERATOR)
+    draw_something()  # or it may be where a seed has put it
     before = random_state(ACCELERATOR)
     work.make_model(3)
     assert work.rows_at_once
@@ -329,14 +343,20 @@ def its_memory_says_how_many_train_at_once() -> None:
         assert list(_candidates(work, grid, "traced")) == [1]
 
 
-def it_goes_on_with_half() -> None:
-    """See that trainings of which a tensor does not fit are cut until it does, and become what they would be."""
+def it_goes_on_with_half(*, tried: bool) -> None:
+    """See that trainings of which a tensor does not fit are cut until it does, and become what they would be.
+
+    That a trial tells, or where none is `tried`, as of a training that was cut off, the training itself.
+    """
     runs = runs_of("many runs", engine="together", seeds=1)
     work = work_of(runs, ACCELERATOR)
-    expected = {one.run: one for found in train(work, runs, Context(pretend.DEVICE)) for one in found}
+    [unit] = select_strategy(work, runs)
+    layout = None if tried else unit.layout
+    context = Context(pretend.DEVICE)
+    expected = {one.run: one for part in train(work, runs, context, layout) for one in part}
     assert {one.together for one in expected.values()} == {len(runs)}
     with pretend.with_less(largest=LITTLE):
-        found = {one.run: one for part in train(work, runs, Context(pretend.DEVICE)) for one in part}
+        found = {one.run: one for part in train(work, runs, context, layout) for one in part}
     see_equal(found, expected)
     assert 1 < max(one.together for one in found.values()) < len(runs), [one.together for one in found.values()]
 
@@ -434,3 +454,13 @@ def a_graph_is_not_drawn_from_unknown_generators() -> None:
         assert "not registered" in str(error)
     else:
         raise AssertionError("it drew from a generator that a graph would not move on")
+
+
+def the_optimum_is_solved_for_on_the_cpu() -> None:
+    """See that the closed form of a line is found, for which a device may lack the solver and the precision."""
+    runs = runs_of("a line", dtype="float32")
+    expected = least_squares(work_of(runs, CPU))
+    with pretend.with_less(has_double=False):
+        found = least_squares(work_of(runs, ACCELERATOR))
+    assert found.keys() == expected.keys() and len(found) > 3
+    np.testing.assert_allclose(list(found.values()), list(expected.values()), 1e-6)

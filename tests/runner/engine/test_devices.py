@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from support import device_checks as checks
 from support.pretend_accelerator import in_a_process
+from xprun.runner.engine.graph_blocks import has_graphs
 from xprun.runner.workload.device_generators import seed_torch
 from xprun.runner.workload.device_memory import is_out_of_memory
 from xprun.runner.workload.device_transfer import synchronise
@@ -51,6 +53,14 @@ def test_runs_become_what_they_become_on_the_cpu(name: str, way: str | None, cal
 def test_no_double_precision_is_asked_of_a_device_without(name: str, way: str | None, call: Call) -> None:
     """Guards every `.double()` of a tensor that is still on the device: MPS raises."""
     call(checks.without_double_precision, name, way)
+
+
+def test_double_precision_that_is_asked_for_is_told_to_be_absent(call: Call) -> None:
+    call(checks.float64_is_refused_where_there_is_none)
+
+
+def test_the_closed_form_is_found_beside_a_device_without_double_precision(call: Call) -> None:
+    call(checks.the_optimum_is_solved_for_on_the_cpu)
 
 
 RESUMED = [("a Linear stack", "linear-stack"), ("clipped, accumulated and averaged", "linear-stack")]
@@ -102,9 +112,10 @@ def test_as_many_traced_runs_train_at_once_as_fit_the_memory(call: Call) -> None
     call(checks.its_memory_says_how_many_train_at_once)
 
 
-def test_runs_that_take_too_much_memory_are_cut_in_half(call: Call) -> None:
+@pytest.mark.parametrize("tried", [True, False], ids=["in a trial", "in the training"])
+def test_runs_that_take_too_much_memory_are_cut_in_half(tried: bool, call: Call) -> None:
     """Guards estimates of what fits, which are no more than that."""
-    call(checks.it_goes_on_with_half)
+    call(partial(checks.it_goes_on_with_half, tried=tried))
 
 
 def test_an_evaluation_that_takes_too_much_memory_is_cut_in_half(call: Call) -> None:
@@ -172,3 +183,8 @@ def test_steps_that_are_no_function_are_not_recorded(name: str, way: str, call: 
 
 def test_the_generators_of_a_block_are_registered_with_its_graphs(call: Call) -> None:
     call(checks.a_graph_is_not_drawn_from_unknown_generators)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "mps"])
+def test_a_device_without_graphs_is_known(kind: str) -> None:
+    assert not has_graphs(torch.device(kind))
