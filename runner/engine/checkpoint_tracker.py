@@ -49,10 +49,12 @@ class CheckpointTracker:
         groups, places = chosen.nonzero()
         if not len(groups):
             return
-        for name, tensor in tensors().items():
+        now = tensors()
+        device = next(iter(now.values())).device
+        s, i, k = (torch.from_numpy(index).to(device) for index in (groups, places, columns[places]))
+        for name, tensor in now.items():
             if name not in self.kept:
                 self.kept[name] = tensor.new_empty(self.shape + tensor.shape[2:])
-            s, i, k = (torch.from_numpy(index).to(tensor.device) for index in (groups, places, columns[places]))
             self.kept[name][s, k] = tensor[s, i].detach()
         self.has[groups, columns[places]] = True
 
