@@ -136,11 +136,7 @@ ALONE: dict[str, dict[str, Any]] = {
         "run": 'gradient = "manual"',
     },
 }
-# RAdam computes on the CPU where it does not know that a device has double precision, which no graph can do.
-RECORDED = {
-    "every rule but RAdam": {"optimizer": TOGETHER["every rule"]["optimizer"].replace('{ name = "RAdam" }, ', "")}
-}
-CASES = TOGETHER | ALONE | RECORDED
+CASES = TOGETHER | ALONE
 
 
 def runs_of(name: str, **run: Any) -> list[Run]:

@@ -20,7 +20,7 @@ from xprun.runner.workload.device_memory import is_out_of_memory
 from xprun.runner.workload.device_transfer import synchronise
 
 Call = Callable[..., None]
-WAYS = [(name, way) for name in checks.TOGETHER | checks.ALONE for way in checks.ways_of(name)]
+WAYS = [(name, way) for name in checks.CASES for way in checks.ways_of(name)]
 SLOW = {"a transformer of tokens", "a CNN with BatchNorm"}  # in which nothing is measured that others do not measure
 MPS = torch.device("mps")
 
@@ -163,7 +163,7 @@ def test_an_accelerator_that_is_out_of_memory_is_known(error: Exception, is_one:
 # --- graphs of steps
 
 
-GRAPHS = [("a Linear stack", "linear-stack"), ("every rule but RAdam", "linear-stack"), ("dropout", "traced")]
+GRAPHS = [("a Linear stack", "linear-stack"), ("every rule", "linear-stack"), ("dropout", "traced")]
 GRAPHS += [("a scheduler", "linear-stack"), ("full batches", "linear-stack"), ("a CNN", "traced")]
 
 
