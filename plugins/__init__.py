@@ -2,6 +2,7 @@
 
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
+from xprun.plugins.objectives.objective import Objective
 from xprun.plugins.registry import (
     data,
     init,
@@ -10,6 +11,7 @@ from xprun.plugins.registry import (
     loss,
     metric,
     model,
+    objective,
     observer,
     optimizer,
     plot,
@@ -40,6 +42,7 @@ __all__ = [
     "Layer",
     "NonNegative",
     "NonNegativeInt",
+    "Objective",
     "Positive",
     "PositiveInt",
     "Scheduler",
@@ -55,6 +58,7 @@ __all__ = [
     "loss",
     "metric",
     "model",
+    "objective",
     "observer",
     "optimizer",
     "plot",

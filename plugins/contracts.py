@@ -16,6 +16,7 @@ CALLED_WITH = {
     "data": (),
     "transform": ("image",),
     "model": ("x", "y"),
+    "objective": (),
     "init": ("tensor",),
     "loss": ("prediction", "target"),
     "metric": ("prediction", "target"),
@@ -47,7 +48,7 @@ def misfit(component: Component) -> str:
 
 def _other_arguments(component: Component) -> str:
     """Return that a function does not take what it will be called with."""
-    kind, thing = component.kind, component.signature
+    kind, thing = "objective" if component.is_objective else component.kind, component.signature
     if inspect.isclass(thing):
         if kind != "metric":
             return ""  # it is made with its settings, and called later

@@ -27,6 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 Check = Callable[..., Iterable[tuple[str, str]]]
 LONGEST_NAME = 100  # characters
+OBJECTIVE = "objective"
 
 
 class Decorator(Protocol):
@@ -131,6 +132,7 @@ class Component:
     check: Check | None = None  # takes the settings, yields (setting, what is wrong); must not import torch
     parts: tuple[str, ...] = ()  # of a data set: which of "valid" and "test" its table always brings
     made_in: str = ""  # the module that has registered it
+    is_objective: bool = False  # of a model: whether it brings its own data and loss
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -251,7 +253,11 @@ class Registry:
         return [self._components[k][name] for k in kinds for name in self.names(k)]
 
     def decorator(self, kind: str) -> Decorator:
-        """Return the decorator `@kind("name")`, which registers a function and gives it back unchanged."""
+        """Return the decorator `@kind("name")`, which registers a function and gives it back unchanged.
+
+        An "objective" is registered as a model.
+        """
+        home = "model" if kind == OBJECTIVE else kind
 
         def named(
             name: str, *, goal: str = "min", check: Check | None = None, parts: Sequence[str] = ()
@@ -273,7 +279,8 @@ class Registry:
                     _fingerprint(executed.text) if executed else fingerprint_of(function, origin.file, self._release)
                 )
                 made = Component(
-                    kind, name, origin, function, lambda: function, fingerprint, goal, check, tuple(parts), made_in
+                    *(home, name, origin, function, lambda: function, fingerprint),
+                    *(goal, check, tuple(parts), made_in, kind == OBJECTIVE),
                 )
                 self._refuse_taken(made)
                 if wrong := misfit(made):
@@ -365,6 +372,7 @@ REGISTRY = Registry()
 data = REGISTRY.decorator("data")
 transform = REGISTRY.decorator("transform")
 model = REGISTRY.decorator("model")
+objective = REGISTRY.decorator(OBJECTIVE)
 layer = REGISTRY.decorator("layer")
 init = REGISTRY.decorator("init")
 loss = REGISTRY.decorator("loss")

@@ -19,6 +19,7 @@ FLOORS = {
     "plugins": [
         ".",
         "datasets losses metrics observers plots models optimizers schedulers torch_api/generated",
+        "objectives",
         "torch_api",
         "discovery.py",
     ],

@@ -16,6 +16,7 @@ from xprun.specs.language.dotted_paths import Path as Place
 
 if TYPE_CHECKING:
     import torch
+    from xprun.plugins.objectives.objective import Objective
 
 # Kinds whose component is called once to make something; the others are called again and again with settings.
 MAKERS = {"data", "model", "observer"}
@@ -42,12 +43,21 @@ def build(
     thing = component.load()
     own = own_settings(registry, component, settings, dtype, place)
     make = _blaming(component, thing, settings, place)
+    if component.is_objective:
+        return objective_module(make, own)
     if kind == "model" and inspect.isclass(thing) and not takes_rows(thing):
         return make(**own)
     if kind in MAKERS or (inspect.isclass(thing) and kind != "layer"):
         return make(*inputs, **own)
     thing = make if kind == "layer" else thing
     return partial(thing, **own) if own else thing
+
+
+def objective_module(make: Callable[..., Objective], settings: dict[str, Any]) -> torch.nn.Module:
+    """Return an objective as the module whose parameters are trained."""
+    from xprun.plugins.objectives.objective_module import ObjectiveModule
+
+    return ObjectiveModule(make(**settings))
 
 
 def is_of_library(component: Component) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting, type_name
+from xprun.runner.resolve.objective_sections import BROUGHT
 from xprun.specs.language.expectations import ExpectTable
 from xprun.specs.language.keywords import LISTED, NEVER_SWEPT, WORDS
 from xprun.specs.language.schema import COMPONENT_SECTIONS, OWN_SECTIONS, REQUIRED_SECTIONS, Head, RunSettings, Strict
@@ -75,11 +76,27 @@ def make_schema(registry: Registry) -> Schema:
         "additionalProperties": False,
         "if": {"required": ["extends"], **FURTHER},  # then the base says what is left out here
         "else": {
-            "required": list(REQUIRED_SECTIONS),
             "properties": {**dict.fromkeys(sections, COMPLETE), "run": LENGTH},
             **FURTHER,
+            **_needed_sections(registry),
         },
         "$defs": {**components, **maker.types, "over": OVER, "reference": REFERENCE, "numbers": _number_sweeps()},
+    }
+
+
+def _needed_sections(registry: Registry) -> Schema:
+    """Return which sections a whole spec has: one of an objective has neither data nor a loss."""
+    names = [c.name for c in registry.components("model") if c.is_objective]
+    table = {"type": "object", "required": ["name"], "properties": {"name": {"enum": names}}, **FURTHER}
+    model = {"anyOf": [table, {"type": "array", "minItems": 1, "items": table}]}
+    return {
+        "if": {"required": ["model"], "properties": {"model": model}, **FURTHER},
+        "then": {
+            "required": [section for section in REQUIRED_SECTIONS if section not in BROUGHT],
+            "properties": dict.fromkeys(BROUGHT, False),
+            **FURTHER,
+        },
+        "else": {"required": list(REQUIRED_SECTIONS), **FURTHER},
     }
 
 

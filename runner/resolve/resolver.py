@@ -32,6 +32,7 @@ from xprun.runner.resolve.named_results import (
     stop_problems,
     target_problems,
 )
+from xprun.runner.resolve.objective_sections import objective_problems, with_brought_sections
 from xprun.runner.resolve.parameter_groups import group_problems
 from xprun.runner.resolve.run_setting_checks import (
     line_search_problems,
@@ -81,9 +82,11 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     Raises SpecError with everything that is wrong with the spec, its structure included, or when it stands for too
     many runs, those on fresh seeds included.
     """
+    spec = with_brought_sections(spec, registry)
     problems = Diagnostics(spec.document)
     problems += spec.problems
     problems += section_problems(spec, registry)
+    problems += objective_problems(spec, registry)
     problems += _bomb_problems(spec, max_runs)
     if count_grid(spec) + count_confirmation(spec) > max_runs:
         raise SpecError(spec.document, problems)

@@ -91,17 +91,18 @@ class Drawn:
     batch_size: int
     device: torch.device
     dtype: torch.dtype
+    first_seed: int = STREAM_SEEDS  # that of the generator of the run of seed 0
     depends_on_seed: bool = True
 
     def alone(self, seed: int) -> Draws[tuple[Tensors, Tensor]]:
-        return Draws(lambda generators: self.draw(generators[0], self.batch_size), [seed])
+        return Draws(lambda generators: self.draw(generators[0], self.batch_size), [self.first_seed + seed])
 
     def together(self, prepare: Prepare, seeds: list[int]) -> Draws[Batch]:
         def draw(generators: list[torch.Generator]) -> Batch:
             groups = [self.draw(generator, self.batch_size) for generator in generators]
             return prepared_groups(prepare, *joined(groups), len(seeds))
 
-        return Draws(draw, seeds)
+        return Draws(draw, [self.first_seed + seed for seed in seeds])
 
     def in_process(self) -> Feed:
         return self
@@ -118,7 +119,7 @@ class Draws(Generic[T]):
 
     def __init__(self, draw: Callable[[list[torch.Generator]], T], seeds: list[int]) -> None:
         self._draw = draw
-        self._generators = [torch.Generator().manual_seed(STREAM_SEEDS + seed) for seed in seeds]
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def __iter__(self) -> Iterator[T]:
         return self

@@ -36,7 +36,7 @@ class _Builder:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.latest: dict[tuple[str, str], Workload] = {}
+        self.latest: dict[tuple[str, ...], Workload] = {}
 
     def problems_of(self, run: Run) -> Iterator[Diagnostic]:
         section = "data"
@@ -54,7 +54,9 @@ class _Builder:
             yield _diagnostic(run, section, error)
 
     def workload_of(self, run: Run) -> Workload:
-        key = run.choices["data"].identity, run.choices["loss"].identity
+        key = tuple(run.choices[section].identity for section in ("data", "loss"))
+        if self.registry.find("model", run.choices["model"].name).is_objective:
+            key = (*key, run.choices["model"].identity)  # which brings its own
         if key not in self.latest:
             self.latest = {key: unchecked_workload(self.registry, run, CPU)}
         return replace(self.latest[key], model=run.choices["model"])

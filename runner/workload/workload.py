@@ -15,6 +15,8 @@ from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.double_precision import has_double
+from xprun.plugins.objectives.objective import NOISE_SEEDS
+from xprun.plugins.objectives.objective_module import ObjectiveModule
 from xprun.plugins.registry import Component, Registry
 from xprun.plugins.tensor_groups import (
     Tensors,
@@ -262,10 +264,15 @@ def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Wo
     batch_size = None if data.settings["batch_size"] == "full" else data.settings["batch_size"]
     criterion = build(registry, "loss", loss.name, loss.settings, dtype=dtype)
     output = loss.settings.get("output")  # a run that was saved before there was a choice has no such setting
-    made = as_table(data.name, build(registry, "data", data.name, data.settings), batch_size)
-    made = with_targets_for(criterion, made)
-    check_parts(registry.find("data", data.name), data.settings, made)
-    split, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
+    split: Split
+    feed: Feed
+    if registry.find("model", run.choices["model"].name).is_objective:
+        split, feed, batch_size = _rows_of_objective(registry, run, device, dtype)
+    else:
+        made = as_table(data.name, build(registry, "data", data.name, data.settings), batch_size)
+        made = with_targets_for(criterion, made)
+        check_parts(registry.find("data", data.name), data.settings, made)
+        split, feed = _split_and_feed(made, data.settings, batch_size, device, dtype)
     train, measures_test = split.train, bool(split.test) and settings.measure_test == "each"
     if loss.settings.get("class_weights"):
         balance(criterion, train.targets.cpu(), count_classes(split))
@@ -295,6 +302,22 @@ def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Wo
         autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
         output=output,
     )
+
+
+def _rows_of_objective(
+    registry: Registry, run: Run, device: torch.device, dtype: torch.dtype
+) -> tuple[Split, Feed, int | None]:
+    """Return the row on which an objective is measured, and batches of what its steps are given with their size.
+
+    That is a row of fresh noise, or always the same one. Where an objective starts is drawn, and does not matter here.
+    """
+    model = run.choices["model"]
+    with torch.random.fork_rng(devices=[]):
+        module: ObjectiveModule = build(registry, "model", model.name, model.settings, dtype=dtype)
+    split, sample = Split(module.rows()).moved(device, dtype), module.sample()
+    if sample is None:
+        return split, Rows(split.train, None), None
+    return split, Drawn(Stream(sample), 1, device, dtype, NOISE_SEEDS), 1
 
 
 def _steps_per_epoch(settings: RunSettings, feed: Feed, rows: int, batch_size: int | None) -> int:

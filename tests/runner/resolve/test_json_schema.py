@@ -134,6 +134,18 @@ def test_sweeps_may_stand_in_the_place_of_settings(
     validator.validate(tomli.loads(text if not rest else f'extends = "base.toml"{top}{rest}'))
 
 
+OBJECTIVE = {"model": {"name": "quadratic"}, "optimizer": {"name": "SGD", "lr": 0.1}, "run": {"steps": 3}}
+
+
+def test_objectives_have_neither_data_nor_a_loss(validator: Draft202012Validator) -> None:
+    validator.validate(OBJECTIVE)
+    validator.validate({**OBJECTIVE, "model": [{"name": "quadratic"}, {"name": "beale"}]})
+    assert not validator.is_valid({**OBJECTIVE, "data": {"name": "line"}})
+    assert not validator.is_valid({**OBJECTIVE, "loss": {"name": "MSELoss"}})
+    assert not validator.is_valid({**OBJECTIVE, "model": {"name": "linear"}})
+    assert not validator.is_valid({key: value for key, value in OBJECTIVE.items() if key != "optimizer"})
+
+
 @pytest.mark.parametrize("item", ["mae", {"name": "mae"}, {"name": "mae", "label": "error"}, {"nam": "mae"}, 3])
 def test_metrics_have_the_forms_that_the_language_takes(
     item: Any, validator: Draft202012Validator, line_spec: str
