@@ -18,6 +18,7 @@ EQUIVALENT = {
     "b1e03ef8d6cc7858": "f1db8067ae927ead",  # metrics/torchmetrics_scores.py
     "8b1907f3f4ca547b": "a57a41f4b1e816cf",  # observers/tensorboard.py
     "049862df715fecc9": "db37ac6c0570b823",  # schedulers/torch_schedulers.py
+    "c011ba7e8a6362a6": "9fed5b57271244a2",  # datasets/digits.py: images as targets, and drawn classes
     "703228055fe82125": "08c98a1361205783",  # datasets/line.py
     "7032e9baea73afce": "6e07c225189f995c",  # datasets/linear_regression.py
     "02bd18b2fa444ecf": "02ed25c0d3bac023",  # datasets/polynomial.py

@@ -24,6 +24,15 @@ def test_digits() -> None:
     assert digits(flat=False).inputs.shape == (1797, 1, 8, 8)
 
 
+def test_digits_can_be_their_own_targets_or_wrongly_labelled() -> None:
+    plain, images, noisy = digits(), digits(targets="image"), digits(label_noise=0.4)
+    assert torch.equal(images.targets, plain.one_tensor)
+    assert torch.equal(noisy.one_tensor, plain.one_tensor)
+    wrong = (noisy.targets != plain.targets).double().mean()
+    assert float(wrong) == pytest.approx(0.4 * 0.9, abs=0.03)
+    assert torch.equal(noisy.targets, digits(label_noise=0.4).targets)
+
+
 def test_thermometer_has_the_published_loss_and_gradient() -> None:
     table = thermometer()
     w, b = torch.tensor(1.0, requires_grad=True), torch.tensor(0.0, requires_grad=True)
