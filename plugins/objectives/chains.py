@@ -57,16 +57,17 @@ def matrix_chain(
 
 @objective("scale_invariant")
 def scale_invariant(*, size: Width = 10, length: Positive = 100.0, seed: NonNegativeInt = 0) -> Objective:
-    """1 - cos(v, w): the loss of weights v before a normalisation, whose length changes nothing but their gradient.
+    """|v / |v| - w|^2 / 2: weights v before a normalisation, whose length changes nothing but their gradient.
 
-    The gradient is at right angles to v and as small as v is long, at first `length`, which every step makes longer.
-    The direction w depends on `seed` alone, that of the start on the run's. Minimum 0 where v points along w.
+    As w has the length 1, it is 1 - cos(v, w). The gradient is at right angles to v, and small where v is long: it is
+    `length` long at first, and longer with every step. The direction w depends on `seed` alone, where it starts on the
+    seed of the run. Minimum 0 where v points along w.
     Source: van Laarhoven, L2 regularization versus batch and weight normalization (2017).
     """
     import torch
 
     def loss(v: Tensor, w: Tensor) -> Tensor:
-        return 1 - (v @ w) / (v @ v).sqrt()
+        return (v / (v @ v).sqrt() - w).square().sum() / 2
 
     generator = task_generator(seed)
     w = torch.randn(size, generator=generator, dtype=torch.float64)
