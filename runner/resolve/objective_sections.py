@@ -25,9 +25,10 @@ def with_brought_sections(spec: Spec, registry: Registry) -> Spec:
 
 
 def objective_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
-    """Yield data and losses that are given to objectives, and objectives beside models that need some."""
+    """Yield data and losses that are given to objectives, objectives beside other models, and what only they have."""
     objectives = [model for model in spec.sections["model"] if _is_objective(registry, model.name)]
     if not objectives:
+        yield from _without_objective(spec)
         return
     name = objectives[0].name
     if len(objectives) < len(spec.sections["model"]):
@@ -42,6 +43,21 @@ def objective_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
     if isinstance(spec.run.settings.get("epochs"), int):
         message = f"{name} is an objective, which has no rows and so no epochs"
         yield Diagnostic(("run", "epochs"), message, "write steps = 1000", "key")
+
+
+def _without_objective(spec: Spec) -> Iterator[Diagnostic]:
+    """Yield what only an objective has, in a spec of other models."""
+    message = "is what an objective brings, and this model is none"
+    for section in BROUGHT:
+        yield from (
+            Diagnostic((*given.path, "name"), message, "name another one")
+            for given in spec.sections[section]
+            if given.name == OBJECTIVE
+        )
+    metrics = spec.run.settings.get("metrics")
+    for i, metric in enumerate(metrics if isinstance(metrics, list) else []):
+        if SUBOPTIMALITY in (metric, metric.get("name") if isinstance(metric, dict) else None):
+            yield Diagnostic(("run", "metrics", i), message, "leave it out")
 
 
 def _is_objective(registry: Registry, name: str) -> bool:

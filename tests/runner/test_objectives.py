@@ -173,6 +173,18 @@ def test_other_models_still_need_data_and_a_loss() -> None:
         resolve(read_spec(read_text(text, "spec.toml")), REGISTRY)
 
 
+def test_what_an_objective_brings_is_of_no_use_to_others(line_spec: str) -> None:
+    for old, new in (
+        ('name = "line"\nsamples = 20', 'name = "objective"'),
+        ('"MSELoss"', '"objective"'),
+        ("steps = 5", 'steps = 5\nmetrics = ["suboptimality"]'),
+        ("steps = 5", 'steps = 5\nmetrics = [{ name = "suboptimality", label = "s" }]'),
+    ):
+        assert old in line_spec
+        with pytest.raises(SpecError, match="is what an objective brings, and this model is none"):
+            resolve(read_spec(read_text(line_spec.replace(old, new), "spec.toml")), REGISTRY)
+
+
 def test_an_objective_takes_settings_only() -> None:
     with pytest.raises(PluginError, match="is called with settings only"):
         objective("my.rows")(lambda x, y: None)
