@@ -208,7 +208,10 @@ def _tell(job: Job, report: Report, pairs: Pairs) -> None:
     report.total = job.plan.total
     report.statuses = Counter(outcome.status for _, outcome in pairs)
     document = job.plan.spec.document
-    report.reasons = list(dict.fromkeys(_with_place(document, o.reason) for _, o in pairs if o.errored))
+    documents = {part.problem: part.document for part in job.plan.spec.listed}
+    report.reasons = list(
+        dict.fromkeys(_with_place(documents.get(run.problem, document), o.reason) for run, o in pairs if o.errored)
+    )
     if report.interrupted is None:
         report.verdicts = [evaluate(claim, job.plan, job.outcomes) for claim in job.plan.spec.expectations]
     report.made_of = hash_of_content(job, report.verdicts)

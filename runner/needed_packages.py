@@ -81,7 +81,7 @@ def package_of(component: Component) -> str:
 
 def used_components(spec: Spec, registry: Registry) -> Iterator[Component]:
     """Yield the components that a spec names, those in settings of others included."""
-    for alternative in spec.alternatives:
+    for alternative in (alternative for part in spec.parts for alternative in part.alternatives):
         if alternative.section == "run":
             metrics = alternative.settings.get("metrics", [])
             yield from (registry.find("metric", metric["name"]) for metric in metrics)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("data", "model", "loss", "optimizer", "run")
 HEADING = re.compile(rf"^[ \t]*\[{{1,2}}[ \t]*({'|'.join(SECTIONS)})[ \t]*\]", re.MULTILINE)
+PROBLEMS = re.compile(r"^[ \t]*\[\[[ \t]*problem[ \t]*\]\]", re.MULTILINE)
 EXTENDS = re.compile(r"^[ \t]*extends[ \t]*=", re.MULTILINE)
 
 
@@ -110,10 +111,12 @@ def inert(text: str) -> str:
 
 
 def looks_like_a_spec(file: Path) -> bool:
-    """Whether a file has the sections of a spec, of which one may be missing, or extends another spec."""
+    """Whether a file has the sections of a spec, of which one may be missing, extends another, or lists problems."""
     text = file.read_bytes().decode(errors="replace")
     found = {match[1] for match in HEADING.finditer(text)}
-    return len(found) >= len(SECTIONS) - 1 or (bool(found) and EXTENDS.search(text) is not None)
+    return len(found) >= len(SECTIONS) - 1 or (
+        bool(found) and (EXTENDS.search(text) or PROBLEMS.search(text)) is not None
+    )
 
 
 class SpecFile(pytest.File):

@@ -1,6 +1,6 @@
 """What is compared in a folder, by which metric, and which columns tell one setting from another."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 from xprun.reports.data.results_folder import Tables
@@ -31,6 +31,19 @@ class Comparison(results_schema.Comparison):
     schema: ResultsSchema = field(kw_only=True)
     keys: list[str] = field(kw_only=True)
     repeats: list[str] = field(kw_only=True, default_factory=list)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it is over problems that are measured in different ways."""
+        return bool(self.problems) and len({_measured(one) for one in self.schema.by_problem.values()}) > 1
+
+    def on(self, problem: str) -> "Comparison":
+        """The comparison on one of the problems: on a listed one, by a metric and a target of its own."""
+        own = self.schema.by_problem.get(problem)
+        if own is None:
+            return self
+        shared = ("by", "problems", "swept", "linked", "baseline")
+        return replace(self, **{name: value for name, value in vars(own).items() if name not in shared})
 
     @property
     def ascending(self) -> bool:
@@ -88,12 +101,17 @@ class Comparison(results_schema.Comparison):
         return "repeat" if self.repeats else "seed"
 
 
+def _measured(comparison: results_schema.Comparison) -> tuple[str | None, ...]:
+    return comparison.metric, comparison.reported, comparison.goal, comparison.at
+
+
 def read_comparison(tables: Tables) -> Comparison:
     """The comparison of a folder. `ReportError` where its metric or its sections are not in the tables."""
     schema, planned = tables.schema, tables.schema.comparison
     _check("compare.by", planned.by, schema.names("section", "setting"))
     _check("compare.problems", planned.problems, schema.names("section"))
-    _check("compare.metric", [planned.metric], schema.compared_metrics)
+    for one in schema.by_problem.values() or [planned]:
+        _check("compare.metric", [one.metric], schema.compared_metrics)
     repeats = [name for name in schema.names("repeat") if tables.runs[name].nunique(dropna=False) > 1]
     return Comparison(**vars(planned), schema=schema, keys=keys_of(tables, planned.by), repeats=repeats)
 

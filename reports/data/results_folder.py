@@ -24,6 +24,7 @@ from xprun.runner.results.results_schema import (
     MATRICES,
     METRIC,
     PLACE,
+    PROBLEM,
     RESULTS,
     RUN,
     SAMPLES,
@@ -44,7 +45,8 @@ from xprun.runner.results.results_schema import (
 
 PANDAS: dict[Type, str] = {"text": "str", "integer": "int64", "number": "float64"}
 MISSING = ["", "nan", "NaN"]
-LATER = (STAGE, TOGETHER, ENGINE, TORCH, HOST, DEVICE, THREADS)  # columns that older folders lack
+# Columns that older folders lack, or those of specs that list no problems.
+LATER = (PROBLEM, STAGE, TOGETHER, ENGINE, TORCH, HOST, DEVICE, THREADS)
 
 
 class _Compare(TypedDict, total=False):

@@ -93,7 +93,7 @@ def _ranks(analysis: Analysis, overall: Overall) -> Plot:
 def _profile(analysis: Analysis, overall: Overall) -> Plot:
     """Dolan and More's profile of what may be compared as a ratio; else how runs lie behind the best score."""
     costs, what = _costs(analysis, overall)
-    timed = analysis.comparison.target is not None
+    timed = _are_timed(analysis)
     table = score_profile(overall.scores) if costs is None else performance_profile(costs)
     if costs is None:
         title, xlabel = "performance profile of the scores", "score behind the best"
@@ -119,15 +119,20 @@ def _profile(analysis: Analysis, overall: Overall) -> Plot:
 
 def _costs(analysis: Analysis, overall: Overall) -> tuple[pd.DataFrame | None, str]:
     """What is compared as a ratio: median steps to the target, or a positive metric of which less is better."""
-    comparison = analysis.comparison
-    if comparison.target is not None:
+    if _are_timed(analysis):
         steps = {label: _steps(part) for label, part in analysis.problems.items()}
         return pd.DataFrame.from_dict(steps, orient="index").reindex(columns=list(overall.ranks)), "steps to the target"
     means = {label: part.ranking.set_index("alternative")["mean"] for label, part in analysis.problems.items()}
     table = pd.DataFrame.from_dict(means, orient="index").reindex(columns=list(overall.ranks))
-    if comparison.ascending and not (table <= 0).any(axis=None):  # NaN, where an alternative failed, is not
+    less_is_better = all(part.comparison.ascending for part in analysis.problems.values())
+    if less_is_better and not (table <= 0).any(axis=None):  # NaN, where an alternative failed, is not
         return table, analysis.measure
     return None, ""
+
+
+def _are_timed(analysis: Analysis) -> bool:
+    """Whether there is a target on each problem."""
+    return all(part.comparison.target is not None for part in analysis.problems.values())
 
 
 def _steps(analysis: Analysis) -> pd.Series:

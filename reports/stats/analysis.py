@@ -14,7 +14,17 @@ from xprun.reports.presentation.style import SHOWN, Stroke, strokes
 from xprun.reports.stats.pairwise import Pairwise, level_divisor, over_blocks
 from xprun.reports.stats.problem_scores import problem_of, rank_table
 from xprun.reports.stats.ranking import comparable, final_runs, judge, rank, summarise
-from xprun.runner.results.results_schema import BETWEEN, ENDED_WELL, RUN, SEARCH, SEED, STAGE, STATUS, compared_settings
+from xprun.runner.results.results_schema import (
+    BETWEEN,
+    ENDED_WELL,
+    RUN,
+    SEARCH,
+    SEED,
+    STAGE,
+    STATUS,
+    VALUE,
+    compared_settings,
+)
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,8 @@ class Analysis:
     @property
     def measure(self) -> str:
         """What the alternatives are ranked by, in words: `final valid.accuracy`."""
+        if self.comparison.is_mixed and self.problems:
+            return "the metric of each problem"
         return self.comparison.in_words(self.comparison.shown)
 
     @property
@@ -149,19 +161,24 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
     """The analysis of `tables`. `ReportError` where they cannot answer what is compared."""
     tables = with_row_keys(tables)
     comparison = read_comparison(tables)
-    whole = _analysis(tables, comparison, formats)
     if not comparison.problems:
-        return whole
+        return _analysis(tables, comparison, formats)
     groups = tables.runs.groupby(problem_of(tables.runs, comparison), sort=False)
     present = tuple(str(label) for label, _ in groups)
     planned = (BETWEEN.join(labels) for labels in comparison.schema.problems)
+    whole = _analysis(tables, comparison.on(present[0]) if len(present) == 1 else comparison, formats)
     whole = replace(whole, present=present, absent=tuple(label for label in planned if label not in present))
     if len(present) == 1:
         return whole
     parts = {
-        str(label): replace(_analysis(replace(tables, runs=runs), comparison, formats), side_by_side=len(present))
+        str(label): replace(
+            _analysis(replace(tables, runs=runs), comparison.on(str(label)), formats), side_by_side=len(present)
+        )
         for label, runs in groups
     }
+    if comparison.is_mixed:  # each run is judged by the metric of its problem
+        judged = pd.concat([part.judged for part in parts.values()])[["bad", VALUE]].reindex(whole.judged.index)
+        whole = replace(whole, judged=whole.judged.assign(**{str(name): judged[name] for name in judged}))
     ranks = rank_table({label: part.ranking for label, part in parts.items()})
     order = [str(name) for name in ranks]
     numbered = enumerate(parts.items(), 1)

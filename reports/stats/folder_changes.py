@@ -14,6 +14,7 @@ from xprun.reports.stats.folder_pairing import common_comparison, runs_to_compar
 from xprun.reports.stats.ranking import comparable
 from xprun.reports.stats.simultaneous_tests import LEVEL, SimultaneousTests
 from xprun.runner.results.paired_test import differences_of, tested_values
+from xprun.runner.results.results_schema import PROBLEM
 from xprun.runner.results.rounding import within
 
 ONE_SIDED = 2 * LEVEL  # of the two-sided test: each side, worse and better, is tested at 5%
@@ -67,7 +68,9 @@ def compare_tables(first: Tables, second: Tables, tolerance: Tolerance) -> pd.Da
 
 def compare_runs(judged: pd.DataFrame, comparison: Comparison, tolerance: Tolerance) -> pd.DataFrame:
     """The table of `compare_tables`, from the runs of both folders at the settings that are compared."""
-    rows = [_values(name, runs, comparison) for name, runs in judged.groupby("alternative", sort=False)]
+    groups = list(judged.groupby("alternative", sort=False))
+    own = [comparison.on(str(runs[PROBLEM].iloc[0])) if PROBLEM in runs else comparison for _, runs in groups]
+    rows = [_values(name, runs, one) for (name, runs), one in zip(groups, own, strict=True)]
     told = pd.DataFrame([row.facts for row in rows])
     if not told["n"].any():
         raise ReportError("the two folders share no setting and seed, so there is nothing to compare")
@@ -75,8 +78,10 @@ def compare_runs(judged: pd.DataFrame, comparison: Comparison, tolerance: Tolera
     tests = SimultaneousTests(changes, level=ONE_SIDED)
     told["tolerated"] = [tolerance.of(mean) if mean == mean else 0.0 for mean in told["first"]]
     numbered = enumerate(row for _, row in told.iterrows())
-    found = [_judge(tests, c, row, rows[c].values, ascending=comparison.ascending) for c, row in numbered]
+    found = [_judge(tests, c, row, rows[c].values, ascending=own[c].ascending) for c, row in numbered]
     table = told.assign(**{name: [row[name] for row in found] for name in ("low", "high", "shows", "finding")})
+    if comparison.is_mixed:
+        return table
     order = table["first"].fillna(np.inf if comparison.ascending else -np.inf)
     return table.loc[order.sort_values(ascending=comparison.ascending, kind="stable").index]
 

@@ -9,7 +9,7 @@ from xprun.reports.data.results_folder import Tables
 from xprun.reports.presentation.formatting import listed, value_text
 from xprun.reports.presentation.report_errors import ReportError
 from xprun.reports.stats.ranking import final_runs, judge, summarise, valued
-from xprun.runner.results.results_schema import SEARCH, STAGE
+from xprun.runner.results.results_schema import PROBLEM, SEARCH, STAGE
 
 HELD_OUT = ("valid", "test", "k_folds")
 
@@ -17,6 +17,7 @@ HELD_OUT = ("valid", "test", "k_folds")
 def common_comparison(first: Tables, second: Tables) -> Comparison:
     """The comparison of the first folder, with what tells the settings of both apart."""
     comparison = read_comparison(first)
+    _refuse_other_problems(first, second)
     if comparison.metric not in second.schema.compared_metrics:
         known = ", ".join(second.schema.compared_metrics)
         raise ReportError(f"the second folder has no metric {comparison.metric!r}; it has {known}")
@@ -34,6 +35,16 @@ def common_comparison(first: Tables, second: Tables) -> Comparison:
         if lacking:
             raise ReportError(f"the {where} folder has no column {listed(lacking)}, which distinguishes the settings")
     return found
+
+
+def _refuse_other_problems(first: Tables, second: Tables) -> None:
+    """Raise ReportError where a listed problem is measured in another way, or by another target, in each folder."""
+    here, there = first.schema.by_problem, second.schema.by_problem
+    for label in here.keys() & there.keys():
+        if (here[label].metric, here[label].goal) != (there[label].metric, there[label].goal):
+            raise ReportError(f"the two folders compare {label} by different metrics")
+        if here[label].by_time and (here[label].aim, here[label].target) != (there[label].aim, there[label].target):
+            raise ReportError(f"the two folders have different targets on {label}, so their steps cannot be compared")
 
 
 def _refuse_other_rows(first: Tables, second: Tables) -> None:
@@ -57,6 +68,13 @@ def _held_out(tables: Tables) -> dict[str, dict[str, Any]]:
 def runs_to_compare(first: Tables, second: Tables, comparison: Comparison) -> pd.DataFrame:
     """The runs of both that are compared: their `side`, setting, block and value."""
     both = pd.concat([first.runs.assign(side=0), second.runs.assign(side=1)], ignore_index=True)
+    if comparison.schema.by_problem:
+        problems = both.groupby(PROBLEM, sort=False)
+        return pd.concat([_to_compare(runs, comparison.on(str(label))) for label, runs in problems])
+    return _to_compare(both, comparison)
+
+
+def _to_compare(both: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     judged = judge(both, comparison)
     sides = [judged[judged["side"] == side] for side in (0, 1)]
     finals = [final_runs(runs, summarise(runs[runs[STAGE] == SEARCH], comparison), comparison) for runs in sides]

@@ -39,7 +39,7 @@ def scores(judged: dict[str, pd.DataFrame], names: list[str], comparison: Compar
     metric, or its logarithm where the values of a problem, all positive, spread over more than two decades. A run that
     failed or diverged has 0; an alternative without a run has one run of 0.
     """
-    parts = [_scores(runs, comparison).assign(problem=problem) for problem, runs in judged.items()]
+    parts = [_scores(runs, comparison.on(problem)).assign(problem=problem) for problem, runs in judged.items()]
     table = pd.concat(parts, ignore_index=True)[["problem", "alternative", "bad", "score"]]
     there = set(zip(table["problem"], table["alternative"], strict=True))
     absent = [(problem, name, True, 0.0) for problem in judged for name in names if (problem, name) not in there]

@@ -14,6 +14,7 @@ from xprun.reports.stats.averages import averages
 from xprun.runner.results.results_schema import (
     CONFIRM,
     ENDED_WELL,
+    PROBLEM,
     RUN,
     SEARCH,
     SECONDS,
@@ -133,7 +134,7 @@ def rank_settings(tables: Tables) -> pd.DataFrame:
     """
     comparison = _with_problems(read_comparison(tables))
 
-    def of_problem(judged: pd.DataFrame) -> pd.DataFrame:
+    def of_problem(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
         return summarise(judged[judged[STAGE] == SEARCH], comparison)
 
     return _by_problem(tables, comparison, of_problem, comparison.chosen_by)
@@ -147,7 +148,7 @@ def rank_alternatives(tables: Tables) -> pd.DataFrame:
     """
     comparison = _with_problems(read_comparison(tables))
 
-    def of_problem(judged: pd.DataFrame) -> pd.DataFrame:
+    def of_problem(judged: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
         summary = summarise(judged[judged[STAGE] == SEARCH], comparison)
         finals, _ = final_runs(judged, summary, comparison)
         stages = finals.groupby("setting")[STAGE].last()
@@ -165,14 +166,23 @@ def _with_problems(comparison: Comparison) -> Comparison:
 def _by_problem(
     tables: Tables,
     comparison: Comparison,
-    of_problem: Callable[[pd.DataFrame], pd.DataFrame],
+    of_problem: Callable[[pd.DataFrame, Comparison], pd.DataFrame],
     mean: str,
     *more: str,
 ) -> pd.DataFrame:
-    """One table of what is made of the judged runs of each problem, for a notebook; `mean` is what its mean is of."""
-    judged = judge(tables.runs, comparison)
-    problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]
-    table = pd.concat([of_problem(runs) for _, runs in problems])
+    """One table of what is made of the judged runs of each problem, for a notebook.
+
+    `mean` is what its mean is of; over problems with metrics of their own it stays `mean`, and `metric` names them.
+    """
+    if comparison.is_mixed:
+        groups = [(comparison.on(str(label)), runs) for label, runs in tables.runs.groupby(PROBLEM, sort=False)]
+        found = [of_problem(judge(runs, one), one).assign(metric=one.shown) for one, runs in groups]
+        mean, more = "mean", ("metric", *more)
+    else:
+        judged = judge(tables.runs, comparison)
+        problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]
+        found = [of_problem(runs, comparison) for _, runs in problems]
+    table = pd.concat(found)
     table = table.assign(ended=table["runs"] - table["bad"]).rename(columns={"mean": mean})
     return table[[*comparison.keys, mean, "sd", "ended", "runs", *more]].reset_index(drop=True)
 

@@ -55,7 +55,7 @@ def take_together(analysis: Analysis) -> Overall:
     ranks = rank_table({label: part.ranking for label, part in parts.items()})
     found = scores({label: part.finals for label, part in parts.items()}, analysis.order, analysis.comparison)
     runs = [_larger_is_better(part) for part in parts.values()]
-    exploratory = any(part.exploratory for part in parts.values())
+    exploratory = any(part.exploratory and not part.finals["bad"].all() for part in parts.values())
     return Overall(ranks, found, over_problems(runs, [str(name) for name in ranks], exploratory=exploratory))
 
 

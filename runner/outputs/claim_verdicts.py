@@ -29,7 +29,7 @@ from xprun.runner.results.results_schema import (
 )
 from xprun.runner.results.rounding import precision_of
 from xprun.runner.results.run_columns import full_name, sections_that_differ
-from xprun.specs import Expectation
+from xprun.specs import Expectation, Run
 from xprun.specs.language.diagnostics import printable
 from xprun.specs.language.repeats import block_of
 
@@ -96,10 +96,11 @@ def _judge(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Outcome]
     if expectation.beats is not None:
         return _judge_pairs(expectation, plan, outcomes)
     differing = sections_that_differ(plan.rows)
-    ended = {full_name(run, differing): outcomes[run.id] for run in groups[0]}
+    named = {full_name(run, differing): run for run in groups[0]}
+    ended = {name: outcomes[run.id] for name, run in named.items()}
     if expectation.status:
         return _judge_statuses(expectation.status, ended)
-    values = {name: _value(expectation, plan, outcome) for name, outcome in ended.items()}
+    values = {name: _value(expectation, plan, run, outcomes[run.id]) for name, run in named.items()}
     return _judge_values(expectation, values, ended)
 
 
@@ -177,7 +178,8 @@ def _differences(expectation: Expectation, plan: Plan, outcomes: Mapping[str, Ou
             return {}, f"`{which}` matches {n} runs with seed {block[0]}; a pair needs one"
     sign = -1 if _goal(expectation, plan) == "min" else 1
     first, second = (
-        {block_of(run): _score(sign * _value(expectation, plan, outcomes[run.id])) for run in runs} for runs in groups
+        {block_of(run): _score(sign * _value(expectation, plan, run, outcomes[run.id])) for run in runs}
+        for runs in groups
     )
     shared = [block for block in first if block in second]
     if not shared:
@@ -200,10 +202,10 @@ def _too_few(pairs: int, confidence: float, noun: str) -> str:
     return f"; confidence {confidence:g} needs at least {needed} {noun}"
 
 
-def _value(expectation: Expectation, plan: Plan, outcome: Outcome) -> float:
+def _value(expectation: Expectation, plan: Plan, run: Run, outcome: Outcome) -> float:
     """Return the value a claim is about, NaN where the run has none."""
     if expectation.step is None:
-        return float(result_columns(outcome, plan.goals, plan.comparison).get(expectation.value, math.nan))
+        return float(result_columns(outcome, plan.goals, plan.comparison_of(run)).get(expectation.value, math.nan))
     series = outcome.history.get(expectation.value)
     there = _at(series, expectation.step) if series else np.array([])
     return float(there[0]) if len(there) else math.nan

@@ -88,7 +88,7 @@ def write_tables(folder: Path, plan: Plan, pairs: Pairs, claims: pd.DataFrame) -
     schema = with_outcomes(plan.schema, (outcome for _, outcome in pairs))
     ended = {run.id: outcome for run, outcome in pairs}
     rows = [
-        row_of_run(columns, ended[run.id], plan.goals, plan.comparison)
+        row_of_run(columns, ended[run.id], plan.goals, plan.comparison_of(run))
         for run, columns in zip(plan.rows, plan.columns, strict=True)
         if run.id in ended
     ]

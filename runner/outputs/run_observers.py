@@ -69,7 +69,8 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
     One that asks for `columns` hears what each column of the results is, as in `tables.json`; one that asks for `stage`
     whether the run is of the search or confirms it.
     """
-    schema, found = with_outcomes(plan.schema, [outcome]), result_columns(outcome, plan.goals, plan.comparison)
+    schema = with_outcomes(plan.schema, [outcome])
+    found = result_columns(outcome, plan.goals, plan.comparison_of(run))
     return {
         "settings": columns_of_run(run),
         "history": {metric: (series.steps, series.values) for metric, series in outcome.history.items()},
@@ -82,4 +83,6 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
 def _label(plan: Plan, run: Run) -> str:
     by = plan.comparison.by
     sections = [] if set(by) & set(run.choices) else ["optimizer"]  # values alone tell little
-    return label_of(run, [*sections, *by]).replace(BETWEEN, "-")
+    return label_of(run, [*plan.comparison.problems, *sections, *by] if run.problem else [*sections, *by]).replace(
+        BETWEEN, "-"
+    )

@@ -67,7 +67,7 @@ def _unpacked(
     packed: list[tuple[Run, list[int], list[str]]], layout: Layout | None, is_part: bool, slot: int
 ) -> Cohort:
     runs = [
-        Run(first.choices, first.settings, first.run_choice, seed, run)
+        Run(first.choices, first.settings, first.run_choice, seed, run, first.problem)
         for first, seeds, ids in packed
         for seed, run in zip(seeds, ids, strict=True)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared, compared_labels, linked_settings, swept_settings
 from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import dotted
+from xprun.specs.language.parser import united
 
 if TYPE_CHECKING:
     from xprun.runner.results.outcome import Outcome  # with numpy
@@ -56,6 +57,11 @@ class Plan:
     device_kind: str
     confirm_rows: list[Run] | None = None
     unconfirmed: tuple[str, ...] = ()
+    by_problem: Mapping[str, Comparison] = field(default_factory=dict)
+
+    def comparison_of(self, run: Run) -> Comparison:
+        """Return the comparison on the problem that a run is of."""
+        return self.by_problem.get(run.problem, self.comparison)
 
     @property
     def rows(self) -> list[Run]:
@@ -99,7 +105,7 @@ class Plan:
         """Return the plan with its second stage, where the search is complete: every run of it has an outcome."""
         if self.spec.confirm is None or any(run.id not in outcomes for run in self.searched):
             return self
-        best = best_of(outcomes, self.comparison)
+        best = best_of(outcomes, self.comparison_of)
         confirmed, left_out = self._confirmation(best)
         return replace(self, confirm_rows=confirmed, unconfirmed=tuple(map(self._called, left_out)))
 
@@ -155,18 +161,49 @@ def keeps_visuals(stage: Sequence[Run]) -> bool:
 
 def make_plan(spec: Spec, device_kind: str) -> Plan:
     """Return the plan of a resolved spec on a kind of device (`cpu`, `cuda`, `mps`), which is part of a run's id."""
-    comparison, metrics = compare(spec), metrics_of(spec)
-    goals = _goals_asked(metrics, comparison)
-    spec = replace(
-        spec,
-        run=_as_compared(spec.run, comparison, goals),
-        ablations=tuple(_ablation_as_compared(ablation, comparison, goals) for ablation in spec.ablations),
-    )
+    parts = [_Part.of(part) for part in spec.parts]
+    by_problem = {part.spec.problem: part.comparison for part in parts if spec.listed}
+    comparison = _together(spec, parts) if spec.listed else parts[0].comparison
+    spec = united(spec, tuple(part.spec for part in parts)) if spec.listed else parts[0].spec
+    metrics = {metric.name: metric for part in parts for metric in part.metrics}
     runs = expand(spec, salt=device_kind)
     rows = _rows_of(runs)
     duplicates = len(runs) - len(distinct(runs))
-    metrics = [replace(metric, goal=goals.get(metric.quantity, metric.goal)) for metric in metrics]
-    return Plan(spec, rows, comparison, metrics, duplicates, device_kind)
+    return Plan(spec, rows, comparison, list(metrics.values()), duplicates, device_kind, by_problem=by_problem)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is compared on one problem: a spec with what that makes of its runs, and the metrics of these."""
+
+    spec: Spec
+    comparison: Comparison
+    metrics: list[Metric]
+
+    @classmethod
+    def of(cls, spec: Spec) -> _Part:
+        comparison, metrics = compare(spec), metrics_of(spec)
+        goals = _goals_asked(metrics, comparison)
+        prepared = replace(
+            spec,
+            run=_as_compared(spec.run, comparison, goals),
+            ablations=tuple(_ablation_as_compared(ablation, comparison, goals) for ablation in spec.ablations),
+        )
+        metrics = [replace(metric, goal=goals.get(metric.quantity, metric.goal)) for metric in metrics]
+        return cls(prepared, comparison, metrics)
+
+
+def _together(spec: Spec, parts: Sequence[_Part]) -> Comparison:
+    """Return the comparison over all problems that a spec lists: that on the first, as far as it says one thing."""
+    by, problems = compared(spec)
+    return replace(
+        parts[0].comparison,
+        by=by,
+        problems=problems,
+        swept=swept_settings(spec),
+        linked=linked_settings(spec),
+        chosen_on_test=any(part.comparison.chosen_on_test for part in parts),
+    )
 
 
 def distinct(runs: Iterable[Run]) -> list[Run]:
@@ -285,7 +322,18 @@ def describe(plan: Plan) -> dict[str, Any]:
             for section, alternatives in spec.sections.items()
         }
         | {"run": plan.searched[0].settings.model_dump(mode="json")},
-    }
+    } | _described_problems(plan)
+
+
+def _described_problems(plan: Plan) -> dict[str, Any]:
+    """Return the title and the settings of `[run]` of each problem that a spec lists."""
+    firsts = {run.problem: run for run in reversed(plan.searched)}
+    found = [
+        {"label": part.problem, "title": part.head.title, "run": firsts[part.problem].settings.model_dump(mode="json")}
+        for part in plan.spec.listed
+        if part.problem in firsts
+    ]
+    return {"problems": found} if found else {}
 
 
 def _sweeps(axes: Any) -> dict[str, list[Any]]:

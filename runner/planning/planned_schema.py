@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xprun.runner.resolve.resolver import matrices_of
 from xprun.runner.results.results_schema import (
     ENDING_COLUMNS,
+    PROBLEM_COLUMN,
     RUN_COLUMN,
     SEED_COLUMN,
     SHARED,
@@ -36,6 +37,7 @@ def describe_tables(plan: Plan) -> ResultsSchema:
         comparison=plan.comparison,
         stages=plan.stages,
         problems=_problems(plan),
+        by_problem=dict(plan.by_problem),
         metrics=plan.metrics,
         matrices=matrices_of(plan.spec),
         shared={kind: _shared(plan, sections) for kind, sections in SHARED.items()} if plan.pictured else {},
@@ -44,11 +46,12 @@ def describe_tables(plan: Plan) -> ResultsSchema:
     return schema.with_columns(
         [
             RUN_COLUMN,
+            *([PROBLEM_COLUMN] if plan.spec.listed else []),
             *map(section_column, sections),
             *_setting_columns(plan),
             SEED_COLUMN,
             *ENDING_COLUMNS,
-            *([STEPS_COLUMN] if plan.comparison.by_time else []),
+            *([STEPS_COLUMN] if any(one.by_time for one in [plan.comparison, *plan.by_problem.values()]) else []),
             *metric_columns(plan.metrics, kept=_keeps_best(plan)),
         ]
     )
@@ -83,6 +86,8 @@ def _type(types: set[type]) -> Type:
 
 def _problems(plan: Plan) -> list[list[str]]:
     sections = plan.comparison.problems
+    if plan.spec.listed:
+        return [[part.problem] for part in plan.spec.listed]
     if not sections:
         return []
     runs = apart_from_seeds(plan.search_rows)

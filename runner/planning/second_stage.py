@@ -32,7 +32,11 @@ def by_setting(runs: Iterable[Run], by: Sequence[str]) -> dict[Labels, Settings]
     found: dict[Labels, Settings] = {}
     for run in runs:
         values = values_of(run, by)
-        labels = (*(choice.label for choice in run.choices.values()), *(repr(values.get(name)) for name in by))
+        labels = (
+            run.problem,
+            *(choice.label for choice in run.choices.values()),
+            *(repr(values.get(name)) for name in by),
+        )
         found.setdefault(labels, {}).setdefault(name.of(run), []).append(run)
     return found
 
@@ -56,11 +60,12 @@ def confirmation(
     return confirmed, left_out
 
 
-def best_of(outcomes: Mapping[str, Outcome], comparison: Comparison) -> Choose:
+def best_of(outcomes: Mapping[str, Outcome], comparison_of: Callable[[Run], Comparison]) -> Choose:
     """Return what chooses a setting by the outcomes of its runs; None where all runs of the best failed or diverged."""
-    value = partial(chosen_by, comparison)
 
     def best(settings: Settings) -> str | None:
+        comparison = comparison_of(settings[first_of(settings)][0])
+        value = partial(chosen_by, comparison)
         values = {setting: [value(outcomes[run.id]) for run in runs] for setting, runs in settings.items()}
         return choose(values, comparison.goal)
 

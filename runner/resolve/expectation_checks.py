@@ -20,7 +20,7 @@ from xprun.specs.language.dotted_paths import at, dotted
 from xprun.specs.language.expansion import cell
 from xprun.specs.language.expectations import Cell
 from xprun.specs.language.matching import alternatives_of, fits
-from xprun.specs.language.result_words import BEST, CHECKPOINT, COUNTED, FINAL, PARAMETER, REFERENCE
+from xprun.specs.language.result_words import BEST, CHECKPOINT, COUNTED, FINAL, PARAMETER, PROBLEM, REFERENCE
 from xprun.specs.language.schema import CONFIRM_SECTION
 from xprun.specs.language.wording import did_you_mean, show
 
@@ -70,7 +70,8 @@ class Selectable:
 def _selection_problems(spec: Spec, columns: Selectable, where: dict[str, Cell], path: Path) -> Iterator[Diagnostic]:
     for column, wanted in where.items():
         found = (a for variant in spec.variants() for a in variant.sections.get(column, ()))
-        labels = list(dict.fromkeys(a.label or a.name for a in found))
+        problems = [part.problem for part in spec.listed] if column == PROBLEM else []
+        labels = list(dict.fromkeys([*problems, *(a.label or a.name for a in found)]))
         if column not in columns.every:
             message = f"no run of this spec has such a column{did_you_mean(column, columns.every)}"
             yield Diagnostic((*path, column), message, f"they have {', '.join(sorted(columns.shown))}", "key")

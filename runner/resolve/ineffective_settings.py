@@ -10,8 +10,9 @@ from xprun.runner.resolve.data_parts import some_hold, values_of
 from xprun.runner.results.results_schema import TEST, TRAIN, VALID
 from xprun.specs import Alternative, Diagnostic, Spec
 from xprun.specs.language.comparison import compared_labels
-from xprun.specs.language.dotted_paths import Path
+from xprun.specs.language.dotted_paths import Path, dotted
 from xprun.specs.language.folds import K_FOLDS
+from xprun.specs.language.schema import PROBLEM_SECTION
 
 
 def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
@@ -38,7 +39,9 @@ def notes_of(spec: Spec) -> Iterator[str]:
     """Yield a line for each inherited setting of a resolved spec that has no effect, with what takes it away."""
     for note in spec.notes:
         place = spec.document.place(note.path, note.at).name
-        yield f'{place}: {note.dotted}: {note.message}; unset = ["{note.dotted}"] takes it away'
+        is_of_problem = note.path[0] == PROBLEM_SECTION
+        setting, where = (dotted(note.path[2:]), " in the problem") if is_of_problem else (note.dotted, "")
+        yield f'{place}: {note.dotted}: {note.message}; unset = ["{setting}"]{where} takes it away'
 
 
 def _split_problems(data: Alternative) -> Iterator[Diagnostic]:

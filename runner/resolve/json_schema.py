@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,8 +12,18 @@ from xprun.plugins.registry import Component, Registry
 from xprun.plugins.signature import Setting, type_name
 from xprun.runner.resolve.objective_sections import BROUGHT
 from xprun.specs.language.expectations import ExpectTable
+from xprun.specs.language.extends import UNSET
 from xprun.specs.language.keywords import LISTED, NEVER_SWEPT, WORDS
-from xprun.specs.language.schema import COMPONENT_SECTIONS, OWN_SECTIONS, REQUIRED_SECTIONS, Head, RunSettings, Strict
+from xprun.specs.language.listed_problems import COMPARED, SEEDS, TASK
+from xprun.specs.language.schema import (
+    COMPONENT_SECTIONS,
+    OWN_SECTIONS,
+    PROBLEM_SECTION,
+    REQUIRED_SECTIONS,
+    Head,
+    RunSettings,
+    Strict,
+)
 
 Schema = dict[str, Any]
 
@@ -68,13 +79,24 @@ def make_schema(registry: Registry) -> Schema:
     components = maker.components()
     own = {"run": maker.run(), "confirm": _confirm(), "compare": maker.compare()}
     sections = {section: _section(section) for section in COMPONENT_SECTIONS}
+    problem = {PROBLEM_SECTION: _problems(own["run"], own["compare"])}
     return {
         "$schema": DIALECT,
         "title": "An experiment for xprun",
         "type": "object",
-        "properties": {**_plain_table(Head)["properties"], **sections, **own, **OTHERS, "expect": _expectations()},
+        "properties": {
+            **_plain_table(Head)["properties"],
+            **sections,
+            **own,
+            **problem,
+            **OTHERS,
+            "expect": _expectations(),
+        },
         "additionalProperties": False,
-        "if": {"required": ["extends"], **FURTHER},  # then the base says what is left out here
+        "if": {  # then the base, or each problem, says what is left out here
+            "anyOf": [{"required": ["extends"], **FURTHER}, {"required": [PROBLEM_SECTION], **FURTHER}],
+            **FURTHER,
+        },
         "else": {
             "properties": {**dict.fromkeys(sections, COMPLETE), "run": LENGTH},
             **FURTHER,
@@ -211,6 +233,21 @@ def _expectations() -> Schema:
     table = _plain_table(ExpectTable)
     table["properties"] |= {"where": COLUMNS, "beats": {**COLUMNS, "minProperties": 1}}
     return {"anyOf": [table, {"type": "array", "minItems": 1, "items": table}]}
+
+
+def _problems(run: Schema, compare: Schema) -> Schema:
+    """Return the list of `[[problem]]`s, each of which has sections of its own."""
+    once = {section: {"anyOf": [_ref(section), _ref("over")]} for section in TASK if section in COMPONENT_SECTIONS}
+    own = {"run": _less(run, SEEDS), "compare": _less(compare, COMPARED)}
+    heads = {key: OTHERS[key] for key in ("extends", UNSET)} | {"label": LABEL}
+    table = {"type": "object", "properties": {**heads, **once, **own}, "additionalProperties": False}
+    told = "A task with data, a model and a loss of its own, on which the optimizers are compared."
+    return {"type": "array", "minItems": 1, "items": table, "description": told}
+
+
+def _less(table: Schema, keys: Iterable[str]) -> Schema:
+    properties = {key: schema for key, schema in table["properties"].items() if key not in keys}
+    return {**table, "properties": properties}
 
 
 def _plain(schema: Any, defs: dict[str, Schema]) -> Any:

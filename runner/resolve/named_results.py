@@ -11,7 +11,7 @@ from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TRAIN, VA
 from xprun.specs import Diagnostic, RunSettings, Spec
 from xprun.specs.language.diagnostics import Path
 from xprun.specs.language.expansion import choices_of
-from xprun.specs.language.schema import Compare, SaveBest, Stop
+from xprun.specs.language.schema import PROBLEM_SECTION, Compare, SaveBest, Stop
 from xprun.specs.language.wording import did_you_mean, quoted
 
 HELD_OUT = "set data.valid = 0.2 to hold rows out"
@@ -67,6 +67,18 @@ def goal_problems(spec: Spec, metric: Metric) -> Iterator[Diagnostic]:
             if column.endswith(f".{LOSS}"):
                 message = f"waits for {column} to fall, but compare.goal says that more of it is better"
                 yield Diagnostic(("run", "stop", *path), message, "leave compare.goal out: training lowers the loss")
+
+
+def goals_that_differ(problems: list[tuple[str, list[Metric], Compare]]) -> Iterator[Diagnostic]:
+    """Yield a metric of which more is better on one of the listed problems, and less on another."""
+    known: dict[str, tuple[str, str]] = {}
+    for i, (label, metrics, compare) in enumerate(problems):
+        for metric in metrics:
+            goal = (metric.name == compare.metric and compare.goal) or metric.goal
+            first, other = known.setdefault(metric.name, (label, goal))
+            if other != goal:
+                message = f"{metric.name} is {quoted(goal)} here, and {quoted(other)} on {first}"
+                yield Diagnostic((PROBLEM_SECTION, i, "compare", "goal"), message, "give one metric one goal")
 
 
 def target_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:

@@ -31,6 +31,8 @@ def output_notes(spec: Spec, registry: Registry) -> list[str]:
 
     `spec.toml:5:3: model.layers[2]: Softmax before CrossEntropyLoss, which takes the softmax itself: leave it out`.
     """
+    if spec.listed:
+        return list(dict.fromkeys(line for part in spec.listed for line in output_notes(part, registry)))
     found: dict[str, None] = {}
     for variant in spec.variants():
         for model in variant.sections["model"]:

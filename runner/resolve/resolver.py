@@ -28,6 +28,7 @@ from xprun.runner.resolve.named_results import (
     choosing_columns,
     chosen_by_test,
     goal_problems,
+    goals_that_differ,
     save_problems,
     stop_problems,
     target_problems,
@@ -65,10 +66,11 @@ from xprun.specs.language.folds import FOLD, K_FOLDS
 from xprun.specs.language.follow_ons import concluded_from
 from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.keywords import LISTED, WORDS
+from xprun.specs.language.listed_diagnostics import gathered
 from xprun.specs.language.overrides import as_alternatives, names_in
-from xprun.specs.language.parser import complete_run, point_at_item
+from xprun.specs.language.parser import complete_run, point_at_item, united
 from xprun.specs.language.repeats import is_repeat
-from xprun.specs.language.schema import REQUIRED_SECTIONS, Compare, Metric, Plot, RunSettings
+from xprun.specs.language.schema import PROBLEM_SECTION, REQUIRED_SECTIONS, Compare, Metric, Plot, RunSettings
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
 MAX_RUNS = 100_000
@@ -82,6 +84,8 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     Raises SpecError with everything that is wrong with the spec, its structure included, or when it stands for too
     many runs, those on fresh seeds included.
     """
+    if PROBLEM_SECTION in spec.document.data:
+        return _resolve_listing(spec, registry, max_runs)
     spec = with_brought_sections(spec, registry)
     problems = Diagnostics(spec.document)
     problems += spec.problems
@@ -110,6 +114,41 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     if problems:
         raise SpecError(spec.document, at_home(problems, spec, registry))
     return resolved
+
+
+def _resolve_listing(spec: Spec, registry: Registry, max_runs: int) -> Spec:
+    """Return a spec with each of its problems resolved, as a spec of its own."""
+    problems = Diagnostics(spec.document)
+    problems += spec.problems
+    problems += section_problems(spec, registry)
+    if count_grid(spec) + count_confirmation(spec) > max_runs:
+        problems += _bomb_problems(spec, max_runs)
+        raise SpecError(spec.document, problems)
+    resolved: list[Spec] = []
+    wrong: dict[int, list[Diagnostic]] = {}
+    for number, part in zip(spec.document.listed, spec.listed, strict=True):
+        try:
+            resolved.append(resolve(part, registry, max_runs))
+            wrong[number] = []
+        except SpecError as error:
+            wrong[number] = error.problems
+    problems += gathered(spec.document, wrong)
+    if problems:
+        raise SpecError(spec.document, problems)
+    whole = united(spec, tuple(resolved))
+    notes = gathered(spec.document, {n: part.notes for n, part in zip(wrong, resolved, strict=True)})
+    whole = replace(whole, notes=tuple(note for note in notes if not _has_effect_elsewhere(note, spec)))
+    problems += goals_that_differ([(part.problem, metrics_of(part), part.compare) for part in resolved])
+    problems += expect_problems(whole, list(dict.fromkeys(name for part in resolved for name in columns_of(part))))
+    if problems:
+        raise SpecError(spec.document, problems)
+    return whole
+
+
+def _has_effect_elsewhere(note: Diagnostic, spec: Spec) -> bool:
+    """Whether a setting without effect on a problem is said for all problems, on some of which it has one."""
+    listed = spec.document.listed
+    return note.path[0] == PROBLEM_SECTION and listed[int(note.path[1])].is_of_all(note.path[2:])
 
 
 def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str], wrong: set[str]) -> list[Diagnostic]:

@@ -53,6 +53,7 @@ DATA_ROWS, TRUE_CURVE, FITTED_CURVE = CURVES = ("data", "truth", "fit")
 FINAL, BEST, CHECKPOINT = result_words.FINAL, result_words.BEST, result_words.CHECKPOINT
 PARAMETER, REFERENCE = result_words.PARAMETER, result_words.REFERENCE
 SEED, STEPS = result_words.SEED, result_words.STEPS
+PROBLEM: Final = result_words.PROBLEM
 EPOCHS, SECONDS = result_words.EPOCHS, result_words.SECONDS
 
 # The sections that decide what runs share: the data over which they fit a curve, and the surface that they move over.
@@ -79,7 +80,7 @@ CLAIM: Final = "claim"
 VERDICT: Final = "verdict"
 FOUND: Final = "found"
 LOSS: Final = "loss"
-STEPS_TO_TARGET: Final = "steps_to_target"  # a metric to compare by, which follows from the history
+STEPS_TO_TARGET: Final = result_words.STEPS_TO_TARGET
 SERIES: Final = "series"
 X: Final = "x"
 Y: Final = "y"
@@ -164,6 +165,9 @@ REFERENCE_COLUMN = Column(
     f"{REFERENCE}<name>", "number", "reference", "what least squares in closed form reaches by a metric, or its "
     "parameter `param.<name>`; for linear models with a squared error"
 )  # fmt: skip
+PROBLEM_COLUMN = Column(
+    PROBLEM, "text", "section", "where a spec lists `[[problem]]`s, the label of the one that the run is of", PROBLEM
+)  # fmt: skip
 SEED_COLUMN = Column(SEED, "integer", "seed", "the seed of the initial parameters and of the batch order")
 
 ENDING_COLUMNS = (
@@ -196,6 +200,7 @@ RESULTS = Table(
     "one row a run and label",
     (
         RUN_COLUMN,
+        PROBLEM_COLUMN,
         SECTION_COLUMN,
         SETTING_COLUMN,
         REPEAT_COLUMN,
@@ -375,14 +380,16 @@ class ResultsSchema:
     """What one folder holds: its tables, what was measured, what is compared and what was planned.
 
     `stages` are the numbers of planned runs; `problems` the planned problems, each as the labels of the sections in
-    `comparison.problems`. `classes` has the names of classes, where the data tell them, with the runs whose matrices
-    and images they are of. `shared` has the groups of runs with the same data (for fits), and with the same data, model
-    and loss (for surfaces), whatever these are called.
+    `comparison.problems`. `by_problem` is the comparison on each of those that the spec lists, by its label: each may
+    have a metric and a target of its own. `classes` has the names of classes, where the data tell them, with the runs
+    whose matrices and images they are of. `shared` has the groups of runs with the same data (for fits), and with the
+    same data, model and loss (for surfaces), whatever these are called.
     """
 
     comparison: Comparison
     stages: dict[Stage, int] = field(default_factory=dict)
     problems: list[list[str]] = field(default_factory=list)
+    by_problem: dict[str, Comparison] = field(default_factory=dict)
     metrics: list[Metric] = field(default_factory=list)
     matrices: list[Matrix] = field(default_factory=list)
     classes: list[ClassNames] = field(default_factory=list)
@@ -436,7 +443,8 @@ class ResultsSchema:
         """Return plain values, as they stand in `tables.json`."""
         first = ("schema", "stages", "comparison", "problems")
         content = asdict(self, dict_factory=lambda items: {key: value for key, value in items if value is not None})
-        return {key: content[key] for key in (*first, *(key for key in content if key not in first))}
+        absent = [] if self.by_problem else ["by_problem"]
+        return {key: content[key] for key in dict.fromkeys([*first, *content]) if key not in absent}
 
 
 class SchemaError(ValueError):

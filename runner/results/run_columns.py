@@ -9,23 +9,29 @@ from typing import Any
 from xprun.specs import Run, Spec
 from xprun.specs.language.comparison import cells_of
 from xprun.specs.language.dotted_paths import dotted
-from xprun.specs.language.expansion import PLAIN, cell
-from xprun.specs.language.result_words import SEED, STAGE, alternative_label, compared_settings
+from xprun.specs.language.expansion import PLAIN, VARIED, cell
+from xprun.specs.language.result_words import PROBLEM, SEED, STAGE, alternative_label, compared_settings
 
 SELECTED_BY = (*PLAIN, list, tuple)  # what claims select runs by
 
 
 def columns_of_run(run: Run) -> dict[str, Any]:
     """Return a run's section labels, its dotted settings as far as the spec writes or sweeps them, and its seed."""
-    row: dict[str, Any] = {section: choice.label for section, choice in run.choices.items()}
+    row: dict[str, Any] = labels_of_run(run)
     for choice in run.choices.values():
         row |= choice.columns
     return row | run.run_choice.columns | {SEED: run.seed}
 
 
+def labels_of_run(run: Run) -> dict[str, str]:
+    """Return the label of each section of a run, and of the problem that it is of, where a spec lists some."""
+    labels = {section: choice.label for section, choice in run.choices.items()}
+    return {PROBLEM: run.problem, **labels} if run.problem else labels
+
+
 def label_of(run: Run, by: Sequence[str]) -> str:
     """Return the label of a run's alternative, which sections and settings make."""
-    labels: dict[str, Any] = {section: choice.label for section, choice in run.choices.items()}
+    labels: dict[str, Any] = {**labels_of_run(run)}
     return alternative_label(labels | values_of(run, by), by)
 
 
@@ -65,7 +71,7 @@ def defaults_of_spec(spec: Spec) -> set[str]:
 
 def columns_of_spec(spec: Spec) -> set[str]:
     """Return every column of the tables by which claims of the spec may select runs, without making the runs."""
-    found = {*spec.sections, SEED, STAGE}
+    found = {*spec.sections, SEED, STAGE, *([PROBLEM] if spec.listed else [])}
     for alternative in (a for variant in spec.variants() for a in variant.alternatives):
         settings, axes = alternative.settings, (axis.path for axis in alternative.axes)
         plain = [(key,) for key in alternative.written if isinstance(settings.get(key), PLAIN)]
@@ -75,7 +81,8 @@ def columns_of_spec(spec: Spec) -> set[str]:
 
 def sections_that_differ(runs: list[Run]) -> set[str]:
     """Return the sections in which the runs do not all have the same label."""
-    return {s for s in runs[0].choices if len({run.choices[s].label for run in runs}) > 1} if runs else set()
+    sections = [s for s in (runs[0].choices if runs else ()) if s in VARIED or not runs[0].problem]
+    return {s for s in sections if len({run.choices[s].label for run in runs}) > 1}
 
 
 def full_name(run: Run, differing: set[str]) -> str:
@@ -83,7 +90,7 @@ def full_name(run: Run, differing: set[str]) -> str:
 
     `differing` are the sections whose label tells the spec's runs apart.
     """
-    parts = []
+    parts = [run.problem] if run.problem else []
     for section, choice in [*run.choices.items(), ("run", run.run_choice)]:
         is_named = section in differing or section == "optimizer"
         parts += [choice.label] if is_named else []

@@ -21,6 +21,7 @@ from xprun.specs import Run
 from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import Path, dotted
 from xprun.specs.language.folds import K_FOLDS
+from xprun.specs.language.listed_problems import TASK
 from xprun.specs.language.wording import plural
 
 
@@ -146,6 +147,8 @@ class Narrator:
 
     def _note_best(self, run: Run, outcome: Outcome) -> None:
         comparison = self._plan.comparison
+        if self._plan.by_problem:  # which have no best of all
+            return
         cost = cost_of(comparison, outcome)
         if cost < (self._best[0] if self._best else math.inf):
             value = chosen_by(comparison, outcome)
@@ -163,7 +166,11 @@ def headline(plan: Plan) -> str:
 
     With a second stage `10 optimizers x 5 settings x 3 seeds = 150 search runs, then 10 x 10 confirmation runs`.
     """
-    several = [f"{len(a)} {plural(s, len(a))}" for s, a in plan.spec.sections.items() if len(a) > 1]
+    listed, sections = len(plan.spec.listed), plan.spec.sections
+    several = [
+        f"{len(a)} {plural(s, len(a))}" for s, a in sections.items() if len(a) > 1 and not (listed and s in TASK)
+    ]
+    several = [f"{listed} {plural('problem', listed)}", *several] if listed else several
     seeds, folds = len({run.seed for run in plan.searched}), _folds(plan)
     parts = [*several, *([f"{folds} folds"] if folds else []), f"{seeds} {plural('seed', seeds)}"]
     total = len(plan.searched)
@@ -198,7 +205,7 @@ def _search(plan: Plan, several: list[str], repeats: list[str]) -> str:
 
 def _name(run: Run, telling: set[str]) -> str:
     """Return what tells a run from its neighbours: `scratch.adam lr=0.03 seed=0`, with the labels of some sections."""
-    parts = []
+    parts = [run.problem] if run.problem else []
     for section, choice in run.choices.items():
         parts += [choice.label] if section in telling else []
         values = choice.untold if section in telling else choice.swept

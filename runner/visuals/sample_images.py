@@ -30,17 +30,16 @@ def best_runs(plan: Plan, pairs: Pairs) -> Pairs:
 
     Where a combination has runs on fresh seeds, it is one of these: they are the ones that are ranked.
     """
-    comparison = plan.comparison
     best: dict[tuple[str, ...], tuple[tuple[bool, float], Run, Outcome]] = {}
     outcomes = {run.id: outcome for run, outcome in pairs if "samples" in outcome.visuals}
     for run in plan.rows:
         if run.id not in outcomes:
             continue
         outcome = outcomes[run.id]
-        cost = plan.stage_of(run) == SEARCH, cost_of(comparison, outcome)
+        cost = plan.stage_of(run) == SEARCH, cost_of(plan.comparison_of(run), outcome)
         if math.isinf(cost[1]):
             continue
-        labels = tuple(run.choices[s].label for s in COMPONENT_SECTIONS if s in run.choices)
+        labels = (run.problem, *(run.choices[s].label for s in COMPONENT_SECTIONS if s in run.choices))
         if labels not in best or cost < best[labels][0]:
             best[labels] = cost, run, outcome
     return list({run.id: (run, outcome) for _, run, outcome in list(best.values())[:MOST]}.values())

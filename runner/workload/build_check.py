@@ -18,6 +18,7 @@ from xprun.runner.workload.meta_model import model_on_meta
 from xprun.runner.workload.workload import Workload, unchecked_workload
 from xprun.specs import Diagnostic, Run, Spec
 from xprun.specs.language.expansion import expand
+from xprun.specs.language.listed_diagnostics import gathered
 
 FAULTS = (Exception, SystemExit)
 SMALL = 5_000_000  # parameters of a model that is built with numbers, which tell more than shapes
@@ -26,6 +27,12 @@ CPU = torch.device("cpu")
 
 def build_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
     """Yield what breaks when data, loss and model of a spec are built, once for each combination of them."""
+    if spec.listed:
+        found = {
+            n: list(build_problems(part, registry)) for n, part in zip(spec.document.listed, spec.listed, strict=True)
+        }
+        yield from gathered(spec.document, found)
+        return
     first = {tuple(run.choices[s].identity for s in ("data", "loss", "model")): run for run in reversed(expand(spec))}
     builder = _Builder(registry)
     yield from dict.fromkeys(problem for run in reversed(first.values()) for problem in builder.problems_of(run))

@@ -16,6 +16,10 @@ def check_with_torch(spec: Spec, registry: Registry) -> Spec:
     Where there is no torch, a note says what was not checked. Raises SpecError for a gradient that is not the
     loss's, and for groups that name no parameter of a model.
     """
+    for part in spec.listed:
+        check_with_torch(part, registry)
+    if spec.listed:
+        return spec
     problems: list[Diagnostic] = []
     is_manual = any(run.settings.get("gradient") == "manual" for run in choices_of(spec.run))
     has_groups = any(alternative.settings.get(GROUPS) for alternative in spec.sections["optimizer"])

@@ -10,11 +10,11 @@ from typing import Any
 
 from xprun.specs.language.alternatives import Alternative
 from xprun.specs.language.dotted_paths import dotted
-from xprun.specs.language.expansion import Choice, choices_of
+from xprun.specs.language.expansion import VARIED, Choice, choices_of
 from xprun.specs.language.identity import NOT_IDENTITY
 from xprun.specs.language.parser import Spec
 from xprun.specs.language.repeats import is_repeat
-from xprun.specs.language.result_words import alternative_label
+from xprun.specs.language.result_words import PROBLEM, alternative_label
 
 MOST_VALUES = 12  # combinations of swept settings that are compared without being asked for
 
@@ -24,8 +24,11 @@ def compared(spec: Spec) -> tuple[list[str], list[str]]:
 
     `compare.by` names the first. Left out, they are all sections that have alternatives or are ablated; but several
     data sets are problems where anything else is compared. Where no section has any, they are the swept settings.
-    Problems are the other sections that have alternatives.
+    Problems are the other sections that have alternatives; or those that the spec lists, on each of which the same is
+    compared.
     """
+    if spec.listed:
+        return compared(spec.listed[0])[0], [PROBLEM]
     changed = {ablation.section for ablation in spec.ablations}
     several = [s for s, alternatives in spec.sections.items() if len(alternatives) > 1 or s in changed]
     others = [section for section in several if section != "data" or section in changed]
@@ -71,7 +74,8 @@ def _swept_values(spec: Spec) -> list[str]:
     if spec.confirm is not None:
         return []
     found, number = [], 1
-    for alternative in (*(a for several in spec.sections.values() for a in several), spec.run):
+    varied = {name: several for name, several in spec.sections.items() if not spec.problem or name in VARIED}
+    for alternative in (*(a for several in varied.values() for a in several), *(() if spec.problem else (spec.run,))):
         axes = [axis for axis in alternative.axes if not axis.is_random and _tells(alternative, axis.key, axis.path)]
         found += [dotted((alternative.section, *axis.path)) for axis in axes]
         number *= math.prod({axis.tag or axis.path: len(axis.values) for axis in axes}.values())

@@ -53,6 +53,8 @@ def count_confirmation(spec: Spec) -> int:
     """Return at most how many runs the second stage is, without making any: one setting an alternative and problem."""
     if spec.confirm is None:
         return 0
+    if spec.listed:
+        return sum(map(count_confirmation, spec.listed))
     seeds = spec.confirm.seeds
     changed = [ablation for ablation in spec.ablations if ablation.section != "run"]
     variants = [spec, *(spec.changed_by(ablation) for ablation in changed)]
@@ -81,6 +83,8 @@ def repeats_of(spec: Spec) -> int:
 
 def chooses(spec: Spec) -> bool:
     """Whether an alternative of a resolved spec has several settings on a problem, of which one is chosen."""
+    if spec.listed:
+        return any(map(chooses, spec.listed))
     if spec.exclusions:
         return _choose(combinations(spec), compared(spec)[0])
     by, _ = compared(spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +13,12 @@ from xprun.specs.language.diagnostics import CONTROL, Diagnostic, Diagnostics, S
 from xprun.specs.language.dotted_paths import Path as KeyPath
 from xprun.specs.language.dotted_paths import at as value_at
 from xprun.specs.language.dotted_paths import dotted
-from xprun.specs.language.extends import ExtendsError, follow, merged
+from xprun.specs.language.extends import MAX_BASES, ExtendsError, follow, merged
 from xprun.specs.language.library import shipped_specs
+from xprun.specs.language.listed_problems import TASK, ListedProblem, read_problems
 from xprun.specs.language.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.language.references import Reference, resolve_references
+from xprun.specs.language.schema import PROBLEM_SECTION
 from xprun.specs.language.source import MAX_INTEGER, Source, Span, TextError, parse, parse_plainly, read_source
 from xprun.specs.language.wording import listed, nearest, show
 
@@ -49,7 +52,9 @@ class Document:
 
     `bases` are the files it extends, the nearest first; `overrides` are values given with `--set`; `references` say
     what each `${...}` stands for, and `problems` which of them lead nowhere. All of it is kept in order to tell where a
-    value came from.
+    value came from. `listed` are the documents of its `[[problem]]`s, by their number: each is one of a spec, with a
+    `label`; its paths are those inside of that. `own` is the table of one, the first `own_bases` are what that extends,
+    and `ranks` are those of its files.
     """
 
     file: str
@@ -61,14 +66,21 @@ class Document:
     broken: Place | None = None
     sets: tuple[str, ...] = ()
     problems: list[Diagnostic] = field(default_factory=list)
+    listed: dict[int, Document] = field(default_factory=dict)
+    label: str = ""
+    own: Source | None = None
+    ranks: tuple[int, ...] = ()
+    own_bases: int = 0
 
     def __post_init__(self) -> None:
-        self._own = Source(self.file, self.text, self.data)
+        self._own = self.own or Source(self.file, self.text, self.data)
 
     def place(self, path: KeyPath, at: Literal["key", "value"] = "value") -> Place:
         """Return where the key or value of a path stands, or the nearest thing around it that exists."""
         if self.broken:
             return self.broken
+        if inside := self._inside(path):
+            return inside.place(path[2:], at)
         if path[:1] == (SET,):
             number = int(path[1])
             text = self.sets[number - 1]
@@ -80,10 +92,18 @@ class Document:
         rank, source = self._owner(path)
         line, column, length = _nearest(source, path, at)
         text = source.line(line) if length else ""
+        rank = self.ranks[rank] if self.ranks else rank
         return Place(source.file, line, column, min(length, len(text) - column + 1), text, rank)
+
+    def _inside(self, path: KeyPath) -> Document | None:
+        """Return the problem in which a path lies."""
+        is_inside = path[:1] == (PROBLEM_SECTION,) and len(path) > 2
+        return self.listed.get(path[1]) if is_inside and isinstance(path[1], int) else None
 
     def set_key(self, path: KeyPath) -> str:
         """Return the dotted key with which `--set` gives the value at a path, or nothing where a file does."""
+        if inside := self._inside(path):
+            return inside.set_key(path[2:])
         for override in reversed(self.overrides):
             if override.covers(path):
                 return override.key if override.gives(path) else dotted(path)
@@ -104,11 +124,19 @@ class Document:
         return f"{value:.6g}" if isinstance(value, float) else show(value)
 
     def is_inherited(self, path: KeyPath) -> bool:
-        """Whether the key of a path stands in a spec that this one extends."""
-        return self.place(path, "key").rank > 0
+        """Whether the key of a path stands in a spec that this one extends; or, of a problem, in one that lists it."""
+        if inside := self._inside(path):
+            return inside.is_inherited(path[2:])
+        return not any(override.find(path, "key") for override in self.overrides) and self._owner(path)[0] > 0
+
+    def is_of_all(self, path: KeyPath) -> bool:
+        """Whether what stands at a path of a problem is said by the spec that lists it, and so on all problems."""
+        return any(o.find(path, "value") for o in self.overrides) or self._owner(path)[0] > self.own_bases
 
     def note(self, path: KeyPath) -> str:
         """Return where the value at a path comes from when it is a reference, or nothing."""
+        if inside := self._inside(path):
+            return inside.note(path[2:])
         for length in range(len(path), 0, -1):
             if reference := self.references.get(path[:length]):
                 return f"{reference.text} is set at {self.place(reference.target).name}"
@@ -120,9 +148,16 @@ class Document:
         bases = "".join(
             f"\n# {source.file}, which the above extends:\n"
             + "".join(f"# {line}\n" for line in source.text.splitlines())
-            for source in self.bases
+            for source in self._every_base()
         )
         return sets + self.text + bases
+
+    def _every_base(self) -> list[Source]:
+        """Return the files that decide the runs beside the spec's own, those of its problems included."""
+        files = {source.file: source for source in self.bases}
+        for problem in self.listed.values():
+            files |= {source.file: source for source in problem.bases if source.file not in (*files, self.file)}
+        return list(files.values())
 
     def _owner(self, path: KeyPath) -> tuple[int, Source]:
         """Return the file that the value at a path comes from, with its rank."""
@@ -167,10 +202,61 @@ def _complete(own: Source, sets: tuple[str, ...]) -> Document:
         raise _unreadable(Document(error.file, "", {}), error) from None
     _override(document, sets)
     _refuse_foreign_values(document)
+    _read_listed(document)
+    listed = {key: value for key, value in document.data.items() if key == PROBLEM_SECTION}
     problems = Diagnostics(document)
-    document.data, document.references = resolve_references(document.data, problems)
-    document.problems = problems
+    rest = {key: value for key, value in document.data.items() if key != PROBLEM_SECTION}
+    rest, document.references = resolve_references(rest, problems)
+    document.data, document.problems = rest | listed, problems
     return document
+
+
+def _read_listed(document: Document) -> None:
+    """Read the problems that a document lists; raise SpecError where a file that one extends cannot be read."""
+    if PROBLEM_SECTION not in document.data:
+        return
+    rank, source = document._owner((PROBLEM_SECTION,))
+    root = Path(source.file if rank and not _is_below(source, document) else document.file).parent.resolve()
+    files = [document._own, *document.bases]
+    try:
+        for problem in read_problems(document.data, source, root):
+            document.listed[problem.number] = _listed(document, problem, files, rank)
+    except ExtendsError as error:
+        raise SpecError(_alone(error.source), [error.problem]) from None
+    except TextError as error:
+        raise _unreadable(Document(error.file, "", {}), error) from None
+
+
+def _is_below(source: Source, document: Document) -> bool:
+    """Whether a file lies in the folder of a document: a shipped list of problems reaches from its own folder."""
+    return Path(source.file).resolve().is_relative_to(Path(document.file).parent.resolve())
+
+
+def _listed(document: Document, problem: ListedProblem, files: list[Source], rank: int) -> Document:
+    """Return the document of a problem: its table, what that extends, and then the spec that lists it."""
+    behind = len(files) + (MAX_BASES + 1) * problem.number
+    ranks = (rank, *range(behind, behind + len(problem.bases)), *range(len(files)))
+    found = Document(
+        document.file,
+        document.text,
+        problem.data,
+        [*problem.bases, *files],
+        sets=document.sets,
+        label=problem.label,
+        own=problem.own,
+        ranks=ranks,
+        own_bases=len(problem.bases),
+    )
+    for override in document.overrides:
+        found.overrides.append(override.inside((PROBLEM_SECTION, problem.number)))
+        if override.path[0] in TASK:
+            with suppress(OverrideError):  # told of the spec, or of no place in this problem
+                found.data = apply(found.data, override)
+    _refuse_foreign_values(found)
+    problems = Diagnostics(found)
+    found.data, found.references = resolve_references(found.data, problems)
+    found.problems = problems
+    return found
 
 
 def _read(path: Path, document: Document, if_missing: str) -> Source:
@@ -213,7 +299,7 @@ def _unreadable(document: Document, error: TextError) -> SpecError:
 
 
 def _alone(source: Source) -> Document:
-    return Document(source.file, source.text, source.data)
+    return Document(source.file, source.text, source.data, own=source)
 
 
 def _exists(path: Path) -> bool:
@@ -293,4 +379,4 @@ def _nearest(source: Source, path: KeyPath, at: str) -> Span:
         if found := source.find(path, at) or source.find(single, at):
             return found
         path = path[:-1]
-    return 1, 1, 0
+    return source.find((), at) or (1, 1, 0)

@@ -78,13 +78,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: a choice for each section, run settings, a seed and the id that they give."""
+    """One training run: a choice for each section, run settings, a seed and the id that they give.
+
+    `problem` is the label of the problem that it is of, where a spec lists some; no id depends on it.
+    """
 
     choices: dict[str, Choice]
     settings: RunSettings
     run_choice: Choice
     seed: int
     id: str
+    problem: str = ""
 
     @property
     def variant(self) -> str:
@@ -125,6 +129,8 @@ def expand(spec: Spec, salt: str = "") -> list[Run]:
 
     `salt` is what else decides results and does not stand in the spec, such as the kind of device.
     """
+    if spec.listed:
+        return [run for part in spec.listed for run in expand(part, salt)]
     runs = []
     for run_choice, group in groupby(combinations(spec), key=itemgetter("run")):
         settings = RunSettings.model_validate(run_choice.settings)
@@ -132,7 +138,8 @@ def expand(spec: Spec, salt: str = "") -> list[Run]:
         for combination in group:
             choices = {section: choice for section, choice in combination.items() if section != "run"}
             identity = _hash(common, choices)
-            runs += [Run(choices, settings, run_choice, s, _id(identity, s)) for s in settings.seed_list]
+            ids = {seed: _id(identity, seed) for seed in settings.seed_list}
+            runs += [Run(choices, settings, run_choice, seed, run, spec.problem) for seed, run in ids.items()]
     return runs
 
 
@@ -152,9 +159,10 @@ def _hash(common: str, choices: dict[str, Choice]) -> Any:
 
 def combinations(spec: Spec) -> Iterator[Combination]:
     """Yield every combination of settings that a spec stands for and does not exclude."""
-    for combination in all_combinations(spec):
-        if not any(exclusion.matches(combination) for exclusion in spec.exclusions):
-            yield combination
+    for part in spec.parts:
+        for combination in all_combinations(part):
+            if not any(exclusion.matches(combination) for exclusion in part.exclusions):
+                yield combination
 
 
 def all_combinations(spec: Spec) -> Iterator[Combination]:

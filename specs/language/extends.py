@@ -1,4 +1,4 @@
-"""`extends = "base.toml"`: a spec that lies over another one, which must be in the same folder or below."""
+"""`extends = "base.toml"`: a spec that lies over another one, which must be in the same folder or below, or shipped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from xprun.specs.language.diagnostics import Diagnostic
 from xprun.specs.language.dotted_paths import Path, dotted, parse_dotted, removed, settings_in
+from xprun.specs.language.library import FOLDER, SHIPPED, shipped_files
 from xprun.specs.language.source import Source, read_source
 from xprun.specs.language.sweeps import is_sweep
-from xprun.specs.language.wording import did_you_mean, show
+from xprun.specs.language.wording import did_you_mean, listed, show
 
 MAX_BASES = 10
 UNSET = "unset"
@@ -30,10 +31,14 @@ def follow(source: Source) -> Iterator[Source]:
 
     Raises ExtendsError for a base that is not there, lies outside the folder of the first source or closes a circle.
     """
-    root = FilePath(source.file).parent.resolve()
+    return follow_from(source, FilePath(source.file).parent.resolve())
+
+
+def follow_from(source: Source, root: FilePath) -> Iterator[Source]:
+    """Yield what a source extends, and so on, none of which lies outside a folder; a shipped one stays in its own."""
     chain = [FilePath(source.file).resolve()]
     while "extends" in source.data:
-        path = _base_of(source, root)
+        path, root = _base_of(source, root)
         if path.resolve() in chain:
             circle = " -> ".join(p.name for p in [*chain, path])
             raise ExtendsError(source, f"extends itself: {circle}", "remove extends from one of these files")
@@ -55,7 +60,7 @@ def merged(sources: list[Source]) -> dict[str, Any]:
         inherited = {key: value for key, value in data.items() if key not in NOT_INHERITED}
         for i, path in enumerate(_unset_by(source)):
             inherited = _without(source, inherited, path, i)
-        data = _over(inherited, source.data)
+        data = laid_over(inherited, source.data)
     return {key: value for key, value in data.items() if key not in ("extends", UNSET)}
 
 
@@ -86,12 +91,12 @@ def _without(source: Source, data: dict[str, Any], path: Path, i: int) -> dict[s
         raise ExtendsError(source, message, "remove it from the list", (UNSET, i)) from None
 
 
-def _over(base: Any, top: Any) -> dict[str, Any]:
+def laid_over(base: Any, top: Any) -> dict[str, Any]:
     """Return `top` over `base`: tables are merged; everything else is replaced, lists of tables included."""
     result: dict[str, Any] = dict(base)
     for key, value in top.items():
         old = base.get(key)
-        result[key] = _over(old, value) if _merges(old, value) else value
+        result[key] = laid_over(old, value) if _merges(old, value) else value
     return result
 
 
@@ -102,10 +107,13 @@ def _merges(old: Any, new: Any) -> bool:
     return "name" not in new or new["name"] == old.get("name")
 
 
-def _base_of(source: Source, root: FilePath) -> FilePath:
+def _base_of(source: Source, root: FilePath) -> tuple[FilePath, FilePath]:
+    """Return what a source extends, and the folder that this may not reach out of."""
     text = source.data["extends"]
     if not isinstance(text, str) or not text:
         raise ExtendsError(source, f'must be the name of a file, such as "base.toml", not {show(text)}')
+    if text.startswith(SHIPPED):
+        return _shipped(source, text), FOLDER.resolve()
     path = FilePath(source.file).parent / text
     try:
         inside = path.resolve().is_relative_to(root)
@@ -118,4 +126,14 @@ def _base_of(source: Source, root: FilePath) -> FilePath:
         )
     if not is_file:
         raise ExtendsError(source, f"there is no file {show(text)}", "the path is relative to this file")
-    return path
+    return path, root
+
+
+def _shipped(source: Source, text: str) -> FilePath:
+    known = shipped_files()
+    name = text.removeprefix(SHIPPED).removesuffix(".toml")
+    if name not in known:
+        names = [f"{SHIPPED}{one}" for one in known]
+        message = f"xprun has no {show(text)}{did_you_mean(text, names)}"
+        raise ExtendsError(source, message, f"it has {listed(text, names)}")
+    return known[name]

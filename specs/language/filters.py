@@ -11,6 +11,7 @@ from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted
 from xprun.specs.language.follow_ons import concluded_from
 from xprun.specs.language.matching import alternatives_of, fits
+from xprun.specs.language.result_words import PROBLEM
 from xprun.specs.language.schema import COMPONENT_SECTIONS
 from xprun.specs.language.sweeps import is_sweep
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show
@@ -62,8 +63,8 @@ class Exclusion:
         return all(condition.holds(chosen) for condition in self.conditions)
 
 
-def read_exclusions(data: dict[str, Any], problems: Diagnostics) -> Iterator[Exclusion]:
-    """Yield the exclusions of a spec."""
+def read_exclusions(data: dict[str, Any], problems: Diagnostics, label: str = "") -> Iterator[Exclusion]:
+    """Yield the exclusions of a spec, or of the problem of that label, from which `problem = "..."` may keep one."""
     written = data.get("exclude", [])
     if written == [] and "exclude" in data:
         problems.append(Diagnostic(("exclude",), "excludes nothing"))
@@ -74,6 +75,10 @@ def read_exclusions(data: dict[str, Any], problems: Diagnostics) -> Iterator[Exc
         if not isinstance(table, dict) or not table:
             problems.append(Diagnostic(path, f'must be a table such as {{ "optimizer.lr" = 1.0 }}, not {show(table)}'))
             continue
+        if label and PROBLEM in table:
+            if not fits(label, table[PROBLEM]):
+                continue
+            table = {key: value for key, value in table.items() if key != PROBLEM}
         conditions = [c for key, at_, value in flattened(table, path) for c in _condition(key, at_, value, problems)]
         yield Exclusion(path, tuple(conditions))
 
@@ -112,6 +117,16 @@ def _condition(key: str, path: Path, value: Any, problems: Diagnostics) -> Itera
         problems.append(Diagnostic(path, 'must name a setting of [run], such as "run.epochs"', at="key"))
     else:
         yield Condition(path, str(found[0]), found[1:], value)
+
+
+def unknown_problems(data: dict[str, Any], labels: list[str]) -> Iterator[Diagnostic]:
+    """Yield the problems that an exclusion names and the spec does not list."""
+    for path, table in tables_of(data, "exclude"):
+        wanted = alternatives_of(table[PROBLEM]) if isinstance(table, dict) and PROBLEM in table else []
+        for unknown in [one for one in wanted if one not in labels]:
+            near = did_you_mean(unknown, labels) if isinstance(unknown, str) else ""
+            message = f"no problem is called {show(unknown)}{near}"
+            yield Diagnostic((*path, PROBLEM), message, f"there are {listed(str(unknown), labels)}")
 
 
 def unknown_conditions(exclusion: Exclusion, among: Mapping[str, list[Any]]) -> Iterator[Diagnostic]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,10 @@ class Override:
     def key(self) -> str:
         """The dotted key, as it was written."""
         return self.text.partition("=")[0].strip()
+
+    def inside(self, path: Path) -> Override:
+        """Return the override as it is found by paths inside of another one; where it lies elsewhere, unchanged."""
+        return replace(self, path=self.path[len(path) :]) if self.path[: len(path)] == path else self
 
     def covers(self, path: Path) -> bool:
         """Whether the value at a path is, or lies in, the one that is given."""

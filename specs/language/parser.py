@@ -13,13 +13,15 @@ from xprun.specs.language.diagnostics import Diagnostic, Diagnostics
 from xprun.specs.language.document import Document
 from xprun.specs.language.dotted_paths import Path, replaced
 from xprun.specs.language.expectations import Expectation, ExpectTable, expectations_of, flattened
-from xprun.specs.language.filters import Exclusion, read_exclusions
+from xprun.specs.language.filters import Exclusion, read_exclusions, unknown_problems
 from xprun.specs.language.keywords import NEVER_SWEPT
 from xprun.specs.language.linked_sweeps import together_problems
+from xprun.specs.language.listed_problems import OF_ALL, TASK, label_problems, several_problems, table_problems
 from xprun.specs.language.schema import (
     COMPONENT_SECTIONS,
     CONFIRM_SECTION,
     OPTIONAL_SECTIONS,
+    PROBLEM_SECTION,
     REQUIRED_SECTIONS,
     Compare,
     Confirm,
@@ -45,7 +47,8 @@ class Spec:
     """A whole spec. `problems` is what is wrong with its structure; its components are not yet looked up.
 
     Where there are problems, what could not be read is left out or has its default. `notes` are settings that were
-    inherited and have no effect.
+    inherited and have no effect. `listed` are its `[[problem]]`s, each a spec of its own that knows its label as
+    `problem`; `sections` then hold the alternatives of all of them.
     """
 
     document: Document
@@ -60,6 +63,13 @@ class Spec:
     expectations: tuple[Expectation, ...]
     problems: Diagnostics
     notes: tuple[Diagnostic, ...] = ()
+    listed: tuple[Spec, ...] = ()
+    problem: str = ""
+
+    @property
+    def parts(self) -> tuple[Spec, ...]:
+        """The specs of which each makes a grid: those of its problems, or the spec itself."""
+        return self.listed or (self,)
 
     @property
     def alternatives(self) -> list[Alternative]:
@@ -67,7 +77,12 @@ class Spec:
         return [*(a for alternatives in self.sections.values() for a in alternatives), self.run]
 
     def variants(self) -> list[Spec]:
-        """Return the spec without its ablations, and for each of them the spec with its one setting changed."""
+        """Return the spec without its ablations, and for each of them the spec with its one setting changed.
+
+        Of each of its problems, where it lists some.
+        """
+        if self.listed:
+            return [variant for part in self.listed for variant in part.variants()]
         base = replace(self, ablations=())
         return [base, *(base.changed_by(ablation) for ablation in self.ablations)]
 
@@ -80,13 +95,71 @@ class Spec:
 
 def read_spec(document: Document) -> Spec:
     """Return the Spec that a document describes, with everything that is wrong with its structure."""
+    return _read_listing(document) if PROBLEM_SECTION in document.data else _read_one(document)
+
+
+def _read_listing(document: Document) -> Spec:
+    """Return a Spec with its problems, each of which is read as a spec and knows what is wrong with itself."""
     data, problems = document.data, Diagnostics(document)
     problems += document.problems
-    problems += _section_problems(data)
+    problems += table_problems(data)
+    parts = tuple(_read_one(part) for part in document.listed.values())
+    if "optimizer" not in data:
+        help_text = "what is compared on all problems stands at the top of the spec"
+        problems.append(Diagnostic((), "the spec is missing [optimizer]", help_text))
+    labels = [part.problem for part in parts]
+    problems += label_problems(labels)
+    problems += unknown_problems(data, labels)
+    head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
+    compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
+    return united(
+        Spec(
+            document=document,
+            head=head or Head(),
+            sections={},
+            run=Alternative("run", ("run",), "run", {}),
+            compare=compare or Compare(),
+            confirm=parts[0].confirm if parts else None,
+            name=_name(head, document),
+            exclusions=parts[0].exclusions if parts else (),
+            ablations=(),
+            expectations=tuple(_expectations(data, problems)),
+            problems=problems,
+        ),
+        parts,
+    )
+
+
+def united(spec: Spec, parts: tuple[Spec, ...]) -> Spec:
+    """Return a spec with these as its problems; its sections hold the alternatives of all of them.
+
+    Those of what is compared are the same on each, and so are the seeds of `[run]`.
+    """
+    names = [name for name in COMPONENT_SECTIONS if any(name in part.sections for part in parts)]
+    sections = {
+        name: parts[0].sections[name]
+        if name not in TASK
+        else tuple(alternative for part in parts for alternative in part.sections.get(name, ()))
+        for name in names
+    }
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return replace(spec, sections=sections, run=parts[0].run if parts else spec.run, listed=parts, notes=notes)
+
+
+def _name(head: Head | None, document: Document) -> str:
+    return (head and head.name) or document.file.replace("\\", "/").rpartition("/")[2].removesuffix(".toml")
+
+
+def _read_one(document: Document) -> Spec:
+    """Return the Spec of a document without problems, or that of a problem."""
+    data, problems = document.data, Diagnostics(document)
+    problems += document.problems
+    problems += _section_problems(data, OF_ALL if document.label else ())
     head = _model(Head, {key: value for key, value in data.items() if key in Head.model_fields}, (), problems)
     compare = _model(Compare, data.get("compare", {}), ("compare",), problems)
     asked = CONFIRM_SECTION in data
     confirm = _model(Confirm, data[CONFIRM_SECTION], (CONFIRM_SECTION,), problems) if asked else None
+    problems += several_problems(data) if document.label else ()
     seed = _search_seed(data)
     present = [name for name in COMPONENT_SECTIONS if name in data or name not in OPTIONAL_SECTIONS]
     sections = {name: tuple(read_alternatives(data, name, problems, seed)) for name in present}
@@ -97,20 +170,23 @@ def read_spec(document: Document) -> Spec:
         run=_run(data, problems, seed),
         compare=compare or Compare(),
         confirm=confirm,
-        name=(head and head.name) or document.file.replace("\\", "/").rpartition("/")[2].removesuffix(".toml"),
-        exclusions=tuple(read_exclusions(data, problems)),
+        name=_name(head, document),
+        exclusions=tuple(read_exclusions(data, problems, document.label)),
         ablations=tuple(read_ablations(data, problems, seed)),
         expectations=tuple(_expectations(data, problems)),
         problems=problems,
+        problem=document.label,
     )
     problems += together_problems(spec.alternatives, document)
     return spec
 
 
-def _section_problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Yield the sections that are missing, and not just misspelt."""
+def _section_problems(data: dict[str, Any], elsewhere: tuple[str, ...] = ()) -> Iterator[Diagnostic]:
+    """Yield the sections that are missing, and not just misspelt; some are looked for `elsewhere`."""
     misspelt = {nearest(key, known_sections()) for key in data if key not in known_sections()}
-    missing = [section for section in REQUIRED_SECTIONS if section not in data and section not in misspelt]
+    missing = [
+        section for section in REQUIRED_SECTIONS if section not in data and section not in (*misspelt, *elsewhere)
+    ]
     if missing:
         tables = " ".join(f"[{section}]" for section in missing)
         yield Diagnostic((), f"the spec is missing {tables}", f"a spec needs {', '.join(REQUIRED_SECTIONS)}")

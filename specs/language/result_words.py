@@ -15,6 +15,8 @@ SEARCH: Final = "search"  # every setting
 CONFIRM: Final = "confirm"  # the chosen ones, on fresh seeds
 
 SEED: Final = "seed"
+PROBLEM: Final = "problem"
+STEPS_TO_TARGET: Final = "steps_to_target"  # a metric to compare by, which follows from the history
 STAGE: Final = "stage"
 STEPS: Final = "steps"
 EPOCHS: Final = "epochs"

@@ -308,8 +308,9 @@ class Confirm(Strict):
 CONFIRM_SECTION: Final = "confirm"
 # The tables that are xprun's own and stand once.
 OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, CONFIRM_SECTION: Confirm, "compare": Compare}
+PROBLEM_SECTION: Final = "problem"  # each a task with sections of its own
 # What else a spec may have at its top, beside the keys of `Head` and the sections above.
-OTHER_SECTIONS = ("exclude", "ablate", "expect", "extends", "unset")
+OTHER_SECTIONS = (PROBLEM_SECTION, "exclude", "ablate", "expect", "extends", "unset")
 REQUIRED_SECTIONS = (*(name for name in COMPONENT_SECTIONS if name not in OPTIONAL_SECTIONS), "run")
 
 

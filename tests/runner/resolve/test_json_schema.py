@@ -33,6 +33,7 @@ BEYOND_A_SCHEMA = re.compile(
     "(label|ablate|compare|exclude|extends|idle|reference|expect)-|sweep-(bomb|samples|with|wrong-computed)|type-(64|infinite)"
     "|scheduler-(overflow|too-long|negative-power|below-zero|one-cycle)|confirm-overlap|data-text|loss-class-weights-(twice|none)|setting-model-heads"
     "|folds-(ablated|and|of|too)|parts-|transform-|recipe-(autocast-manual|clip-(line|twice))|goal-|unset-not-there|optimizer-nesterov|train-"
+    "|problem-(not-there|shipped|outside|lists|in-base|labels|claim|goals|set-target|exclusion|missing)"
 )
 BAD = sorted(
     p for p in (Path(__file__).parents[2] / "specs/language/bad").glob("*.toml") if not BEYOND_A_SCHEMA.match(p.stem)
@@ -51,6 +52,24 @@ def test_the_bad_specs_of_the_language_are_refused(path: Path, validator: Draft2
 @pytest.mark.parametrize("name", shipped_specs())
 def test_shipped_specs_are_valid(name: str, validator: Draft202012Validator) -> None:
     validator.validate(tomli.loads(shipped_specs()[name].read_text(encoding="utf-8")))
+
+
+def test_problems_are_valid(validator: Draft202012Validator) -> None:
+    problem = """
+[[optimizer]]
+name = "SGD"
+[[problem]]
+extends = "xprun:problems/line"
+unset = ["run.dtype"]
+[[problem]]
+label = "line"
+data = { name = "line" }
+model = { name = "linear" }
+loss = { name = "MSELoss" }
+run = { steps = 5 }
+compare = { target = { "loss" = 0.1 } }
+"""
+    validator.validate(tomli.loads(problem))
 
 
 def test_the_started_spec_is_valid(validator: Draft202012Validator) -> None:
