@@ -11,6 +11,7 @@ from xprun.reports.presentation.formatting import listed, value_text
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Text
 from xprun.reports.sections.guarded_sections import all_made
+from xprun.reports.sections.scoreboard_section import diagnostics_section, scoreboard_section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import not_told_apart
 from xprun.reports.stats.performance_profiles import performance_profile, score_profile
@@ -29,8 +30,9 @@ OPEN = ("ranking", "curves", "paths")  # what is not folded of a problem
 
 
 def overall_sections(analysis: Analysis, overall: Overall) -> list[Section]:
-    """The ranking over all problems, against the baseline, and profiles."""
-    return all_made((_ranking, _baseline, _profiles), analysis, overall)
+    """The scoreboard and the diagnostics of listed problems, the ranking, against the baseline, and profiles."""
+    makers = (scoreboard_section, diagnostics_section, _ranking, _baseline, _profiles)
+    return [section for section in all_made(makers, analysis, overall) if section.parts]
 
 
 def problem_section(analysis: Analysis, label: str, sections: Iterable[Section]) -> Section:
@@ -48,7 +50,7 @@ def _ranking(analysis: Analysis, overall: Overall) -> Section:
         f"at its chosen setting on each, by {analysis.measure}"
     )
     more = len(analysis.problems) - DETAILED
-    by_problem = f"{analysis.measure.capitalize()} by problem: mean and sd over {analysis.comparison.repeat}s (rank)"
+    by_problem = f"{_by_problem(analysis)}: mean and sd over {analysis.comparison.repeat}s (rank)"
     averages = Grid(averages_listing(overall), "Scores over all problems")
     parts: list[Part] = [
         Grid(overall_listing(analysis, overall), caption),
@@ -60,6 +62,11 @@ def _ranking(analysis: Analysis, overall: Overall) -> Section:
             Text(f"Plots are drawn for the first {DETAILED} problems only; the other {more} are in the tables.")
         )
     return Section("ranking", "Ranking", parts)
+
+
+def _by_problem(analysis: Analysis) -> str:
+    measure = analysis.measure.capitalize()
+    return measure if analysis.comparison.is_mixed else f"{measure} by problem"
 
 
 def _baseline(analysis: Analysis, overall: Overall) -> Section:

@@ -3,6 +3,7 @@
 A problem is one combination of the sections that are not compared. Seeds are repeats of a problem.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,20 @@ def _ranks(ranking: pd.DataFrame, names: list[str]) -> np.ndarray:
 
 def _scores(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     value = runs[VALUE].mask(runs["bad"])
-    if (value.dropna() > 0).all() and value.max() > value.min() * 10**DECADES:
-        value = np.log(value)
-    low, high = value.min(), value.max()
-    share: Any = (value - low) / (high - low) if high > low else value.notna().astype("float64")
-    score = 1 - share if comparison.ascending and high > low else share
-    return pd.DataFrame({"alternative": runs["alternative"], "bad": runs["bad"], "score": score.fillna(0.0)})
+    score = score_scale(value, comparison)(value)
+    return pd.DataFrame({"alternative": runs["alternative"], "bad": runs["bad"], "score": score})
+
+
+def score_scale(values: pd.Series, comparison: Comparison) -> Callable[[pd.Series], pd.Series]:
+    """Return what gives values of a problem their scores, from 0 to 1, by those of its runs; NaN has 0."""
+    is_wide = bool((values.dropna() > 0).all()) and values.max() > values.min() * 10**DECADES
+    low, high = (np.log(values) if is_wide else values).agg(["min", "max"])
+
+    def score(found: pd.Series) -> pd.Series:
+        value = np.log(found.where(found > 0, np.exp(low))) if is_wide else found
+        share: Any = (value - low) / (high - low) if high > low else value.notna().astype("float64")
+        share = 1 - share if comparison.ascending and high > low else share
+        scores: pd.Series = share.clip(0.0, 1.0).where(found.notna()).fillna(0.0)
+        return scores
+
+    return score

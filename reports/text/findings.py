@@ -17,7 +17,17 @@ from xprun.reports.presentation.formatting import (
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, EQUAL, IDENTICAL, INCONCLUSIVE, WORSE, Pair
 from xprun.reports.stats.ranking import at_edge
-from xprun.runner.results.results_schema import ENDED_WELL, LOSS, RUN, STATUS, STATUSES, STEPS_TO_TARGET, TRAIN, VALID
+from xprun.runner.results.results_schema import (
+    ENDED_WELL,
+    LOSS,
+    RUN,
+    STATUS,
+    STATUSES,
+    STEPS_TO_TARGET,
+    TRAIN,
+    VALID,
+    final,
+)
 from xprun.runner.results.what_shows import CONFIRM_OPTION
 
 
@@ -234,7 +244,8 @@ def _with_metric(analysis: Analysis) -> str:
 
 def _selection(analysis: Analysis) -> str:
     schema, comparison = analysis.comparison.schema, analysis.comparison
-    held_out = [metric.name for metric in schema.metrics if metric.split == VALID]
+    columns = ((metric.name, final(metric.name)) for metric in schema.metrics if metric.split == VALID)
+    held_out = [name for name, column in columns if column in analysis.finals and analysis.finals[column].notna().any()]
     compared = schema.metric(comparison.measured[0])
     if not held_out or (compared and compared.split not in (None, TRAIN)):
         return ""

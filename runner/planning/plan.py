@@ -31,6 +31,7 @@ from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared, compared_labels, linked_settings, swept_settings
 from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import dotted
+from xprun.specs.language.expansion import VARIED
 from xprun.specs.language.parser import united
 
 if TYPE_CHECKING:
@@ -326,14 +327,20 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 
 def _described_problems(plan: Plan) -> dict[str, Any]:
-    """Return the title and the settings of `[run]` of each problem that a spec lists."""
+    """Return title and settings of `[run]` of each problem that a spec lists, and the defaults of swept settings."""
     firsts = {run.problem: run for run in reversed(plan.searched)}
     found = [
         {"label": part.problem, "title": part.head.title, "run": firsts[part.problem].settings.model_dump(mode="json")}
         for part in plan.spec.listed
         if part.problem in firsts
     ]
-    return {"problems": found} if found else {}
+    defaults = {
+        alternative.label: {dotted((section, key)): value for key, value in alternative.defaults.items()}
+        for section in VARIED
+        for alternative in plan.spec.sections.get(section, ())
+        if alternative.defaults
+    }
+    return {"problems": found, "defaults": defaults} if found else {}
 
 
 def _sweeps(axes: Any) -> dict[str, list[Any]]:

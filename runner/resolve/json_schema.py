@@ -34,6 +34,7 @@ REFERENCE: Schema = {
     "description": "The value at a dotted key: ${run.epochs}.",
 }
 NUMBER: Schema = {"type": "number"}
+TITLE: Schema = {"type": "string", "description": "What passing it means, or what it is, in a few words."}
 LABEL: Schema = {"type": "string", "description": "The name in tables and plots."}
 # Tombi warns of every key that a table's schema does not name, unless it says that further ones are welcome.
 FURTHER: Schema = {"additionalProperties": True}
@@ -239,7 +240,7 @@ def _problems(run: Schema, compare: Schema) -> Schema:
     """Return the list of `[[problem]]`s, each of which has sections of its own."""
     once = {section: {"anyOf": [_ref(section), _ref("over")]} for section in TASK if section in COMPONENT_SECTIONS}
     own = {"run": _less(run, SEEDS), "compare": _less(compare, COMPARED)}
-    heads = {key: OTHERS[key] for key in ("extends", UNSET)} | {"label": LABEL}
+    heads = {key: OTHERS[key] for key in ("extends", UNSET)} | {"label": LABEL, "title": TITLE}
     table = {"type": "object", "properties": {**heads, **once, **own}, "additionalProperties": False}
     told = "A task with data, a model and a loss of its own, on which the optimizers are compared."
     return {"type": "array", "minItems": 1, "items": table, "description": told}

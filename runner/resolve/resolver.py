@@ -294,6 +294,7 @@ class _Checker:
             absent_by_default={
                 n: setting.typed_default for n, setting in schema.items() if setting.is_absent_by_default
             },
+            defaults={n: schema[n].typed_default for n in swept if n in schema and not schema[n].required},
             ordered=frozenset(name for name, setting in schema.items() if setting.is_by_parameter),
             own_parts=frozenset(component.parts),
         )

@@ -55,8 +55,9 @@ class Alternative:
     show although they are not swept. `fingerprint` identifies the component's sources; where these are several files,
     `reads` has a hash of each by its name, and `not_read` is what could not be looked at. `cache_neutral` names
     settings that change no result, `absent_by_default` those, with their defaults, that change none at these, `ordered`
-    tables in which the order of keys counts. `own_parts` are the rows that a data set itself keeps apart. All this and
-    the defaults are filled in by whoever knows the components.
+    tables in which the order of keys counts. `defaults` are those of swept settings, where these have one. `own_parts`
+    are the rows that a data set itself keeps apart. All this and the defaults are filled in by whoever knows the
+    components.
     """
 
     section: str
@@ -72,6 +73,7 @@ class Alternative:
     cache_neutral: frozenset[str] = frozenset()
     absent_by_default: Mapping[str, Any] = field(default_factory=dict)
     ordered: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     own_parts: frozenset[str] = frozenset()
     shown: tuple[Path, ...] = ()
     told: frozenset[Path] = frozenset()

@@ -24,7 +24,7 @@ TASK = ("data", "model", "loss", "run", "compare")  # the sections that a proble
 COMPARED = ("by", "baseline", "plots")  # what of `[compare]` is said once for all problems
 SEEDS = ("seeds", "search_seed")  # what of `[run]` is
 LENGTHS = ("epochs", "steps")
-KEYS = ("extends", UNSET, "label", *TASK)
+KEYS = ("extends", UNSET, "label", "title", *TASK)
 OF_ALL = ("optimizer", "scheduler", "confirm", "exclude", "ablate")  # what every problem shares
 MAX_PROBLEMS = 500
 
@@ -74,7 +74,9 @@ def _read(whole: dict[str, Any], own: SourceTable, root: FilePath, i: int) -> Li
     task = merged([Source(own.file, "", table), *([Source(bases[0].file, "", below)] if bases else [])])
     stem = FilePath(bases[0].file).stem if bases else ""
     label = own.data.get("label", inherited.get("name", stem) or f"problem {i + 1}")
-    return ListedProblem(i, str(label), _as_spec(whole, task, [own.data, inherited]), own, bases)
+    title = own.data.get("title", inherited.get("title", ""))
+    spec = _as_spec(whole, task, [own.data, inherited]) | ({"title": title} if title else {})
+    return ListedProblem(i, str(label), spec, own, bases)
 
 
 def _without_shared(table: dict[str, Any], of_run: Collection[str]) -> dict[str, Any]:
