@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xprun.reports.presentation.formats import DEFAULT, read_formats
 from xprun.reports.presentation.report_errors import ReportError, about
@@ -21,6 +21,7 @@ __all__ = [
     "ranking",
     "read_formats",
     "schema",
+    "scoreboard",
     "verdict",
     "write_report",
 ]
@@ -55,6 +56,20 @@ def verdict(folder: Path) -> str:
 
     with about(folder):
         return read_verdict(folder)
+
+
+def scoreboard(folder: Path, candidates: list[str]) -> "list[dict[str, Any]]":
+    """Where these alternatives stand over the problems in `folder`, the best first: values, and `text` in words.
+
+    `name rank mean_rank wins ties losses score untuned_score tried passed failed passes fails diverged`. `ReportError`
+    where a table is missing or lacks a column. Reads no history.
+    """
+    from xprun.reports.data.results_folder import read_results
+    from xprun.reports.stats.analysis import make_analysis
+    from xprun.reports.text.bench_findings import candidate_findings
+
+    with about(folder):
+        return candidate_findings(make_analysis(read_results(folder)), candidates)
 
 
 def schema(folder: Path) -> "ResultsSchema":

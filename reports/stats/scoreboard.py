@@ -40,6 +40,11 @@ class Standing:
     diverged: list[str] = field(default_factory=list)
 
 
+def parts_of(analysis: Analysis) -> dict[str, Analysis]:
+    """The analysis of each problem, by its label, where there is but one, too."""
+    return analysis.problems or dict.fromkeys(analysis.present[:1] or ("",), analysis)
+
+
 def is_diagnostic(comparison: Comparison) -> bool:
     """Whether a problem is passed or failed: its target is of what is trained on, and of no rows held out."""
     metric = comparison.schema.metric(comparison.aim[0])
@@ -61,13 +66,13 @@ def pass_shares(analysis: Analysis) -> dict[str, float]:
 
 def diagnostics(analysis: Analysis) -> dict[str, dict[str, float]]:
     """By diagnostic, the share of the runs of each alternative that pass it."""
-    found = {label: part for label, part in analysis.problems.items() if is_diagnostic(part.comparison)}
+    found = {label: part for label, part in parts_of(analysis).items() if is_diagnostic(part.comparison)}
     return {label: {name: pass_shares(part).get(name, 0.0) for name in analysis.order} for label, part in found.items()}
 
 
 def standings(analysis: Analysis) -> list[Standing]:
     """The alternatives over the problems of an analysis, the best mean rank first."""
-    parts = analysis.problems
+    parts = parts_of(analysis)
     ranks = rank_table({label: part.ranking for label, part in parts.items()})
     means = ranks.mean()
     places = means.round(9).rank(method="min").astype(int)
@@ -95,7 +100,7 @@ def _outcomes(analysis: Analysis, name: str) -> dict[str, int]:
     """Over all problems and other alternatives, how often an alternative was found better, level or worse."""
     found = Counter(
         part.pairwise.of(name, other).finding if part.pairwise.are_told_apart(name, other) else ""
-        for part in analysis.problems.values()
+        for part in parts_of(analysis).values()
         if name in part.pairwise.names
         for other in part.pairwise.names
         if other != name
@@ -104,7 +109,7 @@ def _outcomes(analysis: Analysis, name: str) -> dict[str, int]:
 
 
 def _tried(analysis: Analysis, name: str) -> int:
-    tried = [part.ranking.loc[part.ranking["alternative"] == name, "tried"] for part in analysis.problems.values()]
+    tried = [part.ranking.loc[part.ranking["alternative"] == name, "tried"] for part in parts_of(analysis).values()]
     return int(max((int(found.max()) for found in tried if len(found)), default=0))
 
 
@@ -119,7 +124,7 @@ def _at_default(analysis: Analysis, name: str) -> float:
     if not isinstance(defaults, dict):
         return np.nan
     found = []
-    for part in analysis.problems.values():
+    for part in parts_of(analysis).values():
         rows = part.judged[(part.judged["alternative"] == name) & (part.judged[STAGE] == SEARCH)]
         swept = [key for key in defaults if key in rows]
         for key in swept:

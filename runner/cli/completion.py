@@ -43,6 +43,14 @@ def complete_shipped(
     return _beginning(incomplete, shipped_specs())
 
 
+def complete_suites(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of the shipped suites, or that it is a file."""
+    from click.shell_completion import CompletionItem
+    from xprun.specs.language.library import suites
+
+    return _beginning(incomplete, suites()) or [CompletionItem(incomplete, type="file")]
+
+
 def _beginning(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from xprun.runner.cli.bench import bench
 from xprun.runner.cli.check import check, plan
 from xprun.runner.cli.completion import complete_shipped
 from xprun.runner.cli.components import describe, ls
@@ -123,8 +124,9 @@ def main() -> None:
       xprun run --help     list the options for that: output folder, device, workers, ...
       xprun check SPEC...  check a spec for errors without running it
       xprun test SPEC...   run a spec and check what it claims
+      xprun bench NAME...  rank an optimizer among others on a suite of problems
     """
 
 
-for command in (run, check, test, plan, report, diff, merge, predict, ls, describe, init, schema, new):
+for command in (run, check, test, plan, bench, report, diff, merge, predict, ls, describe, init, schema, new):
     main.add_command(command)

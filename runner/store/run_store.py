@@ -9,7 +9,7 @@ from pathlib import Path
 from xprun.runner.results.atomic_files import OutputError, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.database import connect, read_records, write_records
-from xprun.runner.store.records import to_record, verified_outcomes
+from xprun.runner.store.records import Record, to_record, verified_outcomes
 from xprun.runner.store.recovery import migrate_or_recover
 
 
@@ -51,7 +51,10 @@ class Store:
 
         `origins` tells of each run what its id was made of (`runner/planning/run_identity.py`).
         """
-        records = [to_record(outcome, (origins or {}).get(outcome.run, "{}")) for outcome in outcomes]
+        self.add([to_record(outcome, (origins or {}).get(outcome.run, "{}")) for outcome in outcomes])
+
+    def add(self, records: list[Record]) -> None:
+        """Add records of another store, which were verified as they were read, in one transaction, durably."""
         self.check_place()
         with writing(self._folder), self._database:
             self._database.execute("BEGIN IMMEDIATE")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 SHIPPED = "xprun:"  # what the name of a shipped file begins with, as in `xprun:problems/digits_mlp`
+SUITES = "suites"
 FOLDER = Path(__file__).parent.parent
 
 
@@ -18,6 +19,20 @@ def shipped_files() -> dict[str, Path]:
     """Return the shipped specs, problems and suites by what follows `xprun:` in their names: `problems/digits_mlp`."""
     found = sorted(FOLDER.glob("*.toml")) + sorted(FOLDER.glob("*/*.toml"))
     return {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in found}
+
+
+def suites() -> dict[str, Path]:
+    """Return the shipped lists of problems by name: those in the folder `suites`."""
+    return {path.stem: path for path in sorted(FOLDER.glob(f"{SUITES}/*.toml"))}
+
+
+def find_suite(name: str) -> str:
+    """Return what a spec extends to have the problems of a suite: by its name, or the file itself; nothing for none."""
+    if name in suites():
+        return f"{SHIPPED}{SUITES}/{name}"
+    if name.startswith(SHIPPED):
+        return name if name.removeprefix(SHIPPED) in shipped_files() else ""
+    return name if Path(name).is_file() else ""
 
 
 def find_spec(path: Path) -> Path:

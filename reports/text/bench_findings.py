@@ -1,0 +1,67 @@
+"""What a bench says of its candidates: where they stand, what they pass, and from whom they cannot be told apart."""
+
+from dataclasses import asdict
+from typing import Any
+
+from xprun.reports.presentation.formatting import counted, listed
+from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.pairwise import Pairwise
+from xprun.reports.stats.scoreboard import Standing, parts_of, standings
+from xprun.reports.text.problem_findings import take_together
+from xprun.runner.results.results_schema import CONFIRM, STAGE
+
+
+def candidate_findings(analysis: Analysis, candidates: list[str]) -> list[dict[str, Any]]:
+    """Return for each candidate its standing as plain values, and as `text` the lines that tell it."""
+    table = standings(analysis)
+    pairwise = take_together(analysis).pairwise if analysis.problems else analysis.pairwise
+    return [
+        {**as_values(one), "text": "\n".join(_lines(one, table, pairwise, analysis))}
+        for one in table
+        if one.name in candidates
+    ]
+
+
+def as_values(standing: Standing) -> dict[str, Any]:
+    """Return a standing as JSON has it; None for a score at the defaults that is not known."""
+    found = asdict(standing)
+    default = found.pop("default")
+    return {
+        **found,
+        "untuned_score": default if default == default else None,
+        "passes": len(standing.passed),
+        "fails": len(standing.failed),
+    }
+
+
+def _lines(one: Standing, table: list[Standing], pairwise: Pairwise, analysis: Analysis) -> list[str]:
+    problems = parts_of(analysis)
+    seeds = analysis.judged[analysis.judged[STAGE] == CONFIRM]["seed"].nunique()
+    tuned = f", tuned with {counted(one.tried, 'setting')} each" if one.tried > 1 else ""
+    confirmed = f", confirmed on {counted(seeds, 'fresh seed')}" if seeds else ""
+    where = f"{one.name} on {counted(len(problems), 'problem')}{tuned}{confirmed}"
+    lines = [f"{where}: rank {one.rank} of {len(table)}{_about(one, table, pairwise)}"]
+    if tests := len(one.passed) + len(one.failed):
+        fails = f"; fails: {', '.join(one.failed)}" if one.failed else ""
+        lines.append(f"  passes {len(one.passed)} of {counted(tests, 'diagnostic')}{fails}")
+    if one.diverged:
+        lines.append(f"  no run of it came to its end on {listed(one.diverged)}")
+    return lines
+
+
+def _about(one: Standing, table: list[Standing], pairwise: Pairwise) -> str:
+    """Return who is ahead, and from whom it cannot be told apart."""
+    ahead = [other.name for other in table if other.rank < one.rank]
+    others = [other.name for other in table if other is not one]
+    if not others:
+        return ""
+    level = [name for name in others if name in pairwise.names and not _told_apart(pairwise, one.name, name)]
+    behind = f"behind {listed(ahead)}" if ahead else "the best mean rank"
+    if not level:
+        return f" ({behind}; told apart from every other)"
+    every = "any other" if len(level) == len(others) else listed(level)
+    return f" ({behind}; cannot be told apart from {every})"
+
+
+def _told_apart(pairwise: Pairwise, one: str, other: str) -> bool:
+    return one in pairwise.names and pairwise.are_told_apart(one, other)
