@@ -35,7 +35,7 @@ FLOORS = {
         "launchers",
         "outputs",
         "visuals",
-        "status optimizer_check",
+        "status optimizer_check bench",
         ".",
         "cli",
     ],

@@ -17,7 +17,7 @@ from xprun.reports.sections import COMPARED, LEADING, SHARED
 from xprun.reports.sections.blocks import Section
 from xprun.reports.sections.guarded_sections import all_made
 from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_sections
-from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section
+from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section, short_section
 from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.text.findings import cautions, counts, unfinished
 from xprun.reports.text.folder_verdict import verdict_of
@@ -74,8 +74,11 @@ def _compared(analysis: Analysis) -> Iterator[Section]:
         yield from all_made(COMPARED, analysis)
         return
     yield from overall_sections(analysis, take_together(analysis))
-    for label, part in list(analysis.problems.items())[:DETAILED]:
+    problems = list(analysis.problems.items())
+    for label, part in problems[:DETAILED]:
         yield problem_section(part, label, [section for section in all_made(COMPARED, part) if section.parts])
+    if analysis.comparison.schema.by_problem:
+        yield from (short_section(part, label) for label, part in problems[DETAILED:])
 
 
 def _heading(analysis: Analysis) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from xprun.reports.presentation.formatting import listed, value_text
 from xprun.reports.presentation.style import SHOWN
 from xprun.reports.sections.blocks import Folded, Gallery, Grid, Part, Section, Text
 from xprun.reports.sections.guarded_sections import all_made
+from xprun.reports.sections.ranking_section import ranking_alone
 from xprun.reports.sections.scoreboard_section import diagnostics_section, scoreboard_section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import not_told_apart
 from xprun.reports.stats.performance_profiles import performance_profile, score_profile
+from xprun.reports.stats.scoreboard import titles_of
 from xprun.reports.stats.steps_to_target import time_to_target
 from xprun.reports.text.problem_findings import (
     Overall,
@@ -37,11 +39,22 @@ def overall_sections(analysis: Analysis, overall: Overall) -> list[Section]:
 
 def problem_section(analysis: Analysis, label: str, sections: Iterable[Section]) -> Section:
     """What the sections say of one problem: ranking, curves and paths at once, the rest when it is asked for."""
-    parts: list[Part] = []
+    parts: list[Part] = _told(analysis, label)
     for section in sections:
         open_at_once = section.id in OPEN
         parts += section.parts if open_at_once else [Folded(section.title, section.parts)]
     return Section(f"problem-{analysis.number}", label, parts)
+
+
+def short_section(analysis: Analysis, label: str) -> Section:
+    """The ranking on one problem, without any picture."""
+    return Section(f"problem-{analysis.number}", label, [*_told(analysis, label), ranking_alone(analysis)])
+
+
+def _told(analysis: Analysis, label: str) -> list[Part]:
+    """What a listed problem is."""
+    title = titles_of(analysis).get(label)
+    return [Text(title)] if title else []
 
 
 def _ranking(analysis: Analysis, overall: Overall) -> Section:
@@ -59,7 +72,10 @@ def _ranking(analysis: Analysis, overall: Overall) -> Section:
     ]
     if more > 0:
         parts.append(
-            Text(f"Plots are drawn for the first {DETAILED} problems only; the other {more} are in the tables.")
+            Text(
+                f"Plots are drawn for the first {DETAILED} problems only; the other {more} are "
+                f"{'ranked without' if analysis.comparison.schema.by_problem else 'in the tables'}."
+            )
         )
     return Section("ranking", "Ranking", parts)
 

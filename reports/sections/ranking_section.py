@@ -39,10 +39,8 @@ BEYOND = 0.25  # of the range of all values: how far an interval may reach over 
 
 def ranking_section(analysis: Analysis) -> Section:
     """The ranking, what is known in closed form, and every setting."""
-    comparison, finals, ranking = analysis.comparison, analysis.finals, analysis.ranking
-    places = spans(finals, ranking)
-    table = ranking_listing(analysis)
-    parts: list[Part] = [Grid(table, _caption(analysis), places if any(places) else [])]
+    comparison, finals = analysis.comparison, analysis.finals
+    parts: list[Part] = [ranking_alone(analysis)]
     floor = floor_sentence(finals, comparison.shown)
     if floor:
         parts.append(Text(floor))
@@ -53,6 +51,12 @@ def ranking_section(analysis: Analysis) -> Section:
     how = f"Every setting, best first, by {comparison.chosen}"
     every = Folded(f"Every setting ({settings.total})", [Grid(settings, how)])
     return Section("ranking", "Ranking", [*parts, every])
+
+
+def ranking_alone(analysis: Analysis) -> Grid:
+    """The ranking without its picture, and without the other settings."""
+    places = spans(analysis.finals, analysis.ranking)
+    return Grid(ranking_listing(analysis), _caption(analysis), places if any(places) else [])
 
 
 def _caption(analysis: Analysis) -> str:

@@ -8,7 +8,7 @@ from xprun.reports.figures.problem_map import map_figure, mean_scores
 from xprun.reports.presentation.formatting import NONE, Column, Listing, counted, listing, marked, texts
 from xprun.reports.sections.blocks import Gallery, Grid, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
-from xprun.reports.stats.scoreboard import MOST, Standing, diagnostics, standings
+from xprun.reports.stats.scoreboard import MOST, Standing, diagnostics, standings, titles_of
 from xprun.reports.text.problem_findings import Overall
 
 PASSED, FAILED = "passed", "failed"
@@ -67,7 +67,7 @@ def _defaults(rows: list[Standing]) -> list[str]:
 def diagnostics_listing(analysis: Analysis) -> Listing:
     """One row a diagnostic: what it looks at, and who passes it."""
     shares = diagnostics(analysis)
-    titles = _titles(analysis)
+    titles = titles_of(analysis)
     names = [one.name for one in standings(analysis)]
     columns = [
         texts("diagnostic", shares),
@@ -75,12 +75,6 @@ def diagnostics_listing(analysis: Analysis) -> Listing:
         *(Column(name, [_verdict(found[name]) for found in shares.values()]) for name in names),
     ]
     return listing(columns)
-
-
-def _titles(analysis: Analysis) -> dict[str, str]:
-    told = analysis.tables.resolved.get("problems")
-    problems = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-    return {str(one.get("label")): str(one.get("title") or "") for one in problems}
 
 
 def _verdict(share: float) -> str:

@@ -96,6 +96,13 @@ def standings(analysis: Analysis) -> list[Standing]:
     ]
 
 
+def titles_of(analysis: Analysis) -> dict[str, str]:
+    """What each listed problem is, in a few words, as far as that is told."""
+    told = analysis.tables.resolved.get("problems")
+    problems = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return {str(one.get("label")): str(one.get("title") or "") for one in problems}
+
+
 def _outcomes(analysis: Analysis, name: str) -> dict[str, int]:
     """Over all problems and other alternatives, how often an alternative was found better, level or worse."""
     found = Counter(
