@@ -38,8 +38,8 @@ def diagnostics_section(analysis: Analysis, overall: Overall) -> Section:
     passed = [f"{one.name} passes {len(one.passed)}" for one in standings(analysis)]
     told = f"Of {counted(len(shares), 'diagnostic')}: {', '.join(passed)}."
     caption = (
-        f"A diagnostic is passed where more than {MOST:.0%} of the runs at the chosen setting reach its target within "
-        "their steps; else the share that does"
+        f"A diagnostic is passed where more than {MOST:.0%} of the runs at the chosen setting end at its target or "
+        "beyond; else the share that does"
     )
     return Section("diagnostics", "Diagnostics", [Text(told), Grid(diagnostics_listing(analysis), caption, prose=True)])
 

@@ -10,7 +10,7 @@ from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BETTER, WORSE
 from xprun.reports.stats.problem_scores import rank_table, score_scale, scores
 from xprun.reports.stats.ranking import valued
-from xprun.runner.results.results_schema import SEARCH, STAGE, TRAIN, VALUE, best
+from xprun.runner.results.results_schema import SEARCH, STAGE, TRAIN, VALUE, final
 from xprun.runner.results.rounding import reached
 
 MOST = 0.5  # of the fresh seeds: more of them must reach the target of a diagnostic
@@ -52,9 +52,9 @@ def is_diagnostic(comparison: Comparison) -> bool:
 
 
 def pass_shares(analysis: Analysis) -> dict[str, float]:
-    """The share of an alternative's runs that reach the target of a problem, by the best value that they measured."""
+    """The share of an alternative's runs that end at the target of a problem, or beyond it."""
     metric, goal = analysis.comparison.aim
-    column = best(metric)
+    column = final(metric)
     assert analysis.comparison.target is not None
     if column not in analysis.finals:
         return {}

@@ -114,7 +114,7 @@ def bench(
     as_json: bool,
     options: RunOptions,
 ) -> int:
-    """Tune optimizers and others alike, and rank them.
+    """Rank an optimizer among others, tuned alike.
 
     Each gets the same number of settings on each problem of a suite, and its best one fresh seeds. What is run is
     a spec in the output folder, which can be changed in a copy; what was run for another candidate is not run again.
