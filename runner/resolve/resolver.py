@@ -404,7 +404,7 @@ class _Checker:
     def file(self, name: str, path: Path) -> str:
         """Return the name with the place of its file; what stands in the file is part of the alternative's identity."""
         try:
-            found = find_spec_file(name, self.spec_file)
+            found = find_spec_file(name, self.problems.document.home(path))
             found.digest = digest(found.path)
             self.made_of.reads[name] = found.digest
         except SpecFileError as error:

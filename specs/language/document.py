@@ -14,7 +14,7 @@ from xprun.specs.language.dotted_paths import Path as KeyPath
 from xprun.specs.language.dotted_paths import at as value_at
 from xprun.specs.language.dotted_paths import dotted
 from xprun.specs.language.extends import MAX_BASES, ExtendsError, follow, merged
-from xprun.specs.language.library import shipped_specs
+from xprun.specs.language.library import FOLDER, shipped_specs
 from xprun.specs.language.listed_problems import TASK, ListedProblem, read_problems
 from xprun.specs.language.overrides import Override, OverrideError, apply, read_override
 from xprun.specs.language.references import Reference, resolve_references
@@ -128,6 +128,16 @@ class Document:
         if inside := self._inside(path):
             return inside.is_inherited(path[2:])
         return not any(override.find(path, "key") for override in self.overrides) and self._owner(path)[0] > 0
+
+    def home(self, path: KeyPath) -> str:
+        """Return the spec in whose folder the file is that a value names.
+
+        It is the one that is read; what a problem says of itself, or a shipped spec, is beside that.
+        """
+        _, source = self._owner(path)
+        is_elsewhere = self.own is not None or Path(source.file).parent.resolve().is_relative_to(FOLDER.resolve())
+        given = any(override.find(path, "value") for override in self.overrides)
+        return source.file if is_elsewhere and not given else self.file
 
     def is_of_all(self, path: KeyPath) -> bool:
         """Whether what stands at a path of a problem is said by the spec that lists it, and so on all problems."""

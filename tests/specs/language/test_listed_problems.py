@@ -166,6 +166,22 @@ def test_a_list_of_problems_is_inherited(load: Load, write: Write) -> None:
     assert {run.choices["optimizer"].name for run in expand(spec)} == {"Adam"}
 
 
+def test_a_file_lies_beside_the_spec_that_names_it(load: Load, write: Write, tmp_path: Path) -> None:
+    table = 'data = { name = "csv", file = "points.csv", target = "y", valid = 0.5 }'
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "points.csv").write_text("x,y\n1,2\n2,3\n3,4\n4,5\n", encoding="utf-8")
+    (tmp_path / "points.csv").write_text("x,y\n1,2\n2,3\n3,4\n4,9\n", encoding="utf-8")
+    rest = 'model = { name = "linear" }\nloss = { name = "MSELoss" }\nrun = { steps = 3 }\n'
+    (tmp_path / "below" / "points.toml").write_text(f"{table}\n{rest}", encoding="utf-8")
+    text = SPEC + f'[[problem]]\nextends = "below/points.toml"\n[[problem]]\nlabel = "here"\n{table}\n{rest}'
+    spec = load(text)
+    for problem, folder in (("points", tmp_path / "below"), ("here", tmp_path)):
+        assert of(spec, problem)[0].choices["data"].settings["file"].path == (folder / "points.csv").resolve()
+    assert {run.id for run in of(spec, "points")}.isdisjoint({run.id for run in of(spec, "here")})
+    sonnets = load('extends = "xprun:sonnets"\n[run]\nepochs = 1\n')
+    assert expand(sonnets)[0].choices["data"].settings["file"].path.name == "sonnets.txt"
+
+
 def test_an_inherited_setting_without_effect_is_a_note(load: Load) -> None:
     spec = load(
         SPEC,
