@@ -72,6 +72,7 @@ class CohortSummary:
     stage: Stage = SEARCH
     may_run: bool = False
     cost: Cost | None = None
+    problem: str = ""  # its label, where the spec lists some
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,11 @@ def summarize_plan(
     left = {stage: cohorts_of(runs, leave_out=cached) for stage, runs in stages.items()}
     missing = [run for cohorts in left.values() for cohort in cohorts for run in cohort.runs]
     cohorts = [
-        replace(_ahead_of(cohort, Context(here, plugins, workers=jobs or 1), jobs), stage=stage)
+        replace(
+            _ahead_of(cohort, Context(here, plugins, workers=jobs or 1), jobs),
+            stage=stage,
+            problem=cohort.runs[0].problem,
+        )
         for stage, several in left.items()
         for cohort in several
     ]
@@ -361,7 +366,7 @@ def _ways(units: list[ExecutionUnit]) -> list[Way]:
 
 
 def _cohort_lines(number: int, cohort: CohortSummary) -> list[str]:
-    runs = f"{cohort.runs:,} {plural('run', cohort.runs)}"
+    runs = f"{cohort.runs:,} {plural('run', cohort.runs)}{f' of {cohort.problem}' if cohort.problem else ''}"
     if cohort.error:
         fate = "train one by one and may fail, because a trial step failed" if cohort.may_run else "will fail"
         return [f"cohort {number}: {runs} {fate}: {cohort.error}"]

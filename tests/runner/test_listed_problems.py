@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 from support.training import MakePlan
 from xprun.runner.cli.main import main
+from xprun.runner.pytest_plugin import looks_like_a_spec
+from xprun.runner.spec_under_test import Proof
 
 SPEC = """
 [[optimizer]]
@@ -131,3 +133,18 @@ def test_a_file_that_is_not_there_costs_its_problem_alone(folder: Path) -> None:
     runs = pd.read_csv("runs/images/results.csv")
     assert set(runs.loc[runs["problem"] == "line", "status"]) == {"failed"}
     assert set(runs.loc[runs["problem"] == "wine", "status"]) == {"done"}
+
+
+def test_a_plan_tells_the_problem_of_a_cohort(folder: Path) -> None:
+    said = xprun("plan", "mine.toml")
+    assert "cohort 1: 8 runs of wine, " in said
+    assert "cohort 2: 8 runs of line, " in said
+
+
+def test_each_run_is_a_test_of_pytest(folder: Path) -> None:
+    names = Proof(Path("mine.toml")).run_names()
+    assert names[0] == "wine SGD optimizer.lr=0.01 seed=0"
+    assert names[-1] == "line Adam optimizer.lr=0.1 seed=1"
+    assert len(names) == 16
+    (folder / "written_out.toml").write_text(SPEC, encoding="utf-8")
+    assert looks_like_a_spec(folder / "written_out.toml")
