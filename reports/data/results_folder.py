@@ -70,6 +70,8 @@ class _Resolved(TypedDict, total=False):
     swept: list[str] | None
     compare: _Compare | None
     spec: dict[str, Any] | None
+    problems: list[dict[str, Any]] | None
+    defaults: dict[str, dict[str, Any]] | None
 
 
 RESOLVED = TypeAdapter(_Resolved)

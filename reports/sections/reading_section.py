@@ -3,7 +3,6 @@
 from xprun.reports.sections.blocks import Section, Sentences
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED
-from xprun.runner.results.results_schema import RUN
 
 
 def reading_section(analysis: Analysis) -> Section:
@@ -58,8 +57,7 @@ def reading(analysis: Analysis) -> list[str]:
 
 def _averages_batches(analysis: Analysis) -> bool:
     """Whether results of the training rows are averages over batches."""
-    run = analysis.tables.resolved.get("spec", {}).get(RUN) or {}
-    return bool(run.get("measure_train") == "running")
+    return any(part.run_settings.get("measure_train") == "running" for part in (analysis, *analysis.problems.values()))
 
 
 def _where_it_is_tested(analysis: Analysis) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from xprun.reports.stats.ranking import comparable, final_runs, judge, rank, sum
 from xprun.runner.results.results_schema import (
     BETWEEN,
     ENDED_WELL,
+    PROBLEM,
     RUN,
     SEARCH,
     SEED,
@@ -143,6 +145,14 @@ class Analysis:
             return "failed, diverged or never reached the target"
         nothing = f"have no number as {self.comparison.shown}"
         return "failed or diverged" if not ended.any() else nothing if ended.all() else f"failed, diverged or {nothing}"
+
+    @property
+    def run_settings(self) -> dict[str, Any]:
+        """The settings of `[run]`: of a problem that a spec lists its own, else those of the first run."""
+        resolved, runs = self.tables.resolved, self.tables.runs
+        listed = {one.get("label"): one.get("run") for one in resolved.get("problems") or ()}
+        own = listed.get(runs[PROBLEM].iloc[0]) if PROBLEM in runs else None
+        return own or resolved.get("spec", {}).get(RUN) or {}
 
     @property
     def measure(self) -> str:

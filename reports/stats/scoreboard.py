@@ -1,7 +1,10 @@
 """The scoreboard over the problems that a spec lists: wins, losses, diagnostics passed, and what tuning is worth."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,8 +101,7 @@ def standings(analysis: Analysis) -> list[Standing]:
 
 def titles_of(analysis: Analysis) -> dict[str, str]:
     """What each listed problem is, in a few words, as far as that is told."""
-    told = analysis.tables.resolved.get("problems")
-    problems = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    problems = analysis.tables.resolved.get("problems") or ()
     return {str(one.get("label")): str(one.get("title") or "") for one in problems}
 
 
@@ -127,18 +129,24 @@ def _never_ended(part: Analysis, name: str) -> bool:
 
 def _at_default(analysis: Analysis, name: str) -> float:
     """The mean score over the problems of an alternative's search runs at its defaults; NaN where one lacks them."""
-    defaults = (analysis.tables.resolved.get("defaults") or {}).get(name)
-    if not isinstance(defaults, dict):
-        return np.nan
+    defaults = (analysis.tables.resolved.get("defaults") or {}).get(name, {})
     found = []
     for part in parts_of(analysis).values():
         rows = part.judged[(part.judged["alternative"] == name) & (part.judged[STAGE] == SEARCH)]
         swept = [key for key in defaults if key in rows]
         for key in swept:
-            rows = rows[np.isclose(rows[key].astype("float64"), float(defaults[key]), rtol=1e-6)]
+            rows = rows[rows[key].map(partial(_is_about, defaults[key]))]
         if not swept or rows.empty:
             return np.nan
         told = valued(rows, part.comparison.shown_column)
         scale = score_scale(part.finals[VALUE].mask(part.finals["bad"]), part.comparison)
         found.append(float(scale(told[VALUE].mask(told["bad"])).mean()))
     return float(np.mean(found)) if found else np.nan
+
+
+def _is_about(value: Any, found: Any) -> bool:
+    """Whether a setting has a value, a number but for rounding."""
+    try:
+        return math.isclose(float(value), float(found), rel_tol=1e-6)
+    except (TypeError, ValueError):
+        return bool(value == found)

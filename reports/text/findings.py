@@ -20,7 +20,6 @@ from xprun.reports.stats.ranking import at_edge
 from xprun.runner.results.results_schema import (
     ENDED_WELL,
     LOSS,
-    RUN,
     STATUS,
     STATUSES,
     STEPS_TO_TARGET,
@@ -257,8 +256,7 @@ def _selection(analysis: Analysis) -> str:
 
 def _capped(analysis: Analysis) -> str:
     """Whether runs stop at a value of the metric that is compared, so that it tells little."""
-    metric, resolved = analysis.comparison.metric, analysis.tables.resolved
-    stop = resolved.get("spec", {}).get(RUN, {}).get("stop") or {}
+    metric, stop = analysis.comparison.metric, analysis.run_settings.get("stop") or {}
     reached = (stop.get("metric_reached") or {}).get(metric)
     below = stop.get("loss_below") if metric in (LOSS, f"{TRAIN}.{LOSS}") else None
     if reached is None and below is None:

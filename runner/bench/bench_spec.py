@@ -67,7 +67,15 @@ def tuned(entrant: Entrant, spaces: Sequence[Space], budget: int) -> tuple[Entra
 
 
 def bench_spec(
-    name: str, command: str, suite: str, entrants: Sequence[Entrant], *, baseline: str | None, search: int, fresh: int
+    name: str,
+    title: str,
+    command: str,
+    suite: str,
+    entrants: Sequence[Entrant],
+    *,
+    baseline: str | None,
+    search: int,
+    fresh: int,
 ) -> str:
     """Return the text of a spec: a suite is extended, and all optimizers are chosen and confirmed alike on it.
 
@@ -79,6 +87,7 @@ def bench_spec(
 # {command}
 extends = {toml_value(suite)}
 name = {toml_value(name)}
+title = {toml_value(title)}
 
 {optimizers}
 
