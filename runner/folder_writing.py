@@ -93,7 +93,7 @@ def _write_models(job: Job) -> None:
 
 def _write_surfaces(job: Job, pairs: Pairs) -> list[Path]:
     """Write the loss around the paths of runs with one or two parameters."""
-    found = windows(pairs)
+    found = windows(pairs, job.plan.spec.compare.window)
     return write_surfaces(job.options.folder, found, job.map_isolated(losses_over, found))
 
 

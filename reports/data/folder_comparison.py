@@ -1,6 +1,8 @@
 """What is compared in a folder, by which metric, and which columns tell one setting from another."""
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 from xprun.reports.data.results_folder import Tables
@@ -113,6 +115,8 @@ def read_comparison(tables: Tables) -> Comparison:
     for one in schema.by_problem.values() or [planned]:
         _check("compare.metric", [one.metric], schema.compared_metrics)
     repeats = [name for name in schema.names("repeat") if tables.runs[name].nunique(dropna=False) > 1]
+    shown = _shown_labels(tables.runs, planned.by)
+    planned = replace(planned, baseline=shown.get(planned.baseline or "", planned.baseline))
     return Comparison(**vars(planned), schema=schema, keys=keys_of(tables, planned.by), repeats=repeats)
 
 
@@ -130,10 +134,21 @@ def keys_of(tables: Tables, by: list[str]) -> list[str]:
 def joined_labels(runs: pd.DataFrame, by: list[str]) -> pd.Series:
     """The label that some sections, or settings, give to each run; once for each combination of their values."""
     group = runs.groupby(by, sort=False, dropna=False).ngroup()
-    first = ~group.duplicated()
-    rows = runs.loc[first, by].itertuples(index=False, name=None)
-    labels = [alternative_label(dict(zip(by, cells, strict=True)), by) for cells in rows]
-    return group.map(dict(zip(group[first], labels, strict=True))).astype("str")
+    shown = _shown_labels(runs, by)
+    return group.map(dict(zip(group.drop_duplicates(), shown.values(), strict=True))).astype("str")
+
+
+def _shown_labels(runs: pd.DataFrame, by: list[str]) -> dict[str, str]:
+    """By label, in the order of the runs, what is shown: numbers in four digits, where that tells all apart."""
+    values = list(runs[by].drop_duplicates().itertuples(index=False, name=None))
+    labels = [alternative_label(dict(zip(by, cells, strict=True)), by) for cells in values]
+    short = [alternative_label(dict(zip(by, map(_short, cells), strict=True)), by) for cells in values]
+    return dict(zip(labels, short if len(set(short)) == len(labels) else labels, strict=True))
+
+
+def _short(value: Any) -> Any:
+    """A number in the four digits that tables have."""
+    return float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
 
 
 def _check(name: str, wanted: list[str], known: list[str]) -> None:

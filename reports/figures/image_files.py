@@ -58,6 +58,13 @@ def for_page(figure: Figure) -> Figure:
     return figure
 
 
+def with_epochs(figure: Figure) -> Figure:
+    """A figure with the ticks at epochs, which a page shows in the place of those at steps when it is asked to."""
+    for ticks in figure.axes[0].child_axes if figure.axes else ():
+        ticks.set_visible(True)
+    return figure
+
+
 def _save(figure: Figure, buffer: BytesIO | StringIO, **options: Any) -> None:
     """Draw a figure; it is laid out then, so that what draws it next need not do so again."""
     figure.savefig(buffer, **options)
@@ -70,6 +77,8 @@ def _for_page(match: re.Match[str]) -> str:
     Without the ids that two figures would share, and without style attributes, which a page's policy forbids.
     """
     tag = re.sub(r'^<g id="series-(\d+)"', r'<g data-series="\1"', match[0])
+    tag = re.sub(r'^<g id="series-(\d+)-(\w+)"', r'<g data-series="\1" data-split="\2"', tag)
+    tag = re.sub(r'^<g id="ticks-(\w+)"', r'<g data-ticks="\1"', tag)
     tag = re.sub(r'^<g id="[^"]*"', "<g", tag)
     tag = re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
     tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)

@@ -1,6 +1,7 @@
 """Plots: each maps a table to a figure. No display, no global state."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from xprun.reports.figures.axes import canvas, drawable, present, scale_settings, spans_decades, use_log
 from xprun.reports.presentation.formatting import shorten
-from xprun.reports.presentation.style import INK, Stroke
-from xprun.runner.results.results_schema import STEP, VALUE
+from xprun.reports.presentation.style import COLOURS, DASHES, INK, MARKERS, SPLIT_WIDTHS, Stroke
+from xprun.runner.results.results_schema import STEP, TRAIN, VALUE
 
 FEW = 8  # points of a line that are marked, since one alone would not be seen, nor a few near each other
+FEW_BANDS = 4  # bands that may lie on one another and still be told apart
 DECADES = 2.0
+PLACES = 6  # markers along a line whose colour another one has, too
 MARKED = 20  # points of a line that have room for a marker each
 
 
+Curves = Mapping[str, pd.DataFrame]  # by the split of the data that they are measured on, lines as in `curves`
+
+
 def curve_figure(
-    lines: pd.DataFrame,
+    curves: Curves | pd.DataFrame,
     strokes: dict[str, Stroke],
     title: str,
     level: float | None = None,
@@ -27,14 +33,18 @@ def curve_figure(
     *,
     lost: pd.DataFrame | None = None,
     log: bool | None = None,
+    epoch: float | None = None,
 ) -> Figure:
-    """One line and band an alternative over the steps. `lines`: see `curves`. `log`: the scale; None: what suits.
+    """One line and band an alternative and split over the steps. `log`: the scale; None: what suits.
 
     `level`: a target to draw dotted, or None; `floor`: what is known in closed form, dashed unless it is far away;
-    `lost`: where runs diverged, a cross each, see `divergences`. What stopped runs carry on is dotted.
+    `lost`: where runs diverged, a cross each, see `divergences`. What stopped runs carry on is dotted. `epoch`: how
+    many steps one has: then there are ticks at epochs, too, which a page may show instead.
 
     Lines without failed or diverged runs set the scale, if there are any: one that explodes must not flatten the rest.
     """
+    parts = {"": curves} if isinstance(curves, pd.DataFrame) else curves
+    lines = pd.concat([table.assign(split=split) for split, table in parts.items()], ignore_index=True)
     strokes = present(strokes, lines)
     figure, axes = canvas(strokes, title, "step")
     lines = drawable(lines[lines["alternative"].isin(list(strokes))])
@@ -43,11 +53,9 @@ def curve_figure(
         use_log(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _make_room(axes, lines[STEP], _setting_scale(lines))
-    _draw(axes, _until_carried(calm), strokes, "step", markers=False)
-    _draw_carried(axes, calm, strokes)
+    _draw_splits(axes, calm, strokes)
     scale = axes.get_ylim()
-    _draw(axes, _until_carried(wild), strokes, "step", markers=False)
-    _draw_carried(axes, wild, strokes)
+    _draw_splits(axes, wild, strokes)
     if len(calm):
         axes.set_ylim(scale)
     if lost is not None:
@@ -56,7 +64,42 @@ def curve_figure(
         axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     if floor is not None:
         _draw_floor(axes, floor)
+    _add_epochs(axes, epoch)
     return figure
+
+
+def together_figure(view: Curves, title: str, *, epoch: float | None = None) -> Figure:
+    """One line a metric, of one alternative, as textbooks print it: their names stand beside the lines."""
+    figure, axes = canvas({}, title, "step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for i, (metric, table) in enumerate(view.items()):
+        lines = drawable(table).dropna(subset=["mean"])
+        colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
+        axes.fill_between(lines[STEP], lines["low"], lines["high"], color=colour, alpha=0.14, linewidth=0)
+        look: Any = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4} if len(lines) <= FEW else {}
+        (line,) = axes.plot(lines[STEP], lines["mean"], color=colour, label=metric, **look)
+        line.set_dashes(dashes) if dashes else None
+    axes.legend(loc="best")
+    _add_epochs(axes, epoch)
+    return figure
+
+
+def _add_epochs(axes: Axes, epoch: float | None) -> None:
+    """Ticks at epochs in the place of those at steps; they are hidden, and a page may show them instead."""
+    if epoch is None:
+        return
+    axes.xaxis.set_gid("ticks-step")
+    there: tuple[Any, Any] = (lambda step: step / epoch, lambda epochs: epochs * epoch)
+    ticks = axes.secondary_xaxis("bottom", functions=there)
+    ticks.set(xlabel="epoch", visible=False, gid="ticks-epoch")
+    ticks.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _draw_splits(axes: Axes, lines: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
+    """The lines of each split, and dotted what stopped runs carry on."""
+    for split, rows in lines.groupby("split", sort=False):
+        _draw(axes, _until_carried(rows), strokes, "step", markers=False, split=str(split))
+        _draw_carried(axes, rows, strokes, str(split))
 
 
 def suits_log(lines: pd.DataFrame) -> bool:
@@ -128,13 +171,13 @@ def _until_carried(lines: pd.DataFrame) -> pd.DataFrame:
     return lines[~lines["carried"]]
 
 
-def _draw_carried(axes: Axes, lines: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
+def _draw_carried(axes: Axes, lines: pd.DataFrame, strokes: dict[str, Stroke], split: str = "") -> None:
     """Dotted, from the last place at which all runs still trained, the lines that stopped runs carry on."""
     for name, rows in lines.groupby("alternative", sort=False):
         if rows["carried"].any():
             start = max(0, int(np.argmax(rows["carried"])) - 1)
             stroke, rest = strokes[str(name)], rows.iloc[start:]
-            axes.plot(rest[STEP], rest["mean"], color=stroke.colour, linestyle=(0, (1, 1.6)), gid=stroke.group)
+            axes.plot(rest[STEP], rest["mean"], color=stroke.colour, linestyle=(0, (1, 1.6)), gid=_group(stroke, split))
 
 
 def _mark_lost(axes: Axes, lost: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
@@ -157,23 +200,37 @@ def _draw_floor(axes: Axes, floor: float) -> None:
     axes.set_ylim(min(low, margin), high)
 
 
-def _draw(axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *, markers: bool) -> None:
-    """A band and a line an alternative, bands below all lines; with `markers` the ends of each interval, too."""
+def _draw(
+    axes: Axes, table: pd.DataFrame, strokes: dict[str, Stroke], x: str, *, markers: bool, split: str = ""
+) -> None:
+    """A band and a line an alternative, bands below all lines; with `markers` the ends of each interval, too.
+
+    `split`: which rows they are of; those of training rows are thin and have no band.
+    """
     table = table.dropna(subset=["mean"])
-    for name, rows in table.groupby("alternative", sort=False):
-        colour, group = strokes[str(name)].colour, strokes[str(name)].group
-        axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.14, linewidth=0, gid=group)
+    faint = 0.14 if len(strokes) <= FEW_BANDS else 0.07
+    for name, rows in table.groupby("alternative", sort=False) if split != TRAIN else ():
+        colour, group = strokes[str(name)].colour, _group(strokes[str(name)], split)
+        axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=faint, linewidth=0, gid=group)
         if markers:
             axes.vlines(rows[x], rows["low"], rows["high"], color=colour, alpha=0.5, linewidth=0.9, gid=group)
     for name, stroke in present(strokes, table).items():
         rows = table[table["alternative"] == name].sort_values(x, kind="stable")
         look: Any = {"color": stroke.colour, "linestyle": (0, stroke.dashes) if stroke.dashes else "-"}
-        look["markeredgewidth"] = 0.75
+        look |= {"markeredgewidth": 0.75, "linewidth": SPLIT_WIDTHS[split]}
         if len(rows) <= FEW:
             look |= {"marker": stroke.marker, "markersize": 4, "markeredgecolor": "none"}
         elif markers:
             look |= {"marker": stroke.marker, "markersize": 5.5, "markeredgecolor": "w"}
-        axes.plot(rows[x], rows["mean"], gid=stroke.group, **look)
+        elif stroke.is_marked:  # its colour is that of another one, too
+            places = np.unique(np.linspace(0, len(rows) - 1, PLACES + stroke.number % 3).round().astype(int))
+            look |= {"marker": stroke.marker, "markersize": 4.5, "markeredgecolor": "w", "markevery": places.tolist()}
+        axes.plot(rows[x], rows["mean"], gid=_group(stroke, split), **look)
+
+
+def _group(stroke: Stroke, split: str) -> str:
+    """The name of a part in an SVG: of a series, or of a split of it, which a page switches on and off."""
+    return f"{stroke.group}-{split}" if split else stroke.group
 
 
 def _make_room(axes: Axes, x: pd.Series, table: pd.DataFrame) -> None:

@@ -14,7 +14,11 @@ from xprun.reports.page.report_page import Page
 from xprun.reports.presentation.formatting import Listing, shorten, visible
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-OWN = {"style": ["report.css"], "script": ["report.js", "motion.js"], "live_script": ["live.js"]}  # so not escaped
+OWN = {
+    "style": ["report.css"],
+    "script": ["report.js", "saving.js", "motion.js", "start.js"],
+    "live_script": ["live.js"],
+}  # so not escaped
 
 
 def render_html(page: Page, live: str = "") -> str:
@@ -22,7 +26,7 @@ def render_html(page: Page, live: str = "") -> str:
 
     `live`: what this page is called, for a script that asks the server that it came from for a newer one.
     """
-    images = any("<image" in svg for picture in page.pictures for svg in picture.images.scales.values())
+    images = any("<image" in svg for picture in page.pictures for svg in picture.images.views.values())
     return _document("report.html.j2", live, images=images, page=page)
 
 

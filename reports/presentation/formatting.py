@@ -35,7 +35,8 @@ class Listing:
 
 
 def listing(columns: list[Column], limit: int | None = None) -> Listing:
-    """The columns side by side, cut to `limit` rows."""
+    """The columns side by side, cut to `limit` rows; without those in which no row of several has anything."""
+    columns = [column for column in columns if len(column.cells) < 2 or any(cell != NONE for cell in column.cells)]
     rows = list(zip(*(column.cells for column in columns), strict=True))
     return Listing([c.head for c in columns], [c.number for c in columns], rows[:limit], len(rows))
 

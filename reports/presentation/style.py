@@ -14,6 +14,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0569a", "#e69f00", "#56b4e9", INK
 DASHES = ((), (5, 1.6), (1.4, 1.4), (6, 1.5, 1.4, 1.5), (3, 1.2))
 MARKERS = ("o", "s", "^", "D", "v", "P", "p")
 SHOWN = 12
+SPLIT_WIDTHS = {"": 1.7, "train": 0.9, "valid": 1.9, "test": 1.4}  # of lines, by the rows that they are measured on
 # In a page, a colour follows the reader's colour scheme: the style sheet defines these names for light and dark.
 IN_PAGE = {INK: "currentColor", RULE: "var(--rule)"} | {c: f"var(--series-{i})" for i, c in enumerate(COLOURS[:-1], 1)}
 
@@ -68,17 +69,27 @@ class Stroke:
         return f"series-{self.number}"
 
     @property
+    def is_marked(self) -> bool:
+        """Whether its lines have markers, since another one has its colour."""
+        return self.number >= len(COLOURS)
+
+    @property
     def in_page(self) -> str:
         """Its colour as a style sheet calls it."""
         return IN_PAGE[self.colour]
 
 
 def strokes(alternatives: list[str]) -> dict[str, Stroke]:
-    """A stroke for each alternative shown: the first `SHOWN`, no two of which share colour and dashes."""
+    """A stroke for each alternative shown: the first `SHOWN`, no two of which share colour and dashes, or marker."""
     return {
-        name: Stroke(i, COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)])
+        name: Stroke(i, COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], _marker(i))
         for i, name in enumerate(alternatives[:SHOWN])
     }
+
+
+def _marker(number: int) -> str:
+    """A marker that its colour did not have before: each round of colours starts one further, which is odd to seven."""
+    return MARKERS[(number + 3 * (number // len(COLOURS))) % len(MARKERS)]
 
 
 @contextmanager

@@ -23,17 +23,18 @@ Sections = tuple[Callable[[Analysis], Section], ...]
 
 # What is said first, of all runs.
 LEADING: Sections = (claims_section,)
-# What is said of each problem: of each data set, where there are several.
+# What is said of each problem: of each data set, where there are several. What a spec is about comes first: where there
+# are paths, fitted curves or images, they are why somebody ran it.
 COMPARED: Sections = (
-    ranking_section,
-    baseline_section,
-    curves_section,
-    sensitivity_section,
-    targets_section,
     paths_section,
     fits_section,
-    confusion_section,
+    curves_section,
     samples_section,
+    ranking_section,
+    baseline_section,
+    targets_section,
+    sensitivity_section,
+    confusion_section,
     parameters_section,
 )
 # What is said once, of all runs.

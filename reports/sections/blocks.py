@@ -49,7 +49,7 @@ class Grid(Part):
     """A table. `spans`: a small plot for each row; `command`: copied with a run's id for RUN; `statuses`: a filter by
     words and by these.
 
-    `prose`: its texts are long, so that they take several lines.
+    `prose`: its texts are long, so that they take several lines. `is_whole`: whether a note tells of rows left out.
     """
 
     template = "grid"
@@ -59,14 +59,16 @@ class Grid(Part):
     command: str = ""
     statuses: tuple[str, ...] = ()
     prose: bool = False
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
 class Gallery(Part):
-    """Pictures side by side."""
+    """Pictures side by side. `caption`: what is to be said of all of them, once."""
 
     template = "gallery"
     pictures: list[Picture]
+    caption: str = ""
 
 
 @dataclass(frozen=True)

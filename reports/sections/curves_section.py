@@ -1,62 +1,151 @@
-"""Learning curves: the loss, and the metric compared, over the steps."""
+"""Learning curves: the loss, and the metric compared, of the training and of the held-out rows, over the steps."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pandas as pd
-from xprun.reports.figures.line_plots import allows_log, curve_figure, suits_log
-from xprun.reports.figures.plot_files import Plot, draw
-from xprun.reports.presentation.formatting import listed, value_text
-from xprun.reports.presentation.style import SHOWN, Stroke
-from xprun.reports.sections.blocks import Gallery, Section
+from xprun.reports.figures.line_plots import Curves, allows_log, curve_figure, suits_log, together_figure
+from xprun.reports.figures.plot_files import Plot, Switch, draw
+from xprun.reports.presentation.formatting import decimals, listed, shorten, value_text
+from xprun.reports.presentation.style import SHOWN, SPLIT_WIDTHS
+from xprun.reports.sections.blocks import Folded, Gallery, Part, Section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import reference_value
-from xprun.reports.stats.curve_averages import BINS, curves, divergences
-from xprun.runner.results.results_schema import LOSS, STEP
+from xprun.reports.stats.curve_averages import BINS, curves, divergences, steps_of_an_epoch
+from xprun.runner.results.results_schema import LOSS, METRIC, STEP, TEST, TRAIN, VALID
+
+TITLE = "Learning curves"
+SPLITS = (TRAIN, VALID, TEST)
+ONE_BY_ONE = 6  # alternatives of which all curves are drawn in one plot each
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """The curves of one quantity: `parts` by split, of the minibatches where that is empty; `metrics` in its order."""
+
+    quantity: str
+    metrics: list[str]
+    parts: Curves
+
+    @property
+    def lines(self) -> pd.DataFrame:
+        return pd.concat(list(self.parts.values()), ignore_index=True)
 
 
 def curves_section(analysis: Analysis) -> Section:
-    """One plot for the loss and one for the metric compared; empty where no run came to a first step."""
+    """A plot for the loss and one for the metric compared, or what `compare.curves` names; empty without a curve."""
+    if analysis.comparison.curves:
+        plots = _together(analysis)
+        return Section("curves", TITLE, [Gallery([draw(plot, analysis) for plot in plots])] if plots else [])
+    panels = _panels(analysis)
+    main, minibatch = _in_order(panels, analysis)
+    parts: list[Part] = []
+    if main:
+        parts.append(Gallery([draw(_plot(panel, analysis), analysis) for panel in main], _what_curves_are(analysis)))
+    if minibatch:
+        pictures = [draw(_plot(panel, analysis), analysis) for panel in minibatch]
+        parts.append(Folded("Loss of the minibatches", [Gallery(pictures)]))
+    return Section("curves", TITLE, parts)
+
+
+def _panels(analysis: Analysis) -> list[_Panel]:
+    """What has curves: the loss of the minibatches, and each quantity that is measured on parts of the data."""
     comparison = analysis.comparison
+    there = set(map(str, analysis.tables.history[METRIC].unique()))
     aimed = [] if comparison.target is None else [comparison.aim[0]]
-    metrics = dict.fromkeys([LOSS, comparison.measured[0], *aimed])
-    lines = {metric: curves(analysis.tables.history, analysis.best, metric) for metric in metrics}
-    pictures = [draw(_plot(line, metric, analysis), analysis) for metric, line in lines.items() if len(line)]
-    return Section("curves", "Learning curves", [Gallery(pictures)] if pictures else [])
+    quantities = dict.fromkeys(map(_quantity, [LOSS, comparison.measured[0], *aimed]))
+    wanted = [("", [LOSS])]
+    wanted += [(name, [f"{split}.{name}" for split in SPLITS if f"{split}.{name}" in there]) for name in quantities]
+    found = []
+    for quantity, metrics in wanted:
+        tables = {_split(name): curves(analysis.tables.history, analysis.best, name) for name in metrics}
+        parts = _curves_among(tables)
+        if parts:
+            found.append(_Panel(quantity or LOSS, [name for name in metrics if _split(name) in parts], parts))
+    return found
 
 
-def _plot(lines: pd.DataFrame, metric: str, analysis: Analysis) -> Plot:
-    comparison, style = analysis.comparison, analysis.style
-    level = comparison.target if metric == comparison.aim[0] else None
-    floor = reference_value(analysis.best, metric)
+def _curves_among(tables: Curves) -> Curves:
+    """What is there; a part that is measured once, as test rows are at the end, is no curve beside others that are."""
+    there = {split: table for split, table in tables.items() if len(table)}
+    lines = {split: table for split, table in there.items() if table[STEP].nunique() > 1}
+    return lines or there
+
+
+def _in_order(panels: list[_Panel], analysis: Analysis) -> tuple[list[_Panel], list[_Panel]]:
+    """What is shown, and what is folded: the noisy loss of the minibatches where smoother ones say the same."""
+    minibatch = [panel for panel in panels if panel.metrics == [LOSS]]
+    others = [panel for panel in panels if panel.metrics != [LOSS]]
+    smooth = any(panel.quantity == LOSS for panel in others)
+    if smooth and analysis.comparison.measured[0] != LOSS:
+        return others, minibatch
+    return [*minibatch, *others], []
+
+
+def _quantity(metric: str) -> str:
+    """`accuracy` of `valid.accuracy`; the loss of the minibatches is a loss like that of the held-out rows."""
+    return metric.partition(".")[2] if metric.partition(".")[0] in SPLITS else metric
+
+
+def _split(metric: str) -> str:
+    return metric.partition(".")[0] if metric != _quantity(metric) else ""
+
+
+def _plot(panel: _Panel, analysis: Analysis) -> Plot:
+    comparison, style, last = analysis.comparison, analysis.style, panel.metrics[-1]
+    level = comparison.target if comparison.aim[0] in panel.metrics else None
+    floor = reference_value(analysis.best, last)
+    lines = panel.lines
     first = suits_log(lines)
-    lost = divergences(analysis.tables.history, analysis.best, metric)
+    lost = divergences(analysis.tables.history, analysis.best, last)
+    epoch = steps_of_an_epoch(analysis.tables.history, analysis.best)
+    title = last if len(panel.metrics) == 1 else f"{panel.quantity} ({', '.join(panel.parts)})"
+    scales = [first, not first][: 2 if allows_log(lines) else 1]
     figures = {
         "logarithmic" if log else "linear": partial(
-            curve_figure, lines, style, metric, level, floor, lost=lost, log=log
+            curve_figure, panel.parts, style, f"{title} over the steps", level, floor, lost=lost, log=log, epoch=epoch
         )
-        for log in [first, not first][: 2 if allows_log(lines) else 1]
+        for log in scales
     }
+    points = _points(panel.parts, analysis)
     return Plot(
-        name=f"curve-{metric}",
-        title=f"{metric} over the steps",
-        caption=_caption(metric, level, floor, analysis.at_best) + _ends(lines, lost) + analysis.omitted,
-        alt=_last_values(lines, style),
+        name=f"curve-{last}",
+        title=f"{title} over the steps",
+        caption=_caption(panel, level, floor) + _ends(lines, lost),
+        alt=_last_values(panel.parts[_split(last)], analysis),
         figures=figures,
         alternatives=lines["alternative"],
-        hover=_points(lines, style),
+        hover=dict.fromkeys(figures, points),
+        switches=_switches(panel),
+        epoch=epoch,
     )
 
 
-def _caption(metric: str, level: float | None, floor: float | None, at_best: str) -> str:
-    what = "minibatch training loss" if metric == LOSS else metric
-    target = f" Dotted: the target, {value_text(level)}." if level is not None else ""
-    least = f" Dashed: least squares in closed form, {value_text(floor)}." if floor is not None else ""
+def _switches(panel: _Panel) -> tuple[Switch, ...]:
+    return tuple(Switch(split, SPLIT_WIDTHS[split]) for split in panel.parts) if len(panel.parts) > 1 else ()
+
+
+def _what_curves_are(analysis: Analysis) -> str:
+    """What is said once of all curves of a page."""
     return (
-        f"The {what} over the steps, each alternative{at_best}: the mean over its seeds, with a band from "
-        f"the lowest to the highest. Long curves are averaged within at most {BINS} bins; a curve ends where its first "
-        f"failed or diverged run ends, and may leave the plot there.{target}{least}"
+        f"Each alternative{analysis.at_best}: the mean over its seeds, with a band from the lowest to the highest. "
+        f"Long curves are averaged within at most {BINS} bins; a curve ends where its first failed or diverged run "
+        f"ends, and may leave the plot there.{analysis.omitted}"
     )
+
+
+def _caption(panel: _Panel, level: float | None, floor: float | None) -> str:
+    said = []
+    if len(panel.parts) > 1:
+        said.append(f"Thin: {TRAIN}, thick: {' and '.join(split for split in panel.parts if split != TRAIN)}.")
+    elif panel.metrics == [LOSS]:
+        said.append("The loss of the minibatches.")
+    if level is not None:
+        said.append(f"Dotted: the target, {value_text(level)}.")
+    if floor is not None:
+        said.append(f"Dashed: least squares in closed form, {value_text(floor)}.")
+    return " ".join(said)
 
 
 def _ends(lines: pd.DataFrame, lost: pd.DataFrame) -> str:
@@ -67,19 +156,61 @@ def _ends(lines: pd.DataFrame, lost: pd.DataFrame) -> str:
     return crosses + (dotted if lines["carried"].any() else "")
 
 
-def _last_values(lines: pd.DataFrame, style: dict[str, Stroke]) -> str:
+def _last_values(lines: pd.DataFrame, analysis: Analysis) -> str:
     ends = lines.drop_duplicates("alternative", keep="last").set_index("alternative")["mean"]
-    return "At the end: " + listed([f"{name} {value_text(ends[name])}" for name in style if name in ends], SHOWN)
+    return "At the end: " + listed(
+        [f"{name} {value_text(ends[name])}" for name in analysis.style if name in ends], SHOWN
+    )
 
 
-def _points(lines: pd.DataFrame, style: dict[str, Stroke]) -> list[dict[str, Any]]:
+def _points(parts: Curves, analysis: Analysis) -> list[dict[str, Any]]:
+    """The points of all lines, the values of one plot in one format."""
+    show = decimals(pd.concat([lines["mean"] for lines in parts.values()]))
     return [
         {
-            "number": style[str(name)].number,
+            "number": analysis.style[str(name)].number,
             "name": name,
+            **({"split": split} if len(parts) > 1 else {}),
             "x": [float(f"{value:.6g}") for value in rows[STEP]],
-            "y": [value_text(value) for value in rows["mean"]],
+            "y": [show(value) for value in rows["mean"]],
         }
+        for split, lines in parts.items()
         for name, rows in lines.dropna(subset=["mean"]).groupby("alternative", sort=False)
-        if name in style
+        if name in analysis.style
     ]
+
+
+def _together(analysis: Analysis) -> list[Plot]:
+    """What `compare.curves` names in one plot, as textbooks print it: a view for each of the best alternatives."""
+    metrics = analysis.comparison.curves
+    tables = {metric: curves(analysis.tables.history, analysis.best, metric) for metric in metrics}
+    tables = {metric: lines for metric, lines in tables.items() if len(lines)}
+    there = set().union(*(lines["alternative"] for lines in tables.values())) if tables else set()
+    names = [name for name in analysis.shown if name in there][:ONE_BY_ONE]
+    epoch = steps_of_an_epoch(analysis.tables.history, analysis.best)
+    if not names:
+        return []
+    views = {
+        shorten(name, 40): {metric: lines[lines["alternative"] == name] for metric, lines in tables.items()}
+        for name in names
+    }
+    title = listed(list(tables))
+    ends = [f"{name} {listed(_ends_of(view))}" for name, view in views.items()]
+    return [
+        Plot(
+            name="curves",
+            title=f"{title} over the steps",
+            caption=_what_curves_are(analysis),
+            alt=f"At the end: {'; '.join(ends)}",
+            figures={
+                name: partial(together_figure, view, f"{name}: {title}" if len(views) > 1 else title, epoch=epoch)
+                for name, view in views.items()
+            },
+            epoch=epoch,
+        )
+    ]
+
+
+def _ends_of(view: Curves) -> list[str]:
+    """The last value of each metric."""
+    return [f"{metric} {value_text(lines['mean'].iloc[-1])}" for metric, lines in view.items() if len(lines)]

@@ -28,7 +28,7 @@ from xprun.reports.text.problem_findings import (
 from xprun.runner.results.results_schema import STEPS
 
 DETAILED = 8  # problems whose plots are drawn
-OPEN = ("ranking", "curves", "paths")  # what is not folded of a problem
+OPEN = ("ranking", "curves", "paths", "fits")  # what is not folded of a problem
 
 
 def overall_sections(analysis: Analysis, overall: Overall) -> list[Section]:

@@ -72,7 +72,7 @@ def _caption(analysis: Analysis) -> str:
 
 
 def _dots(analysis: Analysis) -> Plot:
-    title = analysis.measure
+    title = f"{analysis.measure} of every seed, by {listed(analysis.comparison.by)}"
     facts = analysis.ranking.set_index("alternative")
     cross = "\N{MULTIPLICATION SIGN}"
     bad = (
@@ -84,7 +84,8 @@ def _dots(analysis: Analysis) -> Plot:
         name="final",
         title=title,
         caption=(
-            f"The {title} of every seed, each alternative{analysis.at_best}. Line: the mean{_bar(analysis)}."
+            f"Each alternative{analysis.at_best}; seeds of one value stand one above the other. Line: the mean"
+            f"{_bar(analysis)}."
             f"{bad}{analysis.omitted}"
         ),
         alt=listed([f"{name} {_told(facts.loc[name])}" for name in analysis.shown], SHOWN),
@@ -118,13 +119,13 @@ def ranking_listing(analysis: Analysis) -> Listing:
     usual = analysis.trouble == "failed or diverged"
     bad = "failed, diverged or not there" if comparison.by_time else analysis.trouble if usual else "without a number"
     columns = [
-        exact("rank", ranking["rank"]),
         texts("alternative", marked(ranking["alternative"], comparison.baseline)),
+        exact("rank", ranking["rank"]),
         numbers("mean", ranking["mean"], like=_values(ranking)),
         _interval(analysis),
         *_spread(ranking, ends=False),
         *([texts("best setting", setting_texts(ranking, comparison.keys))] if comparison.keys else []),
-        Column(bad, _of(ranking["all_bad"], ranking["all_runs"]), number=True),
+        *([Column(bad, _of(ranking["all_bad"], ranking["all_runs"]), number=True)] if ranking["all_bad"].any() else []),
         numbers("seconds, amortised" if shared else "seconds", ranking[SECONDS], digits=3),
     ]
     return listing(columns)

@@ -1,6 +1,7 @@
 """How much the settings matter: the final metric against each that was swept."""
 
 from functools import partial
+from typing import Any
 
 import pandas as pd
 from xprun.reports.data.folder_comparison import Comparison
@@ -11,6 +12,7 @@ from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import (
     Column,
     Listing,
+    decimals,
     exact,
     is_number,
     listed,
@@ -77,17 +79,17 @@ def _plot(key: str, summary: pd.DataFrame, analysis: Analysis) -> list[Plot]:
     if points.empty:
         return []
     title = f"{comparison.chosen} against {key}"
-    others = ", the other settings at their best" if len(comparison.keys) > 1 else ""
-    caption = f"The {title}{others}: the mean over seeds, with a band from the lowest to the highest."
+    others = "The other settings at their best. " if len(comparison.keys) > 1 else ""
+    caption = f"{others}The mean over seeds, with a band from the lowest to the highest."
     plot = Plot(
         name=f"sensitivity-{key}",
         title=title,
         caption=caption + _crossed(points) + analysis.omitted,
         alt=_best_values(points, comparison),
-        figures={
-            "": partial(sensitivity_figure, points, analysis.style, comparison.chosen, key, not comparison.ascending)
-        },
+        figures={"": partial(sensitivity_figure, points, analysis.style, title, key, not comparison.ascending)},
         alternatives=points["alternative"],
+        hover={"": _points(points, analysis)},
+        x=short_names(comparison.keys).get(key, key),
     )
     return [plot]
 
@@ -104,8 +106,8 @@ def _draws(key: str, linked: dict[str, list[str]], analysis: Analysis) -> list[P
         title = f"{comparison.chosen} against {key}"
         shown, left = dict(list(shown.items())[:PANELS]), len(shown) - PANELS
         caption = (
-            f"The {title}, which was varied together with {others}: a point for each setting without failed or "
-            f"diverged runs, the mean over seeds, coloured by {colour}. None of them can be judged alone."
+            f"Varied together with {others}: a point for each setting without failed or diverged runs, coloured by "
+            f"{colour}."
         )
         if shown:
             plots.append(
@@ -114,10 +116,24 @@ def _draws(key: str, linked: dict[str, list[str]], analysis: Analysis) -> list[P
                     title=title,
                     caption=caption + (f" Shown for {listed(list(shown))}." if left > 0 else ""),
                     alt="Best: " + listed(described_draws(shown, key, colour, ascending=comparison.ascending)),
-                    figures={"": partial(draws_figure, shown, key, colour, comparison.chosen)},
+                    figures={"": partial(draws_figure, shown, key, colour, title)},
                 )
             )
     return plots
+
+
+def _points(points: pd.DataFrame, analysis: Analysis) -> list[dict[str, Any]]:
+    """The points of all lines, for the values at the pointer."""
+    show = decimals(points["mean"])
+    return [
+        {
+            "number": analysis.style[str(name)].number,
+            "name": name,
+            "x": [float(f"{value:.6g}") for value in rows["x"]],
+            "y": [show(value) for value in rows["mean"]],
+        }
+        for name, rows in points.dropna(subset=["mean"]).groupby("alternative", sort=False)
+    ]
 
 
 def _best_values(points: pd.DataFrame, comparison: Comparison) -> str:
@@ -198,4 +214,6 @@ def budget_listing(summary: pd.DataFrame, comparison: Comparison) -> Listing:
     if len(table.columns) < 2:
         return listing([])
     names = [name for name in summary["alternative"].unique() if name in table.index]
-    return listing([texts("alternative", names), *(numbers(f"best of {k}", table[k].loc[names]) for k in table)])
+    like = [table[k] for k in table]
+    columns = [numbers(f"best of {k}", table[k].loc[names], like=like) for k in table]
+    return listing([texts("alternative", names), *columns])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from xprun.runner.results.results_schema import DIVERGED, METRIC, RUN, STATUS, STEP, STOPPED, VALUE
+from xprun.runner.results.results_schema import DIVERGED, EPOCH, METRIC, RUN, STATUS, STEP, STOPPED, VALUE
 
 BINS = 200
 
@@ -26,6 +26,14 @@ def curves(history: pd.DataFrame, judged: pd.DataFrame, metric: str, bins: int =
     whole = table["n"] == table["alternative"].map(size)
     table["bad"] = table["alternative"].map(judged.groupby("alternative")["bad"].any()).astype(bool)
     return table[whole].drop(columns=["bin", "n"]).sort_values(["alternative", STEP], ignore_index=True)
+
+
+def steps_of_an_epoch(history: pd.DataFrame, judged: pd.DataFrame) -> float | None:
+    """How many steps an epoch has, where that is the same for all runs to draw; None elsewhere."""
+    rows = history[history[RUN].isin(judged[RUN]) & (history[EPOCH] > 0)] if EPOCH in history else history.iloc[:0]
+    last = rows.groupby(RUN, observed=True)[[STEP, EPOCH]].last()
+    sizes = (last[STEP] / last[EPOCH]).round(3)
+    return float(sizes.iloc[0]) if sizes.nunique() == 1 and sizes.iloc[0] > 1 else None
 
 
 def divergences(history: pd.DataFrame, judged: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -49,14 +49,18 @@ function restoreTable(region, state) {
   region.scrollLeft = state.left;
 }
 
-function stateOfFigure(figure) {
-  return new Map([...figure.querySelectorAll(".legend button")].map((button) => [button.textContent, button.getAttribute("aria-pressed")]));
+function buttonsOf(part) {
+  return [...part.querySelectorAll(".legend button, .view, .split, .switches > button")];
 }
 
-function restoreFigure(figure, state) {
-  for (const button of figure.querySelectorAll(".legend button")) {
+function stateOfButtons(part) {
+  return new Map(buttonsOf(part).map((button) => [button.textContent, button.getAttribute("aria-pressed")]));
+}
+
+function restoreButtons(part, state) {
+  for (const button of buttonsOf(part)) {
     const before = state.get(button.textContent);
-    if (before && before !== button.getAttribute("aria-pressed")) button.click();
+    if (before && before !== button.getAttribute("aria-pressed") && (before === "true" || !button.matches(".view"))) button.click();
   }
 }
 
@@ -68,7 +72,8 @@ function focusable(section) {
 function remember() {
   const folded = new Map([...PARTS.folded()].map(([key, part]) => [key, part.open]));
   const tables = new Map([...PARTS.tables()].map(([key, part]) => [key, stateOfTable(part)]));
-  const figures = new Map([...PARTS.figures()].map(([key, part]) => [key, stateOfFigure(part)]));
+  const figures = new Map([...PARTS.figures()].map(([key, part]) => [key, stateOfButtons(part)]));
+  const side = document.querySelector(".side"), legend = side && stateOfButtons(side);
   const at = [...document.querySelectorAll("section[id]")].find((section) => section.getBoundingClientRect().bottom > 0);
   const top = at?.getBoundingClientRect().top;
   const active = document.activeElement, home = active.closest("section[id]")?.id;
@@ -76,7 +81,8 @@ function remember() {
   return () => {
     for (const [key, part] of PARTS.folded()) part.open = folded.get(key) ?? part.open;
     for (const [key, part] of PARTS.tables()) if (tables.has(key)) restoreTable(part, tables.get(key));
-    for (const [key, part] of PARTS.figures()) if (figures.has(key)) restoreFigure(part, figures.get(key));
+    for (const [key, part] of PARTS.figures()) if (figures.has(key)) restoreButtons(part, figures.get(key));
+    if (legend && document.querySelector(".side")) restoreButtons(document.querySelector(".side"), legend);
     if (place >= 0) focusable(document.getElementById(home))[place]?.focus({ preventScroll: true });
     const now = at && window.scrollY > 0 && document.getElementById(at.id);
     if (now) window.scrollBy({ top: now.getBoundingClientRect().top - top, behavior: "instant" });
@@ -86,10 +92,14 @@ function remember() {
 async function renew() {
   const next = new DOMParser().parseFromString(await (await fetch("/", { cache: "no-store" })).text(), "text/html");
   const restore = remember();
+  const side = document.querySelector(".side"), renewed = next.querySelector(".side");
   for (const part of ["header", "main"]) document.querySelector(part).replaceWith(next.querySelector(part));
+  if (side && renewed) side.replaceWith(renewed); else if (renewed) document.querySelector("main").before(renewed);
   document.title = next.title;
   shown().content = next.querySelector("meta[name=xprun-page]").content;
   enhance(document.querySelector("main"));
+  enhance(document.querySelector("header"));
+  if (renewed) enhanceLegend(renewed);
   addMotions(document.querySelector("main"));
   restore();
 }

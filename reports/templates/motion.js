@@ -104,4 +104,3 @@ function addMotions(root) {
   }
 }
 
-addMotions(document);

@@ -95,37 +95,82 @@ function addCopies(table, rows) {
     button.setAttribute("aria-label", `Copy the command that runs ${cells[0]} again`);
     row.cells[0].append(" ", button);
   }
-  table.addEventListener("click", async (event) => {
+  table.addEventListener("click", (event) => {
     const button = event.target.closest(".copy");
     if (!button) return;
     const command = table.dataset.command.replaceAll("RUN", button.parentElement.firstChild.textContent.trim());
-    try { await navigator.clipboard.writeText(command); } catch { copy(command); }
-    button.textContent = "copied";
-    setTimeout(() => { button.textContent = "copy"; }, 1500);
+    copyText(command, button);
   });
+}
+
+async function copyText(text, button) {
+  try { await navigator.clipboard.writeText(text); } catch { copy(text); }
+  button.textContent = "copied";
+  setTimeout(() => { button.textContent = "copy"; }, 1500);
+}
+
+function addCopy(code) {
+  const button = make("button", { type: "button", className: "copy" }, "copy");
+  button.setAttribute("aria-label", "Copy what to do next");
+  button.addEventListener("click", () => copyText(code.textContent, button));
+  code.after(" ", button);
 }
 
 // Plots --------------------------------------------------------------------------------------------------------------
 
+function isOn(number) {
+  return document.querySelector(`.legend [data-series="${number}"]`)?.getAttribute("aria-pressed") !== "false";
+}
+
+// The one legend of the page switches an alternative in all plots.
+function enhanceLegend(root) {
+  for (const button of root.querySelectorAll(".legend button")) {
+    button.addEventListener("click", () => {
+      pressed(button, button.getAttribute("aria-pressed") === "false");
+      showSeries(document);
+    });
+  }
+}
+
+function showSeries(root) {
+  for (const part of root.querySelectorAll("svg [data-series]")) part.classList.toggle("off", !isOn(part.dataset.series));
+}
+
 function enhanceFigure(figure) {
-  const plots = [...figure.querySelectorAll(".plot")];
-  for (const button of figure.querySelectorAll(".legend button")) {
+  const plots = [...figure.querySelectorAll(".plot")], views = [...figure.querySelectorAll(".view")];
+  views.forEach((button, chosen) => {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      plots.forEach((plot, i) => { plot.hidden = i !== chosen; });
+      views.forEach((other, i) => pressed(other, i === chosen));
+    });
+  });
+  for (const button of figure.querySelectorAll(".split")) {
+    button.hidden = false;
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") === "false";
       pressed(button, on);
-      const drawn = figure.querySelectorAll(`svg [data-series="${button.dataset.series}"]`);
-      for (const part of drawn) part.classList.toggle("off", !on);
+      for (const part of figure.querySelectorAll(`svg [data-split="${button.dataset.split}"]`)) part.classList.toggle("split-off", !on);
     });
   }
-  const scale = figure.querySelector(".scale");
-  if (scale) {
-    scale.hidden = false;
-    scale.addEventListener("click", () => {
-      for (const plot of plots) plot.hidden = !plot.hidden;
-      pressed(scale, scale.getAttribute("aria-pressed") === "false");
-    });
-  }
+  if (figure.querySelector('[data-ticks="epoch"]')) addEpochs(figure);
   for (const plot of plots) if (plot.dataset.hover) addValues(figure, plot, JSON.parse(plot.dataset.hover));
+  addSaves(figure, plots);
+}
+
+function switches(figure) {
+  const known = figure.querySelector(".switches");
+  if (known) return known;
+  const row = make("div", { className: "tools switches" });
+  figure.querySelector(".drawn").after(row);
+  return row;
+}
+
+function addEpochs(figure) {
+  const button = make("button", { type: "button" }, "epochs");
+  pressed(button, false);
+  button.addEventListener("click", () => pressed(button, figure.classList.toggle("epochs")));
+  switches(figure).append(button);
 }
 
 function nearest(values, x) {
@@ -134,26 +179,36 @@ function nearest(values, x) {
   return best;
 }
 
-// `hover`: where the axes lie in the picture (`box`: left, width as shares), their x range, and each series' points.
+function swatch(number) {
+  return document.querySelector(`.legend [data-series="${number}"] svg`)?.cloneNode(true) ?? make("i");
+}
+
+// `hover`: where the axes lie in the picture (`box`: left, width as shares), their x range, whether that is logarithmic,
+// what lies along it (`x`), and each series' points. The values stand below the plot, so that they cover no curve.
 function addValues(figure, plot, hover) {
-  const { box: [left, width], range: [low, high], series } = hover;
+  const { box: [left, width], range: [low, high], log, series } = hover;
   const line = make("div", { className: "cursor", hidden: true });
   const values = make("div", { className: "values", hidden: true });
   const longest = series.reduce((a, b) => (b.x.length > a.x.length ? b : a));
+  const along = log ? (x) => Math.log(x / low) / Math.log(high / low) : (x) => (x - low) / (high - low);
+  const back = log ? (share) => low * (high / low) ** share : (share) => low + share * (high - low);
   let at = 0;
   plot.append(line, values);
 
   function show(index) {
     at = Math.max(0, Math.min(longest.x.length - 1, index));
-    const x = longest.x[at], place = left + width * (x - low) / (high - low);
+    const x = longest.x[at], place = left + width * along(x);
     line.style.left = `${100 * place}%`;
-    values.classList.toggle("leftwards", place > 0.5);
-    values.style.left = place > 0.5 ? "auto" : `calc(${100 * place}% + 0.6rem)`;
-    values.style.right = place > 0.5 ? `calc(${100 * (1 - place)}% + 0.6rem)` : "auto";
-    const visible = series.filter((one) => figure.querySelector(`[data-series="${one.number}"][aria-pressed="true"]`));
-    const reached = visible.filter((one) => x <= one.x[one.x.length - 1]);
-    values.replaceChildren(make("b", {}, `step ${Math.round(x)}`),
-      ...reached.map((one) => make("div", {}, `${one.name} `, make("b", {}, String(one.y[nearest(one.x, x)])))));
+    values.style.left = place > 0.5 ? "auto" : `${100 * Math.min(place, left)}%`;
+    values.style.right = place > 0.5 ? "0" : "auto";
+    const splitOn = (one) => figure.querySelector(`.split[data-split="${one.split}"]`)?.getAttribute("aria-pressed") !== "false";
+    const reached = series.filter((one) => isOn(one.number) && splitOn(one) && x <= one.x[one.x.length - 1]);
+    const told = reached.map((one) => ({ one, y: one.y[nearest(one.x, x)] }));
+    told.sort((a, b) => (toNumber(b.y) ?? -Infinity) - (toNumber(a.y) ?? -Infinity));
+    const rounded = Math.abs(x) >= 1 ? Math.round(x * 100) / 100 : x;
+    const epoch = hover.epoch ? `, epoch ${Math.round(100 * x / hover.epoch) / 100}` : "";
+    values.replaceChildren(make("b", {}, `${hover.x} ${hover.x === "step" ? Math.round(x) : rounded}${epoch}`),
+      ...told.map(({ one, y }) => make("span", {}, swatch(one.number), [one.name, one.split].filter(Boolean).join(", "), make("b", {}, y))));
     line.hidden = values.hidden = false;
   }
 
@@ -161,7 +216,7 @@ function addValues(figure, plot, hover) {
   plot.addEventListener("pointermove", (event) => {
     const frame = plot.getBoundingClientRect();
     const share = ((event.clientX - frame.left) / frame.width - left) / width;
-    if (share < -0.02 || share > 1.02) hide(); else show(nearest(longest.x, low + share * (high - low)));
+    if (event.clientY > frame.bottom || share < -0.02 || share > 1.02) hide(); else show(nearest(longest.x, back(share)));
   });
   plot.addEventListener("pointerleave", hide);
   plot.addEventListener("blur", hide);
@@ -180,9 +235,9 @@ function addValues(figure, plot, hover) {
 function enhance(root) {
   root.querySelectorAll("table").forEach(enhanceTable);
   root.querySelectorAll("figure").forEach(enhanceFigure);
+  root.querySelectorAll(".next code").forEach(addCopy);
 }
 
-enhance(document);
 document.documentElement.classList.add("scripted");
 let folded = [];
 window.addEventListener("beforeprint", () => {

@@ -251,6 +251,7 @@ def compare(spec: Spec) -> Comparison:
         problems=problems,
         swept=swept_settings(spec),
         linked=linked_settings(spec),
+        curves=list(asked.curves),
     )
     chooses = comparison.measured[0].startswith(f"{VALID}.")
     return replace(comparison, chosen_on_test=chooses and chooses_on_test(spec))

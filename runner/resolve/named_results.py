@@ -93,6 +93,15 @@ def target_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
             yield Diagnostic(path, why, cure(spec, metric) or f"they have {', '.join(columns)}", "key")
 
 
+def curve_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
+    """Yield the curves that are to be drawn of metrics that the runs do not have."""
+    for number, metric in enumerate(spec.compare.curves):
+        if metric not in columns:
+            message = f"the runs of this spec have no such metric{did_you_mean(metric, columns)}"
+            help_text = cure(spec, metric) or f"they have {', '.join(columns)}"
+            yield Diagnostic(("compare", "curves", number), message, help_text)
+
+
 def by_time_problems(compare: Compare, telling: str) -> Iterator[Diagnostic]:
     """Yield what a comparison by the steps to a target lacks, or cannot have."""
     if compare.target_metric is None:

@@ -27,6 +27,7 @@ from xprun.runner.resolve.named_results import (
     by_time_problems,
     choosing_columns,
     chosen_by_test,
+    curve_problems,
     goal_problems,
     goals_that_differ,
     save_problems,
@@ -688,6 +689,7 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
         message = f"the runs of this spec have no such metric{near}"
         help_text = cure(spec, metric) or f"they have {', '.join(columns)}"
         yield Diagnostic(("compare", "metric"), message, help_text, about=MEASURED)
+    yield from concluded_from(curve_problems(spec, columns_of(spec)), *MEASURED)
     by, _ = compared(spec)
     swept = swept_settings(spec)
     absent = [name for name in by if name not in spec.sections and name not in swept]

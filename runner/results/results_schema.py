@@ -341,7 +341,8 @@ class Comparison:
     is none in practice. `target` is a value of `target_metric`, which is better as `target_goal` says; None: `metric`
     and `goal`. `chosen_on_test`: the part that chooses is the official test part of a data set. `by` and
     `problems` are sections, `swept` the settings whose values are compared, `linked` groups of them of which no one
-    varies while the others stay: they are drawn together, or share a tag.
+    varies while the others stay: they are drawn together, or share a tag. `curves` are the metrics that are drawn over
+    the steps; none for those that suit.
     """
 
     metric: str
@@ -358,6 +359,7 @@ class Comparison:
     swept: list[str] = field(default_factory=list)
     linked: list[list[str]] = field(default_factory=list)
     chosen_on_test: bool = False
+    curves: list[str] = field(default_factory=list)
 
     @property
     def by_time(self) -> bool:

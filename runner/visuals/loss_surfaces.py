@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +26,12 @@ PREDICTIONS = 2**27  # of one surface: more would take seconds
 MARGIN = 0.12  # of the window, beyond what it must hold
 REACH = 1.5  # how far beyond starts and ends, in sizes of the window, a path is followed
 FLATTEST = 0.5  # height of a plane over its width
+ESCAPED = 0.8  # of its whole extent that a path goes in its second half, where it leaves for good
+FAR = 4.0  # times the shortest extent of all paths, from which on one may be left
 DIGITS = 6  # of the parameters in the table
 
 Numbers = NDArray[np.float64]
+Ranges = Mapping[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,19 @@ def write_surfaces(folder: Path, windows: list[Window], computed: list[Numbers |
     return [replace_file(path, partial(table.to_csv, index=False, lineterminator="\n", float_format="%.9g"))]
 
 
-def windows(pairs: Pairs) -> list[Window]:
-    """Return where to compute surfaces: one for each of the first so many problems whose runs have paths."""
+def windows(pairs: Pairs, asked: Ranges | None = None) -> list[Window]:
+    """Return where to compute surfaces: one for each of the first so many problems whose runs have paths.
+
+    `asked`: the lowest and highest value of parameters of which a spec says what is shown (`compare.window`).
+    """
     problems: dict[str, Pairs] = {}
     for run, outcome in pairs:
         if path_names(outcome):
             problems.setdefault(components_key(run, SHARED["surface"]), []).append((run, outcome))
-    return [_window(several) for several in list(problems.values())[:MOST]]
+    known = {name for several in problems.values() for name in path_names(several[0][1])}
+    for name in [name for name in asked or {} if known and name not in known]:
+        note(f"compare.window: no model has a parameter {name} with a path; there are {', '.join(sorted(known))}")
+    return [_window(several, asked or {}) for several in list(problems.values())[:MOST]]
 
 
 def path_names(outcome: Outcome) -> list[str]:
@@ -108,21 +118,26 @@ def path_names(outcome: Outcome) -> list[str]:
     return list(outcome.parameters) if set(outcome.parameters) == set(found) else found
 
 
-def _window(several: Pairs) -> Window:
+def _window(several: Pairs, asked: Ranges) -> Window:
     run, first = several[0]
     names = path_names(next((outcome for _, outcome in several if outcome.parameters), first))
     paths = [_path(outcome, names) for _, outcome in several]
-    down = [path for path, (_, outcome) in zip(paths, several, strict=True) if _came_down(outcome)]
-    corners = [path[0] for path in paths] + [path[-1] for path in down]
+    came_down = [i for i, (_, outcome) in enumerate(several) if _came_down(outcome)]
+    down = [paths[i] for i in came_down]
+    settled = settling(down, [_halfway(several[i][1], names, len(paths[i])) for i in came_down])
+    corners = [path[0] for path in paths] + [path[-1] for path in settled]
     best = [first.reference.get(PARAMETER + name) for name in names]
     if None not in best:
         corners.append(np.array(best))
     walked = np.concatenate(down or paths)
-    origin, directions = plane(walked, corners[-1])
+    origin, directions = plane(np.concatenate(settled or paths), corners[-1])
     low, high = frame((np.stack(corners) - origin) @ directions.T, (walked - origin) @ directions.T)
     if len(names) > len(low):  # a plane has one scale in all directions
         room = np.maximum(FLATTEST * (high - low).max() - (high - low), 0) / 2
         low, high = low - room, high + room
+    else:
+        wanted = np.array([asked.get(name, ends) for name, *ends in zip(names, low, high, strict=True)])
+        low, high = wanted[:, 0], wanted[:, 1]
     return Window(run, names, origin, directions, low, high, tuple(dict.fromkeys(run.seed for run, _ in several)))
 
 
@@ -156,6 +171,32 @@ def _path(outcome: Outcome, names: list[str]) -> Numbers:
     if outcome.parameters:
         path = np.vstack([path, [outcome.parameters[name] for name in names]])
     return path[np.isfinite(path).all(1)]
+
+
+def settling(paths: list[Numbers], halves: list[int]) -> list[Numbers]:
+    """Return the paths [T, P] but those that leave for good, as from a saddle into a loss without a least value.
+
+    `halves`: the point of each after half of its steps. One that settles walks most of its way at first; what grows by
+    a factor in each step, at last, and then it is far off where others are. Of such alone the shortest is kept.
+    """
+    least = min(map(_extent, paths), default=0.0)
+
+    def leaves(path: Numbers, half: int) -> bool:
+        size = _extent(path)
+        return size > FAR * least and float(np.linalg.norm(path[-1] - path[half])) > ESCAPED * size
+
+    return [path for path, half in zip(paths, halves, strict=True) if not leaves(path, half)]
+
+
+def _halfway(outcome: Outcome, names: list[str], points: int) -> int:
+    """Return which of the points of a path is that after half of its steps; the later ones are farther apart."""
+    steps = outcome.history[PARAMETER + names[0]].steps
+    return min(int(np.searchsorted(steps, steps[-1] / 2)), points - 1)
+
+
+def _extent(path: Numbers) -> float:
+    """Return how far a path goes from its start."""
+    return float(np.linalg.norm(path - path[0], axis=1).max())
 
 
 def _came_down(outcome: Outcome) -> bool:

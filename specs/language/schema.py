@@ -241,7 +241,9 @@ class Compare(Strict):
     problems, on each of which the alternatives are tried. `at` says whether runs are ranked as they ended, or as the
     checkpoint that `run.save = "best"` keeps. A difference of at most `tolerance` is none in practice. `target` is a
     value of `metric`, or of the metric that it names; with the metric "steps_to_target" the fastest there is best.
-    `plots` are drawn for the report beside its own.
+    `plots` are drawn for the report beside its own. `curves` are the metrics that one plot shows over the steps, as
+    in ["train.loss", "train.accuracy", "valid.accuracy"]; by default the loss and the compared metric have one each.
+    `window` is what pictures of paths show of the parameters: a range for each, { w = [-1, 3], b = [0, 2] }.
     """
 
     by: str | list[str] | None = None
@@ -252,6 +254,22 @@ class Compare(Strict):
     target: float | dict[str, float] | None = None
     baseline: str | None = None
     plots: list[Plot] = []
+    curves: list[str] = []
+    window: dict[str, list[float]] = {}
+
+    @field_validator("window")
+    @classmethod
+    def _window_has_ranges(cls, window: dict[str, list[float]]) -> dict[str, list[float]]:
+        if any(len(ends) != 2 or not ends[0] < ends[1] for ends in window.values()):
+            raise ValueError("must be the lowest and the highest value of each parameter, as in { w = [-1, 3] }")
+        return window
+
+    @field_validator("curves")
+    @classmethod
+    def _curves_differ(cls, curves: list[str]) -> list[str]:
+        if len(set(curves)) < len(curves):
+            raise ValueError("must name each metric once")
+        return curves
 
     @field_validator("by")
     @classmethod

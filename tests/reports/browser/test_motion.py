@@ -125,7 +125,7 @@ def test_a_series_is_switched_off_in_motion_too(page: Any) -> None:
     figure.locator(".plot").press("ArrowLeft")
     line = figure.locator(".layer [data-series='0'] path").first
     assert line.is_visible()
-    figure.locator("button[data-series='0']").click()
+    page.locator(".legend button[data-series='0']").click()
     assert not line.is_visible()
 
 

@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
+from PIL import Image
 from support.folders import Case, write_folder
 from xprun.reports import write_report
 
@@ -95,23 +98,26 @@ def test_a_button_copies_the_command_that_runs_a_row_again(opened: Opened) -> No
 
 
 def test_series_are_switched_off_and_on(opened: Opened) -> None:
-    figure = opened.page.locator("#curves figure").first
-    line = figure.locator(".plot").first.locator("[data-series='0'] > path").first
-    button = figure.locator("button[data-series='0']")
-    assert line.is_visible()
+    lines = opened.page.locator("#curves .plot:visible [data-series='0'] > path")
+    button = opened.page.locator(".legend button[data-series='0']")
+    assert lines.filter(visible=True).count() == lines.count() > 1
     button.press("Space")
     assert button.get_attribute("aria-pressed") == "false"
-    assert not line.is_visible()
+    assert lines.filter(visible=True).count() == 0
     button.click()
-    assert line.is_visible()
+    assert lines.filter(visible=True).count() == lines.count()
 
 
 def test_the_scale_is_switched(opened: Opened) -> None:
     figure = opened.page.locator("#curves figure").first
     first, second = figure.locator(".plot").nth(0), figure.locator(".plot").nth(1)
-    figure.get_by_role("button", name="scale").click()
+    shown, other = figure.locator(".view").nth(0), figure.locator(".view").nth(1)
+    other.click()
     assert not first.is_visible()
     assert second.is_visible()
+    assert [shown.get_attribute("aria-pressed"), other.get_attribute("aria-pressed")] == ["false", "true"]
+    shown.press("Enter")
+    assert first.is_visible()
 
 
 def test_values_are_told_at_the_pointer_and_by_arrow_keys(opened: Opened) -> None:
@@ -120,6 +126,11 @@ def test_values_are_told_at_the_pointer_and_by_arrow_keys(opened: Opened) -> Non
     values = plot.locator(".values")
     assert values.inner_text().startswith("step ")
     assert HOSTILE in values.inner_text()
+    assert values.locator("svg").count() == values.locator("span").count() == 3
+    told = [float(text) for text in values.locator("span b").all_inner_texts()]
+    assert told == sorted(told, reverse=True)
+    below = "(values) => values.getBoundingClientRect().top - values.closest('.plot').getBoundingClientRect().bottom"
+    assert values.evaluate(below) >= -1  # so that they cover no curve
     plot.focus()
     plot.press("End")
     assert values.inner_text().startswith("step 40")
@@ -132,7 +143,7 @@ def test_values_are_told_at_the_pointer_and_by_arrow_keys(opened: Opened) -> Non
 def test_printing_opens_what_is_folded(opened: Opened) -> None:
     opened.page.emulate_media(media="print")
     assert opened.page.locator("pre").first.is_visible()
-    assert not opened.page.locator(".scale").first.is_visible()
+    assert not opened.page.locator(".view").first.is_visible()
 
 
 @pytest.mark.parametrize("opened", [(1280, "dark")], indirect=True)
@@ -141,3 +152,57 @@ def test_axe_finds_nothing(opened: Opened) -> None:
     open_runs(opened.page)
     found = axe.Axe().run(opened.page)
     assert found.violations_count == 0, found.generate_report()
+
+
+def saved(page: Any, figure: Any, kind: str) -> Path:
+    with page.expect_download() as download:
+        figure.get_by_role("button", name=f"as {kind}").click()
+    return Path(download.value.path())
+
+
+@pytest.mark.parametrize("opened", [(1280, "light"), (390, "dark")], indirect=True)
+def test_a_plot_and_its_data_are_saved_without_a_request(opened: Opened) -> None:
+    page, figure = opened.page, opened.page.locator("#curves figure").first
+    page.locator(".legend button[data-series='1']").click()
+    image = ElementTree.fromstring(saved(page, figure, "SVG").read_text(encoding="utf-8"))
+    text = ElementTree.tostring(image, encoding="unicode")
+    assert "var(" not in text
+    assert "currentColor" not in text
+    words = {element.text for element in image.iter("{http://www.w3.org/2000/svg}text")}
+    assert HOSTILE in words
+    assert "loss over the steps" in words
+    assert len([name for name in LABELS if name in words]) == 2  # one is switched off
+    with Image.open(saved(page, figure, "PNG")) as picture:
+        assert picture.width > 1000
+        colours = {colour for _, colour in picture.convert("RGB").quantize(16).convert("RGB").getcolors()}
+        assert len(colours) > 3
+    table = pd.read_csv(saved(page, figure, "CSV"))
+    assert list(table) == ["alternative", "part", "step", "value"]
+    assert set(table["alternative"]) == set(LABELS)
+    assert table["step"].max() == 40
+
+
+def test_contents_stay_in_sight_and_lead_everywhere(opened: Opened) -> None:
+    page = opened.page
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        contents = page.get_by_role("navigation", name="Contents")
+        contents.get_by_role("link", name="Runs").click()
+        assert page.locator("#runs h2").evaluate("(h) => h.getBoundingClientRect().top") < 844
+        assert contents.get_by_role("link", name="Top").evaluate("(a) => a.getBoundingClientRect().top") >= 0
+        assert page.get_by_role("group", name="Alternatives in the plots").is_visible()
+        contents.get_by_role("link", name="Top").click()
+        assert page.evaluate("window.scrollY") < 60
+        assert contents.get_by_role("link", name="results.csv").get_attribute("href") == "results.csv"
+
+
+def test_the_first_column_stays_on_a_small_screen(visit: Callable[..., Opened], report: Path) -> None:
+    page = visit(report.as_uri(), 390).page
+    region = page.locator("#ranking .scroll").first
+    assert region.evaluate("(r) => { r.scrollLeft = 200; return r.scrollLeft; }") > 100
+    first = "(r) => r.querySelector('tbody td').getBoundingClientRect().left - r.getBoundingClientRect().left"
+    assert abs(region.evaluate(first)) < 1
+    last = (
+        "(r) => r.getBoundingClientRect().right - r.querySelector('tbody td:last-child').getBoundingClientRect().right"
+    )
+    assert abs(region.evaluate(last)) < 1

@@ -61,7 +61,7 @@ def test_a_printed_report_is_whole(shipped: Shipped, visit: Visit, name: str) ->
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 36, 41)"  # ink on white
     hidden = page.evaluate("[...document.querySelectorAll('details pre')].filter((p) => !p.checkVisibility()).length")
     assert hidden == 0
-    assert not page.locator(".tools, .copy, .scale").filter(visible=True).count()
+    assert not page.locator(".tools, .copy, .view").filter(visible=True).count()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,12 +69,16 @@ def test_every_switch_of_a_report_can_be_pressed_by_keys_alone(shipped: Shipped,
     page = visit(shipped(name).as_uri()).page
     for summary in page.locator("summary").all():
         summary.press("Enter")
+    for button in page.locator(".legend [data-series]").all()[:3]:
+        button.press("Space")
+        assert button.get_attribute("aria-pressed") == "false"
+        series = button.get_attribute("data-series")
+        assert not page.locator(f"main svg [data-series='{series}']").filter(visible=True).count()
     for figure in page.locator("figure").all():
-        for button in figure.locator(".legend [data-series]").all()[:3]:
+        for button in figure.locator(".split").all():
             button.press("Space")
-            assert button.get_attribute("aria-pressed") == "false"
-            series = button.get_attribute("data-series")
-            assert not figure.locator(f"svg [data-series='{series}']").filter(visible=True).count()
+            split = button.get_attribute("data-split")
+            assert not figure.locator(f"svg [data-split='{split}']").filter(visible=True).count()
     table = page.locator("table[data-tools]")
     rows = table.locator("tbody tr").count()
     for head in table.locator("thead button").all():

@@ -1,0 +1,6 @@
+
+// The start ----------------------------------------------------------------------------------------------------------
+
+enhance(document);
+enhanceLegend(document);
+addMotions(document);
