@@ -1,6 +1,6 @@
 """Turns the tables of an output folder into pages that people read: `report.html`, `report.md` and its plots."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from xprun.runner.results.results_schema import ResultsSchema
 
 __all__ = [
+    "DataDescription",
     "Difference",
     "ReportError",
     "alternatives",
+    "describe_data",
     "difference",
     "ranking",
     "read_formats",
@@ -25,6 +27,14 @@ __all__ = [
     "verdict",
     "write_report",
 ]
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """A data set as text, and what draws rows of it as PNG; None where they cannot be seen."""
+
+    text: str
+    picture: Callable[[], bytes] | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,27 @@ def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterab
     from xprun.reports.page.writing import write_report
 
     return write_report(folder, formats, plots)
+
+
+def describe_data(summary: dict[str, Any]) -> DataDescription:
+    """What a data set is, as text and as a picture. `summary`: as the runner's `data_summaries.summarize` makes it."""
+    from xprun.reports.data.data_summaries import data_set
+    from xprun.reports.figures.data_pictures import can_be_drawn, data_figure
+    from xprun.reports.figures.image_files import to_png
+    from xprun.reports.page.rendering import render_listing
+    from xprun.reports.presentation.style import theme
+    from xprun.reports.sections.data_section import balance_listing, parts_listing
+
+    data = data_set(summary)
+    tables = [table for table in (parts_listing(data), balance_listing(data)) if table.rows]
+
+    def picture() -> bytes:
+        with theme():
+            return to_png(data_figure(data))
+
+    return DataDescription(
+        "\n\n".join([data.label, *map(render_listing, tables)]), picture if can_be_drawn(data) else None
+    )
 
 
 def verdict(folder: Path) -> str:

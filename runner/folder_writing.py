@@ -16,12 +16,15 @@ from xprun.runner.outputs.result_columns import Pairs
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.plan import describe
 from xprun.runner.results.atomic_files import replace_text
+from xprun.runner.results.run_columns import components_key
 from xprun.runner.store.export_cache import export, hash_of_sources
+from xprun.runner.visuals.data_summaries import distinct_data, summaries_of, write_data
 from xprun.runner.visuals.fitted_curves import data_of, data_sets, write_fits
 from xprun.runner.visuals.loss_surfaces import losses_over, windows, write_surfaces
 from xprun.runner.visuals.model_summaries import distinct_models, summaries, title_of
 from xprun.runner.visuals.sample_images import best_runs, pixels_of, wanted_rows, write_samples
 from xprun.runner.workers.isolated import run_isolated
+from xprun.specs import Run
 
 
 def hash_of_content(job: Job, verdicts: list[Verdict]) -> str:
@@ -63,6 +66,8 @@ def write_made_by_components(job: Job, pairs: Pairs, made_of: str, *, anew: bool
         _write_models(job)
     for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
         export(folder, name, made_of, partial(write, job, pairs))
+    data = distinct_data([run for run, _ in pairs])
+    export(folder, "data", " ".join(components_key(run, ("data",)) for run in data), partial(_write_data, job, data))
 
 
 def _renew(path: Path, text: str) -> None:
@@ -89,6 +94,11 @@ def _write_models(job: Job) -> None:
     shown = [f"{title_of(run)}\n{summary}\n" for run, summary in described]
     more = [f"and {left_out} more models\n"] if left_out else []
     replace_text(job.options.folder / "models.txt", "\n".join(shown + more))
+
+
+def _write_data(job: Job, runs: list[Run]) -> list[Path]:
+    """Write what the data are on which runs have ended; they are made anew only where they are others."""
+    return write_data(job.options.folder, runs, job.map_isolated(summaries_of, runs))
 
 
 def _write_surfaces(job: Job, pairs: Pairs) -> list[Path]:

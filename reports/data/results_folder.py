@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
+from xprun.reports.data.data_summaries import DataSet, read_data_sets
 from xprun.reports.data.older_folders import guess_schema
 from xprun.reports.presentation.report_errors import NewerFolderError, ReportError
 from xprun.runner.results import results_schema
 from xprun.runner.results.results_schema import (
     CLAIMS,
+    DATA_FILE,
     DEVICE,
     ENGINE,
     EPOCH,
@@ -89,7 +91,8 @@ class Tables:
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
     `claims`: what the spec expects, as text; empty where it expects nothing, or where runs are missing.
     `surface`: `run`, parameters and `loss` there. `matrices`, `fits` and `samples`: see the schema; `image` in
-    `samples` is the name of its pixels [H, W, C] in `images`. All are empty where there are none.
+    `samples` is the name of its pixels [H, W, C] in `images`. `data_sets`: what the data are. All
+    are empty where there are none.
     """
 
     runs: pd.DataFrame
@@ -105,6 +108,7 @@ class Tables:
     fits: pd.DataFrame = field(default_factory=lambda: _empty(FITS))
     samples: pd.DataFrame = field(default_factory=lambda: _empty(SAMPLES))
     images: dict[str, np.ndarray] = field(default_factory=dict)
+    data_sets: list[DataSet] = field(default_factory=list)
 
 
 def read_tables(folder: Path) -> Tables:
@@ -121,6 +125,7 @@ def read_tables(folder: Path) -> Tables:
         fits=_read_optional(folder, FITS),
         samples=_read_optional(folder, SAMPLES),
         images=_read_images(folder / "images.npz"),
+        data_sets=read_data_sets(folder / DATA_FILE),
     )
 
 

@@ -64,12 +64,14 @@ def _samples(rows: pd.DataFrame, images: dict[str, np.ndarray]) -> list[Sample]:
     return [Sample(int(r), int(t), int(p), float(q), images[str(i)]) for r, t, p, q, i in facts if str(i) in images]
 
 
-def sample_figure(found: list[Sample], title: str, names: Sequence[str] = ()) -> Figure:
+def sample_figure(found: list[Sample], title: str, names: Sequence[str] = (), *, sure: bool = True) -> Figure:
     """A grid of images, each with what it was taken for and how surely; wrong ones in a frame.
 
-    All stand in one axes, in units of an image: axes of their own, laid out, take several times as long to draw.
+    `sure`: whether the probabilities are told. All stand in one axes, in units of an image: axes of their own, laid
+    out, take several times as long to draw.
     """
-    texts, above = _texts(found, class_labels(names, partial(shorten, length=LABEL)))
+    labels = class_labels(names, partial(shorten, length=LABEL))
+    texts, above = _texts(found, labels) if sure else ([sample.told(labels)[0] for sample in found], WORDS)
     rows = -(-len(found) // COLUMNS)
     width, height = COLUMNS * TILE, rows * (TILE + above) + HEADING
     figure = Figure(figsize=(width, height))

@@ -8,6 +8,7 @@ from xprun.reports.sections.blocks import Section
 from xprun.reports.sections.claims_section import claims_section
 from xprun.reports.sections.confusion_section import confusion_section
 from xprun.reports.sections.curves_section import curves_section
+from xprun.reports.sections.data_section import data_section
 from xprun.reports.sections.fits_section import fits_section
 from xprun.reports.sections.parameters_section import parameters_section
 from xprun.reports.sections.paths_section import paths_section
@@ -39,6 +40,7 @@ COMPARED: Sections = (
 )
 # What is said once, of all runs.
 SHARED: Sections = (
+    data_section,
     runs_section,
     reading_section,
     models_section,

@@ -8,6 +8,7 @@ from xprun.reports.data.folder_comparison import Comparison
 from xprun.reports.figures.draw_points import PANELS, described_draws, draws_figure
 from xprun.reports.figures.heat_maps import heat_figure, heat_tables
 from xprun.reports.figures.line_plots import sensitivity_figure, tuning_figure
+from xprun.reports.figures.parallel_coordinates import parallel_figure
 from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import (
     Column,
@@ -20,6 +21,7 @@ from xprun.reports.presentation.formatting import (
     numbers,
     ranges,
     short_names,
+    shorten,
     texts,
     value_text,
 )
@@ -30,6 +32,7 @@ from xprun.reports.stats.curve_averages import sensitivity
 from xprun.reports.stats.tuning import expected_best, good_widths, moving_with
 
 SENSITIVITIES = 6
+SEVERAL = 3  # settings from which on a plot shows all of them at once
 BUDGETS_SHOWN = (1, 2, 3, 5, 10, 20, 50)
 
 
@@ -47,6 +50,7 @@ def sensitivity_section(analysis: Analysis) -> Section:
     plots = [
         *(plot for key in keys for plot in [*_plot(key, alone[key], analysis), *_draws(key, linked[key], analysis)]),
         *_heat(crossed[:2], analysis),
+        *_parallel(analysis),
         *([_tuning(analysis)] if budgets.rows else []),
     ]
     tried = [key for key in keys if len(alone[key])]
@@ -134,6 +138,37 @@ def _points(points: pd.DataFrame, analysis: Analysis) -> list[dict[str, Any]]:
         }
         for name, rows in points.dropna(subset=["mean"]).groupby("alternative", sort=False)
     ]
+
+
+def _parallel(analysis: Analysis) -> list[Plot]:
+    """All settings at once, where an alternative has at least three that were swept."""
+    comparison, rows, plots = analysis.comparison, analysis.summary.dropna(subset=["mean"]), list[Plot]()
+    for name in analysis.shown:
+        table = rows[rows["alternative"] == name]
+        keys = [key for key in axes(analysis) if table[key].nunique() > 1]
+        if len(keys) >= SEVERAL and len(plots) < PANELS and len(table) > 1:
+            short = short_names(comparison.keys)
+            best = listed([f"{short[key]} {value_text(table[key].iloc[0])}" for key in keys])
+            title = f"{shorten(name, 20)}: {comparison.chosen} against {len(keys)} settings"
+            plots.append(
+                Plot(
+                    name=f"parallel-{name}",
+                    title=title,
+                    caption=f"{len(table)} settings without failed or diverged runs, a line each; the best in orange.",
+                    alt=f"Best: {value_text(table['mean'].iloc[0])} with {best}",
+                    figures={
+                        "": partial(
+                            parallel_figure,
+                            table.rename(columns=short),
+                            [short[key] for key in keys],
+                            title,
+                            comparison.chosen,
+                            ascending=comparison.ascending,
+                        )
+                    },
+                )
+            )
+    return plots
 
 
 def _best_values(points: pd.DataFrame, comparison: Comparison) -> str:

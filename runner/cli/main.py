@@ -16,6 +16,7 @@ from xprun.runner.cli.merge import merge
 from xprun.runner.cli.report import diff, predict, report
 from xprun.runner.cli.run import run, test
 from xprun.runner.cli.scaffold import init, new, schema
+from xprun.runner.cli.show import show
 from xprun.runner.cli.terminal import escaped_errors, exit_code_of, print_traceback
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ class SpecOrCommand(click.Group):
 OTHER_NAMES = {
     "list": "ls",
     "components": "ls",
-    "show": "describe",
     "info": "describe",
     "doc": "describe",
     "train": "run",
@@ -128,5 +128,5 @@ def main() -> None:
     """
 
 
-for command in (run, check, test, plan, bench, report, diff, merge, predict, ls, describe, init, schema, new):
+for command in (run, check, test, plan, show, bench, report, diff, merge, predict, ls, describe, init, schema, new):
     main.add_command(command)

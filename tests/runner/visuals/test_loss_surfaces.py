@@ -11,7 +11,7 @@ from xprun.plugins.datasets.linear_regression import linear
 from xprun.plugins.datasets.thermometer import CELSIUS, FAHRENHEIT
 from xprun.plugins.registry import loss
 from xprun.runner import run
-from xprun.runner.visuals.loss_surfaces import frame, plane
+from xprun.runner.visuals.loss_surfaces import frame, plane, settling
 
 LINE = """
 data = { name = "thermometer", batch_size = "full" }
@@ -156,3 +156,27 @@ def test_batch_sizes_share_one_surface(tmp_path: Path) -> None:
     runs, surface = trained(tmp_path, both)
     assert surface is not None
     assert set(surface["run"]) == {runs["run"][0]}
+
+
+def test_a_path_that_leaves_for_good_does_not_hide_the_others() -> None:
+    """On the saddle x^2 - y^2 both have the same rule; the one that starts off the ridge grows by a fifth each step."""
+    steps = np.arange(60)
+    stays = np.stack([0.8**steps, np.zeros(60)], 1)
+    escapes = np.stack([0.8**steps, 0.01 * 1.2**steps], 1)
+    found = settling([stays, escapes], [30, 30])
+    assert len(found) == 1
+    assert found[0] is stays
+
+
+def test_paths_that_settle_are_all_shown_however_slow_they_are() -> None:
+    steps = np.arange(60)
+    fast, slow = (np.stack([size * rate**steps, np.zeros(60)], 1) for size, rate in ((10.0, 0.8), (0.1, 0.99)))
+    even = np.stack([np.linspace(0, 10, 60), np.zeros(60)], 1)
+    assert len(settling([fast, slow, even], [30, 30, 30])) == 3
+
+
+def test_the_spec_sets_the_window(tmp_path: Path) -> None:
+    _, surface = trained(tmp_path, "compare.window={ w = [-1, 2.5] }")
+    assert surface is not None
+    assert (surface["param.w"].min(), surface["param.w"].max()) == (-1, 2.5)
+    assert surface["param.b"].min() < -17 < 0 <= surface["param.b"].max()

@@ -1,0 +1,50 @@
+"""What `data.json` says of the data of a folder."""
+
+import json
+from base64 import b64decode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The data of some runs: see `data_summaries.summarize` of the runner for `parts`.
+
+    `classes`: their names, from 0 on, or none. `images` [n, H, W, C] from 0 to 255 with their `targets` [n]; `points`
+    [n, 2 or 3]: features and target. Both are empty where there are none.
+    """
+
+    label: str
+    parts: list[dict[str, Any]]
+    classes: list[str] = field(default_factory=list)
+    images: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1, 1), np.uint8))
+    targets: list[int] = field(default_factory=list)
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+
+
+def read_data_sets(path: Path) -> list[DataSet]:
+    """The data sets in a file; none where it is absent, or holds something else."""
+    try:
+        return [data_set(one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+        return []
+
+
+def data_set(content: dict[str, Any]) -> DataSet:
+    """A summary as a data set. One of several exceptions where it is none."""
+    images = content.get("images")
+    pictures: dict[str, Any] = {}
+    if images:
+        shape = [int(size) for size in images["shape"]]
+        pixels = np.frombuffer(b64decode(images["pixels"]), np.uint8).reshape(shape)
+        pictures = {"images": pixels, "targets": [int(target) for target in images["targets"]]}
+    points = np.array(content.get("points") or np.zeros((0, 2)), dtype="float64")
+    if points.ndim != 2:
+        raise ValueError("the points are no table")
+    parts = [dict(part) for part in content["parts"]]
+    return DataSet(
+        str(content["label"]), parts, list(map(str, content.get("classes") or [])), points=points, **pictures
+    )
