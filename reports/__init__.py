@@ -62,7 +62,7 @@ def write_report(folder: Path, formats: tuple[str, ...] = DEFAULT, plots: Iterab
 
 def describe_data(summary: dict[str, Any]) -> DataDescription:
     """What a data set is, as text and as a picture. `summary`: as the runner's `data_summaries.summarize` makes it."""
-    from xprun.reports.data.data_summaries import data_set
+    from xprun.reports.data.described_data import data_set
     from xprun.reports.figures.data_pictures import can_be_drawn, data_figure
     from xprun.reports.figures.image_files import to_png
     from xprun.reports.page.rendering import render_listing

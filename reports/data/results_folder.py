@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
-from xprun.reports.data.data_summaries import DataSet, read_data_sets
+from xprun.reports.data.described_data import DataSet, read_data_sets
 from xprun.reports.data.older_folders import guess_schema
 from xprun.reports.presentation.report_errors import NewerFolderError, ReportError
 from xprun.runner.results import results_schema

@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from xprun.reports.data.data_summaries import DataSet
+from xprun.reports.data.described_data import DataSet
 from xprun.reports.figures.image_samples import Sample, sample_figure
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import COLOURS, INK, MARKERS

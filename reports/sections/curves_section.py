@@ -102,9 +102,10 @@ def _plot(panel: _Panel, analysis: Analysis) -> Plot:
     epoch = steps_of_an_epoch(analysis.tables.history, analysis.best)
     title = last if len(panel.metrics) == 1 else f"{panel.quantity} ({', '.join(panel.parts)})"
     scales = [first, not first][: 2 if allows_log(lines) else 1]
+    drawn = panel.parts if len(panel.parts) > 1 else {"": lines}
     figures = {
         "logarithmic" if log else "linear": partial(
-            curve_figure, panel.parts, style, f"{title} over the steps", level, floor, lost=lost, log=log, epoch=epoch
+            curve_figure, drawn, style, f"{title} over the steps", level, floor, lost=lost, log=log, epoch=epoch
         )
         for log in scales
     }

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from xprun.reports.data.data_summaries import DataSet
+from xprun.reports.data.described_data import DataSet
 from xprun.reports.figures.data_pictures import can_be_drawn, data_figure
 from xprun.reports.figures.plot_files import Plot, draw
 from xprun.reports.presentation.formatting import Column, Listing, counted, listed, listing, percent, texts, value_text

@@ -64,7 +64,7 @@ def summaries_here(runs: list[Run], registry: Registry) -> Iterator[Summary]:
 
 
 def summarize(work: Workload) -> Summary:
-    """Return `parts` (train, valid, test: rows, shapes, types, range, counts of classes), `classes` and rows to show.
+    """Return `parts` (train, valid, test: rows, shapes, types, range, counts of classes), `classes`, `truth` and rows.
 
     These are `images` ("shape" [n, H, W, C], "pixels" in base64, "targets" [n]), or `points` [n, 2 or 3] of data with
     one or two features: the features and the target.
@@ -73,8 +73,19 @@ def summarize(work: Workload) -> Summary:
     return {
         "parts": [_part(name, part) for name, part in parts.items()],
         "classes": list(work.train.class_names),
+        **_truth(work.train),
         **_rows_to_show(work),
     }
+
+
+def _truth(table: Table) -> Summary:
+    """Return the weights `w` and the `b` from which the targets of a synthetic set were drawn, where it tells them."""
+    truth = table.truth
+    if truth.keys() != {"w", "b"} or isinstance(table.inputs, tuple | list | dict):
+        return {}
+    if len(truth["w"]) != table.one_tensor.shape[-1] or len(truth["b"]) != 1:
+        return {}
+    return {"truth": {name: [float(value) for value in values] for name, values in truth.items()}}
 
 
 def _part(name: str, table: Table) -> Summary:

@@ -14,7 +14,8 @@ class DataSet:
     """The data of some runs: see `data_summaries.summarize` of the runner for `parts`.
 
     `classes`: their names, from 0 on, or none. `images` [n, H, W, C] from 0 to 255 with their `targets` [n]; `points`
-    [n, 2 or 3]: features and target. Both are empty where there are none.
+    [n, 2 or 3]: features and target. Both are empty where there are none. `truth`: the weights of a linear rule from
+    which the targets were drawn, and its constant at the end; empty where that is not known.
     """
 
     label: str
@@ -23,6 +24,7 @@ class DataSet:
     images: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1, 1), np.uint8))
     targets: list[int] = field(default_factory=list)
     points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    truth: list[float] = field(default_factory=list)
 
 
 def read_data_sets(path: Path) -> list[DataSet]:
@@ -45,6 +47,7 @@ def data_set(content: dict[str, Any]) -> DataSet:
     if points.ndim != 2:
         raise ValueError("the points are no table")
     parts = [dict(part) for part in content["parts"]]
-    return DataSet(
-        str(content["label"]), parts, list(map(str, content.get("classes") or [])), points=points, **pictures
-    )
+    told = content.get("truth") or {"w": [], "b": []}
+    truth = [float(value) for value in [*told["w"], *told["b"]]]
+    names = [str(name) for name in content.get("classes") or []]
+    return DataSet(str(content["label"]), parts, names, points=points, truth=truth, **pictures)
