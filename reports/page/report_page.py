@@ -17,7 +17,7 @@ from xprun.reports.sections import COMPARED, LEADING, SHARED
 from xprun.reports.sections.blocks import Grid, Section
 from xprun.reports.sections.guarded_sections import all_made
 from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_sections
-from xprun.reports.sections.problems_section import DETAILED, overall_sections, problem_section, short_section
+from xprun.reports.sections.problems_section import DETAILED, PROFILES, overall_sections, problem_section, short_section
 from xprun.reports.sections.summary_table import summary_table
 from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.text.conclusion import Conclusion, conclude

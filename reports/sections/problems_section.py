@@ -27,6 +27,7 @@ from xprun.reports.text.problem_findings import (
 )
 from xprun.runner.results.results_schema import STEPS
 
+PROFILES = "profiles"  # what stands after the problems
 DETAILED = 8  # problems whose plots are drawn
 OPEN = ("ranking", "curves", "paths", "fits")  # what is not folded of a problem
 
@@ -96,7 +97,7 @@ def _profiles(analysis: Analysis, overall: Overall) -> Section:
     plots = [_profile(analysis, overall)]
     if overall.is_tested and len(overall.names) > 2:
         plots.append(_ranks(analysis, overall))
-    return Section("profiles", "Profiles and ranks", [Gallery([draw(plot, analysis) for plot in plots])])
+    return Section(PROFILES, "Profiles and ranks", [Gallery([draw(plot, analysis) for plot in plots])])
 
 
 def _ranks(analysis: Analysis, overall: Overall) -> Plot:
