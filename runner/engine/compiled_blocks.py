@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -29,6 +30,7 @@ REPAYS = 20.0  # seconds of training below which the compiler costs more than it
 LOADS = 0.5  # seconds of training for which a block that is kept is worth a look
 SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
 MORE_THAN_A_STEP = ("clip_norm", "clip_value", "accumulate", "autocast", "average")
+TRIED = 32  # steps of a block, to tell how long it takes
 FEWEST = 4  # steps that are worth a call; so many are taken in the ordinary way, too, and compared, before the first
 ROWS = 2**22  # numbers of the batches that are handed to one call at most
 AGREEMENT = 1e-3  # relative and absolute; after a few steps rounding is far below it
@@ -61,6 +63,24 @@ def compile_if_it_repays(training: Training, seconds_per_step: float, *, saved: 
     return None
 
 
+def outlook(training: Training, seconds_per_step: float) -> tuple[How | None, float]:
+    """Return how a training that is not saved will have its blocks, if at all, and about the seconds of a step.
+
+    Steps are taken of a block that is kept, with what the training has; none is compiled for that.
+    """
+    blocks = compile_if_it_repays(training, seconds_per_step, saved=False)
+    if blocks is None or not blocks.work or training.work.device.type != "cpu":
+        return None, seconds_per_step
+    kept, batches = _fresh(training, "kept"), [next(training.feed) for _ in range(TRIED)]
+    alike = [batch for batch in batches if batch[0].shape == batches[0][0].shape]
+    with torch.set_grad_enabled(training.optimizers.builds_graphs):
+        if kept.take(training, alike) is None:
+            return (None if blocks.how == "kept" else blocks.how), seconds_per_step
+        start = time.perf_counter()
+        kept.take(training, alike)
+    return "kept", (time.perf_counter() - start) / len(alike)
+
+
 def _fresh(training: Training, how: How, *, quiet: bool = False) -> CompiledBlocks:
     """Return blocks that are had when they are first taken, if their steps are nothing but gradients and rules."""
     blocks, settings = CompiledBlocks(how, quiet=quiet), training.grid.runs[0][0].settings
@@ -76,7 +96,8 @@ class CompiledBlocks:
     """The blocks of a training, for each shape of a batch, compiled and checked when they are first taken."""
 
     def __init__(self, how: How = "wait", *, quiet: bool = False) -> None:
-        self._how, self._quiet = how, quiet or how == "kept"
+        self.how: How = how
+        self._quiet = quiet or how == "kept"
         self._function: StepFunction | None = None
         self._blocks: dict[Shapes, Block] = {}
         self._compared: set[Shapes] = set()  # shapes of which the first steps have been, maybe by an earlier process
@@ -141,7 +162,7 @@ class CompiledBlocks:
                 block = self._made(training, batches[:FEWEST])
                 if block:
                     self._blocks[shapes] = block
-                self._broken |= block is None and self._how == "kept"
+                self._broken |= block is None and self.how == "kept"
         except (NotPureError, CompilerError) as error:
             self.refuse(words_of(error))
         except Exception as error:  # whatever the tracer cannot do
@@ -153,7 +174,7 @@ class CompiledBlocks:
         self._function = self._function or step_function(training, may_draw=has_graphs(device))
         arguments = self._arguments(training, batches)
         if device.type == "cpu":
-            return block_for(self._function, arguments, shared=shared, how=self._how)
+            return block_for(self._function, arguments, shared=shared, how=self.how)
         if not has_graphs(device):
             raise CompilerError(f"there is no compiler for {device.type}")
         return GraphBlock(self._function, arguments, shared, stacked(training).generators)
@@ -174,14 +195,14 @@ class CompiledBlocks:
 
     def state(self) -> State:
         return {
-            "how": self._how,
+            "how": self.how,
             "quiet": self._quiet,
             "broken": self._broken,
             "compared": [[list(shape) for shape in shapes] for shapes in self._compared],
         }
 
     def restore(self, state: State) -> None:
-        self._how, self._quiet, self._broken = state["how"], state["quiet"], state["broken"]
+        self.how, self._quiet, self._broken = state["how"], state["quiet"], state["broken"]
         self._compared = {tuple(torch.Size(shape) for shape in shapes) for shapes in state["compared"]}
 
     def refuse(self, why: str) -> None:

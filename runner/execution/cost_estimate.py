@@ -84,9 +84,33 @@ def estimate(cohort: Cohort, context: Context) -> CostEstimate:
     began = time.perf_counter()
     prepare_torch()
     work = workload_of(cohort, context)
-    units = select_strategy(work, cohort.runs, share(context.workers))
+    units = [_with_blocks(work, unit) for unit in select_strategy(work, cohort.runs, share(context.workers))]
     start = time.perf_counter() - began
     return CostEstimate(cohort, units, work.schedule.steps, _cost(work, units, start), _memory(work, units))
+
+
+BLOCKS = {
+    "kept": "in compiled blocks of steps, which are kept from earlier",
+    "beside": "in compiled blocks of steps as soon as these are ready, which is not in the estimate",
+    "wait": "in compiled blocks of steps, for which it waits",
+}
+
+
+def _with_blocks(work: Workload, unit: ExecutionUnit) -> ExecutionUnit:
+    """Return a unit with what is known of its compiled blocks: the seconds of a step, where these are kept."""
+    if not unit.program or unit.shards > 1 or work.device.type != "cpu":
+        return unit
+    from xprun.runner.engine.compiled_blocks import LOADS, outlook
+    from xprun.runner.engine.execution_units import make_program
+    from xprun.runner.engine.loop import Training
+
+    seconds = _seconds_per_step(work, unit)
+    if work.schedule.seconds(seconds) < LOADS and unit.runs[0].settings.compile is not True:
+        return unit
+    how, in_blocks = outlook(Training(work, make_program(work, unit.grid, unit.program), unit.grid), seconds)
+    if how is None:
+        return unit
+    return replace(unit, seconds_per_step=in_blocks, reason=f"{unit.reason}; {BLOCKS[how]}")
 
 
 def costs_of(cohorts: list[Cohort], context: Context) -> list[Cost]:

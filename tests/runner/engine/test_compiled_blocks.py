@@ -248,7 +248,7 @@ def test_the_compiler_repays_in_the_time_that_a_run_has(limit: float, repays: bo
 
 
 def how_of(blocks: CompiledBlocks | None) -> str | None:
-    return blocks and blocks._how
+    return blocks and blocks.how
 
 
 def test_blocks_that_compute_something_else_are_not_used(
