@@ -37,7 +37,7 @@ def judge(runs: pd.DataFrame, comparison: Comparison, column: str | None = None)
     """
     keys = [runs[name] for name in [*comparison.by, *comparison.keys]]
     blocks = [runs[name] for name in [SEED, *comparison.repeats]]
-    told = runs.assign(
+    told = runs.copy().assign(  # in one piece: the parameters of many problems are many columns
         alternative=joined_labels(runs, comparison.by),
         setting=runs.groupby(keys, sort=False, dropna=False).ngroup(),
         block=runs.groupby(blocks, sort=False, dropna=False).ngroup(),
