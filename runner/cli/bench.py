@@ -241,10 +241,10 @@ def _take_over(path: Path, folder: Path, registry: Registry, options: RunOptions
 
 
 def _tell(path: Path, result: Report, *, candidates: list[str], found: list[dict[str, Any]], quiet: bool) -> None:
-    """Say where the candidates stand, the best first."""
+    """Say where the candidates stand, the best first; nothing where the training was cut off."""
     from xprun import reports
 
-    if not result.statuses:
+    if not result.statuses or result.interrupted is not None:
         return
     try:
         found += reports.scoreboard(result.folder, candidates)
