@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ VERSIONS = ("xprun", "python", "torch")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FOLDER...")
 @debug_option
 def merge(out: Path, folders: tuple[Path, ...]) -> None:
-    """Put the runs of several output folders into one.
+    """Put the runs of output folders into one.
 
     The folders are those of shards (--shard), or any others; they stay as they are. Every run is verified by its
     checksum. Folders of differing specs or versions, and runs that several folders have, are told.
@@ -68,6 +67,8 @@ def _differing_versions(folders: Iterable[Path]) -> Iterator[str]:
 
 
 def _versions(folder: Path) -> dict[str, Any]:
+    import json
+
     content: Any = {}
     with suppress(ValueError):
         content = json.loads(_text(folder / "environment.json") or "{}")
