@@ -144,6 +144,6 @@ def _can_fork() -> bool:
     It is not where there are other threads, whose locks nobody would open, nor where torch has computed: the threads of
     OpenMP are not there in a fork, which waits for them for ever.
     """
-    if not sys.platform.startswith("linux") or threading.active_count() > 1 or "torch" in sys.modules:
+    if not sys.platform.startswith("linux") or threading.active_count() > 1 or "torch.autograd" in sys.modules:
         return False
     return len(os.sched_getaffinity(0)) > 1

@@ -7,6 +7,7 @@ from xprun.reports.figures.axes import draw_as_shapes
 from xprun.reports.figures.heat_maps import label_cells
 from xprun.reports.presentation.formatting import shorten
 from xprun.reports.presentation.style import RULE
+from xprun.runner.results.results_schema import PROBLEM
 
 CELL = 0.27  # inches, of a row
 WIDTH = 7.2
@@ -49,5 +50,5 @@ def map_figure(scores: pd.DataFrame, ranks: pd.DataFrame, title: str) -> Figure:
 
 def mean_scores(scores: pd.DataFrame, problems: list[str], names: list[str]) -> pd.DataFrame:
     """The mean score [problems, alternatives] of the runs in a table of scores."""
-    means = scores.groupby(["problem", "alternative"])["score"].mean().unstack()
+    means = scores.groupby([PROBLEM, "alternative"])["score"].mean().unstack()
     return means.reindex(index=problems, columns=names).fillna(0.0).astype(np.float64)

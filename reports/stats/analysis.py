@@ -150,7 +150,7 @@ class Analysis:
     def run_settings(self) -> dict[str, Any]:
         """The settings of `[run]`: of a problem that a spec lists its own, else those of the first run."""
         resolved, runs = self.tables.resolved, self.tables.runs
-        listed = {one.get("label"): one.get("run") for one in resolved.get("problems") or ()}
+        listed = {one.get("label"): one.get(RUN) for one in resolved.get("problems") or ()}
         own = listed.get(runs[PROBLEM].iloc[0]) if PROBLEM in runs else None
         return own or resolved.get("spec", {}).get(RUN) or {}
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from xprun.reports.stats.distributions import shares
+from xprun.runner.results.results_schema import PROBLEM
 
 
 def performance_profile(costs: pd.DataFrame) -> pd.DataFrame:
@@ -25,6 +26,6 @@ def score_profile(scores: pd.DataFrame) -> pd.DataFrame:
     The run-score distribution of Agarwal et al. (2021), section 4.2, seen from the best.
     """
     short = (1 - scores["score"]).round(12)
-    size = scores.groupby(["problem", "alternative"])["score"].transform("size")
-    weights = 1 / (size * scores["problem"].nunique())
+    size = scores.groupby([PROBLEM, "alternative"])["score"].transform("size")
+    weights = 1 / (size * scores[PROBLEM].nunique())
     return shares(short.mask(scores["bad"], np.inf), scores["alternative"], 0.0, 1.0, weights)

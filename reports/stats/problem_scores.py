@@ -11,7 +11,7 @@ import pandas as pd
 from xprun.reports.data.folder_comparison import Comparison, joined_labels
 from xprun.reports.stats.averages import inter_quartile_mean
 from xprun.reports.stats.intervals import stratified_interval
-from xprun.runner.results.results_schema import VALUE
+from xprun.runner.results.results_schema import PROBLEM, VALUE
 
 DECADES = 2.0
 
@@ -40,9 +40,9 @@ def scores(judged: dict[str, pd.DataFrame], names: list[str], comparison: Compar
     metric, or its logarithm where the values of a problem, all positive, spread over more than two decades. A run that
     failed or diverged has 0; an alternative without a run has one run of 0.
     """
-    parts = [_scores(runs, comparison.on(problem)).assign(problem=problem) for problem, runs in judged.items()]
-    table = pd.concat(parts, ignore_index=True)[["problem", "alternative", "bad", "score"]]
-    there = set(zip(table["problem"], table["alternative"], strict=True))
+    parts = [_scores(runs, comparison.on(problem)).assign(**{PROBLEM: problem}) for problem, runs in judged.items()]
+    table = pd.concat(parts, ignore_index=True)[[PROBLEM, "alternative", "bad", "score"]]
+    there = set(zip(table[PROBLEM], table["alternative"], strict=True))
     absent = [(problem, name, True, 0.0) for problem in judged for name in names if (problem, name) not in there]
     return pd.concat([table, pd.DataFrame(absent, columns=table.columns)], ignore_index=True) if absent else table
 
@@ -55,7 +55,7 @@ def averages_over(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """
     rows: dict[str, dict[str, float]] = {}
     for name in names:
-        groups = [group.to_numpy() for _, group in table[table["alternative"] == name].groupby("problem")["score"]]
+        groups = [group.to_numpy() for _, group in table[table["alternative"] == name].groupby(PROBLEM)["score"]]
         values = np.concatenate(groups)
         low, high = stratified_interval(groups)
         mean = float(np.mean([group.mean() for group in groups]))

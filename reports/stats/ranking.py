@@ -14,6 +14,7 @@ from xprun.reports.stats.averages import averages
 from xprun.runner.results.results_schema import (
     CONFIRM,
     ENDED_WELL,
+    METRIC,
     PROBLEM,
     RUN,
     SEARCH,
@@ -176,8 +177,8 @@ def _by_problem(
     """
     if comparison.is_mixed:
         groups = [(comparison.on(str(label)), runs) for label, runs in tables.runs.groupby(PROBLEM, sort=False)]
-        found = [of_problem(judge(runs, one), one).assign(metric=one.shown) for one, runs in groups]
-        mean, more = "mean", ("metric", *more)
+        found = [of_problem(judge(runs, one), one).assign(**{METRIC: one.shown}) for one, runs in groups]
+        mean, more = "mean", (METRIC, *more)
     else:
         judged = judge(tables.runs, comparison)
         problems = judged.groupby(comparison.problems, sort=False) if comparison.problems else [("", judged)]

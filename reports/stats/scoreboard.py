@@ -13,7 +13,7 @@ from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BETTER, WORSE
 from xprun.reports.stats.problem_scores import rank_table, score_scale, scores
 from xprun.reports.stats.ranking import valued
-from xprun.runner.results.results_schema import SEARCH, STAGE, TRAIN, VALUE, final
+from xprun.runner.results.results_schema import PROBLEM, SEARCH, STAGE, TRAIN, VALUE, final
 from xprun.runner.results.rounding import reached
 
 MOST = 0.5  # of the fresh seeds: more of them must reach the target of a diagnostic
@@ -80,7 +80,7 @@ def standings(analysis: Analysis) -> list[Standing]:
     means = ranks.mean()
     places = means.round(9).rank(method="min").astype(int)
     table = scores({label: part.finals for label, part in parts.items()}, analysis.order, analysis.comparison)
-    by_problem = table.groupby(["problem", "alternative"])["score"].mean().unstack()
+    by_problem = table.groupby([PROBLEM, "alternative"])["score"].mean().unstack()
     shares = diagnostics(analysis)
     return [
         Standing(

@@ -8,7 +8,7 @@ from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import Pairwise
 from xprun.reports.stats.scoreboard import Standing, parts_of, standings
 from xprun.reports.text.problem_findings import take_together
-from xprun.runner.results.results_schema import CONFIRM, STAGE
+from xprun.runner.results.results_schema import CONFIRM, SEED, STAGE
 
 
 def candidate_findings(analysis: Analysis, candidates: list[str]) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def as_values(standing: Standing) -> dict[str, Any]:
 
 def _lines(one: Standing, table: list[Standing], pairwise: Pairwise, analysis: Analysis) -> list[str]:
     problems = parts_of(analysis)
-    seeds = analysis.judged[analysis.judged[STAGE] == CONFIRM]["seed"].nunique()
+    seeds = analysis.judged[analysis.judged[STAGE] == CONFIRM][SEED].nunique()
     tuned = f", tuned with {counted(one.tried, 'setting')} each" if one.tried > 1 else ""
     confirmed = f", confirmed on {counted(seeds, 'fresh seed')}" if seeds else ""
     where = f"{one.name} on {counted(len(problems), 'problem')}{tuned}{confirmed}"

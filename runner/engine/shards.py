@@ -75,7 +75,7 @@ def _outcomes(shards: list[_Shard]) -> list[Outcome]:
     outcomes = [outcome for shard in shards for outcome in shard.outcomes()]
     share = (time.perf_counter() - min(shard.training.started for shard in shards)) / len(outcomes)
     for outcome in outcomes:
-        outcome.seconds, outcome.together, outcome.torch = share, len(outcomes), torch.__version__
+        outcome.seconds, outcome.together, outcome.torch = share, len(outcomes), str(torch.__version__)
     return outcomes
 
 

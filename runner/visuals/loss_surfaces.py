@@ -17,7 +17,6 @@ from xprun.runner.results.atomic_files import replace_file
 from xprun.runner.results.outcome import PARAMETER, Outcome
 from xprun.runner.results.results_schema import LOSS, RUN, SHARED, SURFACE
 from xprun.runner.results.run_columns import components_key
-from xprun.runner.workload.device_transfer import fetched
 from xprun.specs import Run
 
 POINTS = {1: 201, 2: 61}  # along each axis, for one parameter and for two
@@ -63,6 +62,7 @@ def losses_over(windows: list[Window], context: Context) -> list[Numbers | str]:
 def _losses(window: Window, context: Context) -> Numbers | str:
     from xprun.runner.engine.loss_surface import losses_at
     from xprun.runner.execution.cohort_execution import FAULTS, workload_of
+    from xprun.runner.workload.device_transfer import fetched  # with torch
 
     points = window.points
     try:

@@ -11,7 +11,7 @@ from xprun.specs.language.dotted_paths import Path, dotted, parse_dotted, remove
 from xprun.specs.language.library import FOLDER, SHIPPED, shipped_files
 from xprun.specs.language.source import Source, read_source
 from xprun.specs.language.sweeps import is_sweep
-from xprun.specs.language.wording import did_you_mean, listed, show
+from xprun.specs.language.wording import did_you_mean, listed, nearest, show
 
 MAX_BASES = 10
 UNSET = "unset"
@@ -134,6 +134,8 @@ def _shipped(source: Source, text: str) -> FilePath:
     name = text.removeprefix(SHIPPED).removesuffix(".toml")
     if name not in known:
         names = [f"{SHIPPED}{one}" for one in known]
-        message = f"xprun has no {show(text)}{did_you_mean(text, names)}"
+        by_leaf = {one.rpartition("/")[2]: one for one in names}  # a folder that they share makes no two names alike
+        near = nearest(name.rpartition("/")[2], by_leaf)
+        message = f"xprun has no {show(text)}{f'; did you mean {by_leaf[near]!r}?' if near else ''}"
         raise ExtendsError(source, message, f"it has {listed(text, names)}")
     return known[name]

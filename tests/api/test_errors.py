@@ -27,6 +27,7 @@ INTERNAL = {
     "ProtocolError",
     "SchemaError",
     "SnapshotError",
+    "SpaceError",
     "SpecFileError",
     "SpoiltProcessError",
     "TextError",

@@ -58,7 +58,7 @@ def test_the_tables_have_their_documented_columns_and_types(go: Go, line_spec: s
         "run", "data", "model", "loss", "optimizer",
         "data.samples", "data.batch_size", "data.valid", "optimizer.momentum", "optimizer.lr",
         "seed", "stage", "status", "reason", "steps", "epochs", "seconds", "together",
-        "host", "device", "threads",
+        "engine", "torch", "host", "device", "threads",
         "final.loss", "final.train.loss", "final.train.mae", "final.valid.loss", "final.valid.mae",
         "best.loss", "best.train.loss", "best.train.mae", "best.valid.loss", "best.valid.mae",
         "param.w", "param.b",

@@ -55,6 +55,7 @@ def test_the_report_of_a_folder_is_that_of_the_same_folder_now(name: str, tmp_pa
         page = (folder / "report.md").read_text(encoding="utf-8")
         page = page.partition("\n")[2]  # without title, models, spec and environment
         page = re.split(r"\n## (?:Models|Spec)\n", page)[0]
+        page = re.sub(r"(?s)\n## Data\n.*?(?=\n## )", "", page)  # which older folders do not describe
         pages.append(re.sub(r"(?m)^To run one again: .*\n\n?", "", page))
     assert pages[0] == pages[1]
     assert verdict(older) == verdict(newer)

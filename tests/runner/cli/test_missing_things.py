@@ -67,7 +67,7 @@ def test_predictions_of_a_folder_that_is_none(xprun: Xprun) -> None:
     [
         ("list", "ls"),
         ("lsit", "ls"),
-        ("show", "describe"),
+        ("shwo", "show"),
         ("validate", "check"),
         ("train", "run"),
         ("mine", "mine.toml"),

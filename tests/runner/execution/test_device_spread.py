@@ -81,7 +81,7 @@ def test_a_worker_stays_on_its_device() -> None:
 
 def test_a_cohort_keeps_its_slot_on_the_way_to_a_worker() -> None:
     settings, choices = RunSettings(), {}  # type: ignore[var-annotated]
-    run: Any = SimpleNamespace(choices=choices, settings=settings, run_choice=None, seed=0, id="a")
+    run: Any = SimpleNamespace(choices=choices, settings=settings, run_choice=None, problem=None, seed=0, id="a")
     assert pickle.loads(pickle.dumps(Cohort([run], slot=3))).slot == 3
 
 
