@@ -28,7 +28,7 @@ def dots_figure(
     judged, ranking = drawable(judged), drawable(ranking)
     figure = Figure(figsize=(WIDTH, 0.9 + ROW * len(names)), layout="constrained")
     axes = figure.subplots()
-    axes.set_title(shorten(title, 60))
+    axes.set_title(shorten(title, 60), loc="right")  # it has the room over the names, too
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     if spans_decades(judged[VALUE], DECADES):
