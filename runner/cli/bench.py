@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from xprun.runner.cli.completion import complete_components, complete_suites
@@ -45,6 +45,14 @@ def _read_each(reader: str, module: str) -> Any:
     return read
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _count(name: str, default: int, told: str) -> Callable[[Command], Command]:
+    """Return an option that takes a number from 1 on."""
+    return click.option(name, type=click.IntRange(1), default=default, show_default=True, metavar="N", help=told)
+
+
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="OPTIMIZER...", shell_complete=complete_components)
 @click.option(
@@ -58,30 +66,9 @@ def _read_each(reader: str, module: str) -> Any:
     shell_complete=complete_suites,
     help="The problems: quick, full, or a spec that lists some.",
 )
-@click.option(
-    "--budget",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Settings that each optimizer is tuned with.",
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Fresh seeds that confirm the chosen ones.",
-)
-@click.option(
-    "--search-seeds",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Seeds that choose a setting.",
-)
+@_count("--budget", 10, "Settings that each optimizer is tuned with.")
+@_count("--seeds", 10, "Fresh seeds that confirm the chosen ones.")
+@_count("--search-seeds", 2, "Seeds that choose a setting.")
 @click.option(
     "--space",
     "spaces",

@@ -53,14 +53,20 @@ def compile_if_it_repays(training: Training, seconds_per_step: float, *, saved: 
     left = training.work.schedule.steps - training.steps
     if wanted is True and left >= FEWEST:
         return _fresh(training, "wait")
+    if not may_repay(wanted, seconds_per_step, left):
+        return None
     if device.type != "cpu":  # a graph is recorded in no time, and is there or is not
-        repays = wanted == "auto" and seconds_per_step < SHORT_STEP and seconds_per_step * left > LOADS
-        return _fresh(training, "wait", quiet=True) if repays and has_graphs(device) else None
-    if wanted == "auto" and seconds_per_step < SHORT_STEP and seconds_per_step * left > LOADS:
-        seconds = min(seconds_per_step * left, training.rules.seconds_left)
-        how: How = "kept" if seconds < REPAYS else "wait" if saved else "beside"
-        return None if saved and how == "kept" else _fresh(training, how)
-    return None
+        return _fresh(training, "wait", quiet=True) if has_graphs(device) else None
+    seconds = min(seconds_per_step * left, training.rules.seconds_left)
+    how: How = "kept" if seconds < REPAYS else "wait" if saved else "beside"
+    return None if saved and how == "kept" else _fresh(training, how)
+
+
+def may_repay(wanted: bool | str, seconds_per_step: float, steps: int) -> bool:
+    """Whether blocks are worth a look for so many steps: they are forced, or steps are short and take long in all."""
+    if wanted == "auto":
+        return seconds_per_step < SHORT_STEP and seconds_per_step * steps > LOADS
+    return wanted is True and steps >= FEWEST
 
 
 def outlook(training: Training, seconds_per_step: float) -> tuple[How | None, float]:

@@ -100,12 +100,12 @@ def _with_blocks(work: Workload, unit: ExecutionUnit) -> ExecutionUnit:
     """Return a unit with what is known of its compiled blocks: the seconds of a step, where these are kept."""
     if not unit.program or unit.shards > 1 or work.device.type != "cpu":
         return unit
-    from xprun.runner.engine.compiled_blocks import LOADS, outlook
+    from xprun.runner.engine.compiled_blocks import may_repay, outlook
     from xprun.runner.engine.execution_units import make_program
     from xprun.runner.engine.loop import Training
 
     seconds = _seconds_per_step(work, unit)
-    if work.schedule.seconds(seconds) < LOADS and unit.runs[0].settings.compile is not True:
+    if not may_repay(unit.runs[0].settings.compile, seconds, work.schedule.steps):
         return unit
     how, in_blocks = outlook(Training(work, make_program(work, unit.grid, unit.program), unit.grid), seconds)
     if how is None:
