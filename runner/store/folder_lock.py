@@ -37,9 +37,8 @@ def hold(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         refuse_links(folder)
         lock = FileLock(folder / ".lock", timeout=0)
-        if not _take(lock, folder):
-            who = _holder(folder) or "another process"
-            raise InUseError(f"{folder} is in use by {who}; wait for it, or choose another folder: -o DIR")
+        if owner := _take(lock, folder):
+            raise InUseError(f"{folder} is in use by {owner}; wait for it, or choose another folder: -o DIR")
         (folder / HOLDER).unlink(missing_ok=True)  # of one that was killed
         replace_text(folder / HOLDER, json.dumps(_myself()) + "\n")
     try:
@@ -62,17 +61,21 @@ def _myself() -> dict[str, object]:
     return {"pid": os.getpid(), "started": started, "command": command, "mark": secrets.token_hex(8)}
 
 
-def _take(lock: FileLock, folder: Path) -> bool:
-    """Take the lock, unless another process has it; which is known a moment later, unless that was killed meanwhile."""
+def _take(lock: FileLock, folder: Path) -> str:
+    """Take the lock and return nothing, or return who has it, as it was written down when the lock was asked for.
+
+    Who has taken it has its name there a moment later, and takes the name away a moment before it gives the lock back;
+    in both moments, and where it was killed in one of them, the lock is asked for again.
+    """
     for _ in range(TRIES):
         try:
             lock.acquire()
-            return True
+            return ""
         except Timeout:
-            if _holder(folder):
-                return False
+            if owner := _holder(folder):
+                return owner
             time.sleep(0.05)
-    return False
+    return "another process"
 
 
 def _holder(folder: Path) -> str:

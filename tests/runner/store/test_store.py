@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from xprun.runner.results.atomic_files import OutputError, replace_file
 from xprun.runner.results.outcome import Outcome, Series
+from xprun.runner.store import folder_lock
 from xprun.runner.store.folder_lock import InUseError, hold
 from xprun.runner.store.recovery import TABLES_OF_1, read_store
 from xprun.runner.store.run_store import Store
@@ -126,6 +127,22 @@ def test_a_process_that_holds_a_folder_is_named_until_it_lets_go(tmp_path: Path)
             pass
     with hold(tmp_path / "out"):
         pass
+
+
+def test_the_holder_is_named_that_lets_go_just_when_it_has_been_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = folder_lock._holder
+
+    def read_and_let_go(folder: Path) -> str:
+        owner = read(folder)
+        (folder / folder_lock.HOLDER).unlink(missing_ok=True)
+        return owner
+
+    with hold(tmp_path / "out"):
+        monkeypatch.setattr(folder_lock, "_holder", read_and_let_go)
+        with pytest.raises(InUseError, match=rf"in use by process {os.getpid()}, "), hold(tmp_path / "out"):
+            pass
 
 
 def test_a_file_is_replaced_as_a_whole_or_stays(tmp_path: Path) -> None:
