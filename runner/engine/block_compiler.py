@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,6 +141,7 @@ class _Loop(nn.Module):
         from torch.fx.experimental.proxy_tensor import make_fx
 
         self.moves, self.families, self.shared = function.moves, len(function.families), shared
+        self.any_runs = function.any_runs
         t, x, y, *others = arguments
         parameters, settings, states = self._parts(others)
         now = [one[0] if moves else one for one, moves in zip(settings, self.moves, strict=True)]
@@ -155,27 +156,32 @@ class _Loop(nn.Module):
         return others[: self.families], rest[: len(self.moves)], rest[len(self.moves) :]
 
     def forward(self, *arguments: Tensor) -> list[Tensor]:
-        from torch._higher_order_ops.scan import scan
+        from torch._higher_order_ops.scan import scan_op  # `scan` would trace the step once more, with dynamo
+        from torch.utils._pytree import tree_flatten, tree_unflatten
 
         t, x, y, *others = arguments
         parameters, settings, states = self._parts(others)
+        still = [one for one, moves in zip(settings, self.moves, strict=True) if not moves]
         moving = [one for one, moves in zip(settings, self.moves, strict=True) if moves]
-        # The compiler knows the sizes of what is stacked only if the step uses them by their names out here.
-        seeds, columns = parameters[0].shape[0], [part.shape[1] for part in parameters]
-        made, families = self.before(t, *settings), self.families
+        rows, none = [x, y], list[Tensor]()
+        sizes = [parameters[0].shape[0], *(part.shape[1] for part in parameters)]  # of seeds, and of settings
+        carry, families = [*parameters, *states], self.families
+        of_steps, moves_so = tree_flatten((t, none if self.shared else rows, moving, self.before(t, *settings)))
+        # Sizes that may be others in a call are handed to a step: its compiler knows them only by these names.
+        of_all, stays_so = tree_flatten((rows if self.shared else none, still, sizes if self.any_runs else none))
 
-        def one(carry: Sequence[Tensor], now: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-            number, *rest = now
-            rows, rest = ((x, y), rest) if self.shared else (rest[:2], rest[2:])
-            of_step, made = iter(rest[: len(moving)]), rest[len(moving) :]
-            own = [next(of_step) if moves else one for one, moves in zip(settings, self.moves, strict=True)]
-            result = self.step(number, *rows, *carry[:families], *own, *carry[families:], *made)
+        def one(*numbers: Tensor) -> list[Tensor]:
+            held, handed = numbers[: len(carry)], numbers[len(carry) :]
+            number, rows_now, moving, made = tree_unflatten(handed[: len(of_steps)], moves_so)
+            rows_ever, still, named = tree_unflatten(handed[len(of_steps) :], stays_so)
+            own = [(moving if moves else still).pop(0) for moves in self.moves]
+            result = self.step(number, *rows_now, *rows_ever, *held[:families], *own, *held[families:], *made)
+            seeds, *columns = named or sizes
             losses = result[families].view(seeds, sum(columns))
-            return tuple(part.clone() for part in (*result[:families], *result[families + 1 :])), losses.clone()
+            return [*(part.clone() for part in (*result[:families], *result[families + 1 :])), losses.clone()]
 
-        over = (t, *moving, *made) if self.shared else (t, x, y, *moving, *made)
-        carry, losses = scan(one, (*parameters, *states), over, dim=0)
-        return [losses, *carry]
+        *carried, losses = scan_op(one, carry, of_steps, tuple(of_all))
+        return [losses, *carried]
 
 
 def _sizes(function: StepFunction, arguments: list[Tensor], shared: bool) -> tuple[list[Tensor], list[Any]]:

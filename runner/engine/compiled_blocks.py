@@ -26,7 +26,7 @@ from xprun.specs import RunSettings
 if TYPE_CHECKING:
     from xprun.runner.engine.loop import Training
 
-REPAYS = 20.0  # seconds of training below which the compiler costs more than it saves
+REPAYS = 15.0  # seconds of training below which the compiler costs more than it saves
 LOADS = 0.5  # seconds of training for which a block that is kept is worth a look
 SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
 MORE_THAN_A_STEP = ("clip_norm", "clip_value", "accumulate", "autocast", "average")

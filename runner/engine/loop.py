@@ -88,12 +88,15 @@ class Training:
 
     def _train_blocks(self, snapshot: Snapshot | None) -> None:
         """Train until the last step, or until all runs have ended."""
-        schedule, every = self.work.schedule, snapshot.every if snapshot else None
+        schedule, every = (
+            self.work.schedule,
+            snapshot.every if snapshot else None,
+        )  # None: only goes on from an earlier one
         for end in schedule.block_ends(self.steps, every):
             start, before = time.perf_counter(), self.steps
             self._look(self.advance(end))
             seconds = (time.perf_counter() - start) / (end - before)
-            self.compiled = self.compiled or compile_if_it_repays(self, seconds, saved=snapshot is not None)
+            self.compiled = self.compiled or compile_if_it_repays(self, seconds, saved=every is not None)
             if schedule.evaluates_after(end) and len(self.ended) < len(self.grid):
                 self._evaluate()
             self.leave_out_ended()

@@ -26,6 +26,8 @@ from xprun.runner.engine.execution_units import make_program
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.programs.linear_stack import LinearStack
 from xprun.runner.engine.step_function import StepFunction
+from xprun.runner.planning.layout import Layout
+from xprun.runner.store.snapshots import Snapshot
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 SGD = named("SGD", lr=grid(0.01, 0.03))
@@ -245,6 +247,30 @@ def test_the_compiler_repays_in_the_time_that_a_run_has(limit: float, repays: bo
     training = Training(cohort.work, make_program(cohort.work, cells, LinearStack.name), cells)
     assert how_of(compile_if_it_repays(training, 1e-4, saved=False)) == ("beside" if repays else "kept")
     assert how_of(compile_if_it_repays(training, 1e-4, saved=True)) == ("wait" if repays else None)
+
+
+@pytest.mark.parametrize(("every", "how"), [(None, "beside"), (7, "wait")])
+def test_only_a_training_that_is_saved_waits_for_the_compiler(
+    every: int | None, how: str, plan: MakePlan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each training in an output folder has a snapshot, in case that an earlier one was saved."""
+    asked: list[str] = []
+
+    def block(*arguments: Any, how: str, **more: Any) -> Any:
+        asked.append(how)
+        return python_block(*arguments, how=how, **more)
+
+    monkeypatch.setattr(compiled_blocks, "block_for", block)
+    monkeypatch.setattr(compiled_blocks, "REPAYS", 0.0)
+    monkeypatch.setattr(compiled_blocks, "LOADS", 0.0)
+    cohort = a_cohort(plan, compile="auto")
+    [cells] = cohort.grids
+    snapshot = Snapshot(
+        tmp_path, Layout([[run.id for run in runs] for runs in cells.runs], LinearStack.name, 1), every=every
+    )
+    Training(cohort.work, make_program(cohort.work, cells, LinearStack.name), cells).train(snapshot)
+    assert asked
+    assert set(asked) == {how}
 
 
 def how_of(blocks: CompiledBlocks | None) -> str | None:
