@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REPAYS = 15.0  # seconds of training below which the compiler costs more than it saves
 LOADS = 0.5  # seconds of training for which a block that is kept is worth a look
-SHORT_STEP = 1e-3  # seconds; longer steps are spent on arithmetic, of which little can be saved
+SHORT_STEP = 2e-3  # seconds; longer steps are spent on products of matrices, of which nothing can be saved
 MORE_THAN_A_STEP = ("clip_norm", "clip_value", "accumulate", "autocast", "average")
 TRIED = 32  # steps of a block, to tell how long it takes
 FEWEST = 4  # steps that are worth a call; so many are taken in the ordinary way, too, and compared, before the first
