@@ -29,10 +29,10 @@ lowest: .venv-lowest/installed ## Train, report and compare, then run the tests,
 specs: .venv/installed-test ## Run the shipped specs and check every figure that they claim
 	$(BIN)/python -m pytest -n auto --dist loadfile specs
 
-# CLUSTER_TESTS are all of them for a person: faults, too, some minutes. CI may run those without any.
+# CLUSTER_TESTS are all of them for a person, some minutes. CI runs those that take no waiting for a time limit.
 CLUSTER_TESTS ?= tests/cluster
 cluster: .venv/installed-cluster ## Train on a Ray cluster of two nodes, and by Slurm jobs on this machine, while things are killed
-	$(BIN)/python -m pytest $(CLUSTER_TESTS) --durations=5
+	XPRUN_CLUSTER=1 $(BIN)/python -m pytest $(CLUSTER_TESTS) --durations=5
 
 third-party: .venv/installed-test ## Install plugins of third parties into a fresh environment and run them
 	$(INSTALL) 'setuptools>=77'

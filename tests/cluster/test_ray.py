@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # pytest imports without changing it
-from processes import all_processes, below, called, wait_for
+from support.processes import all_processes, below, called, finish, wait_for
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra: pip install 'xprun[ray]'")
 
@@ -63,13 +61,6 @@ def nodes() -> Iterator[Nodes]:
             process.stdin.close()
 
 
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    """Wait for a command; return what it has said on stderr."""
-    _, errors = process.communicate(timeout=900)
-    assert process.returncode == code, errors
-    return errors
-
-
 def test_the_tables_are_those_of_two_workers(nodes: Nodes, start: Xprun, assert_same: AssertSame, folder: Path) -> None:
     said = finish(start("spec.toml", "plain", *nodes.launcher))
     assert said.splitlines()[0].startswith("spec: 12 runs (3 seeds); 0 cached, 12 to run in 1 cohort on cpu by ")
@@ -77,11 +68,12 @@ def test_the_tables_are_those_of_two_workers(nodes: Nodes, start: Xprun, assert_
     assert_same("plain")
 
 
-def test_plugins_that_exit_or_hang_cost_their_own_runs_only(
-    nodes: Nodes, start: Xprun, assert_same: AssertSame
+@pytest.mark.parametrize("fault", ["exits", "hangs"])
+def test_a_plugin_with_a_fault_costs_its_own_run_only(
+    fault: str, nodes: Nodes, start: Xprun, assert_same: AssertSame
 ) -> None:
-    finish(start("faulty.toml", "faulty", *nodes.launcher), code=1)
-    assert_same("faulty", "faulty")
+    finish(start(f"{fault}.toml", f"{fault}-tasks", *nodes.launcher), code=1)
+    assert_same(f"{fault}-tasks", fault)
 
 
 @pytest.mark.parametrize("what", ["task", "worker", "node"])

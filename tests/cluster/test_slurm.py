@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
+from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # pytest imports without changing it
-from processes import all_processes, below, called, wait_for
+from support.processes import all_processes, below, finish, wait_for
 
 pytestmark = pytest.mark.skipif(find_spec("submitit") is None, reason="needs the extra: pip install 'xprun[slurm]'")
 
@@ -22,13 +20,6 @@ JOB = "submitit.core._submit"
 Xprun = Callable[..., "subprocess.Popen[str]"]
 Stored = Callable[[str], int]
 AssertSame = Callable[..., None]
-
-
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    """Wait for a command; return what it has said on stderr."""
-    _, errors = process.communicate(timeout=900)
-    assert process.returncode == code, errors
-    return errors
 
 
 def leaders(folder: Path) -> list[int]:
@@ -50,9 +41,10 @@ def test_the_tables_are_those_of_two_workers_and_nothing_is_left(
     assert not (folder / "jobs" / "jobs").exists()
 
 
-def test_plugins_that_exit_or_hang_cost_their_own_runs_only(start: Xprun, assert_same: AssertSame) -> None:
-    finish(start("faulty.toml", "faulty-jobs", *LAUNCHER), code=1)
-    assert_same("faulty-jobs", "faulty")
+@pytest.mark.parametrize("fault", ["exits", "hangs"])
+def test_a_plugin_with_a_fault_costs_its_own_run_only(fault: str, start: Xprun, assert_same: AssertSame) -> None:
+    finish(start(f"{fault}.toml", f"{fault}-jobs", *LAUNCHER), code=1)
+    assert_same(f"{fault}-jobs", fault)
 
 
 @pytest.mark.parametrize("what", ["job", "worker"])
@@ -85,23 +77,27 @@ def test_jobs_outlive_a_killed_command_and_the_same_one_waits_for_them(
     process = start("spec.toml", "outlived", *LAUNCHER)
     wait_for(lambda: stored("outlived") and workers(folder / "outlived"), process)
     process.kill()
-    process.communicate()
+    process.wait()  # but not for its output, which the jobs of the local executor have, too
     kept, working = stored("outlived"), leaders(folder / "outlived")
     assert 0 < kept < 12 and len(working) == 2
     said = finish(start("spec.toml", "outlived", *LAUNCHER))
     assert f"{kept} cached, {12 - kept} to run" in said
-    assert called("xprun", os.getpid()) == []
     assert "tries again" not in said
+    assert not leaders(folder / "outlived") and not workers(folder / "outlived")
     assert_same("outlived")
 
 
 def test_a_job_out_of_time_is_queued_again_and_goes_on_where_it_was_saved(
-    start: Xprun, stored: Stored, assert_same: AssertSame, folder: Path
+    start: Xprun, assert_same: AssertSame, folder: Path
 ) -> None:
-    process = start("spec.toml", "requeued", *LAUNCHER)
-    wait_for(lambda: stored("requeued") and workers(folder / "requeued"), process)
+    steps = folder / "steps.txt"
+    process = start("long.toml", "requeued", *LAUNCHER)
+    wait_for(lambda: steps.exists() and "\n200\n" in steps.read_text(encoding="utf-8"), process)
     for leader in leaders(folder / "requeued"):
         os.kill(leader, signal.SIGUSR2)  # as Slurm does before it ends a job
     said = finish(process)
     assert "ended without" not in said
-    assert_same("requeued")
+    times = Counter(steps.read_text(encoding="utf-8").split())  # by step: how often it was taken, with two parameters
+    assert len(times) == 400
+    assert times["1"] == 2  # it did not begin again
+    assert_same("requeued", "long")

@@ -5,15 +5,17 @@ Prints its address; each line of its input that says `kill` ends the second node
 
 from __future__ import annotations
 
+import os
 import sys
 
-from ray.cluster_utils import Cluster
 
-QUIET = {"include_dashboard": False, "num_cpus": 1}
+def main(folder: str) -> None:
+    os.environ["RAY_TMPDIR"] = folder  # not /tmp/ray, where this cluster would become the one of the machine
+    from ray.cluster_utils import Cluster
 
-
-def main(temp_dir: str) -> None:
-    cluster = Cluster(initialize_head=True, head_node_args={**QUIET, "temp_dir": temp_dir})
+    settings = {"worker_niceness": 0}  # as -j has it; with Ray's 15 nothing is trained while the machine is busy
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": settings}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         second = cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()

@@ -38,6 +38,13 @@ def called(name: str, root: int) -> list[int]:
     return [process for process, _, command in all_processes() if process in family and command.startswith(name)]
 
 
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    """Wait for a command that ends with an exit code; return what it has said on stderr."""
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, errors
+    return errors
+
+
 def wait_for(what: Callable[[], object], during: subprocess.Popen[str] | None = None) -> None:
     """Wait until a function finds something, which is to happen while a command runs."""
     until = time.monotonic() + PATIENCE
