@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 NODES = Path(__file__).parents[1] / "tests" / "cluster" / "two_nodes.py"
-REPEATS = 3
+REPEATS = 5
 PARTS = 4  # of a cohort that two places train
 SPEC = """
-data = { name = "line", samples = SAMPLES, batch_size = "full" }
+data = { name = "line", samples = { grid = SAMPLES }, batch_size = "full" }
 model = { name = "linear" }
 loss = { name = "MSELoss" }
 optimizer = { name = "scratch.gd", lr = { grid = [0.01, 0.02, 0.03, 0.04] } }

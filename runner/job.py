@@ -20,7 +20,7 @@ from xprun.runner.results.results_schema import FAILED
 from xprun.runner.status.progress import Progress
 from xprun.runner.store.run_store import Store
 from xprun.runner.workers.isolated import Meanwhile, WorkerError, run_isolated
-from xprun.runner.workload.devices import DeviceError, pick
+from xprun.runner.workload.devices import DeviceError, all_of, pick, told
 from xprun.specs import Run
 
 T = TypeVar("T")
@@ -88,8 +88,20 @@ class Job:
 
     @property
     def where(self) -> str:
-        """The device of the runs, and the launcher if it is not one of this machine, as they are told."""
-        return self.device if self.options.is_local else f"{self.device} by {self.options.launcher}"
+        """The devices of the runs, or the launcher if it is not one of this machine, as they are told at the begin.
+
+        How many processes pay off, and so how many GPUs are used, is found out later.
+        """
+        if not self.options.is_local:
+            return f"{self.device} by {self.options.launcher}"
+        if self.options.workers is None and len(self.devices) > 1:
+            return f"up to {len(self.devices)} GPUs"
+        return told(self.devices[: self.options.workers or 1])
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """The devices over which the processes of this machine are spread, `device` first."""
+        return all_of(self.options.device or self.plan.spec.head.device)
 
     @cached_property
     def device_here(self) -> str:

@@ -23,7 +23,7 @@ from xprun.runner.store.records import to_outcome
 from xprun.runner.store.recovery import read_store
 from xprun.runner.store.snapshots import read_places
 from xprun.runner.workers.isolated import WorkerError, run_isolated
-from xprun.runner.workload.devices import DeviceError, all_of, kind_of, pick
+from xprun.runner.workload.devices import DeviceError, all_of, kind_of, pick, told
 from xprun.specs import Run, Spec
 from xprun.specs.language.wording import plural
 
@@ -115,7 +115,7 @@ class PlanSummary:
     unfinished: list[Unfinished]
     damaged: bool
     duplicates: int
-    device: str
+    device: str  # `cuda:0 to cuda:3` where several of this machine have work
     seconds: float
     evaluation_seconds: float
     worker_seconds: float
@@ -169,10 +169,11 @@ def summarize_plan(
         for cohort in several
     ]
     costs = [cohort.cost for cohort in cohorts if cohort.cost]
+    devices = (device,) if elsewhere else all_of(wanted_device or spec.head.device)
     if elsewhere:
         workers = elsewhere.places or 1
     elif jobs is None:
-        workers = best_workers(costs, all_of(wanted_device or spec.head.device))
+        workers = best_workers(costs, devices)
     else:
         workers = max(1, jobs)
     return PlanSummary(
@@ -185,7 +186,7 @@ def summarize_plan(
         unfinished=_unfinished(folder, {run.id for run in missing}),
         damaged=damaged,
         duplicates=plan.duplicates,
-        device=device,
+        device=told(devices[:workers]),
         seconds=sum(cohort.seconds for cohort in cohorts),
         evaluation_seconds=sum(cohort.evaluation for cohort in cohorts),
         worker_seconds=_worker_seconds(workers, costs),

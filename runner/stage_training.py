@@ -22,7 +22,7 @@ from xprun.runner.results.atomic_files import writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import forget, take_stock
 from xprun.runner.workers.isolated import Meanwhile, WorkerError
-from xprun.runner.workload.devices import all_of, kind_of
+from xprun.runner.workload.devices import kind_of
 from xprun.specs import Run
 
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
@@ -66,7 +66,7 @@ def _prepared(job: Job, stage: Sequence[Run], cohorts: list[Cohort], context: Co
     if options.launcher is not None and not options.is_local:
         home = home_of(options.folder, used_components(job.plan.spec, job.registry))
         return options.launcher, replace(context, undoes_imports=_undoes_imports(job, stage, context), home=home)
-    context = replace(context, devices=all_of(options.device or job.plan.spec.head.device))
+    context = replace(context, devices=job.devices)
     workers = _workers(job, cohorts, context) if options.workers is None else options.workers
     undoes_imports = bool(workers) and _undoes_imports(job, stage, context)
     context = replace(context, workers=max(1, workers), undoes_imports=undoes_imports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +53,11 @@ def all_of(wanted: str) -> tuple[str, ...]:
     if wanted not in ("auto", "cuda") or kind_of(picked) != "cuda":
         return (picked,)
     return tuple(device for device in present() if kind_of(device) == "cuda")
+
+
+def told(devices: Sequence[str]) -> str:
+    """Return how devices of this machine are told that all have work: `cuda:0`, or `cuda:0 to cuda:3`."""
+    return devices[0] if len(devices) == 1 else f"{devices[0]} to {devices[-1]}"
 
 
 def kind_of(device: str) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from xprun.plugins.registry import REGISTRY, data, optimizer
+from xprun.runner import plan_summary
 from xprun.runner.engine import execution_units as units
 from xprun.runner.engine.execution_units import Timed
-from xprun.runner.plan_summary import PlanSummary, as_text, summarize_plan
+from xprun.runner.plan_summary import CohortSummary, PlanSummary, as_text, summarize_plan
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.workload import devices
 from xprun.specs import read_document, read_spec
 
 Write = Callable[..., Path]
@@ -21,10 +23,10 @@ Summarize = Callable[..., PlanSummary]
 def summarize(write: Write, line_spec: str, tmp_path: Path) -> Summarize:
     """Return a function that summarizes the plan of a line with four seeds and some changes."""
 
-    def summarized(old: str = "", new: str = "", jobs: int = 0) -> PlanSummary:
+    def summarized(old: str = "", new: str = "", jobs: int = 0, device: str = "cpu") -> PlanSummary:
         text = f"{line_spec}seeds = 4\n".replace(old, new) if old else f"{line_spec}seeds = 4\n"
         spec = resolve(read_spec(read_document(write(text))), REGISTRY)
-        return summarize_plan(spec, REGISTRY, tmp_path / "out", (), "cpu", jobs)
+        return summarize_plan(spec, REGISTRY, tmp_path / "out", (), device, jobs)
 
     return summarized
 
@@ -71,3 +73,14 @@ def test_workers_share_the_runs_of_a_cohort(summarize: Summarize) -> None:
     shared = "3 workers share the runs: a cohort may be cut into up to 6 parts"
     assert shared in as_text(summarize(jobs=3))
     assert "workers" not in as_text(summarize(jobs=0))
+
+
+@pytest.mark.parametrize(("jobs", "said"), [(1, "cuda:0"), (2, "cuda:0 to cuda:1"), (8, "cuda:0 to cuda:2")])
+def test_all_gpus_that_have_work_are_told(
+    summarize: Summarize, monkeypatch: pytest.MonkeyPatch, jobs: int, said: str
+) -> None:
+    monkeypatch.setattr(devices, "present", lambda: ["cuda:0", "cuda:1", "cuda:2", "cpu"])
+    monkeypatch.setattr(plan_summary, "_ahead_of", lambda *probe: CohortSummary(4))  # there is no such GPU
+    assert as_text(summarize(jobs=jobs, device="cuda")).startswith(
+        f"spec: 4 runs (4 seeds); 0 cached, 4 to run on {said}\n"
+    )

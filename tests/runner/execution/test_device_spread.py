@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from xprun.runner.execution.cost_estimate import Cost, best_workers
 from xprun.runner.execution.dispatcher import Dispatcher, Task
 from xprun.runner.execution.worker_context import Context
+from xprun.runner.job import Job, Options
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workers.messages import Item, Result, Reuse
@@ -94,6 +96,18 @@ def test_all_gpus_are_used_unless_one_is_named(
 ) -> None:
     monkeypatch.setattr(devices, "present", lambda: [*TWO, "cpu"])
     assert all_of(wanted) == found
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"), [(None, "up to 2 GPUs"), (0, "cuda:0"), (1, "cuda:0"), (2, "cuda:0 to cuda:1")]
+)
+def test_the_devices_that_have_work_are_told(workers: int | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a plan and a progress that say `on cuda:0` where several GPUs train."""
+    monkeypatch.setattr(devices, "present", lambda: [*TWO, "cpu"])
+    unused: Any = None
+    plan: Any = SimpleNamespace(spec=SimpleNamespace(head=SimpleNamespace(device="auto")))
+    options = Options(Path("out"), workers=workers)
+    assert Job(plan, unused, options, "cuda:0", unused, unused, unused, {}).where == said
 
 
 def test_a_mac_has_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
