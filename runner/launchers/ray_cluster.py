@@ -30,6 +30,7 @@ from xprun.specs.language.wording import plural
 
 CONNECTING = 5.0  # seconds in which an address answers
 LOOK = 1.0  # seconds between two looks whether this process was interrupted
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 AHEAD = 2  # tasks that wait at Ray for each that runs: a node that is free finds the next one there
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -145,11 +146,11 @@ def _interruptible() -> Iterator[None]:
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
     """Connect to a cluster, or start one that is "local"; raise LauncherError where there is none."""
-    _refuse_silent(address)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     import ray
 
+    _refuse_silent(ray, address)
     if begun := not ray.is_initialized():
         _begin(ray, address)
     try:
@@ -176,17 +177,20 @@ def _begin(ray: Any, address: str) -> None:
             restore(handlers)
 
 
-def _refuse_silent(address: str) -> None:
+def _refuse_silent(ray: Any, address: str) -> None:
     """Raise LauncherError at once for an address where nobody answers; Ray would try for a minute."""
     if address.startswith("ray://"):
         raise LauncherError(f"{address}: Ray Client is not supported; start xprun on a node of the cluster")
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         return
+    if host in LOOPBACK:  # for which Ray takes the address by which others reach this machine
+        host = ray.util.get_node_ip_address()
     try:
-        socket.create_connection((host, int(port)), CONNECTING).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECTING).close()
     except OSError as error:
-        raise LauncherError(f"the Ray cluster {address} is not reached: {error.strerror or error}") from None
+        why = f"{host}:{port}: {error.strerror or error}"
+        raise LauncherError(f"the Ray cluster {address} is not reached ({why})") from None
 
 
 def _raised_there(error: Any) -> Exception:

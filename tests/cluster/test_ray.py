@@ -68,6 +68,14 @@ def test_the_tables_are_those_of_two_workers(nodes: Nodes, start: Xprun, assert_
     assert_same("plain")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_command_that_reaches_no_cluster_exits_with_one_line(host: str, start: Xprun, folder: Path) -> None:
+    launcher = f'{{ name = "ray", address = "{host}:1" }}'
+    said = finish(start("spec.toml", "nowhere", "--launcher", launcher, "-q"), code=3)
+    assert said.startswith(f"spec.toml: the Ray cluster {host}:1 is not reached (")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize("fault", ["exits", "hangs"])
 def test_a_plugin_with_a_fault_costs_its_own_run_only(
     fault: str, nodes: Nodes, start: Xprun, assert_same: AssertSame
