@@ -17,6 +17,7 @@ from xprun.runner.launchers.choice import planned_device
 from xprun.runner.needed_packages import require_packages
 from xprun.runner.outputs.claim_verdicts import Verdict, evaluate
 from xprun.runner.outputs.result_columns import Pairs
+from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan, make_plan
 from xprun.runner.planning.run_identity import not_read_of
 from xprun.runner.process.interrupts import InterruptError, Interrupts, interruptible
@@ -170,7 +171,7 @@ def search_and_confirm(job: Job) -> int:
         _prepare(job)
     if searching:
         require_packages(job)
-    job.progress.start(job.plan, searching, job.where, later)
+    job.progress.start(job.plan, searching, job.where, later, _left_out(job, searching, later))
     trained = train(job, job.plan.searched, searching)
     if trained and job.plan.spec.confirm is not None:
         job.look()
@@ -201,6 +202,15 @@ def _ahead(job: Job) -> int:
     if job.plan.confirmed is None and job.options.shard:
         return 0  # it takes the whole search, of which a shard is a part
     return len(job.wanted(job.plan.expected if job.plan.confirmed is None else job.plan.confirmed))
+
+
+def _left_out(job: Job, searching: list[Cohort], later: int) -> int:
+    """Return how many runs are neither stored nor to be trained: those of other shards, or that nobody asks for."""
+    if job.options.shard is None and job.options.only is None:
+        return 0
+    wanted = {run.id for stage in (job.plan.searched, job.plan.confirmed or []) for run in job.wanted(stage)}
+    stored = sum(run.id in job.outcomes and run.id not in wanted for run in job.plan.runs)
+    return job.plan.total - stored - later - sum(len(cohort.runs) for cohort in searching)
 
 
 def _tell(job: Job, report: Report, pairs: Pairs) -> None:

@@ -14,6 +14,7 @@ from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.runner.launchers.built_in import EXTRAS, LOCAL, most_jobs
 from xprun.runner.workload.devices import anywhere, kind_of, pick
 from xprun.specs.language.wording import did_you_mean, show, value_problems
+from xprun.specs.language.writer import toml_value
 
 
 class LauncherSettingsError(Error, ValueError):
@@ -56,7 +57,7 @@ class Launcher:
 
     def __str__(self) -> str:
         """Return it as it is written for `--launcher`."""
-        settings = ", ".join(f"{name} = {show(value)}" for name, value in self.settings.items())
+        settings = ", ".join(f"{name} = {toml_value(value)}" for name, value in self.settings.items())
         return f'{{ name = "{self.name}", {settings} }}' if settings else self.name
 
 

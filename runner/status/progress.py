@@ -29,12 +29,12 @@ class Progress(Protocol):
     """Hears of every run as it ends.
 
     `prepare` tells that there is work ahead, for which workers get ready: so there is time for something else. `start`
-    tells which cohorts the search trains, and how many runs, about, the second stage will; `confirm` that the
-    search is complete, and which cohorts come now, perhaps none.
+    tells which cohorts the search trains, how many runs, about, the second stage will, and how many are neither stored
+    nor to be trained now; `confirm` that the search is complete, and which cohorts come now, perhaps none.
     """
 
     def prepare(self) -> None: ...
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None: ...
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
@@ -44,7 +44,7 @@ class Silent:
     """Says nothing."""
 
     def prepare(self) -> None: ...
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None: ...
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
@@ -70,9 +70,9 @@ class Several:
         for listener in self._listeners:
             listener.prepare()
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None:
         for listener in self._listeners:
-            listener.start(plan, cohorts, device, later)
+            listener.start(plan, cohorts, device, later, left_out)
 
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         for listener in self._listeners:
@@ -101,12 +101,13 @@ class Narrator:
     def prepare(self) -> None:
         """Say nothing yet: what a spec needs may be missing."""
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None:
         to_run = self._total = sum(len(cohort.runs) for cohort in cohorts) + later
-        self._plan, cached = plan, plan.total - to_run
+        self._plan, cached = plan, plan.total - to_run - left_out
         self._telling = sections_that_differ(plan.search_rows) or {"optimizer"}
         where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
-        say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}")
+        others = f", {left_out:,} left out" if left_out else ""
+        say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}{others}")
         self._tell_unfinished(cohorts)
         if plan.duplicates:
             say(duplicates(plan.duplicates))

@@ -31,14 +31,16 @@ class Publisher:
         self._folder = folder
         self._statuses: Counter[str] = Counter()
         self._told: dict[str, Any] = {}
+        self._left_out = 0
         self._said = 0.0
 
     def prepare(self) -> None:
         """Tell nothing yet: what a spec needs may be missing."""
 
-    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int) -> None:
+    def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None:
         if to_run := sum(len(cohort.runs) for cohort in cohorts) + later:
-            cached = plan.total - to_run
+            self._left_out = left_out
+            cached = plan.total - to_run - left_out
             self._told = {"process": os.getpid(), "name": plan.spec.name, "to_run": to_run, "cached": cached}
             self._told |= {"started": time.time(), "over": False}
             self._write(PLANNED, _planned(plan))
@@ -47,7 +49,7 @@ class Publisher:
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         if self._told:
             self._told["to_run"] = self._statuses.total() + sum(len(cohort.runs) for cohort in cohorts)
-            self._told["cached"] = plan.total - self._told["to_run"]
+            self._told["cached"] = plan.total - self._told["to_run"] - self._left_out
             self._write(PLANNED, _planned(plan))
             self._tell()
 

@@ -73,6 +73,12 @@ def test_what_is_wrong_is_told_in_one_line(given: str, words: str) -> None:
     assert (raised.value.exit_code, str(raised.value).count("\n")) == (2, 0)
 
 
+def test_a_launcher_is_told_as_it_can_be_asked_for() -> None:
+    address = "a-machine-of-a-long-name.example.org:6379"
+    told = str(Launcher("ray", {"address": address, "cpus": 2.0, "resources": {"a100": 1.0}}))
+    assert told == f'{{ name = "ray", address = "{address}", cpus = 2.0, resources = {{ a100 = 1.0 }} }}'
+
+
 def test_the_command_line_tells_it_before_it_writes(write: Write, line_spec: str) -> None:
     write(line_spec)
     result = run("--launcher", '{ name = "mine", places = 0 }')

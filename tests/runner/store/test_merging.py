@@ -63,6 +63,11 @@ def test_three_shards_give_the_tables_of_one_run() -> None:
     assert "6 cached, 0 to run" in xprun("spec.toml", "-o", "all").stderr
 
 
+def test_runs_of_other_shards_are_left_out_and_not_cached() -> None:
+    assert "; 0 cached, 2 to run in 1 cohort on cpu, 4 left out\n" in xprun("spec.toml", "--shard", "2/3").stderr
+    assert "; 2 cached, 0 to run, 4 left out\n" in xprun("spec.toml", "--shard", "2/3").stderr
+
+
 def test_what_is_missing_is_counted_and_trained_by_the_next_command() -> None:
     run("--shard", "2/3")
     assert "wrote all: 2 runs, 4 of the 6 planned are missing" in xprun("merge", "all", "runs/spec-2-of-3").stdout
