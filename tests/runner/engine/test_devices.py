@@ -17,12 +17,12 @@ from support.pretend_accelerator import in_a_process
 from xprun.runner.engine.graph_blocks import has_graphs
 from xprun.runner.workload.device_generators import seed_torch
 from xprun.runner.workload.device_memory import is_out_of_memory
-from xprun.runner.workload.device_transfer import synchronise
+from xprun.runner.workload.device_transfer import sent, synchronise
 
 Call = Callable[..., None]
 WAYS = [(name, way) for name in checks.CASES for way in checks.ways_of(name)]
 SLOW = {"a transformer of tokens", "a CNN with BatchNorm"}  # in which nothing is measured that others do not measure
-MPS = torch.device("mps")
+MPS, CUDA = torch.device("mps"), torch.device("cuda:1")
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,15 @@ STEADY += [("averages over the batches", "linear-stack")]
 def test_a_step_neither_waits_nor_copies(name: str, way: str | None, call: Call) -> None:
     """Guards a look at a number, or a tensor made on the CPU, in each step."""
     call(checks.a_step_waits_for_nothing, name, way)
+
+
+def test_cuda_fetches_batches_while_the_cpu_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards copies for which each step waits; the pretended accelerator has no memory of its own to copy to."""
+    asked: list[Any] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda batch: asked.append("pinned") or batch)
+    monkeypatch.setattr(torch.Tensor, "to", lambda batch, device, **how: asked.append((device, how)) or batch)
+    sent(torch.ones(3), CUDA)
+    assert asked == ["pinned", (CUDA, {"non_blocking": True})]
 
 
 def test_the_orders_of_an_epoch_are_few_bytes(call: Call) -> None:
