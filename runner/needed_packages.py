@@ -16,7 +16,9 @@ from xprun.specs import Alternative, Spec
 # What components import when they are called, by the module that defines them or by where they come from.
 IMPORTED = {
     "xprun.plugins.metrics.torchmetrics_scores": "torchmetrics",
+    "xprun.plugins.observers.mlflow_store": "mlflow",
     "xprun.plugins.observers.tensorboard": "tensorboard",
+    "xprun.plugins.observers.wandb_offline": "wandb",
 }
 THROUGH = {"tensorboard": "torch.utils.tensorboard"}  # what is imported of a package, where it is more than itself
 WITH_VISION = ("torchvision", "timm", "torchmetrics")  # import torchvision, which may need help

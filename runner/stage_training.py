@@ -13,11 +13,13 @@ from xprun.runner.job import Job
 from xprun.runner.launchers.choice import Launcher
 from xprun.runner.launchers.launcher_contract import launch
 from xprun.runner.needed_packages import used_components
+from xprun.runner.outputs.followed_runs import FollowedRuns
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.cohorts import Cohort, cohorts_of, unfinished_first
 from xprun.runner.planning.plan import keeps_visuals
 from xprun.runner.planning.run_identity import origins_of
 from xprun.runner.process.log import note
+from xprun.runner.process.training_progress import both, guarded, heard_by
 from xprun.runner.results.atomic_files import writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import forget, take_stock
@@ -47,17 +49,27 @@ def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
     context = Context(
         job.device, job.plugins, options.debug, visuals=keeps_visuals(stage), folder=options.folder.absolute()
     )
+    followed = FollowedRuns(job.plan, options.folder, job.plugins, job.run_isolated)
+    context = replace(context, tell_every=min(job.progress.every, followed.every))
     launcher, context = _prepared(job, stage, cohorts, context)
     runs = {run.id: run for run in stage}
-    for outcomes in launch(job.registry, launcher, cohorts, context):
-        with job.interrupts.held():
-            _save(job, [runs[outcome.run] for outcome in outcomes], outcomes)
-        job.left -= len(outcomes)
-        for outcome in outcomes:
-            with writing(options.folder):
-                observe(job.plan, runs[outcome.run], outcome, options.folder, job.plugins, job.run_isolated, again=True)
-            job.progress.ended(runs[outcome.run], outcome)
+    with heard_by(both(guarded(job.progress.advanced), guarded(followed.advanced))):
+        for outcomes in launch(job.registry, launcher, cohorts, context):
+            if outcomes:  # else some runs have told how far they are
+                _take(job, [runs[outcome.run] for outcome in outcomes], outcomes)
     return sum(len(cohort.runs) for cohort in cohorts)
+
+
+def _take(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:
+    """Store what became of runs, let observers write it, and tell it."""
+    with job.interrupts.held():
+        _save(job, runs, outcomes)
+    job.left -= len(outcomes)
+    folder = job.options.folder
+    for run, outcome in zip(runs, outcomes, strict=True):
+        with writing(folder):
+            observe(job.plan, run, outcome, folder, job.plugins, job.run_isolated, again=True)
+        job.progress.ended(run, outcome)
 
 
 def _prepared(job: Job, stage: Sequence[Run], cohorts: list[Cohort], context: Context) -> tuple[Launcher, Context]:

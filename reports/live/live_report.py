@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,31 @@ PAUSE = 3.0  # seconds between two pages, at least
 SHARE = 11  # and so many times the computing time of a page: making them takes a twelfth of one core at most
 
 Progress = dict[str, Any]
-Look = Callable[[], Progress]
-Gather = Callable[[Path], Path]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a live page asks of a folder that somebody fills.
+
+    `look` tells how far the work is: a JSON object with `state`, "running" while it goes on, and `training`, a line on
+    what is trained now. `gather` returns a folder with the tables as they are now, which may be the empty one that it
+    is given. `curves` tells those of runs in training, see `training_curves`.
+    """
+
+    look: Callable[[], Progress]
+    gather: Callable[[Path], Path]
+    curves: Callable[[], Progress] = dict
 
 
 class LiveReport:
     """The page of a folder as it was a moment ago.
 
-    `look` tells how far the work is: a JSON object with `state`, "running" while it goes on. `gather` returns a folder
-    with the tables as they are now, which may be the empty one that it is given. A page is made in the background, only
-    after somebody asked how far the work is, and not often (`PAUSE`, `SHARE`).
+    A page is made in the background, only after somebody asked how far the work is, and not often (`PAUSE`, `SHARE`).
     """
 
-    def __init__(self, look: Look, gather: Gather) -> None:
-        self._look, self._gather = look, gather
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._curves: tuple[Progress, bytes] = {}, b""  # the latest, and what they look like
         self._changing = threading.Lock()
         self._born = time.time_ns()  # so that a tab that was left open tells this server's pages from an earlier one's
         self._number, self._page, self._shows, self._note = 0, b"", "", ""
@@ -44,7 +56,7 @@ class LiveReport:
         Where a new page is due, it is made in the background.
         """
         self.asked = time.monotonic()
-        told = self._look()
+        told = self._watched.look()
         over, shows = told["state"] != "running", json.dumps([told["state"], told.get("ended")])
         with self._changing:
             stale = shows != self._shows and not self._making and (over or self.asked >= self._due)
@@ -53,6 +65,15 @@ class LiveReport:
                 self._begin()
             final = over and not self._making
         return told | {"page": self._name(), "final": final, "note": self._note}
+
+    def training(self) -> bytes:
+        """The curves so far of runs in training, for a place in the page; nothing where none is in training."""
+        from xprun.reports.live.training_curves import draw
+
+        told = self._watched.curves()
+        if told != self._curves[0]:
+            self._curves = told, draw(told).encode()
+        return self._curves[1]
 
     def _begin(self) -> None:
         """Make a page in the background, or later where there are no more threads."""
@@ -70,7 +91,7 @@ class LiveReport:
         started = time.thread_time()
         try:
             with tempfile.TemporaryDirectory(prefix="xprun-") as folder:
-                page = make_page(read_tables(self._gather(Path(folder))), ("html",))
+                page = make_page(read_tables(self._watched.gather(Path(folder))), ("html",))
             self._number += 1
             self._page, self._note = render_html(page, live=self._name()).encode(), ""
         except ReportError as error:  # before the first run has ended there is nothing to report
@@ -87,4 +108,4 @@ class LiveReport:
     def _wait(self) -> str:
         from xprun.reports.page.rendering import render_waiting
 
-        return render_waiting(str(self._look().get("name", "")), live=self._name())
+        return render_waiting(str(self._watched.look().get("name", "")), live=self._name())

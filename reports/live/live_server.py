@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from xprun.errors import Error
-from xprun.reports.live.live_report import Gather, LiveReport, Look
+from xprun.reports.live.live_report import LiveReport, Watched
 
 HOST, PORT = "127.0.0.1", 8421
 NICE = 5  # training goes first
@@ -72,7 +72,7 @@ def url_of(listening: socket.socket) -> str:
     return f"http://{_at(host, port)}/"
 
 
-def serve_until_told(listening: socket.socket, look: Look, gather: Gather, told: Callable[[], object]) -> NoReturn:
+def serve_until_told(listening: socket.socket, watched: Watched, told: Callable[[], object]) -> NoReturn:
     """Serve the page until `told` returns, and then to browsers that were looking: they get the last page.
 
     An interrupt is the parent's to handle. This ends the process.
@@ -81,22 +81,22 @@ def serve_until_told(listening: socket.socket, look: Look, gather: Gather, told:
     with suppress(OSError, AttributeError):  # Windows has no such thing
         os.nice(NICE)
 
-    live = LiveReport(look, gather)
+    live = LiveReport(watched)
     try:
         with serving(listening, live):
             with suppress(OSError):
                 told()
-            now, longest = time.monotonic(), LINGER if look()["state"] == "over" else QUIET
+            now, longest = time.monotonic(), LINGER if watched.look()["state"] == "over" else QUIET
             while time.monotonic() < min(live.asked + QUIET, now + longest):
                 time.sleep(0.1)
     finally:
         _leave()
 
 
-def serve_until_interrupted(listening: socket.socket, look: Look, gather: Gather) -> NoReturn:
+def serve_until_interrupted(listening: socket.socket, watched: Watched) -> NoReturn:
     """Serve the page until Ctrl-C. This ends the process."""
     try:
-        with suppress(KeyboardInterrupt), serving(listening, LiveReport(look, gather)):
+        with suppress(KeyboardInterrupt), serving(listening, LiveReport(watched)):
             threading.Event().wait()
     finally:
         _leave()
@@ -208,7 +208,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Two answers, and nothing that a request names is looked up anywhere."""
+    """Three answers, and nothing that a request names is looked up anywhere."""
 
     server: _Server
 
@@ -220,6 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"this server has another name\n", "text/plain")
         elif self.path == "/":
             self._answer(HTTPStatus.OK, self.server.live.page(), "text/html")
+        elif self.path == "/training.html":
+            self._answer(HTTPStatus.OK, self.server.live.training(), "text/html")
         elif self.path == "/progress.json":
             self._answer(HTTPStatus.OK, json.dumps(self.server.live.progress()).encode(), "application/json")
         else:

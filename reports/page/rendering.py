@@ -35,6 +35,12 @@ def render_waiting(name: str, live: str) -> str:
     return _document("waiting.html.j2", live, images=False, name=name)
 
 
+def render_training(plots: list[Any], legend: list[tuple[str, str]], size: tuple[int, int]) -> str:
+    """The curves so far of runs in training, for a live page; see `live/training_curves.py`."""
+    template = _templates("html").get_template("training.html.j2")
+    return template.render(plots=plots, legend=legend, width=size[0], height=size[1])
+
+
 def _document(template: str, live: str, **content: Any) -> str:
     own = {name: Markup("".join(map(_read, files))) for name, files in OWN.items()}
     return _templates("html").get_template(template).render(live=live, **own, **content)

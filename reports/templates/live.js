@@ -4,12 +4,22 @@
 
 const EVERY = 2000; // milliseconds
 const strip = document.querySelector(".live");
+const training = document.querySelector(".training");
 
 function tell(told) {
   const bar = strip.querySelector("progress");
   if (told.done === null) bar.removeAttribute("value"); else bar.value = told.done;
   strip.querySelector("output").textContent = [told.text, told.note].filter(Boolean).join("; ");
   strip.dataset.state = told.state;
+}
+
+// The curves so far of what is trained now, which are drawn by the server.
+async function showTraining(told) {
+  training.hidden = !told.training;
+  training.querySelector("p").textContent = told.training ?? "";
+  if (!told.training) return;
+  const drawn = new DOMParser().parseFromString(await (await fetch("/training.html", { cache: "no-store" })).text(), "text/html");
+  training.querySelector("div").replaceChildren(...drawn.body.childNodes);
 }
 
 function shown() {
@@ -112,6 +122,7 @@ async function look() {
   let told;
   try {
     told = await (await fetch("/progress.json", { cache: "no-store" })).json();
+    await showTraining(told);
     if (told.page !== shown().content && getSelection().isCollapsed) await renew();
   } catch {
     strip.dataset.state = "gone";

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
 def serve(folder: Path, address: Address) -> None:
     """Serve the report of a folder until Ctrl-C."""
+    from xprun.reports.live.live_report import Watched
     from xprun.reports.live.live_server import serve_until_interrupted
-    from xprun.runner.status.status_reader import gather, look
+    from xprun.runner.status.status_reader import curves, gather, look
 
     if not folder.is_dir():
         raise click.UsageError(f"{folder}: no such folder")
     with _listening(address) as listening:
         complain("Ctrl-C ends it")
-        serve_until_interrupted(listening, partial(look, folder), partial(gather, folder))
+        watched = Watched(partial(look, folder), partial(gather, folder), partial(curves, folder))
+        serve_until_interrupted(listening, watched)
 
 
 @contextmanager

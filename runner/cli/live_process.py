@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xprun.reports.live.live_report import Watched
 from xprun.reports.live.live_server import LiveError, serve_until_told
-from xprun.runner.status.status_reader import gather, look
+from xprun.runner.status.status_reader import curves, gather, look
 
 PROGRAM = "from xprun.runner.cli.live_process import serve_for_parent; serve_for_parent()"
 
@@ -45,4 +46,8 @@ def serve_for_parent() -> None:
     listening: Any = socket
     listening = listening.fromshare(bytes.fromhex(handed)) if os.name == "nt" else socket.socket(fileno=handed)
     folder = Path(name)
-    serve_until_told(listening, partial(look, folder, parent), partial(gather, folder), sys.stdin.read)
+    serve_until_told(
+        listening,
+        Watched(partial(look, folder, parent), partial(gather, folder), partial(curves, folder)),
+        sys.stdin.read,
+    )

@@ -258,7 +258,7 @@ def _listeners(folder: Path, options: RunOptions) -> Progress:
 
     meanwhile = Meanwhile(partial(_import_reports, drawing=options.report))
     narrator = Silent() if options.quiet else Narrator(live=sys.stderr.isatty(), verbose=options.verbose)
-    return Several(narrator, Publisher(folder), meanwhile)
+    return Several(narrator, Publisher(folder, live=bool(options.live or options.live_at)), meanwhile)
 
 
 def _import_reports(*, drawing: bool) -> None:

@@ -19,6 +19,7 @@ from xprun.runner.engine.optimizers import make_optimizers
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.running_averages import RunningAverages
 from xprun.runner.engine.stop_rules import Mask, Reasons, StopRules
+from xprun.runner.engine.training_watch import TrainingWatch
 from xprun.runner.engine.trajectory_recorder import (
     REPORTED_PARAMETERS,
     TrajectoryRecorder,
@@ -46,13 +47,13 @@ class Training:
 
     A run that diverges or stops is closed at that step: what its numbers do afterwards is not looked at, and they
     touch no other run's. Columns whose runs have all ended are left out from the next look on. Another thread may
-    set `cancelled`, to have the training end at its next step with CancelledError.
+    set `cancelled`, to have the training end at its next step with CancelledError. A `watch` is told how far it is.
 
     `columns` [k] are the numbers in the whole grid of the columns that are left; `open` [S, K] is about the whole.
     """
 
-    def __init__(self, work: Workload, program: Program, grid: Grid) -> None:
-        self.started = time.perf_counter()
+    def __init__(self, work: Workload, program: Program, grid: Grid, watch: TrainingWatch | None = None) -> None:
+        self.started, self.watch = time.perf_counter(), watch
         self.work, self.program, self.grid = work, program, grid
         shape = (grid.groups, grid.columns)
         self.checkpoints = CheckpointTracker(work.save, shape)
@@ -121,7 +122,10 @@ class Training:
         while self.steps < end:
             if self.cancelled.is_set():
                 raise CancelledError
-            yield self.step(next(self.feed))
+            losses = self.step(next(self.feed))
+            if self.watch:
+                self.watch.look(self, losses)
+            yield losses
 
     def _compiled_steps(self, compiled: CompiledBlocks, end: int) -> Iterator[Tensor]:
         """Take the steps up to `end`, many at once where that can be; yield the losses [n, S, k] of each call."""
@@ -140,7 +144,10 @@ class Training:
                 batches.append(batch)
                 batch = None
             losses = compiled.take(self, batches)
-            yield torch.stack([self.step(b) for b in batches]) if losses is None else losses
+            losses = torch.stack([self.step(b) for b in batches]) if losses is None else losses
+            if self.watch:
+                self.watch.look(self, losses[-1])
+            yield losses
 
     def step(self, batch: Batch) -> Tensor:
         """Take one step with a batch; return its losses [S, k]."""

@@ -29,6 +29,18 @@ class MetricHistory:
         """Add the value of one run at its last step, which the others' steps need not contain."""
         self._extra[s, k] = step, value
 
+    def newest(self) -> tuple[int, Numbers] | None:
+        """Return the latest step that all open runs were measured at, and the values [S, K]; NaN for columns that left.
+
+        None where there is none.
+        """
+        if not self._blocks or not len(self._blocks[-1][0]):
+            return None
+        steps, values, columns = self._blocks[-1]
+        table = np.full(self._shape, np.nan)
+        table[:, columns] = values[-1]
+        return int(steps[-1]), table
+
     def series(self, s: int, k: int, until: int) -> Series | None:
         """Return the series of one run up to its last step, or None where nothing was measured."""
         all_steps, table = self._join()

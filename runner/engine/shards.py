@@ -15,6 +15,8 @@ from xprun.runner.engine.execution_units import ExecutionUnit, make_program
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.programs.autograd import Autograd
 from xprun.runner.engine.resuming import begin
+from xprun.runner.engine.training_watch import make_watch
+from xprun.runner.process.training_progress import NEVER, Hear, listener
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import Snapshot
 from xprun.runner.workload.device_generators import own_draws
@@ -23,28 +25,35 @@ from xprun.runner.workload.workload import Workload
 from xprun.specs import Run
 
 
-def train_alone(work: Workload, run: Run, snapshot: Snapshot | None = None) -> Outcome:
+def train_alone(work: Workload, run: Run, snapshot: Snapshot | None = None, *, tell_every: float = NEVER) -> Outcome:
     """Train one run by the ordinary backward pass and return its outcome; an exception of a component is the caller's.
 
-    With a snapshot it goes on from that, and is saved to it from time to time.
+    With a snapshot it goes on from that, and is saved to it from time to time. Whoever listens in this thread is told
+    how far it is, at most every so many seconds.
     """
     with own_draws(work.device):
-        shard = _Shard(work, Autograd.name, Grid([[run]]), snapshot)
+        shard = _Shard(work, Autograd.name, Grid([[run]]), snapshot, tell_every, listener())
         shard.train()
         [outcome] = _outcomes([shard])
         return outcome
 
 
 def train_in_shards(
-    work: Workload, unit: ExecutionUnit, snapshot_of: Callable[[int], Snapshot | None] = lambda shard: None
+    work: Workload,
+    unit: ExecutionUnit,
+    snapshot_of: Callable[[int], Snapshot | None] = lambda shard: None,
+    *,
+    tell_every: float = NEVER,
 ) -> list[Outcome]:
     """Train the runs of a unit at once and return their outcomes.
 
-    Each shard goes on from its snapshot, which `snapshot_of` gives for its number, and is saved to it.
+    Each shard goes on from its snapshot, which `snapshot_of` gives for its number, and is saved to it. Whoever listens
+    in this thread is told how far each is, at most every so many seconds.
     """
     assert unit.program is not None
     grids = unit.grid.cut(unit.shards)
-    shards = [_Shard(work, unit.program, grid, snapshot_of(i)) for i, grid in enumerate(grids)]
+    hear = listener()
+    shards = [_Shard(work, unit.program, grid, snapshot_of(i), tell_every, hear) for i, grid in enumerate(grids)]
     if len(shards) == 1:
         shards[0].train()
     else:
@@ -55,9 +64,17 @@ def train_in_shards(
 class _Shard:
     """A part of a unit, and where it is saved."""
 
-    def __init__(self, work: Workload, program: str, grid: Grid, snapshot: Snapshot | None) -> None:
-        self.snapshot = snapshot
-        self.training = begin(lambda: Training(work, make_program(work, grid, program), grid), snapshot)
+    def __init__(
+        self,
+        work: Workload,
+        program: str,
+        grid: Grid,
+        snapshot: Snapshot | None,
+        tell_every: float,
+        hear: Hear | None,
+    ) -> None:
+        self.snapshot, watch = snapshot, make_watch(tell_every, hear)
+        self.training = begin(lambda: Training(work, make_program(work, grid, program), grid, watch), snapshot)
 
     def train(self) -> None:
         self.training.train(self.snapshot)

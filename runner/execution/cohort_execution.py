@@ -158,7 +158,7 @@ def _together(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator
     """
     try:
         with unchanged_state(thorough=context.is_shared):
-            outcomes = train_in_shards(work, unit, partial(_snapshot, unit, context))
+            outcomes = train_in_shards(work, unit, partial(_snapshot, unit, context), tell_every=context.tell_every)
     except OutputError:
         raise
     except FAULTS as error:
@@ -200,7 +200,7 @@ def _alone(work: Workload, unit: ExecutionUnit, context: Context) -> Iterator[li
         now_training([run.id])
         try:
             with unchanged_state(thorough=context.is_shared):
-                outcome = train_alone(work, run, _snapshot(lone, context))
+                outcome = train_alone(work, run, _snapshot(lone, context), tell_every=context.tell_every)
             yield [outcome]
         except OutputError:
             raise

@@ -11,6 +11,7 @@ from xprun.plugins.machine import usable_cores
 from xprun.runner.execution.places import PlaceError
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.layout import Layout
+from xprun.runner.process.training_progress import tell
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome, Status
 from xprun.runner.workers.exits import LONGEST, Exit, ForkServerExit, StartFailure, WorkerExit
@@ -64,14 +65,27 @@ class Dispatcher:
     needs_fresh: bool = False  # whether components have run, so that each cohort takes a worker of its own
 
     def outcomes(self) -> Iterator[list[Outcome]]:
-        """Yield the outcomes of all runs, as they come."""
+        """Yield the outcomes of all runs, as they come; an empty list where some have told how far they are."""
         while self.queue or self.running:
             self._submit()
             if not any(worker.messages for worker in self.running):
                 self.pool.poll()
+            if self._pass_on_progress():
+                yield []
             for worker in list(self.running):
                 while worker in self.running and worker.messages:
                     yield from self._handle(worker, worker.messages.popleft())
+
+    def _pass_on_progress(self) -> bool:
+        """Tell how far the runs are that are trained now; return whether any has told."""
+        heard = False
+        for worker, task in self.running.items():
+            while worker.progress.told:
+                progress = worker.progress.told.popleft()
+                if {progress.unit, *progress.runs} <= {run.id for run in task.pending}:  # else they have ended
+                    tell(progress)
+                    heard = True
+        return heard
 
     def stop(self) -> None:
         """Kill the workers that are still running, whatever the reason."""

@@ -20,7 +20,8 @@ def lead(context: Context, cohort: Cohort) -> Iterator[list[Outcome]]:
 
     A launcher calls it wherever it has moved the cohort. Whatever the components do, each run of the cohort has exactly
     one outcome in the end: `run.timeout`, crashes and the search for the run that caused them are cared for here.
-    Workers end with the process that calls it, and with the generator if that is closed.
+    Workers end with the process that calls it, and with the generator if that is closed. An empty list says that
+    whoever listens to the progress of the training in this thread has heard something.
 
     Raises PlaceError where this place lacks what the runs need, OutputError where a snapshot cannot be saved, and
     WorkerStartError where no worker can be had. A fault of the place is no outcome: nothing of it is stored.
@@ -37,7 +38,8 @@ def lead_all(context: Context, cohorts: Iterable[Cohort]) -> Iterator[list[Outco
         Task(part.runs, part.program, part.is_part or len(part.runs) > 1, part.layout)
         for part in cut(cohorts, context.workers)
     ]
-    dispatcher = Dispatcher(get_pool(), context.execute, context.workers, deque(tasks))
+    told = context.told_by(context.workers)
+    dispatcher = Dispatcher(get_pool(), told.execute, context.workers, deque(tasks))
     try:
         for outcomes in dispatcher.outcomes():
             for outcome in outcomes:

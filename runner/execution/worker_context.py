@@ -8,7 +8,10 @@ from pathlib import Path
 
 from xprun.plugins.registry import PluginFile
 from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.process.training_progress import NEVER
 from xprun.runner.results.outcome import Outcome
+
+MESSAGES = 50  # on how far trainings are, that one process hears in a second at most
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Context:
     undoes_imports: bool = False  # whether the import of components changes what all runs share, which is put back
     is_shared: bool = True  # whether other runs are trained in the same process
     folder: Path | None = None  # the output folder, where unfinished trainings are saved; None: nowhere
+    tell_every: float = NEVER  # seconds between two words on how far a training is
     home: Home | None = None  # where the runs are planned; None: here, in this process or in one that it has started
 
     def execute(self, cohort: Cohort) -> Iterator[list[Outcome]]:
@@ -54,6 +58,10 @@ class Context:
     def in_slot(self, slot: int) -> Context:
         """Return the context of one of the processes that train at once, by its number from 0: it has its device."""
         return replace(self, device=self.devices[slot % len(self.devices)]) if self.devices else self
+
+    def told_by(self, places: int, at_least: float = 0.0) -> Context:
+        """Return the context for so many places, which tell how far they are the more seldom the more they are."""
+        return replace(self, tell_every=max(self.tell_every, places / MESSAGES, at_least))
 
     @property
     def spread(self) -> tuple[str, ...]:

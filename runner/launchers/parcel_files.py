@@ -1,4 +1,7 @@
-"""Parcels as files of a folder that machines share: whole and verified, or none. They are data, and run no code."""
+"""Parcels as files of a folder that machines share: whole and verified, or none. They are data, and run no code.
+
+How far runs are is one file that is replaced: only the latest is of interest.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from xprun.runner.launchers.parcels import Parcel
-from xprun.runner.results.atomic_files import replace_bytes
+from xprun.runner.process.training_progress import TrainingProgress, decode, encode
+from xprun.runner.results.atomic_files import replace_bytes, replace_text
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.records import Record, to_outcome, to_record
 
-ENDING = ".parcel"
+ENDING, PROGRESS = ".parcel", "progress.json"
 
 
 def write_parcel(folder: Path, number: int, parcel: Parcel, error: str = "") -> None:
-    """Write a parcel, or the `error` that ended the work, as the file of that number; raise OSError where it fails."""
+    """Write a parcel, or the `error` that ended the work, as the file of that number; raise OSError where it fails.
+
+    What it tells of progress is left out, see `write_progress`.
+    """
     content: dict[str, Any] = {"error": error, "notes": parcel.notes, "out": parcel.out, "err": parcel.err}
     content["outcomes"] = [_to_plain(outcome) for outcome in parcel.outcomes]
     text = json.dumps(content).encode()
@@ -36,6 +43,20 @@ def read_parcels(folder: Path, known: Iterable[str] = ()) -> dict[str, tuple[Par
             with suppress(OSError, ValueError, LookupError, TypeError):  # whoever has written it
                 read[path.name] = _read(path.read_bytes())
     return read
+
+
+def write_progress(folder: Path, progress: list[TrainingProgress]) -> None:
+    """Replace what is told of how far runs are; where it fails, nothing is."""
+    with suppress(OSError):
+        replace_text(folder / PROGRESS, "\n".join(encode(one).decode() for one in progress), durable=False)
+
+
+def read_progress(folder: Path) -> list[TrainingProgress]:
+    """Return what is told of how far runs are; nothing where nobody tells."""
+    with suppress(OSError):
+        lines = (folder / PROGRESS).read_bytes().splitlines()
+        return [progress for line in lines if (progress := decode(line))]
+    return []
 
 
 def _read(content: bytes) -> tuple[Parcel, str]:

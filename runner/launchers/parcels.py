@@ -1,4 +1,4 @@
-"""What comes from a machine elsewhere: outcomes, and what was noted and printed there since the last of them."""
+"""What comes from a machine elsewhere: outcomes, how far other runs are, and what was noted and printed there."""
 
 from __future__ import annotations
 
@@ -13,35 +13,39 @@ from xprun.runner.execution.leading import lead
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import LOGGER, note
+from xprun.runner.process.training_progress import TrainingProgress, heard_by, tell
 from xprun.runner.results.outcome import Outcome
 
 
 @dataclass
 class Parcel:
-    """Outcomes of runs that have ended together, notes, and what components have printed."""
+    """Outcomes of runs that have ended together, notes, what components have printed, and how far other runs are."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     out: str = ""
     err: str = ""
+    progress: list[TrainingProgress] = field(default_factory=list)
 
     def open(self) -> list[Outcome]:
-        """Print and note here what was printed and noted there, and return the outcomes."""
+        """Print, note and tell here what was printed, noted and told there, and return the outcomes."""
         for stream, text in ((sys.stdout, self.out), (sys.stderr, self.err)):
             if text and stream is not None:
                 stream.write(text)
                 stream.flush()
         for text in self.notes:
             note(text)
+        for progress in self.progress:
+            tell(progress)
         return self.outcomes
 
 
 def lead_in_parcels(context: Context, cohort: Cohort) -> Iterator[Parcel]:
     """Yield what comes of leading a cohort here, for the process that waits for it elsewhere; raise what `lead` does.
 
-    The last parcel may have no outcomes: what is noted at the end.
+    A parcel may have no outcomes: how far runs are, or what is noted at the end.
     """
-    with _Overheard() as heard:
+    with _Overheard() as heard, heard_by(heard.progress.append):
         for outcomes in lead(context, cohort):
             yield heard.parcel(outcomes)
     if (last := heard.parcel([])) != Parcel():
@@ -55,6 +59,7 @@ class _Overheard(logging.Handler):
         super().__init__(logging.WARNING)
         self._notes: list[str] = []
         self._out, self._err = StringIO(), StringIO()
+        self.progress: list[TrainingProgress] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self._notes.append(record.getMessage())
@@ -71,8 +76,9 @@ class _Overheard(logging.Handler):
 
     def parcel(self, outcomes: list[Outcome]) -> Parcel:
         """Return outcomes with what was kept, which is forgotten."""
-        said = Parcel(outcomes, list(self._notes), self._out.getvalue(), self._err.getvalue())
+        said = Parcel(outcomes, list(self._notes), self._out.getvalue(), self._err.getvalue(), list(self.progress))
         self._notes.clear()
+        self.progress.clear()
         for kept in (self._out, self._err):
             kept.seek(0)
             kept.truncate()

@@ -65,13 +65,14 @@ class RayTasks:
             slots = self.tasks or self._room(ray)
             ask = {"num_cpus": self.cpus, "num_gpus": self._gpus, "resources": dict(self.resources)}
             task = ray.remote(**ask, max_retries=0, num_returns="streaming")(lead_in_parcels)
+            context = self.context.told_by(slots)
             queue = deque(map(_Part, cut(cohorts, slots)))
             running: dict[Any, _Part] = {}
             try:
                 while queue or running:
                     while queue and len(running) < AHEAD * slots:
                         part = queue.popleft()
-                        running[task.remote(self.context, part.cohort.rest(part.pending))] = part
+                        running[task.remote(context, part.cohort.rest(part.pending))] = part
                     with _interruptible():
                         found = ray.wait(list(running), num_returns=1, timeout=LOOK)[0]
                     for ready in found:
@@ -116,8 +117,7 @@ class RayTasks:
         else:
             outcomes = [outcome for outcome in parcel.open() if outcome.run in part.pending]
             part.pending -= {outcome.run for outcome in outcomes}
-            if outcomes:
-                yield outcomes
+            yield outcomes
 
     def _lose(self, part: _Part, queue: deque[_Part], why: str) -> Iterator[list[Outcome]]:
         """Try the rest of a part again, first of all; yield its outcomes where that was in vain too often."""

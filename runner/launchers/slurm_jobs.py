@@ -18,7 +18,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ from xprun.runner.execution.worker_context import Context
 from xprun.runner.launchers.built_in import most_jobs
 from xprun.runner.launchers.choice import LauncherError
 from xprun.runner.launchers.launcher_contract import lost
-from xprun.runner.launchers.parcel_files import read_parcels, write_parcel
+from xprun.runner.launchers.parcel_files import read_parcels, read_progress, write_parcel, write_progress
 from xprun.runner.launchers.parcels import Parcel, lead_in_parcels
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.process.log import note, words_of
+from xprun.runner.process.training_progress import TrainingProgress, tell
 from xprun.runner.results.atomic_files import replace_text, writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload.devices import kind_of
@@ -77,7 +78,10 @@ class Shift:
             for part in self.parts:
                 rest = part.rest({run.id for run in part.runs} - ended)
                 for parcel in lead_in_parcels(self.context, rest) if rest.runs else ():
-                    write_parcel(self.folder, next(numbers), parcel)
+                    if parcel.progress:
+                        write_progress(self.folder, parcel.progress)
+                    if replace(parcel, progress=[]) != Parcel():
+                        write_parcel(self.folder, next(numbers), parcel)
         except PlaceError as error:
             write_parcel(self.folder, next(numbers), Parcel(), str(error))
         except Exception as error:
@@ -102,6 +106,7 @@ class _Job:
     losses: int = 0
     read: set[str] = field(default_factory=set)
     is_adopted: bool = False  # whether an earlier command has submitted it
+    progress: list[TrainingProgress] = field(default_factory=list)  # as it was told last
 
     def is_over(self) -> bool:
         if self.is_adopted and self.handle.job_id.isdigit() and type(self.handle).__name__ == "LocalJob":
@@ -202,7 +207,7 @@ class SlurmJobs:
         for parts in packed:
             folder = self._home / secrets.token_hex(8)
             folder.mkdir(parents=True)
-            shifts.append(Shift(self.context, parts, folder))
+            shifts.append(Shift(self.context.told_by(self._most_jobs, self.poll), parts, folder))
         handles: list[Any] = []
         try:
             for i in range(0, len(shifts), ARRAY):
@@ -242,7 +247,10 @@ class SlurmJobs:
                 self._forget(job)
 
     def _receive(self, job: _Job, pending: dict[str, Cohort]) -> Iterator[list[Outcome]]:
-        """Yield what a job has told since the last look; raise PlaceError for what its place lacks."""
+        """Yield what a job has told since the last look; raise PlaceError for what its place lacks.
+
+        An empty list says that it has told how far runs are.
+        """
         for name, (parcel, error) in read_parcels(job.folder, job.read).items():
             job.read.add(name)
             outcomes = [outcome for outcome in parcel.open() if outcome.run in pending and outcome.run in job.pending]
@@ -253,6 +261,12 @@ class SlurmJobs:
                 yield outcomes
             if error and not job.is_adopted:
                 raise PlaceError(f"the job {job.handle.job_id}: {error}")
+        if (told := read_progress(job.folder)) != job.progress:
+            job.progress = told
+            for progress in told:
+                if job.pending.issuperset(progress.runs):
+                    tell(progress)
+            yield []
 
     def _lose(self, job: _Job, executor: Any, jobs: list[_Job], pending: dict[str, Cohort]) -> Iterator[list[Outcome]]:
         """Submit the rest of a job that has ended too early again; yield its outcomes where that was in vain."""

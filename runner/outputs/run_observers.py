@@ -26,7 +26,8 @@ from xprun.specs.language.result_words import BETWEEN
 
 RunIsolated = Callable[..., Any]
 PURPOSE = "observers"  # of a worker: what they write are no numbers of another run
-OPTIONAL = ("columns", "stage")  # told to observers that have a parameter of that name
+OPTIONAL = ("columns", "stage", "run")  # told to observers that have a parameter of that name
+UNFINISHED = ".unfinished"  # in a folder that holds what a run has reached so far
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
 
 
@@ -45,8 +46,8 @@ def observe(
     `run_isolated` calls a function where components can do no harm; one that ends the process there is told on stderr.
     """
     for name in run.settings.observers:
-        target = folder / folder_name(name) / f"{folder_name(_label(plan, run))}-{run.id}"
-        if again or not target.exists():
+        target = folder_of(plan, run, name, folder)
+        if again or not target.exists() or (target / UNFINISHED).exists():
             try:
                 run_isolated(write_observed, name, plugins, target, _told(plan, run, outcome), purpose=PURPOSE)
             except Exception as error:  # whatever an observer raises, the runs are there, and the others' files
@@ -59,15 +60,24 @@ def observe(
 def write_observed(name: str, plugins: tuple[Path | PluginFile, ...], target: Path, told: dict[str, Any]) -> None:
     """Let an observer write what it is told of a run into a folder."""
     observer = build(open_registry(plugins), "observer", name, {})
-    asked = {key: value for key, value in told.items() if key not in OPTIONAL or key in signature(observer).parameters}
-    replace_folder(target, partial(observer, **asked))
+    replace_folder(target, partial(observer, **asked_by(observer, told)))
+
+
+def asked_by(call: Callable[..., object], told: dict[str, Any]) -> dict[str, Any]:
+    """Return of what observers can be told what one has parameters for."""
+    return {key: value for key, value in told.items() if key not in OPTIONAL or key in signature(call).parameters}
+
+
+def folder_of(plan: Plan, run: Run, name: str, folder: Path) -> Path:
+    """Return the folder in which an observer writes a run."""
+    return folder / folder_name(name) / f"{folder_name(_label(plan, run))}-{run.id}"
 
 
 def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
     """Return what an observer hears of a run: `settings`, `history` and `results`, as plain values.
 
     One that asks for `columns` hears what each column of the results is, as in `tables.json`; one that asks for `stage`
-    whether the run is of the search or confirms it.
+    whether the run is of the search or confirms it; one that asks for `run` its id.
     """
     schema = with_outcomes(plan.schema, [outcome])
     found = result_columns(outcome, plan.goals, plan.comparison_of(run))
@@ -77,6 +87,7 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
         "results": {name: found[name] for name in schema.names("metric") if not math.isnan(found[name])},
         "columns": columns_told(schema),
         "stage": plan.stage_of(run),
+        "run": run.id,
     }
 
 

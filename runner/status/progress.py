@@ -12,11 +12,13 @@ from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
 from xprun.runner.planning.second_stage import by_setting
 from xprun.runner.process.log import say
+from xprun.runner.process.training_progress import NEVER, TrainingProgress
 from xprun.runner.results.compared_value import chosen_by
 from xprun.runner.results.compared_value import cost as cost_of
 from xprun.runner.results.outcome import Outcome
-from xprun.runner.results.results_schema import CONFIRM
+from xprun.runner.results.results_schema import CONFIRM, Comparison
 from xprun.runner.results.run_columns import sections_that_differ
+from xprun.runner.status.under_way import UnderWay, best_run, line
 from xprun.specs import Run
 from xprun.specs.language.confirmation import fresh_seeds
 from xprun.specs.language.dotted_paths import Path, dotted
@@ -24,18 +26,26 @@ from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.listed_problems import TASK
 from xprun.specs.language.wording import plural
 
+LIVE, SELDOM = 0.25, 2.0  # seconds between two words on how far a training is: where somebody looks, and elsewhere
+LINES = 10.0  # seconds between two lines where there is no terminal
+VERBOSE_LINES = 2.0  # and where every run has its own
+
 
 class Progress(Protocol):
-    """Hears of every run as it ends.
+    """Hears of every run as it ends, and meanwhile how far it is.
 
     `prepare` tells that there is work ahead, for which workers get ready: so there is time for something else. `start`
     tells which cohorts the search trains, how many runs, about, the second stage will, and how many are neither stored
-    nor to be trained now; `confirm` that the search is complete, and which cohorts come now, perhaps none.
+    nor to be trained now; `confirm` that the search is complete, and which cohorts come now, perhaps none. `advanced`
+    tells how far a training is, at most every `every` seconds each; any such word may be lost.
     """
 
+    @property
+    def every(self) -> float: ...
     def prepare(self) -> None: ...
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
+    def advanced(self, progress: TrainingProgress) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
 
@@ -43,9 +53,12 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
+    every = NEVER
+
     def prepare(self) -> None: ...
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
+    def advanced(self, progress: TrainingProgress) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
     def finish(self) -> None: ...
 
@@ -66,6 +79,10 @@ class Several:
     def __init__(self, *listeners: Progress) -> None:
         self._listeners = listeners
 
+    @property
+    def every(self) -> float:
+        return min((listener.every for listener in self._listeners), default=NEVER)
+
     def prepare(self) -> None:
         for listener in self._listeners:
             listener.prepare()
@@ -78,6 +95,10 @@ class Several:
         for listener in self._listeners:
             listener.confirm(plan, cohorts, device)
 
+    def advanced(self, progress: TrainingProgress) -> None:
+        for listener in self._listeners:
+            listener.advanced(progress)
+
     def ended(self, run: Run, outcome: Outcome) -> None:
         for listener in self._listeners:
             listener.ended(run, outcome)
@@ -88,13 +109,16 @@ class Several:
 
 
 class Narrator:
-    """Tells what is to be done, how far it is, and the best result so far."""
+    """Tells what is to be done, how far it is, what trains now, and the best result so far."""
 
     def __init__(self, *, live: bool, verbose: bool = False) -> None:
         self._live, self._verbose = live and not verbose, verbose
+        self.every = LIVE if live or verbose else SELDOM
         self._bar: Any = None
         self._done = 0
-        self._best: tuple[float, str] | None = None
+        self._under_way = UnderWay()
+        self._best: tuple[float, str] | None = None  # of the runs that have ended
+        self._best_seen: tuple[float, str] | None = None  # of all values that were told
         self._said = time.monotonic()
         self.statuses: Counter[str] = Counter()
 
@@ -105,6 +129,7 @@ class Narrator:
         to_run = self._total = sum(len(cohort.runs) for cohort in cohorts) + later
         self._plan, cached = plan, plan.total - to_run - left_out
         self._telling = sections_that_differ(plan.search_rows) or {"optimizer"}
+        self._runs = {run.id: run for run in plan.runs}
         where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
         others = f", {left_out:,} left out" if left_out else ""
         say(f"{plan.spec.name}: {headline(plan)}; {cached:,} cached, {to_run:,} to run{where}{others}")
@@ -113,14 +138,15 @@ class Narrator:
             say(duplicates(plan.duplicates))
         if self._live and to_run:
             self._bar = _make_bar()
-            self._task = self._bar.add_task("", total=to_run, best="")
+            self._task = self._bar.add_task("", total=to_run, ended=f"0/{to_run}", best="")
             self._bar.start()
 
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         runs = sum(len(cohort.runs) for cohort in cohorts)
         self._plan, self._total = plan, self._done + runs
+        self._runs = {run.id: run for run in plan.runs}
         if self._bar:
-            self._bar.update(self._task, total=self._total)
+            self._bar.update(self._task, total=self._total, ended=f"{self._done}/{self._total}")
         elif runs:
             say(f"  the search is complete; {runs:,} {plural('run', runs)} on fresh seeds")
         self._tell_unfinished(cohorts)
@@ -129,22 +155,54 @@ class Narrator:
         if unfinished := sum(len(cohort.runs) for cohort in cohorts if cohort.layout):
             say(f"{unfinished:,} of them resume where they were interrupted")
 
+    def advanced(self, progress: TrainingProgress) -> None:
+        if not self._runs.keys() >= set(progress.runs) or not progress.runs:
+            return
+        self._under_way.hear(progress)
+        self._note_best_seen(progress)
+        if self._bar:
+            self._move_bar(line(progress, self._comparison_of(progress), self._name))
+        elif time.monotonic() - self._said > (VERBOSE_LINES if self._verbose else LINES):
+            self._said = time.monotonic()
+            said = line(progress, self._comparison_of(progress), self._name)
+            say(f"  {said}" if self._verbose else f"  {self._done}/{self._total} runs  {said}")
+
     def ended(self, run: Run, outcome: Outcome) -> None:
         self._done += 1
         self.statuses[outcome.status] += 1
+        self._under_way.ended(run.id)
         self._note_best(run, outcome)
-        best = f"best {self._best[1]}" if self._best else ""
         if self._verbose:
-            say(f"  {outcome.run} {_name(run, self._telling)} {outcome.status} {outcome.reason}")
+            say(f"  {outcome.run} {name_of(run, self._telling)} {outcome.status} {_result(self._plan, run, outcome)}")
         elif self._bar:
-            self._bar.update(self._task, advance=1, best=best)
-        elif time.monotonic() - self._said > 10 or self._done == self._total:
+            self._move_bar()
+        elif time.monotonic() - self._said > LINES or self._done == self._total:
             self._said = time.monotonic()
-            say(f"  {self._done}/{self._total} runs  {best}")
+            say(f"  {self._done}/{self._total} runs  {self._told_best()}")
 
     def finish(self) -> None:
         if self._bar:
+            self._bar.now = ""
             self._bar.stop()
+
+    def _move_bar(self, now: str | None = None) -> None:
+        """Show how far all runs are, and what trains `now`, if that is another thing than before."""
+        done = min(self._done + self._under_way.done, self._total)
+        self._bar.now = self._bar.now if now is None else now
+        self._bar.update(self._task, completed=done, ended=f"{self._done}/{self._total}", best=self._told_best())
+
+    def _name(self, run: str) -> str:
+        """Return what tells a run from its neighbours; nothing of one that has none."""
+        return name_of(self._runs[run], self._telling) if len(self._runs) > 1 else ""
+
+    def _comparison_of(self, progress: TrainingProgress) -> Comparison:
+        return self._plan.comparison_of(self._runs[progress.unit if progress.unit in self._runs else progress.runs[0]])
+
+    def _told_best(self) -> str:
+        """Return what has the best value, if only of those seen so far while runs are in training."""
+        seen = self._best_seen if self._done < self._total else None
+        found = min(filter(None, (self._best, seen)), default=None)
+        return f"best {found[1]}" if found else ""
 
     def _note_best(self, run: Run, outcome: Outcome) -> None:
         comparison = self._plan.comparison
@@ -154,7 +212,26 @@ class Narrator:
         if cost < (self._best[0] if self._best else math.inf):
             value = chosen_by(comparison, outcome)
             told = f"{value:.0f}" if comparison.by_time else f"{value:.4g}"
-            self._best = cost, f"{_name(run, self._telling)} {comparison.metric} {told}"
+            self._best = cost, f"{name_of(run, self._telling)} {comparison.metric} {told}"
+
+    def _note_best_seen(self, progress: TrainingProgress) -> None:
+        comparison = self._plan.comparison
+        if self._plan.by_problem or comparison.by_time or comparison.metric not in progress.latest:
+            return
+        run = best_run(progress, comparison)
+        value = progress.values(run)[comparison.metric][1]
+        cost = -value if comparison.goal == "max" else value
+        if math.isfinite(cost) and cost < (self._best_seen[0] if self._best_seen else math.inf):
+            self._best_seen = cost, f"{name_of(self._runs[run], self._telling)} {comparison.metric} {value:.4g}"
+
+
+def _result(plan: Plan, run: Run, outcome: Outcome) -> str:
+    """Return why a run ended, or what it has reached: `valid.accuracy 0.95, 435 steps in 1.2 s`."""
+    value = chosen_by(plan.comparison_of(run), outcome)
+    metric = plan.comparison_of(run).metric
+    reached = [f"{metric} {value:.4g}"] if math.isfinite(value) else []
+    took = [f"{outcome.steps:,} steps in {outcome.seconds:.3g} s"] if outcome.steps else []
+    return "; ".join(filter(None, [outcome.reason, ", ".join([*reached, *took])]))
 
 
 def duplicates(number: int) -> str:
@@ -204,7 +281,7 @@ def _search(plan: Plan, several: list[str], repeats: list[str]) -> str:
     return f"{' x '.join(factors)} = {runs}"
 
 
-def _name(run: Run, telling: set[str]) -> str:
+def name_of(run: Run, telling: set[str]) -> str:
     """Return what tells a run from its neighbours: `scratch.adam lr=0.03 seed=0`, with the labels of some sections."""
     parts = [run.problem] if run.problem else []
     for section, choice in run.choices.items():
@@ -225,14 +302,26 @@ def _short(value: Any) -> str:
 
 
 def _make_bar() -> Any:
+    """Return a bar with the share that is done, the runs that have ended, the time left and the best so far.
+
+    What trains now is the text `now`, a line below it.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Bar(Progress):
+        now = ""
+
+        def get_renderables(self) -> Any:
+            yield self.make_tasks_table(self.tasks)
+            if self.now:
+                yield Text(f"  {self.now}", no_wrap=True, overflow="ellipsis", style="dim")
 
     columns = (
         BarColumn(30),
-        MofNCompleteColumn(),
-        TextColumn("runs"),
+        TextColumn("{task.fields[ended]} runs", markup=False),
         TimeRemainingColumn(),
         TextColumn("{task.fields[best]}", markup=False),
     )
-    return Progress(*columns, console=Console(stderr=True))
+    return Bar(*columns, console=Console(stderr=True))

@@ -31,7 +31,8 @@ from xprun.runner.results.results_schema import (
     SchemaError,
     read_schema,
 )
-from xprun.runner.status.status_writer import PLANNED, PROGRESS
+from xprun.runner.status.status_writer import CURVES, PLANNED, PROGRESS
+from xprun.runner.status.under_way import duration
 from xprun.runner.store.database import connect, read_records
 from xprun.runner.store.folder_lock import HOLDER, hold
 from xprun.runner.store.records import verified_outcomes
@@ -40,16 +41,21 @@ from xprun.specs.language.wording import plural
 Told = dict[str, Any]
 
 
-class Progress(TypedDict):
-    """How far a grid is, as it tells other processes."""
+class Progress(TypedDict, total=False):
+    """How far a grid is, as it tells other processes.
 
-    process: int
-    name: str
-    to_run: Annotated[int, Gt(0)]
-    cached: int
-    started: float
-    over: bool
-    statuses: dict[str, Annotated[int, Ge(0)]]
+    `under_way`: how many runs the steps of those amount to that have not ended; `training`: a line on one of them.
+    """
+
+    process: Required[int]
+    name: Required[str]
+    to_run: Required[Annotated[int, Gt(0)]]
+    cached: Required[int]
+    started: Required[float]
+    over: Required[bool]
+    statuses: Required[dict[str, Annotated[int, Ge(0)]]]
+    under_way: Annotated[float, Ge(0)]
+    training: str
 
 
 class Row(TypedDict):
@@ -69,11 +75,29 @@ class Planned(TypedDict, total=False):
     spec: str
 
 
-PROGRESS_OF, PLAN_OF = TypeAdapter(Progress), TypeAdapter(Planned)
+class RunCurves(TypedDict):
+    """The curves so far of a run in training, by metric: steps, and the values there."""
+
+    name: str
+    alternative: Annotated[int, Ge(0)]
+    curves: dict[str, tuple[list[int], list[float]]]
+
+
+class Curves(TypedDict):
+    """The curves so far of runs in training; an epoch has so many steps."""
+
+    alternatives: list[str]
+    per_epoch: Annotated[int, Gt(0)]
+    runs: list[RunCurves]
+
+
+PROGRESS_OF, PLAN_OF, CURVES_OF = TypeAdapter(Progress), TypeAdapter(Planned), TypeAdapter(Curves)
 
 
 def look(folder: Path, process: int | None = None) -> Told:
     """Return how far a grid is: `state` ("running", "interrupted" or "over"), `done` (0 to 1) and a `text` to read.
+
+    `training` is a line on what is trained now, empty where nothing is.
 
     `process`: who is to write the folder; what another has left there does not count. Without it, a folder that says
     nothing is over.
@@ -87,7 +111,17 @@ def look(folder: Path, process: int | None = None) -> Told:
     writes = (folder / HOLDER).exists() and _lives(told["process"])  # until the tables are whole
     state = "running" if writes else "over" if told["over"] and ended == to_run else "interrupted"
     text = f"{_count(told)}; {_outlook(folder, told, state)}"
-    return {"name": told["name"], "state": state, "done": ended / to_run, "ended": ended, "text": text}
+    done = min(1.0, _done(told) / to_run)
+    training = told.get("training", "") if state == "running" else ""
+    return {"name": told["name"], "state": state, "done": done, "ended": ended, "text": text, "training": training}
+
+
+def curves(folder: Path) -> Told:
+    """Return the curves so far of runs in training, as `Curves` describes; nothing where nobody tells."""
+    try:
+        return dict(CURVES_OF.validate_json((folder / CURVES).read_bytes()))
+    except (OSError, ValueError):
+        return {}
 
 
 def gather(folder: Path, into: Path) -> Path:
@@ -181,15 +215,13 @@ def _outlook(folder: Path, told: Told, state: str) -> str:
         return "interrupted; finished runs are kept"
     if told["over"]:
         return "writing the tables"
-    ended, passed = sum(told["statuses"].values()), time.time() - told["started"]
-    return (
-        f"about {_duration(passed * (told['to_run'] - ended) / ended)} left" if ended else f"{_duration(passed)} so far"
-    )
+    done, passed = _done(told), time.time() - told["started"]
+    return f"about {duration(passed * (told['to_run'] - done) / done)} left" if done else f"{duration(passed)} so far"
 
 
-def _duration(seconds: float) -> str:
-    minutes, hours = round(seconds / 60), seconds / 3600
-    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{hours:.1f} h"
+def _done(told: Told) -> float:
+    """Return how many runs have been trained, parts of runs included."""
+    return min(float(told["to_run"]), float(sum(told["statuses"].values()) + told.get("under_way", 0.0)))
 
 
 def _outcomes(store: Path, wanted: set[str]) -> dict[str, Outcome]:

@@ -42,7 +42,7 @@ from xprun.runner.workers.worker import leave_signals_to_parent, run_worker
 POLL_INTERVAL = 0.5  # seconds between two looks whether the parent is there
 ORPHANS_GRACE = 1.0  # seconds in which what is killed has ended, unless it waits for a disk
 ORPHANS_INTERVAL = 0.002  # seconds between two looks at them
-DESCRIPTORS = 4  # of a worker: channel, stdout, stderr, stack
+DESCRIPTORS = 5  # of a worker: channel, the one for progress, stdout, stderr, stack
 
 
 def main(descriptor: int, parent_pid: int, modules: list[str]) -> NoReturn:
@@ -53,7 +53,7 @@ def main(descriptor: int, parent_pid: int, modules: list[str]) -> NoReturn:
 def serve(control: socket.socket, parent_pid: int, modules: list[str]) -> NoReturn:
     """Import modules, then fork workers and report their ends until the parent is gone.
 
-    The parent sends `spawn KEY WARM` with four descriptors, `signal KEY NUMBER` and `exit`; this process sends
+    The parent sends `spawn KEY WARM` with five descriptors, `signal KEY NUMBER` and `exit`; this process sends
     `ready` and `exited KEY STATUS`.
     """
     workers: dict[int, str] = {}  # process id: key

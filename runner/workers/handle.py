@@ -27,6 +27,7 @@ from xprun.runner.workers.messages import (
     TaskStarted,
 )
 from xprun.runner.workers.output_streams import OutputStream
+from xprun.runner.workers.progress_stream import ProgressStream, progress_channel
 
 
 @dataclass(eq=False)
@@ -35,6 +36,7 @@ class Worker:
 
     key: int
     channel: socket.socket
+    progress: ProgressStream
     streams: list[OutputStream]
     stack_file: Any  # in which the worker writes where it was when something went wrong
     messages: deque[Message | Exit] = field(default_factory=deque)
@@ -56,7 +58,7 @@ class Worker:
     @property
     def sources(self) -> list[Any]:
         """The files that can be read when it says or prints something."""
-        return [self.channel, *self.streams]
+        return [self.channel, self.progress, *self.streams]
 
     def fits(self, purpose: str, *, fresh: bool = False) -> bool:
         """Whether it may be given a task of this purpose: any, unless code of components has run in it.
@@ -157,7 +159,10 @@ def connect(key: int) -> Iterator[tuple[Worker, list[int]]]:
         channel, other = socket.socketpair()
         theirs.enter_context(other)
         ours.callback(channel.close)
-        descriptors, streams = [other.fileno()], []
+        progress, telling = progress_channel()
+        theirs.enter_context(telling)
+        ours.callback(progress.close)
+        descriptors, streams = [other.fileno(), telling.fileno()], []
         for name in ("stdout", "stderr"):
             reader, writer = os.pipe()
             theirs.callback(os.close, writer)
@@ -165,7 +170,7 @@ def connect(key: int) -> Iterator[tuple[Worker, list[int]]]:
             ours.callback(streams[-1].close)
             descriptors.append(writer)
         stack_file = ours.enter_context(_unnamed_file())
-        worker = Worker(key, channel, streams, stack_file)
+        worker = Worker(key, channel, progress, streams, stack_file)
         for source in worker.sources:
             os.set_blocking(source.fileno(), False)
         yield worker, [*descriptors, stack_file.fileno()]

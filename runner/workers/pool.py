@@ -33,6 +33,7 @@ from xprun.runner.workers.exits import Exit
 from xprun.runner.workers.handle import Worker, connect
 from xprun.runner.workers.messages import Failure, ProtocolError, Result, Task, encode
 from xprun.runner.workers.output_streams import OutputStream
+from xprun.runner.workers.progress_stream import ProgressStream
 from xprun.runner.workers.spawner import ForkServerExitError, Spawner, WorkerStartError, default_spawner
 from xprun.runner.workers.worker import DUMP_STACK
 
@@ -209,7 +210,7 @@ class WorkerPool:
 
     def _read(self, worker: Worker, source: Any) -> None:
         """Take what has arrived; a channel with rubbish, or one that is closed, is the end of its worker."""
-        if isinstance(source, OutputStream):
+        if isinstance(source, OutputStream | ProgressStream):
             if not source.forward():
                 self._unregister(source)
             return

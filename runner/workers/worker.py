@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from xprun.runner.process import training_progress
 from xprun.runner.process.log import LOGGER, warn_by_notes, words_of
+from xprun.runner.process.training_progress import TrainingProgress
 from xprun.runner.workers import parent_link
 from xprun.runner.workers.exits import LOST_CONNECTION
 from xprun.runner.workers.messages import (
@@ -39,14 +41,18 @@ PLAIN = {str, bytes, int, float, bool, type(None)}  # of which an error can be m
 
 
 def run_worker(descriptors: list[int], parent_pid: int, warm_up: Callable[[], object] | None = None) -> NoReturn:
-    """Be a worker with these descriptors for its channel, stdout, stderr and stack, which first does the `warm_up`."""
+    """Be a worker, which first does the `warm_up`.
+
+    The descriptors are those of its channel, the one for progress, stdout, stderr and stack.
+    """
     try:
-        channel = _Channel(_set_up(descriptors, parent_pid))
+        channel, progress = _set_up(descriptors, parent_pid)
         LOGGER.propagate = False  # a component may have its own idea of what is logged, in here
         warn_by_notes()
         if warm_up:
             warm_up()  # before anything is told to the parent
         parent_link.report_with(lambda runs: channel.send(encode(RunsStarted(runs))))
+        training_progress.listen_with(progress.send)
         LOGGER.addHandler(_NotesToParent(channel))
         for task in receive(channel.socket):
             _run(channel, task)
@@ -55,8 +61,8 @@ def run_worker(descriptors: list[int], parent_pid: int, warm_up: Callable[[], ob
         os._exit(LOST_CONNECTION)
 
 
-def _set_up(descriptors: list[int], parent_pid: int) -> socket.socket:
-    """Give this process a session of its own, no signals but the parent's, and its streams; return the channel."""
+def _set_up(descriptors: list[int], parent_pid: int) -> tuple[_Channel, _ProgressChannel]:
+    """Give this process a session of its own, no signals but the parent's, and its streams; return the channels."""
     parent_link.die_with(parent_pid)
     if os.getsid(0) != os.getpid():
         os.setsid()  # what it starts can be ended with it, and a Ctrl-C of the terminal does not reach it
@@ -64,7 +70,7 @@ def _set_up(descriptors: list[int], parent_pid: int) -> socket.socket:
     leave_signals_to_parent()
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
-    channel, out, err, stack = descriptors
+    channel, progress, out, err, stack = descriptors
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (out, 1), (err, 2)):
         os.dup2(source, target)
@@ -72,7 +78,7 @@ def _set_up(descriptors: list[int], parent_pid: int) -> socket.socket:
     faulthandler.enable(stack)
     if DUMP_STACK is not None:
         faulthandler.register(DUMP_STACK, stack)
-    return socket.socket(fileno=channel)
+    return _Channel(socket.socket(fileno=channel)), _ProgressChannel(socket.socket(fileno=progress))
 
 
 def leave_signals_to_parent() -> None:
@@ -124,6 +130,19 @@ class _Channel:
             os._exit(LOST_CONNECTION)
         with self.lock:
             self.socket.sendall(message)
+
+
+@dataclass(frozen=True)
+class _ProgressChannel:
+    """Tells the parent how far a training is, and waits for nobody: what finds no room is lost."""
+
+    socket: socket.socket
+    owner: int = field(default_factory=os.getpid)
+
+    def send(self, progress: TrainingProgress) -> None:
+        if os.getpid() == self.owner:  # a fork of a component trains nothing that the parent asked for
+            with contextlib.suppress(OSError):
+                self.socket.send(training_progress.encode(progress))
 
 
 class _NotesToParent(logging.Handler):

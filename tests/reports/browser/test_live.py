@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.folders import Case, write_folder
-from xprun.reports.live.live_report import LiveReport
+from xprun.reports.live.live_report import LiveReport, Watched
 from xprun.reports.live.live_server import listen, serving, url_of
 
 from .conftest import Opened
@@ -40,13 +40,13 @@ def watched(grid: Grid, visit: Callable[..., Opened], monkeypatch: pytest.Monkey
     monkeypatch.setattr("xprun.reports.live.live_report.PAUSE", 0.0)
     monkeypatch.setattr("xprun.reports.live.live_report.SHARE", 0.0)
     listening = listen(port=0)
-    with serving(listening, LiveReport(grid.look, lambda into: grid.folder)):
+    with serving(listening, LiveReport(Watched(grid.look, lambda into: grid.folder))):
         yield visit(url_of(listening), scheme="dark").page
 
 
 def test_a_page_renews_itself_and_stays_as_its_reader_left_it(grid: Grid, watched: Any) -> None:
     progress = watched.get_by_role("region", name="Progress")
-    watched.get_by_role("heading", name="No run has ended yet").wait_for()
+    watched.get_by_role("heading", name="The report comes with the first run that ends").wait_for()
     progress.get_by_text("0 of 8 runs ended").wait_for()
     grid.let_end(1)
     watched.get_by_role("heading", name="Ranking").wait_for()
@@ -71,7 +71,7 @@ def test_a_page_renews_itself_and_stays_as_its_reader_left_it(grid: Grid, watche
 def test_a_page_whose_server_is_gone_says_so(grid: Grid, visit: Callable[..., Opened]) -> None:
     grid.let_end(2)
     listening = listen(port=0)
-    with serving(listening, LiveReport(grid.look, lambda into: grid.folder)):
+    with serving(listening, LiveReport(Watched(grid.look, lambda into: grid.folder))):
         opened = visit(url_of(listening))
         opened.page.get_by_role("heading", name="Ranking").wait_for()
     opened.page.get_by_text("the program that served this page has ended").wait_for()

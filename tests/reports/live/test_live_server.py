@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from support.folders import Case
-from xprun.reports.live.live_report import LiveReport
+from xprun.reports.live.live_report import LiveReport, Watched
 from xprun.reports.live.live_server import Allowance, Limits, LiveError, listen, read_address, serving, url_of
 
 Make = Callable[..., Path]
@@ -55,7 +55,7 @@ def ask(grid: Grid) -> Iterator[Callable[..., Answer]]:
             answer = connection.getresponse()
             return answer, answer.read()
 
-    with serving(listening, LiveReport(grid.look, grid.gather)):
+    with serving(listening, LiveReport(Watched(grid.look, grid.gather))):
         yield get
 
 
@@ -74,7 +74,7 @@ def test_the_page_comes_with_the_first_runs_and_again_when_more_have_ended(
 ) -> None:
     answer, page = ask("/")
     assert answer.status == 200
-    assert b"No run has ended yet" in page
+    assert b"The report comes with the first run that ends" in page
     first = until(ask, lambda told: grid.made == 1)
     assert (first["text"], first["final"], first["note"]) == ("0 ended", False, "")
     grid.folder = make_folder([Case("SGD", 0.1, [0.8, 0.9])])
@@ -191,7 +191,7 @@ def connect(grid: Grid) -> Iterator[Callable[..., socket.socket]]:
         several.append(socket.create_connection(listening.getsockname(), timeout=10))
         return several[-1]
 
-    with serving(listening, LiveReport(grid.look, grid.gather), Limits(seconds=0.5, connections=3)):
+    with serving(listening, LiveReport(Watched(grid.look, grid.gather)), Limits(seconds=0.5, connections=3)):
         yield connected
     for one in several:
         one.close()
@@ -254,7 +254,7 @@ def test_a_server_without_descriptors_waits_for_some(grid: Grid) -> None:
 
     listening = listen(port=0)
     short = NoDescriptors(fileno=listening.detach())
-    with serving(short, LiveReport(grid.look, grid.gather)):
+    with serving(short, LiveReport(Watched(grid.look, grid.gather))):
         one = socket.create_connection(short.getsockname(), timeout=10)
         time.sleep(0.2)
         assert short.tries == 1

@@ -22,11 +22,13 @@ from xprun.runner.engine import block_compiler as compiler
 from xprun.runner.engine import compiled_blocks, stop_rules
 from xprun.runner.engine.block_compiler import CompilerError
 from xprun.runner.engine.compiled_blocks import FEWEST, CompiledBlocks, compile_if_it_repays
-from xprun.runner.engine.execution_units import make_program
+from xprun.runner.engine.execution_units import ExecutionUnit, make_program
 from xprun.runner.engine.loop import Training
 from xprun.runner.engine.programs.linear_stack import LinearStack
+from xprun.runner.engine.shards import train_in_shards
 from xprun.runner.engine.step_function import StepFunction
 from xprun.runner.planning.layout import Layout
+from xprun.runner.process.training_progress import TrainingProgress, heard_by
 from xprun.runner.store.snapshots import Snapshot
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
@@ -106,6 +108,23 @@ def test_blocks_give_the_outcomes_of_the_ordinary_loop(
     assert max(steps_in_blocks) >= 5
     assert sum(steps_in_blocks) > 25
     assert caplog.messages == []
+
+
+@needs_compiler
+def test_who_looks_at_blocks_sees_them_and_changes_not_a_bit(
+    plan: MakePlan, kept: Path, steps_in_blocks: list[int]
+) -> None:
+    cohort, heard = a_cohort(plan), list[TrainingProgress]()
+    [unit] = [ExecutionUnit(cells, LinearStack.name, "", None) for cells in cohort.grids]
+    unseen = train_in_shards(cohort.work, unit, tell_every=0.0)
+    with heard_by(heard.append):
+        seen = train_in_shards(cohort.work, unit, tell_every=0.0)
+    assert max(steps_in_blocks) >= 5
+    assert len(heard) > 1
+    assert heard[-1].step == 31
+    for before, after in zip(unseen, seen, strict=True):
+        assert before.parameters == after.parameters
+        assert before.history["loss"].values.tobytes() == after.history["loss"].values.tobytes()
 
 
 @needs_compiler
