@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 PAUSE = 3.0  # seconds between two pages, at least
-SHARE = 11  # and so many times the computing time of a page: making them takes a twelfth of one core at most
+DRAW_PAUSE = 1.0  # and between two drawings of what is in training
+SHARE = 11  # and so many times the computing time of either: making them takes a twelfth of one core at most
 
 Progress = dict[str, Any]
 
@@ -39,7 +40,7 @@ class LiveReport:
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self._curves: tuple[Progress, bytes] = {}, b""  # the latest, and what they look like
+        self._drawn, self._drawing, self._draw_due = b"", False, 0.0
         self._changing = threading.Lock()
         self._born = time.time_ns()  # so that a tab that was left open tells this server's pages from an earlier one's
         self._number, self._page, self._shows, self._note = 0, b"", "", ""
@@ -67,20 +68,40 @@ class LiveReport:
         return told | {"page": self._name(), "final": final, "note": self._note}
 
     def training(self) -> bytes:
-        """The curves so far of runs in training, for a place in the page; nothing where none is in training."""
-        from xprun.reports.live.training_curves import draw
+        """The curves so far of runs in training, as they were last drawn, for a place in the page.
 
-        told = self._watched.curves()
-        if told != self._curves[0]:
-            self._curves = told, draw(told).encode()
-        return self._curves[1]
+        Where they are due to be, they are drawn again in the background.
+        """
+        with self._changing:
+            due = not self._drawing and time.monotonic() >= self._draw_due
+            if due:
+                self._drawing = True
+        if due and not self._in_background(self._draw):
+            self._drawing = False
+        return self._drawn
+
+    def _draw(self) -> None:
+        started = time.thread_time()
+        try:
+            from xprun.reports.live.training_curves import draw  # with matplotlib
+
+            self._drawn = draw(self._watched.curves()).encode()
+        finally:
+            self._draw_due = time.monotonic() + max(DRAW_PAUSE, SHARE * (time.thread_time() - started))
+            self._drawing = False
 
     def _begin(self) -> None:
         """Make a page in the background, or later where there are no more threads."""
-        try:
-            threading.Thread(target=self._make, daemon=True).start()
-        except RuntimeError:
+        if not self._in_background(self._make):
             self._making, self._shows, self._due = False, "", self.asked + PAUSE
+
+    def _in_background(self, make: Callable[[], None]) -> bool:
+        """Start a thread; return whether there was one to be had."""
+        try:
+            threading.Thread(target=make, daemon=True).start()
+        except RuntimeError:
+            return False
+        return True
 
     def _make(self) -> None:
         from xprun.reports.data.results_folder import read_tables

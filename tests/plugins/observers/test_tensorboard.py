@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from xprun.plugins.observers.tensorboard import tensorboard
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.cli.main import main
 from xprun.runner.experiment import Options, run_experiment
 from xprun.runner.resolve.resolver import resolve
+from xprun.runner.results.atomic_files import replace_folder
 from xprun.runner.status.progress import Silent
 from xprun.specs import read_document, read_spec
 
@@ -51,7 +53,7 @@ def test_a_run_has_its_curves_and_settings_in_a_directory_of_its_own(
     assert all(log.name.startswith("a_b_c-") for log in logs)
     events = read(logs[0])
     assert [point.step for point in events.Scalars("loss")] == list(range(1, 13))
-    assert [point.step for point in events.Scalars("train.mae")] == [4, 8, 12]
+    assert [point.step for point in events.Scalars("train/mae")] == [4, 8, 12]
     assert {"final.train.mae", "best.loss"} <= set(events.Tags()["scalars"])
     started = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     assert b"optimizer.lr" in started
@@ -72,6 +74,22 @@ def test_runs_of_an_earlier_call_are_written_too_and_none_is_trained_again(
     files = sorted((folder / "tensorboard").rglob("events*"))
     run(path, folder, 'run.observers=["tensorboard"]')
     assert sorted((folder / "tensorboard").rglob("events*")) == files
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_who_reads_a_run_so_far_reads_the_whole_when_it_has_ended(tmp_path: Path) -> None:
+    """No point twice: TensorBoard has an earlier step for an error, and draws a line back."""
+    observer, folder = tensorboard(), tmp_path / "run"
+    folder.mkdir()
+    observer.advance(folder, {}, {"valid.mae": ([5], [1.0])})
+    events = read(folder)
+    observer.advance(folder, {}, {"valid.mae": ([7, 9], [0.5, 0.25])})
+    events.Reload()
+    assert [(point.step, point.value) for point in events.Scalars("valid/mae")] == [(5, 1.0), (7, 0.5), (9, 0.25)]
+    history = {"valid.mae": (range(1, 11), [1 / step for step in range(1, 11)])}
+    replace_folder(folder, lambda into: observer(into, {"lr": 0.1}, history, {"final.valid.mae": 0.1}))
+    events.Reload()
+    assert [point.step for point in events.Scalars("valid/mae")] == list(range(1, 11))
 
 
 def test_a_missing_package_is_told_before_anything_is_trained(

@@ -17,11 +17,12 @@ import pandas as pd
 import pytest
 from xprun.plugins.registry import REGISTRY
 from xprun.runner.experiment import Options, run_experiment
+from xprun.runner.process.training_progress import TrainingProgress
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.atomic_files import OutputError
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.status.progress import Several, Silent
-from xprun.runner.status.status_reader import gather, look, recover
+from xprun.runner.status.status_reader import curves, gather, look, recover
 from xprun.runner.status.status_writer import Publisher
 from xprun.specs import Run, read_document, read_spec
 
@@ -77,6 +78,41 @@ def test_the_tables_grow_with_the_store_and_end_as_they_are_written(grid: Watche
         assert (last / name).read_bytes() == (grid.folder / name).read_bytes()
     facts = [json.loads((folder / "resolved.json").read_text(encoding="utf-8")) for folder in (last, grid.folder)]
     assert facts[0] == facts[1]
+
+
+def test_what_is_in_training_counts_and_has_its_curves(
+    tmp_path: Path, write: Write, line_spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told as often as it can be, and no more once the grid has ended."""
+    monkeypatch.setattr("xprun.runner.status.status_writer.EVERY", 0.0)
+    monkeypatch.setattr("xprun.runner.status.status_writer.SHARE", 0.0)
+    spec = resolve(
+        read_spec(read_document(write(line_spec.replace("steps = 5", "steps = 5\nseeds = 2")), ())), REGISTRY
+    )
+    folder, seen = tmp_path / "out", list[tuple[dict[str, Any], dict[str, Any]]]()
+
+    class Looker(Silent):
+        every = 0.0
+
+        def advanced(self, progress: TrainingProgress) -> None:
+            seen.append((look(folder, os.getpid()), curves(folder)))
+
+    publisher = Publisher(folder, live=True)
+    run_experiment(spec, REGISTRY, Options(folder, workers=0), Several(publisher, Looker()))
+    told, drawn = seen[1]
+    assert told["done"] == pytest.approx(0.4)
+    assert told["text"].startswith("0 of 2 runs ended; about")
+    assert told["training"].startswith("2 runs at step 2 of 5, best now")
+    assert len(drawn["alternatives"]) == 1
+    assert [run["curves"]["loss"][0] for run in drawn["runs"]] == [[1, 2], [1, 2]]
+    assert look(folder)["training"] == ""
+    assert curves(folder) == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"alternatives": [], "per_epoch": 0, "runs": []}', "\x00"])
+def test_damaged_curves_are_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / ".curves.json").write_text(text, encoding="utf-8")
+    assert curves(tmp_path) == {}
 
 
 def test_a_grid_that_was_killed_is_interrupted_and_shows_what_it_has_saved(grid: Watcher, tmp_path: Path) -> None:
