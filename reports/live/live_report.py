@@ -81,11 +81,13 @@ class LiveReport:
         return self._drawn
 
     def _draw(self) -> None:
+        from xprun.reports.live.training_curves import draw  # with matplotlib, which takes its time once
+
         started = time.thread_time()
         try:
-            from xprun.reports.live.training_curves import draw  # with matplotlib
-
             self._drawn = draw(self._watched.curves()).encode()
+        except Exception as error:  # the next one may be well
+            self._note = f"the curves could not be drawn: {type(error).__name__}: {error}"
         finally:
             self._draw_due = time.monotonic() + max(DRAW_PAUSE, SHARE * (time.thread_time() - started))
             self._drawing = False

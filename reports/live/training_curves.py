@@ -102,7 +102,7 @@ def _plot(metric: str, runs: list[dict[str, Any]], per_epoch: int) -> Plot | Non
     return Plot(
         metric,
         "epoch" if per_epoch > 1 else "step",
-        value_text(last[0]) if len(last) == 1 else f"{value_text(min(last))} to {value_text(max(last))}",
+        " to ".join(dict.fromkeys([value_text(min(last)), value_text(max(last))])),
         [Line(_points(x_axis.place(c.at), HEIGHT - y_axis.place(c.values)), c.colour, c.name) for c in curves],
         x_axis.ticks(whole=True),
         [Tick(HEIGHT - tick.at, tick.text) for tick in y_axis.ticks()],
