@@ -18,6 +18,7 @@ __all__ = [
     "Difference",
     "ReportError",
     "alternatives",
+    "conclusion",
     "describe_data",
     "difference",
     "ranking",
@@ -87,6 +88,14 @@ def verdict(folder: Path) -> str:
 
     with about(folder):
         return read_verdict(folder)
+
+
+def conclusion(folder: Path) -> str:
+    """What the report on `folder` concludes in a short line, and below it the verdict. Reads no history."""
+    from xprun.reports.text.folder_verdict import read_conclusion
+
+    with about(folder):
+        return read_conclusion(folder)
 
 
 def scoreboard(folder: Path, candidates: list[str]) -> "list[dict[str, Any]]":

@@ -322,7 +322,7 @@ def tell_results(path: Path, result: Report) -> None:
 
     made_of = f"{result.made_of} {hash_of_sources(Path(reports.__file__).parent)}"
     try:
-        say(recall(result.folder, "verdict", made_of, partial(reports.verdict, result.folder)))
+        say(recall(result.folder, "conclusion", made_of, partial(reports.conclusion, result.folder)))
     except reports.ReportError as error:
         raise PagesError(f"there is no verdict: {error}; the runs are kept") from error
     tell_failed_expectations(path, result)
