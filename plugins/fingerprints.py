@@ -21,7 +21,6 @@ EQUIVALENT = {
     "c011ba7e8a6362a6": "9fed5b57271244a2",  # datasets/digits.py: images as targets, and drawn classes
     "703228055fe82125": "08c98a1361205783",  # datasets/line.py
     "7032e9baea73afce": "6e07c225189f995c",  # datasets/linear_regression.py
-    "02bd18b2fa444ecf": "02ed25c0d3bac023",  # datasets/polynomial.py
     "b13d5efbbae3701e": "6f1427941f1e99d5",  # models/sequences.py
     "19e88a27d672422a": "7ee99519b53357d4",  # models/classics.py
     "e9a0c93467f1f4db": "bb733f070a7c1f99",  # models/sequence_layers.py

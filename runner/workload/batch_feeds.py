@@ -23,7 +23,9 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Prepare = Callable[[Tensors, Tensor], Batch]  # rows [N, ...] to what a program gathers them from
 MANY_ROWS = 10**6  # of a stream, above which it is asked whether they fit the memory
-STREAM_SEEDS = 2**40  # streams draw with seeds of their own, or the first rows would equal the first parameters
+# Streams draw with seeds of their own, or the first rows would be made of the random numbers of the first parameters. A
+# generator takes 32 bits of a seed.
+STREAM_SEEDS = 2**31
 
 
 class Batches(Protocol[T_co]):

@@ -16,6 +16,7 @@ from xprun.runner.execution.cohort_execution import train
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.plan import Plan
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.workload.batch_feeds import Drawn
 from xprun.runner.workload.workload import make_workload
 from xprun.specs import SpecError
 
@@ -67,6 +68,12 @@ def test_every_step_of_a_stream_sees_rows_that_no_other_step_saw(plan: MakePlan)
     assert len({float(x.sum()) for x in seen}) == len(seen)
     again = next(work.feed.alone(0))[0]
     assert torch.equal(again, seen[0])
+
+
+def test_a_stream_does_not_draw_the_numbers_that_parameters_start_with() -> None:
+    stream = Stream(lambda generator, rows: (torch.randn(rows, 2, generator=generator), torch.zeros(rows)))
+    x, _ = next(Drawn(stream, 8, torch.device("cpu"), torch.float32).alone(seed=3))
+    assert not torch.equal(x, torch.randn(8, 2, generator=torch.Generator().manual_seed(3)))
 
 
 def test_the_polynomial_is_fitted_as_published(plan: MakePlan) -> None:
