@@ -51,7 +51,7 @@ def test_three_shards_give_the_tables_of_one_run() -> None:
     assert result.stdout.splitlines() == [
         *(f"runs/spec-{number}-of-3: 2 runs" for number in (1, 2, 3)),
         "wrote all: 6 runs",
-        "next: xprun SPEC -o all trains nothing, and writes the report",
+        "next: xprun SPEC -o all trains none of these again, and writes the report",
     ]
     for name in ("results.csv", "history.csv"):
         pd.testing.assert_frame_equal(table("all", name), table("whole", name))
