@@ -45,9 +45,8 @@ def merge(out: Path, folders: tuple[Path, ...]) -> None:
     say(
         f"wrote {out}: {merged.runs:,} runs{f', {missing:,} of the {planned:,} planned are missing' if missing else ''}"
     )
-    say(
-        f"next: xprun SPEC -o {out} {'trains them and' if missing else 'trains none of these again, and'} writes the report"
-    )
+    then = "trains them" if missing else "trains none of these again"
+    say(f"next: xprun SPEC -o {out} {then}, and writes the report")
 
 
 def _differing_specs(folders: Iterable[Path]) -> Iterator[str]:
