@@ -24,7 +24,7 @@ from xprun.specs import Run
 
 PLANNED, PROGRESS, CURVES = ".planned.json", ".progress.json", ".curves.json"
 EVERY = 1.0  # seconds between two words on how far it is
-SHARE = 100  # and so many times what the latest took: a hundredth of the time at most
+SHARE = 200  # and so many times what the latest took: of either file, a half of a hundredth of the time at most
 
 
 class Publisher:
