@@ -119,7 +119,7 @@ class Narrator:
         self._under_way = UnderWay()
         self._best: tuple[float, str] | None = None  # of the runs that have ended
         self._best_seen: tuple[float, str] | None = None  # of all values that were told
-        self._said = time.monotonic()
+        self._said, self._said_of = time.monotonic(), ""
         self.statuses: Counter[str] = Counter()
 
     def prepare(self) -> None:
@@ -162,8 +162,8 @@ class Narrator:
         self._note_best_seen(progress)
         if self._bar:
             self._move_bar(line(progress, self._comparison_of(progress), self._name))
-        elif time.monotonic() - self._said > (VERBOSE_LINES if self._verbose else LINES):
-            self._said = time.monotonic()
+        elif self._is_due(progress.unit):
+            self._said, self._said_of = time.monotonic(), progress.unit
             said = line(progress, self._comparison_of(progress), self._name)
             say(f"  {said}" if self._verbose else f"  {self._done}/{self._total} runs  {said}")
 
@@ -184,6 +184,12 @@ class Narrator:
         if self._bar:
             self._bar.now = ""
             self._bar.stop()
+
+    def _is_due(self, unit: str) -> bool:
+        """Whether a line on a training is due: now and then, on another one each time while several are under way."""
+        passed, pause = time.monotonic() - self._said, VERBOSE_LINES if self._verbose else LINES
+        is_next = unit != self._said_of or len(self._under_way) == 1 or passed > 2 * pause
+        return passed > pause and is_next
 
     def _move_bar(self, now: str | None = None) -> None:
         """Show how far all runs are, and what trains `now`, if that is another thing than before."""

@@ -25,6 +25,9 @@ class UnderWay:
         """Forget a training that has ended: with its runs, of which one names it."""
         self._units.pop(run, None)
 
+    def __len__(self) -> int:
+        return len(self._units)
+
     @property
     def done(self) -> float:
         """How many runs the steps that were taken amount to."""
