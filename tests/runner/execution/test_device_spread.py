@@ -27,6 +27,7 @@ TWO = ("cuda:0", "cuda:1")
 @dataclass(eq=False)
 class FakeWorker:
     messages: deque[Any] = field(default_factory=deque)
+    progress: Any = field(default_factory=lambda: SimpleNamespace(told=deque()))
     reuse: Reuse = Reuse.ANY
 
 
