@@ -45,7 +45,7 @@ def test_the_verdict_is_told_before_pages_are_made(
     monkeypatch.setattr("xprun.reports.write_report", without_room)
     result = xprun(write(line_spec), "-o", "out")
     assert result.exit_code == 3
-    assert result.stdout.startswith("scratch.gd reached a mean loss")
+    assert result.stdout.startswith("One result: scratch.gd reached a mean final loss")
     assert "wrote" not in result.stdout
 
 
