@@ -177,6 +177,7 @@ def read_runs(path: Path, schema: ResultsSchema) -> pd.DataFrame:
     labels = [RUN, *(column.name for column in schema.columns if column.role in ("section", "setting"))]
     if (twice := runs.duplicated(labels)).any():
         raise ReportError(f"{path}: column {RUN!r}: {runs[RUN][twice].iloc[0]!r} is there twice with the same labels")
+    runs = runs.copy()  # in few blocks: as it is read it has one a column, and pandas warns whoever adds to many
     runs = runs.assign(**{name: _all_as_meant(runs[name]) for name in text_columns(runs)})
     return runs if STAGE in runs else runs.assign(**{STAGE: SEARCH})
 

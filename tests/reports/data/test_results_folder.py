@@ -56,6 +56,12 @@ def test_columns_have_roles(make_folder: Make) -> None:
     assert schema.names("parameter") == ["param.w"]
 
 
+def test_a_table_of_many_columns_can_be_added_to(make_folder: Make) -> None:
+    wide = {f"param.w[{i}]": float(i) for i in range(150)}
+    tables = read_tables(make_folder([Case("SGD", 0.1, [0.9], wide)]))
+    assert tables.runs.assign(more=1)["param.w[149]"].tolist() == [149.0]  # a warning of pandas would be an error
+
+
 @pytest.mark.parametrize(("file", "column"), [("results.csv", "status"), ("history.csv", "epoch")])
 def test_a_missing_column_is_named(make_folder: Make, file: str, column: str) -> None:
     folder = make_folder([Case("SGD", 0.1, [0.9])])
