@@ -16,8 +16,10 @@ from xprun.plugins.registry import (
     optimizer,
     plot,
     scheduler,
+    search,
     transform,
 )
+from xprun.plugins.searches.trials import Choices, Interval, Merit, Rounds, Space, Trial, Values
 from xprun.plugins.types import (
     Decay,
     Folder,
@@ -35,21 +37,28 @@ from xprun.plugins.types import (
 )
 
 __all__ = [
+    "Choices",
     "Decay",
     "Folder",
     "Fraction",
     "Init",
+    "Interval",
     "Layer",
+    "Merit",
     "NonNegative",
     "NonNegativeInt",
     "Objective",
     "Positive",
     "PositiveInt",
+    "Rounds",
     "Scheduler",
+    "Space",
     "SpecFile",
     "Stream",
     "Table",
     "Transform",
+    "Trial",
+    "Values",
     "Vector",
     "data",
     "init",
@@ -63,5 +72,6 @@ __all__ = [
     "optimizer",
     "plot",
     "scheduler",
+    "search",
     "transform",
 ]

@@ -62,6 +62,8 @@ BUILT_IN = (
     "optimizers.textbook",
     "plots.scatter",
     "schedulers.basic",
+    "searches.halving",
+    "searches.optuna_samplers",
 )
 
 

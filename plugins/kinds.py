@@ -109,6 +109,7 @@ PARTS = ("valid", "test")
 SPLITTING = (*PARTS, "k_folds", "fold")
 # The names by which a plot asks for what it draws.
 PLOT_RECEIVES = ("runs", "history", "settings", "ranking", "palette", "compare")
+SEARCH_RECEIVES = ("settings", "space")  # likewise of a search
 METRIC_RECEIVES = "prediction [N, ...], target [N, ...]; parameters, truth, boundary and ignore_index by name"
 
 KINDS = {
@@ -152,6 +153,11 @@ KINDS = {
             "plot",
             f"any of {', '.join(PLOT_RECEIVES)}, by name",
             "a matplotlib Figure, or that and its numbers in words",
+        ),
+        Kind(
+            "search",
+            "settings: those of the sweeps, by dotted name; space: what each is drawn from; any of them, by name",
+            "a generator of rounds: it yields lists of `Trial`s, and is sent the merit of each",
         ),
         Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end', every_metric),
     )

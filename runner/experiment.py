@@ -25,6 +25,7 @@ from xprun.runner.process.log import note
 from xprun.runner.resolve.data_parts import note_on_new_parts
 from xprun.runner.resolve.output_notes import output_notes
 from xprun.runner.results.atomic_files import remove_leftovers, writing
+from xprun.runner.results.results_schema import CONFIRM
 from xprun.runner.stage_training import cohorts_to_train, train
 from xprun.runner.status.progress import Progress
 from xprun.runner.store.folder_lock import hold
@@ -173,8 +174,9 @@ def search_and_confirm(job: Job) -> int:
         require_packages(job)
     job.progress.start(job.plan, searching, job.where, later, _left_out(job, searching, later))
     trained = train(job, job.plan.searched, searching)
-    if trained and job.plan.spec.confirm is not None:
+    if trained and (job.plan.spec.confirm is not None or not job.plan.is_searched):
         job.look()
+        trained += _train_further_rounds(job)
     if job.plan.confirmed is None:
         job.left = 0
         return trained
@@ -188,6 +190,19 @@ def search_and_confirm(job: Job) -> int:
     return trained + train(job, job.plan.confirmed, confirming)
 
 
+def _train_further_rounds(job: Job) -> int:
+    """Train the rounds of a search that follow from those before them, one after the other; return how many runs."""
+    trained = 0
+    while cohorts := cohorts_to_train(job, job.plan.searched):
+        known = len(job.plan.searched)
+        job.progress.extended(job.plan)
+        trained += train(job, job.plan.searched, cohorts)
+        job.look()
+        if len(job.plan.searched) == known:
+            break
+    return trained
+
+
 def _prepare(job: Job) -> None:
     """Let workers get ready, and whoever listens use the time."""
     if job.options.workers != 0:
@@ -196,12 +211,14 @@ def _prepare(job: Job) -> None:
 
 
 def _ahead(job: Job) -> int:
-    """Return how many runs the second stage will train, as far as the store tells before the search."""
-    if job.plan.spec.confirm is None:
-        return 0
+    """Return how many runs later rounds and the second stage will train, as far as the store tells beforehand."""
     if job.plan.confirmed is None and job.options.shard:
-        return 0  # it takes the whole search, of which a shard is a part
-    return len(job.wanted(job.plan.expected if job.plan.confirmed is None else job.plan.confirmed))
+        return 0  # they take the whole search, of which a shard is a part
+    known = sum(job.plan.stages[stage] for stage in job.plan.stages if stage != CONFIRM)
+    rounds = 0 if job.plan.is_searched or job.options.only else known - len(job.plan.searched)
+    if job.plan.spec.confirm is None:
+        return rounds
+    return rounds + len(job.wanted(job.plan.expected if job.plan.confirmed is None else job.plan.confirmed))
 
 
 def _left_out(job: Job, searching: list[Cohort], later: int) -> int:

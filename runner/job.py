@@ -68,9 +68,8 @@ class Job:
     left: int = 0  # runs that are to be trained and have not ended
 
     def look(self) -> None:
-        """Read what is stored; where it completes the search, the plan has its second stage from then on."""
-        self.outcomes = self.store.outcomes(run.id for run in self.plan.searched)
-        self.plan = self.plan.after(self.outcomes)
+        """Read what is stored; from then on the plan has what follows from it: rounds of a search, the second stage."""
+        self.plan, self.outcomes = self.plan.followed(self.store.outcomes)
         for run in self.plan.confirmed or ():
             if (outcome := self.store.load(run.id)) is not None:
                 self.outcomes[run.id] = outcome

@@ -13,11 +13,11 @@ from xprun.runner.execution.leading import cut
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.launchers.choice import Launcher, planned_device
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
-from xprun.runner.planning.plan import Plan, make_plan
+from xprun.runner.planning.plan import Plan, distinct, make_plan
 from xprun.runner.planning.run_identity import not_read_of, why_to_run
 from xprun.runner.resolve.showable import what_shows
 from xprun.runner.results.atomic_files import writing
-from xprun.runner.results.results_schema import CONFIRM, SEARCH, Stage
+from xprun.runner.results.results_schema import CONFIRM, SCREEN, SEARCH, Stage
 from xprun.runner.status.progress import duplicates, headline
 from xprun.runner.store.records import to_outcome
 from xprun.runner.store.recovery import read_store
@@ -155,7 +155,7 @@ def summarize_plan(
     with writing(folder):
         stored, damaged = read_store(folder / "store.sqlite")
     cached = {run for run, record in stored.items() if record.cacheable}
-    plan = plan.after({run.id: to_outcome(stored[run.id]) for run in plan.searched if run.id in stored})
+    plan, _ = plan.followed(lambda runs: {run: to_outcome(stored[run]) for run in runs if run in stored})
     stages = _stages(plan)
     left = {stage: cohorts_of(runs, leave_out=cached) for stage, runs in stages.items()}
     missing = [run for cohorts in left.values() for cohort in cohorts for run in cohort.runs]
@@ -220,7 +220,8 @@ def _parts(stages: Iterable[list[Cohort]], launcher: Launcher | None) -> int:
 
 def _stages(plan: Plan) -> dict[Stage, list[Run]]:
     """Return the runs of each stage; before the search is complete, the first setting of each alternative is taken."""
-    stages: dict[Stage, list[Run]] = {SEARCH: plan.searched}
+    shorter = distinct(plan.outlook.shorter)
+    stages: dict[Stage, list[Run]] = {**({SCREEN: shorter} if shorter else {}), SEARCH: distinct(plan.outlook.full)}
     if plan.spec.confirm is not None:
         stages[CONFIRM] = plan.expected if plan.confirmed is None else plan.confirmed
     return stages
@@ -259,7 +260,7 @@ def as_text(ahead: PlanSummary) -> str:
     if ahead.duplicates:
         lines.append(duplicates(ahead.duplicates))
     for number, cohort in enumerate(ahead.cohorts, 1):
-        if cohort.stage == CONFIRM and (number == 1 or ahead.cohorts[number - 2].stage == SEARCH):
+        if cohort.stage == CONFIRM and (number == 1 or ahead.cohorts[number - 2].stage != CONFIRM):
             lines.append(_second_stage(ahead.stages[CONFIRM]))
         lines += _cohort_lines(number, cohort)
     if ahead.timeout is not None:

@@ -48,11 +48,11 @@ class Proof:
         self._registry = open_registry(self._plugins)
         self._spec = resolve(read_spec(read_document(path)), self._registry)
         self._plan = make_plan(self._spec, "")  # ids do not matter as long as nothing is trained
-        self._runs = self._plan.searched
+        self._runs = [] if self._plan.spec.search else self._plan.searched  # which runs a search has, it tells itself
 
     def run_names(self) -> list[str]:
         """Return what the runs are called: `scratch.adam optimizer.lr=0.1 seed=0`, no two the same."""
-        differing = sections_that_differ(self._plan.search_rows)
+        differing = sections_that_differ(self._plan.grid_rows)
         return _distinct(full_name(run, differing) for run in self._runs)
 
     def claims(self) -> list[str]:
@@ -65,8 +65,8 @@ class Proof:
 
     @property
     def has_confirmation(self) -> bool:
-        """Whether the spec has a second stage."""
-        return self._spec.confirm is not None
+        """Whether the spec has runs that follow from others: rounds of a search, a second stage."""
+        return self._spec.confirm is not None or self._spec.search is not None
 
     def runs_of(self, claim: int) -> set[int]:
         """Return the runs of the search that a claim is about."""
@@ -75,8 +75,8 @@ class Proof:
         return {i for i, run in enumerate(self._runs) if run.id in wanted}
 
     def needs_confirmation(self, claim: int) -> bool:
-        """Whether a claim is about runs of the second stage."""
-        return any(map(needs_confirmation, self._family(claim)))
+        """Whether a claim is about such runs."""
+        return self._spec.search is not None or any(map(needs_confirmation, self._family(claim)))
 
     def _family(self, claim: int) -> list[Expectation]:
         """Return the claims that are judged together with one, each with its stage."""
@@ -96,7 +96,7 @@ class Proof:
 
         check_with_torch(self._spec, self._registry)
         plan = make_plan(self._spec, kind_of(pick(self._spec.head.device)))
-        ids = [run.id for run in plan.searched]
+        ids = [] if plan.spec.search else [run.id for run in plan.searched]
         options = Options(
             folder,
             self._plugins,
@@ -108,9 +108,9 @@ class Proof:
         if interrupts.number is not None:
             raise KeyboardInterrupt
         store = Store(folder)
-        outcomes = store.outcomes(ids)
-        second = plan.after(outcomes).confirmed or []
-        found, differing = store.outcomes(run.id for run in second), sections_that_differ(plan.search_rows)
+        whole, outcomes = plan.followed(store.outcomes)
+        second = [run for run in whole.runs if run.id not in ids]
+        found, differing = store.outcomes(run.id for run in second), sections_that_differ(plan.grid_rows)
         store.close()
         confirmed = {full_name(run, differing): found[run.id] for run in second if run.id in found}
         return Results([outcomes.get(run) for run in ids], confirmed if confirm else None, report.verdicts)

@@ -18,7 +18,7 @@ FLOORS = {
     "specs": ["language", "."],
     "plugins": [
         ".",
-        "datasets losses metrics observers plots models optimizers schedulers torch_api/generated",
+        "datasets losses metrics observers plots models optimizers schedulers searches torch_api/generated",
         "objectives",
         "torch_api",
         "discovery.py",

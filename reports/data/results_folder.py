@@ -30,6 +30,7 @@ from xprun.runner.results.results_schema import (
     RESULTS,
     RUN,
     SAMPLES,
+    SCREEN,
     SEARCH,
     STAGE,
     SURFACE,
@@ -113,9 +114,10 @@ class Tables:
 
 def read_tables(folder: Path) -> Tables:
     """The tables of `folder`. `ReportError` names the file, and the column, that is missing or damaged."""
+    results = read_results(folder)
     return replace(
-        read_results(folder),
-        history=read_history(folder / HISTORY.file),
+        results,
+        history=_of_runs(read_history(folder / HISTORY.file), results),
         environment=_read_json(folder / "environment.json"),
         spec=_read_text(folder / "spec.toml"),
         models=_read_text(folder / "models.txt"),
@@ -167,11 +169,16 @@ def read_resolved(path: Path) -> dict[str, Any]:
 
 
 def read_runs(path: Path, schema: ResultsSchema) -> pd.DataFrame:
-    """One row a run and label, with the types that `Tables` states. A label such as `NA` stays text."""
+    """One row a run and label, with the types that `Tables` states. A label such as `NA` stays text.
+
+    The shorter runs of a search are left out: what they reached in a part of the time is no result of a setting.
+    """
     types = {column.name: PANDAS[column.type] for column in schema.columns if _has_one_type(column)}
     texts = {column.name for column in schema.columns if column.type == "text" and column.role != "setting"}
     missing = {name: MISSING for name in _header(path, []) if name not in texts}
     runs = _read_csv(path, types, missing)
+    if STAGE in runs:
+        runs = runs[runs[STAGE] != SCREEN].reset_index(drop=True)
     if runs.empty:
         raise ReportError(f"{path}: no runs yet, so there is nothing to report")
     labels = [RUN, *(column.name for column in schema.columns if column.role in ("section", "setting"))]
@@ -209,6 +216,14 @@ def read_history(path: Path) -> pd.DataFrame:
     types = {name: PANDAS[type] for name, type in HISTORY.fixed.items()}
     table = _read_csv(path, types, {VALUE: MISSING, EPOCH: MISSING})
     return table.astype({RUN: "category", METRIC: "category"})  # read as such, pandas takes 007 for 7
+
+
+def _of_runs(history: pd.DataFrame, results: Tables) -> pd.DataFrame:
+    """The history of the runs that are read; where there is a shorter stage, it has others, too."""
+    if SCREEN not in results.schema.stages:
+        return history
+    kept = history[history[RUN].isin(set(results.runs[RUN]))].reset_index(drop=True)
+    return kept.assign(**{RUN: kept[RUN].cat.remove_unused_categories()})
 
 
 def read_claims(path: Path) -> pd.DataFrame:

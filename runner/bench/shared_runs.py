@@ -43,8 +43,8 @@ def take_over(folder: Path, wanted: set[str]) -> int:
 def runs_of(plan: Plan) -> set[str]:
     """Return the ids of the runs that a plan may have: those of the search, and any of its settings on fresh seeds."""
     fresh = fresh_seeds(plan.spec)
-    later = (run for first in apart_from_seeds(plan.search_rows) for run in with_seeds(first, fresh, plan.device_kind))
-    return {run.id for run in (*plan.search_rows, *later)}
+    later = (run for first in apart_from_seeds(plan.grid_rows) for run in with_seeds(first, fresh, plan.device_kind))
+    return {run.id for run in (*plan.grid_rows, *later)}
 
 
 def _beside(folder: Path) -> Iterator[Path]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from xprun.runner.planning.cohorts import Cohort, cohorts_of
 from xprun.runner.planning.planned_schema import describe_tables
-from xprun.runner.planning.second_stage import Choose, best_of, confirmation, first_of
+from xprun.runner.planning.search_rounds import MeritOf, Rounds, rounds_of
+from xprun.runner.planning.second_stage import Choose, best_of, confirmation, first_of, merit_by
 from xprun.runner.resolve.data_parts import all_hold, chooses_on_test
 from xprun.runner.resolve.resolver import metrics_of, most_telling
 from xprun.runner.results.results_schema import (
     CONFIRM,
+    SCREEN,
     SEARCH,
     STAGE,
     STEPS_TO_TARGET,
@@ -44,13 +46,16 @@ MAX_RUNS_WITH_VISUALS = 500  # of a stage
 class Plan:
     """Everything that a spec stands for.
 
-    `search_rows` are the runs of the first stage as tables list them: one that the spec has under two labels is there
-    under both, and is trained once. `confirm_rows`, those of the second, follow from how these end; None until then,
+    `grid_rows` are the runs that sweeps stand for, as tables list them: one that the spec has under two labels is there
+    under both, and is trained once. `search_rows` are those of the first stage, the same unless a `[search]` chooses
+    among them; then they are those that are known, and so are the shorter runs, `screen_rows`, and there are more to
+    come unless it `is_searched`. `confirm_rows`, those of the second, follow from how these end; None until then,
     or where the spec has no `[confirm]`. `unconfirmed` are the labels of which every run of the best setting failed or
     diverged. `duplicates` runs of the search more in the spec equal another. `device_kind` is part of the ids.
     """
 
     spec: Spec
+    grid_rows: list[Run]
     search_rows: list[Run]
     comparison: Comparison
     metrics: list[Metric]
@@ -59,6 +64,8 @@ class Plan:
     confirm_rows: list[Run] | None = None
     unconfirmed: tuple[str, ...] = ()
     by_problem: Mapping[str, Comparison] = field(default_factory=dict)
+    screen_rows: list[Run] = field(default_factory=list)
+    is_searched: bool = True
 
     def comparison_of(self, run: Run) -> Comparison:
         """Return the comparison on the problem that a run is of."""
@@ -66,13 +73,13 @@ class Plan:
 
     @property
     def rows(self) -> list[Run]:
-        """The runs of both stages, as far as they are known, each under each of its labels."""
-        return [*self.search_rows, *(self.confirm_rows or ())]
+        """The runs of all stages, as far as they are known, each under each of its labels."""
+        return [*self.screen_rows, *self.search_rows, *(self.confirm_rows or ())]
 
     @cached_property
     def searched(self) -> list[Run]:
-        """The distinct runs of the search, each under its first labels."""
-        return distinct(self.search_rows)
+        """The distinct runs of the search, as far as they are known, each under its first labels."""
+        return distinct([*self.screen_rows, *self.search_rows])
 
     @cached_property
     def confirmed(self) -> list[Run] | None:
@@ -86,8 +93,9 @@ class Plan:
 
     @cached_property
     def stages(self) -> dict[Stage, int]:
-        """How many runs a stage has; the second one, as long as it is not known, if every alternative is confirmed."""
-        found: dict[Stage, int] = {SEARCH: len(self.searched)}
+        """How many runs a stage has; one that is not known is as large as if the first settings were the best."""
+        shorter, full = distinct(self.outlook.shorter), distinct(self.outlook.full)
+        found: dict[Stage, int] = {SCREEN: len(shorter), SEARCH: len(full)} if shorter else {SEARCH: len(full)}
         if self.spec.confirm is not None:
             found[CONFIRM] = len(self.expected if self.confirmed is None else self.confirmed)
         return found
@@ -98,20 +106,47 @@ class Plan:
         return sum(self.stages.values())
 
     @cached_property
+    def outlook(self) -> Rounds:
+        """The whole search, what is not known of it as if the first settings were the best: of its size and cost."""
+        return Rounds(self.screen_rows, self.search_rows) if self.is_searched else self.rounds
+
+    @cached_property
+    def rounds(self) -> Rounds:
+        """The rounds of a search as if the first settings were the best."""
+        return self._rounds(lambda runs: (0.0, 0.0))
+
+    @cached_property
     def expected(self) -> list[Run]:
         """The second stage as if the first setting of each alternative were chosen: of its size, and about its cost."""
-        return distinct(self._confirmation(first_of)[0])
+        return distinct(self._confirmation(self.grid_rows, first_of)[0])
+
+    def followed(self, read: Callable[[Iterable[str]], dict[str, Outcome]]) -> tuple[Plan, dict[str, Outcome]]:
+        """Return the plan with all that follows from what is stored, and the outcomes of its search."""
+        plan, outcomes = self, read(run.id for run in self.searched)
+        while True:
+            before, plan = plan, plan.after(outcomes)
+            if len(plan.searched) == len(before.searched):
+                return plan, outcomes
+            outcomes |= read(run.id for run in plan.searched if run.id not in outcomes)
 
     def after(self, outcomes: Mapping[str, Outcome]) -> Plan:
-        """Return the plan with its second stage, where the search is complete: every run of it has an outcome."""
+        """Return the plan with what follows from outcomes: the next round of a search, and then the second stage."""
+        if not self.is_searched:
+            found = self._rounds(merit_by(outcomes, self.comparison_of))
+            plan = replace(self, screen_rows=found.shorter, search_rows=found.full, is_searched=found.complete)
+            return plan.after(outcomes) if found.complete else plan
         if self.spec.confirm is None or any(run.id not in outcomes for run in self.searched):
             return self
         best = best_of(outcomes, self.comparison_of)
-        confirmed, left_out = self._confirmation(best)
+        confirmed, left_out = self._confirmation(self.search_rows, best)
         return replace(self, confirm_rows=confirmed, unconfirmed=tuple(map(self._called, left_out)))
 
-    def _confirmation(self, chosen: Choose) -> tuple[list[Run], list[Run]]:
-        return confirmation(self.search_rows, self.comparison.by, fresh_seeds(self.spec), self.device_kind, chosen)
+    def _rounds(self, merit_of: MeritOf) -> Rounds:
+        assert self.spec.search is not None
+        return rounds_of(self.spec.search, self.grid_rows, self.comparison.by, self.device_kind, merit_of)
+
+    def _confirmation(self, rows: list[Run], chosen: Choose) -> tuple[list[Run], list[Run]]:
+        return confirmation(rows, self.comparison.by, fresh_seeds(self.spec), self.device_kind, chosen)
 
     def _called(self, run: Run) -> str:
         """Return the label of a run's alternative and, where there are several, of the problem."""
@@ -119,11 +154,15 @@ class Plan:
         return f"{by} on {problems}" if problems else by
 
     def stage_of(self, run: Run) -> Stage:
-        return SEARCH if run.id in self._searched else CONFIRM
+        return SCREEN if run.id in self._screened else SEARCH if run.id in self._searched else CONFIRM
+
+    @cached_property
+    def _screened(self) -> set[str]:
+        return {run.id for run in self.screen_rows}
 
     @cached_property
     def _searched(self) -> set[str]:
-        return {run.id for run in self.searched}
+        return {run.id for run in self.search_rows}
 
     @property
     def goals(self) -> dict[str, Goal]:
@@ -170,7 +209,8 @@ def make_plan(spec: Spec, device_kind: str) -> Plan:
     runs = expand(spec, salt=device_kind)
     rows = _rows_of(runs)
     duplicates = len(runs) - len(distinct(runs))
-    return Plan(spec, rows, comparison, list(metrics.values()), duplicates, device_kind, by_problem=by_problem)
+    plan = Plan(spec, rows, rows, comparison, list(metrics.values()), duplicates, device_kind, by_problem=by_problem)
+    return plan if spec.search is None else replace(plan, search_rows=[], is_searched=False).after({})
 
 
 @dataclass(frozen=True)

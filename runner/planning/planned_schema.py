@@ -42,7 +42,7 @@ def describe_tables(plan: Plan) -> ResultsSchema:
         matrices=matrices_of(plan.spec),
         shared={kind: _shared(plan, sections) for kind, sections in SHARED.items()} if plan.pictured else {},
     )
-    sections = dict.fromkeys(section for run in apart_from_seeds(plan.search_rows) for section in run.choices)
+    sections = dict.fromkeys(section for run in apart_from_seeds(plan.grid_rows) for section in run.choices)
     return schema.with_columns(
         [
             RUN_COLUMN,
@@ -64,7 +64,7 @@ def _keeps_best(plan: Plan) -> bool:
 def _setting_columns(plan: Plan) -> list[Column]:
     """Return the settings that the spec writes or sweeps, in the order in which they are met."""
     met: dict[str, tuple[str, set[type]]] = {}
-    settings = apart_from_seeds(plan.search_rows)
+    settings = apart_from_seeds(plan.grid_rows)
     choices = {id(one): one for run in settings for one in (*run.choices.values(), run.run_choice)}
     for choice in choices.values():
         for name, value in choice.columns.items():
@@ -90,7 +90,7 @@ def _problems(plan: Plan) -> list[list[str]]:
         return [[part.problem] for part in plan.spec.listed]
     if not sections:
         return []
-    runs = apart_from_seeds(plan.search_rows)
+    runs = apart_from_seeds(plan.grid_rows)
     met = dict.fromkeys(tuple(run.choices[section].label for section in sections) for run in runs)
     return [list(labels) for labels in met]
 

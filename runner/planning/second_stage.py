@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xprun.runner.results.compared_value import chosen_by
 from xprun.runner.results.results_schema import Comparison
 from xprun.runner.results.run_columns import values_of
-from xprun.runner.results.setting_choice import choose
+from xprun.runner.results.setting_choice import choose, merit
 from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.expansion import with_seeds
 from xprun.specs.language.identity import identity_of
@@ -70,6 +70,20 @@ def best_of(outcomes: Mapping[str, Outcome], comparison_of: Callable[[Run], Comp
         return choose(values, comparison.goal)
 
     return best
+
+
+def merit_by(
+    outcomes: Mapping[str, Outcome], comparison_of: Callable[[Run], Comparison]
+) -> Callable[[Sequence[Run]], tuple[float, float] | None]:
+    """Return what orders settings by the outcomes of their runs, as `best_of` does; None until all have ended."""
+
+    def merit_of(runs: Sequence[Run]) -> tuple[float, float] | None:
+        if any(run.id not in outcomes for run in runs):
+            return None
+        comparison = comparison_of(runs[0])
+        return merit([chosen_by(comparison, outcomes[run.id]) for run in runs], comparison.goal)
+
+    return merit_of
 
 
 def first_of(settings: Settings) -> str:

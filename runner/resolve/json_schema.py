@@ -24,6 +24,7 @@ from xprun.specs.language.schema import (
     RunSettings,
     Strict,
 )
+from xprun.specs.language.searches import SEARCH_SECTION
 
 Schema = dict[str, Any]
 
@@ -90,6 +91,7 @@ def make_schema(registry: Registry) -> Schema:
             **sections,
             **own,
             **problem,
+            SEARCH_SECTION: _ref(SEARCH_SECTION),
             **OTHERS,
             "expect": _expectations(),
         },
@@ -165,7 +167,7 @@ class _Maker:
     def setting(self, setting: Setting, kind: str) -> Schema:
         """Return a reference to the setting's type, with its default where TOML can write it."""
         written = not setting.required and setting.default is not None
-        swept = f"{kind}.{setting.name}" not in NEVER_SWEPT
+        swept = not {kind, f"{kind}.{setting.name}"} & NEVER_SWEPT.keys()
         return {
             **self.type(setting.annotation, sweeps=swept),
             **({"default": setting.typed_default} if written else {}),

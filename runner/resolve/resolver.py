@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from xprun.plugins.component_reads import reads_of
-from xprun.plugins.kinds import PLOT_RECEIVES
+from xprun.plugins.kinds import PLOT_RECEIVES, SEARCH_RECEIVES
 from xprun.plugins.look_alikes import look_alikes
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
@@ -43,6 +43,7 @@ from xprun.runner.resolve.run_setting_checks import (
     recipe_problems,
 )
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
+from xprun.runner.resolve.search_checks import search_problems
 from xprun.runner.resolve.spec_files import SpecFileError, digest, find_folder, find_spec_file
 from xprun.runner.resolve.target_checks import target_problems_of
 from xprun.runner.resolve.training_rows import (
@@ -72,6 +73,7 @@ from xprun.specs.language.overrides import as_alternatives, names_in
 from xprun.specs.language.parser import complete_run, point_at_item, united
 from xprun.specs.language.repeats import is_repeat
 from xprun.specs.language.schema import PROBLEM_SECTION, REQUIRED_SECTIONS, Compare, Metric, Plot, RunSettings
+from xprun.specs.language.searches import SEARCH_SECTION, Search
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
 MAX_RUNS = 100_000
@@ -103,7 +105,7 @@ def resolve(spec: Spec, registry: Registry, max_runs: int = MAX_RUNS) -> Spec:
     problems += _look_alike_problems(sections)
     problems += observer_problems(spec, registry)
     resolved = replace(spec, sections=sections, run=complete_run(checker.run(spec.run), problems))
-    resolved = replace(resolved, compare=checker.compare(spec.compare))
+    resolved = replace(resolved, compare=checker.compare(spec.compare), search=checker.search(spec.search))
     resolved = checker.ablations(resolved)
     problems += _compare_problems(resolved)
     problems += _exclusion_problems(resolved)
@@ -136,7 +138,7 @@ def _resolve_listing(spec: Spec, registry: Registry, max_runs: int) -> Spec:
     problems += gathered(spec.document, wrong)
     if problems:
         raise SpecError(spec.document, problems)
-    whole = united(spec, tuple(resolved))
+    whole = replace(united(spec, tuple(resolved)), search=resolved[0].search)
     notes = gathered(spec.document, {n: part.notes for n, part in zip(wrong, resolved, strict=True)})
     whole = replace(whole, notes=tuple(note for note in notes if not _has_effect_elsewhere(note, spec)))
     problems += goals_that_differ([(part.problem, metrics_of(part), part.compare) for part in resolved])
@@ -173,6 +175,7 @@ def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str
         ({"data", "optimizer", "scheduler", "run"}, lambda: scheduler_problems(spec, registry)),
         ({"model", "optimizer"}, lambda: group_problems(spec, registry)),
         ({"run", "confirm"}, lambda: confirm_problems(spec)),
+        ({*components, "run", "compare", "ablate", "search"}, lambda: search_problems(spec, registry)),
         ({"optimizer", "run"}, lambda: line_search_problems(spec)),
         ({"optimizer"}, lambda: nesterov_problems(spec)),
         ({"data", "run"}, lambda: stop_problems(spec, columns)),
@@ -542,6 +545,24 @@ class _Checker:
         """Return `[compare]` with its plots resolved."""
         plots = [self.plot(plot, ("compare", "plots", i)) for i, plot in enumerate(compare.plots)]
         return compare.model_copy(update={"plots": plots})
+
+    def search(self, search: Search | None) -> Search | None:
+        """Return `[search]` with its settings typed and what starts it; it may ask for what searches are given."""
+        component = self.find("search", search.name, (SEARCH_SECTION,)) if search else None
+        if search is None or component is None:
+            return search
+        for name in positional_names(component.signature):
+            if name not in SEARCH_RECEIVES:
+                message = f"{search.name} has an unknown parameter {quoted(name)}{did_you_mean(name, SEARCH_RECEIVES)}"
+                help_text = f"searches are given {' and '.join(SEARCH_RECEIVES)}"
+                self.problems.append(Diagnostic((SEARCH_SECTION, "name"), message, help_text))
+        before = len(self.problems)
+        settings = self.table(component.settings, search.settings, (SEARCH_SECTION,), component.name)
+        if len(self.problems) > before:
+            return replace(search, settings=settings)
+        faults = component.faults_of(settings)
+        self.problems += (Diagnostic((SEARCH_SECTION, key), message) for key, message in faults)
+        return Search(search.name, settings, None if faults else component.load())
 
     def plot(self, plot: Plot, path: Path) -> Plot:
         """Return a plot with its settings typed; it may ask for what plots are given, and for nothing else."""

@@ -42,7 +42,7 @@ Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 TRAIN, VALID, TEST = SPLITS
 STAGES: tuple[Stage, ...] = get_args(Stage)
-SEARCH, CONFIRM = STAGES
+SCREEN, SEARCH, CONFIRM = STAGES
 STATUSES: tuple[Status, ...] = get_args(Status)
 DONE, STOPPED, DIVERGED, FAILED, TIMEOUT = STATUSES
 ENDED_WELL = (DONE, STOPPED)
@@ -172,7 +172,12 @@ PROBLEM_COLUMN = Column(
 SEED_COLUMN = Column(SEED, "integer", "seed", "the seed of the initial parameters and of the batch order")
 
 ENDING_COLUMNS = (
-    Column(STAGE, "text", "stage", "`search`: every setting; `confirm`: the chosen ones, on fresh seeds"),
+    Column(
+        STAGE,
+        "text",
+        "stage",
+        "`search`: every setting; `confirm`: the chosen ones, on fresh seeds; `screen`: shorter runs of a search",
+    ),
     Column(
         STATUS, "text", "status", "`done`, `stopped` (a stop rule fired), `diverged` (a loss or parameter became "
         "infinite or NaN), `failed` (a component raised an error), `timeout`"
@@ -411,8 +416,8 @@ class ResultsSchema:
 
     @property
     def planned(self) -> int:
-        """How many runs were planned; 0 where that is not known."""
-        return sum(self.stages.values())
+        """How many runs were planned, without the shorter ones of a search; 0 where that is not known."""
+        return sum(number for stage, number in self.stages.items() if stage != SCREEN)
 
     @property
     def goals(self) -> dict[str, Goal]:

@@ -44,6 +44,7 @@ class Progress(Protocol):
     def every(self) -> float: ...
     def prepare(self) -> None: ...
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None: ...
+    def extended(self, plan: Plan) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def advanced(self, progress: TrainingProgress) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
@@ -57,6 +58,7 @@ class Silent:
 
     def prepare(self) -> None: ...
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None: ...
+    def extended(self, plan: Plan) -> None: ...
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None: ...
     def advanced(self, progress: TrainingProgress) -> None: ...
     def ended(self, run: Run, outcome: Outcome) -> None: ...
@@ -90,6 +92,10 @@ class Several:
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None:
         for listener in self._listeners:
             listener.start(plan, cohorts, device, later, left_out)
+
+    def extended(self, plan: Plan) -> None:
+        for listener in self._listeners:
+            listener.extended(plan)
 
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         for listener in self._listeners:
@@ -128,7 +134,7 @@ class Narrator:
     def start(self, plan: Plan, cohorts: list[Cohort], device: str, later: int, left_out: int) -> None:
         to_run = self._total = sum(len(cohort.runs) for cohort in cohorts) + later
         self._plan, cached = plan, plan.total - to_run - left_out
-        self._telling = sections_that_differ(plan.search_rows) or {"optimizer"}
+        self._telling = sections_that_differ(plan.grid_rows) or {"optimizer"}
         self._runs = {run.id: run for run in plan.runs}
         where = f" in {len(cohorts)} {plural('cohort', len(cohorts))} on {device}" if cohorts else ""
         others = f", {left_out:,} left out" if left_out else ""
@@ -140,6 +146,10 @@ class Narrator:
             self._bar = _make_bar()
             self._task = self._bar.add_task("", total=to_run, ended=f"0/{to_run}", best="")
             self._bar.start()
+
+    def extended(self, plan: Plan) -> None:
+        """Hear that a search has a further round, whose runs nobody knew before."""
+        self._plan, self._runs = plan, {run.id: run for run in plan.runs}
 
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         runs = sum(len(cohort.runs) for cohort in cohorts)
@@ -257,9 +267,9 @@ def headline(plan: Plan) -> str:
     several = [f"{listed} {plural('problem', listed)}", *several] if listed else several
     seeds, folds = len({run.seed for run in plan.searched}), _folds(plan)
     parts = [*several, *([f"{folds} folds"] if folds else []), f"{seeds} {plural('seed', seeds)}"]
-    total = len(plan.searched)
+    total = sum(number for stage, number in plan.stages.items() if stage != CONFIRM)
     if plan.spec.confirm is None:
-        return f"{total:,} {plural('run', total)} ({', '.join(parts)})"
+        return f"{total:,} {plural('run', total)} ({', '.join([*parts, *_rounds(plan)])})"
     fresh, confirmed = len(fresh_seeds(plan.spec)), plan.stages[CONFIRM]
     times = [confirmed // fresh, fresh]
     if folds and times[0] % folds == 0:
@@ -276,15 +286,28 @@ def _folds(plan: Plan) -> int:
 
 def _search(plan: Plan, several: list[str], repeats: list[str]) -> str:
     """Return the size of a search, as a product where it is one."""
-    alternatives = by_setting(plan.search_rows, plan.comparison.by).values()
-    total, counts = len(plan.searched), {len(settings) for settings in alternatives}
+    alternatives = by_setting(plan.grid_rows, plan.comparison.by).values()
+    total = sum(number for stage, number in plan.stages.items() if stage != CONFIRM)
+    counts = {len(settings) for settings in alternatives}
     noun = "learning rate" if plan.comparison.swept == ["optimizer.lr"] else "setting"
     factors = [*several, *(f"{count} {noun}s" for count in counts if count > 1), *repeats]
     runs = f"{total:,} search {plural('run', total)}"
     product = math.prod(int(factor.split()[0].replace(",", "")) for factor in factors)
-    if len(counts) > 1 or product != total or len(factors) == 1:
-        return f"{runs} ({', '.join([*several, *repeats])})"
+    if len(counts) > 1 or product != total or len(factors) == 1 or plan.spec.search:
+        return f"{runs} ({', '.join([*several, *repeats, *_rounds(plan)])})"
     return f"{' x '.join(factors)} = {runs}"
+
+
+def _rounds(plan: Plan) -> list[str]:
+    """Return how many settings each round of a search tries, and what they cost: `27 + 9 + 3 settings`."""
+    if plan.spec.search is None:
+        return []
+    sizes = plan.rounds.sizes
+    longest = max(sizes, key=len)
+    tried = " + ".join(f"{number}{f' at 1/{round(1 / share)}' if share < 1 else ''}" for number, share in longest)
+    cost = sum(number * share for number, share in longest)
+    each = "each" if all(size == longest for size in sizes) else "at most"
+    return [f"{tried} settings {each}, as long as {cost:.3g} to the end"]
 
 
 def name_of(run: Run, telling: set[str]) -> str:

@@ -53,6 +53,9 @@ class Publisher:
             self._told |= {"started": time.time(), "over": False}
             self._look_at(plan)
 
+    def extended(self, plan: Plan) -> None:
+        self._look_at(plan)
+
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         if self._told:
             self._told["to_run"] = self._statuses.total() + sum(len(cohort.runs) for cohort in cohorts)
@@ -88,7 +91,7 @@ class Publisher:
     def _look_at(self, plan: Plan) -> None:
         """Tell what is planned; what its runs are called is found out when one is told of."""
         self._plan, self._runs = plan, {run.id: run for run in plan.runs}
-        self._labels, self._telling = [], sections_that_differ(plan.search_rows) or {"optimizer"}
+        self._labels, self._telling = [], sections_that_differ(plan.grid_rows) or {"optimizer"}
         self._write(PLANNED, _planned(plan))
         self._tell()
 

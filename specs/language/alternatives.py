@@ -24,8 +24,8 @@ class Axis:
     """A swept setting: its path inside its section, and its values.
 
     Axes with the same `tag` move together. `options` are the values as they are listed in the document at `listed_at`,
-    where they are; one that another setting implies is `listed_at` that. `is_random`: the values are drawn. `is_open`:
-    they are a list from `--set`, which may be meant as the setting's one value.
+    where they are; one that another setting implies is `listed_at` that. `is_open`:
+    they are a list from `--set`, which may be meant as the setting's one value. `drawn` is the table of a random one.
     """
 
     path: Path
@@ -33,8 +33,12 @@ class Axis:
     tag: str | None = None
     options: list[Any] | None = None
     listed_at: Path = ()
-    is_random: bool = False
     is_open: bool = False
+    drawn: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_random(self) -> bool:
+        return bool(self.drawn)
 
     @property
     def key(self) -> str:
@@ -171,7 +175,7 @@ def _read_axis(sweep: Any, path: Path, inner: Path, seed: int) -> tuple[Axis, li
     values, problems = read_sweep(sweep, whole, seed)
     drawn = is_random(sweep)
     tag = sweep.get("with", DRAWN_TOGETHER if drawn else None)
-    axis = Axis(inner, values, tag if isinstance(tag, str) else None, is_random=drawn)
+    axis = Axis(inner, values, tag if isinstance(tag, str) else None, drawn=sweep if drawn else {})
     word = next((word for word in LISTED if word in sweep), None)
     if word is not None and not problems:
         axis = replace(axis, options=sweep[word], listed_at=(*whole, word))

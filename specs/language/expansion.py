@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, product
@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from xprun.specs.language.alternatives import Alternative
-from xprun.specs.language.dotted_paths import Path, at, dotted, replaced
+from xprun.specs.language.dotted_paths import Path, at, dotted, parse_dotted, replaced
 from xprun.specs.language.identity import identity_of
 from xprun.specs.language.parser import Spec
 from xprun.specs.language.schema import RunSettings
@@ -147,6 +147,37 @@ def with_seeds(run: Run, seeds: Iterable[int], salt: str = "") -> list[Run]:
     """Return a run with other seeds; their ids are those that `expand` gives them, with the same salt."""
     identity = _hash(_common(run.settings, run.run_choice, salt), run.choices)
     return [replace(run, seed=seed, id=_id(identity, seed)) for seed in seeds]
+
+
+def with_values(runs: Iterable[Run], values: Mapping[str, Any], salt: str = "") -> list[Run]:
+    """Return runs with other values of settings that they have, by dotted names; their ids are those of `expand`."""
+    paths = {parse_dotted(name) or (): value for name, value in values.items()}
+    made: dict[int, Choice] = {}
+    typed: dict[int, RunSettings] = {}
+
+    def changed(choice: Choice) -> Choice:
+        if id(choice) not in made:  # once, however many runs it is part of
+            own = {path[1:]: value for path, value in paths.items() if path[0] == choice.alternative.section}
+            made[id(choice)] = _changed(choice, own) if own else choice
+        return made[id(choice)]
+
+    found = []
+    for run in runs:
+        choices = {section: changed(choice) for section, choice in run.choices.items()}
+        run_choice = changed(run.run_choice)
+        if id(run_choice) not in typed:
+            typed[id(run_choice)] = RunSettings.model_validate(run_choice.settings)
+        settings = typed[id(run_choice)]
+        identity = _hash(_common(settings, run_choice, salt), choices)
+        found.append(Run(choices, settings, run_choice, run.seed, _id(identity, run.seed), run.problem))
+    return found
+
+
+def _changed(choice: Choice, values: dict[Path, Any]) -> Choice:
+    settings = choice.settings
+    for path, value in values.items():
+        settings = replaced(settings, path, value)
+    return replace(choice, settings=settings, swept={path: values.get(path, old) for path, old in choice.swept.items()})
 
 
 def _common(settings: RunSettings, run_choice: Choice, salt: str) -> str:

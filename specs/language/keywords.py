@@ -23,6 +23,7 @@ NEVER_SWEPT = {
     "label": "tables and plots show swept values by themselves",
     "compare": "runs do not depend on it: change it and run the spec again, which trains nothing",
     "confirm": "write seeds = 10 or seeds = [10, 11, 12]",
+    "search": "a search is no part of a run: run the spec once for each, with -o",
     "expect": "write one [[expect]] for each",
     "data.k_folds": "write k_folds = 5: each setting is trained once a fold",
     "run.seeds": "write seeds = 5 or seeds = [0, 1, 2]",

@@ -25,7 +25,7 @@ COMPARED = ("by", "baseline", "plots")  # what of `[compare]` is said once for a
 SEEDS = ("seeds", "search_seed")  # what of `[run]` is
 LENGTHS = ("epochs", "steps")
 KEYS = ("extends", UNSET, "label", "title", *TASK)
-OF_ALL = ("optimizer", "scheduler", "confirm", "exclude", "ablate")  # what every problem shares
+OF_ALL = ("optimizer", "scheduler", "search", "confirm", "exclude", "ablate")  # what every problem shares
 MAX_PROBLEMS = 500
 
 

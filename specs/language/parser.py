@@ -30,6 +30,7 @@ from xprun.specs.language.schema import (
     Strict,
     known_sections,
 )
+from xprun.specs.language.searches import Search, read_search
 from xprun.specs.language.sweeps import is_sweep
 from xprun.specs.language.wording import nearest, never_swept, show, unknown_key, value_problems
 
@@ -57,6 +58,7 @@ class Spec:
     run: Alternative
     compare: Compare
     confirm: Confirm | None
+    search: Search | None
     name: str
     exclusions: tuple[Exclusion, ...]
     ablations: tuple[Ablation, ...]
@@ -120,6 +122,7 @@ def _read_listing(document: Document) -> Spec:
             run=Alternative("run", ("run",), "run", {}),
             compare=compare or Compare(),
             confirm=parts[0].confirm if parts else None,
+            search=parts[0].search if parts else None,
             name=_name(head, document),
             exclusions=parts[0].exclusions if parts else (),
             ablations=(),
@@ -170,6 +173,7 @@ def _read_one(document: Document) -> Spec:
         run=_run(data, problems, seed),
         compare=compare or Compare(),
         confirm=confirm,
+        search=read_search(data, problems),
         name=_name(head, document),
         exclusions=tuple(read_exclusions(data, problems, document.label)),
         ablations=tuple(read_ablations(data, problems, seed)),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from xprun.specs.language.alternatives import Alternative, Axis
-from xprun.specs.language.dotted_paths import Path
+from xprun.specs.language.dotted_paths import Path, dotted
 from xprun.specs.language.expansion import Choice, Run
 from xprun.specs.language.folds import FOLD
 
@@ -33,3 +33,10 @@ def without_repeats(choice: Choice) -> Choice:
     section = choice.alternative.section
     kept = {key: value for key, value in choice.settings.items() if not is_repeat(section, (key,))}
     return choice if len(kept) == len(choice.settings) else replace(choice, settings=kept)
+
+
+def searched_axes(alternative: Alternative, by: Sequence[str]) -> list[tuple[str, Axis]]:
+    """Return the sweeps of which a search chooses the values, by dotted name: no repeats, and not what is compared."""
+    section = alternative.section
+    named = [(dotted((section, *axis.path)), axis) for axis in alternative.axes if not is_repeat(section, axis.path)]
+    return [(name, axis) for name, axis in named if name not in by]

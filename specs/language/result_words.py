@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 
 Status = Literal["done", "stopped", "diverged", "failed", "timeout"]
 Moment = Literal["final", "best", "checkpoint"]
-Stage = Literal["search", "confirm"]
+Stage = Literal["screen", "search", "confirm"]
 
+SCREEN: Final = "screen"  # shorter runs, by which a search drops settings
 SEARCH: Final = "search"  # every setting
 CONFIRM: Final = "confirm"  # the chosen ones, on fresh seeds
 

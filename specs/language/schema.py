@@ -328,7 +328,7 @@ CONFIRM_SECTION: Final = "confirm"
 OWN_SECTIONS: dict[str, type[Strict]] = {"run": RunSettings, CONFIRM_SECTION: Confirm, "compare": Compare}
 PROBLEM_SECTION: Final = "problem"  # each a task with sections of its own
 # What else a spec may have at its top, beside the keys of `Head` and the sections above.
-OTHER_SECTIONS = (PROBLEM_SECTION, "exclude", "ablate", "expect", "extends", "unset")
+OTHER_SECTIONS = (PROBLEM_SECTION, "search", "exclude", "ablate", "expect", "extends", "unset")
 REQUIRED_SECTIONS = (*(name for name in COMPONENT_SECTIONS if name not in OPTIONAL_SECTIONS), "run")
 
 
