@@ -68,7 +68,7 @@ def _count(name: str, default: int, told: str) -> Callable[[Command], Command]:
 )
 @_count("--budget", 10, "Settings that each optimizer is tuned with.")
 @_count("--seeds", 10, "Fresh seeds that confirm the chosen ones.")
-@_count("--search-seeds", 2, "Seeds that choose a setting.")
+@_count("--search-seeds", 3, "Seeds that choose a setting.")
 @click.option(
     "--space",
     "spaces",
@@ -180,9 +180,8 @@ def _write_spec(
         from xprun.specs.language.wording import did_you_mean
 
         known = list(suites())
-        raise click.UsageError(
-            f"there is no suite {suite!r}{did_you_mean(suite, known)}: name {' or '.join(known)}, or a file"
-        )
+        instead = did_you_mean(suite, known) or f": name {' or '.join(known)}, or a file"
+        raise click.UsageError(f"there is no suite {suite!r}{instead}")
     name = folder_name(f"bench-{'-'.join(candidates)}")
     folder = options.output or Path("runs") / name
     path = Path(extends).parent / f"{name}.toml" if is_file else folder / "bench.toml"

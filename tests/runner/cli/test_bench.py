@@ -82,6 +82,22 @@ def test_json_and_requirements_are_for_pipelines() -> None:
     assert result.stdout == ""
 
 
+def test_equal_rules_tie_whatever_they_are_called() -> None:
+    rule = "def {0}(w, g, *, lr: Positive = 0.1):\n    return w - lr * g\n"
+    names = ("z_copy", "a_copy")
+    rules = "".join(f'@optimizer("{name}")\n{rule.format(name)}' for name in names)
+    Path("mine.py").write_text(f"from xprun.plugins import optimizer, Positive\n{rules}", encoding="utf-8")
+    both = []
+    for order in (names, names[::-1]):
+        result = bench(*order, *ALIKE, "--no-report", "--json", "--plugin", "mine.py")
+        assert result.exit_code == 0, result.output
+        found = {one.pop("name"): one for one in json.loads(result.stdout)["candidates"]}
+        assert found["a_copy"] == found["z_copy"]
+        assert found["a_copy"]["wins"] == found["a_copy"]["losses"] == 0
+        both.append(found)
+    assert both[0] == both[1]
+
+
 def test_one_that_diverges_everywhere_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     Path("mine.py").write_text(
         "from xprun.plugins import optimizer, Positive\n"
@@ -118,6 +134,7 @@ def test_a_problem_that_a_candidate_cannot_train_is_told_once_and_the_others_go_
     [
         (("Adamm", *ALIKE), "there is no optimizer named 'Adamm'; did you mean 'Adam'?"),
         (("Adam", "--suite", "tinny.toml"), "there is no suite 'tinny.toml'"),
+        (("Adam", "--suite", "quik"), "there is no suite 'quik'; did you mean 'quick'?\n"),
         (("Adam", *ALIKE, "--budget", "0"), "0 is not in the range x>=1"),
         (("Adam", *ALIKE, "--space", "lr=1..0.1"), "the ends are positive, the smaller one first"),
         (("Adam", *ALIKE, "--space", "rate=0.1..1"), "none of the optimizers has that setting"),
