@@ -11,6 +11,7 @@ from xprun.reports.stats.simultaneous_tests import LEVEL, SimultaneousTests
 from xprun.runner.results.paired_test import differences_of, paired_test, tested_values
 from xprun.runner.results.rounding import within
 from xprun.runner.results.what_shows import BLOCKS_NEEDED as BLOCKS_NEEDED
+from xprun.runner.results.what_shows import level_divisor as level_divisor
 
 OVER_PROBLEMS_DIVISOR = 1.5  # see `level_divisor`; six problems that all agree have p = 1.5 * 2 / 2^6 < LEVEL
 
@@ -232,14 +233,6 @@ def over_problems(runs: list[dict[str, np.ndarray]], names: list[str], *, explor
     return Pairwise(
         names, _side_by_side(differences, len(runs)), families=OVER_PROBLEMS_DIVISOR, exploratory=exploratory
     )
-
-
-def level_divisor(problems: int) -> float:
-    """By how much the level of a page with so many problems is divided for each single one.
-
-    Where all problems together are tested, too, that has two thirds of the level, and the single ones share the rest.
-    """
-    return 3.0 * problems if problems >= BLOCKS_NEEDED else float(problems)
 
 
 def effect_size(differences: np.ndarray) -> float:

@@ -203,7 +203,8 @@ def _other_seeds(analysis: Analysis) -> tuple[str, str]:
 
 
 def _more_problems(n: int) -> tuple[str, str]:
-    return f"Add problems to the spec, at least {max(BLOCKS_NEEDED, n + 1)} in all, and run it again", ""
+    number = f", at least {BLOCKS_NEEDED} in all," if n < BLOCKS_NEEDED else ""
+    return f"Add problems to the spec{number} and run it again", ""
 
 
 def _name(label: str) -> str:

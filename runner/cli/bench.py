@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xprun.runner.bench.requirements import Requirement
     from xprun.runner.bench.search_spaces import Space
     from xprun.runner.experiment import Report
+    from xprun.specs import Spec
 
 Names = tuple[str, ...]
 
@@ -67,7 +68,7 @@ def _count(name: str, default: int, told: str) -> Callable[[Command], Command]:
     help="The problems: quick, full, or a spec that lists some.",
 )
 @_count("--budget", 10, "Settings that each optimizer is tuned with.")
-@_count("--seeds", 10, "Fresh seeds that confirm the chosen ones.")
+@_count("--seeds", 14, "Fresh seeds that confirm the chosen ones.")
 @_count("--search-seeds", 3, "Seeds that choose a setting.")
 @click.option(
     "--space",
@@ -214,6 +215,7 @@ def _take_over(path: Path, folder: Path, registry: Registry, options: RunOptions
     from xprun.runner.needed_packages import require_torch
 
     spec = load_spec(path, registry, options)
+    _note_on_few_seeds(spec)
     require_torch()
     from xprun.runner.bench.shared_runs import runs_of, take_over
     from xprun.runner.planning.plan import make_plan
@@ -224,6 +226,17 @@ def _take_over(path: Path, folder: Path, registry: Registry, options: RunOptions
     if number and not options.quiet:
         complain(f"{number:,} runs were trained for benches beside this one")
     return OK
+
+
+def _note_on_few_seeds(spec: Spec) -> None:
+    """Say where all seeds may agree on a problem, and there is nothing to be found nevertheless."""
+    from xprun.runner.results.what_shows import seeds_needed
+    from xprun.specs.language.confirmation import fresh_seeds
+
+    problems, seeds = len(spec.parts), len(fresh_seeds(spec))
+    if seeds < (needed := seeds_needed(problems)):
+        where = f"any one of {problems} problems" if problems > 1 else "it"
+        complain(f"note: {seeds} fresh seeds cannot tell two optimizers apart on {where}; --seeds {needed} can")
 
 
 def _tell(path: Path, result: Report, *, candidates: list[str], found: list[dict[str, Any]], quiet: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan, comb, cos, pi, sin, sqrt
+from math import atan, comb, cos, floor, log2, pi, sin, sqrt
 from statistics import NormalDist
 
 BLOCKS_NEEDED = 6  # of fewer, even signs that all agree are no rarer than 2 in 32 by chance
@@ -32,6 +32,22 @@ def what_can_be_shown(seeds: int, alternatives: int, *, chosen: bool, confirm: i
     compared = f"{_count(tests, 'comparison')} of {alternatives:,} alternatives"
     size = f"about {least_difference(blocks, tests):.2g} standard deviations of the paired differences"
     return f"{what}, {compared}: differences above {size} would show ({POWER:.0%} power)"
+
+
+def level_divisor(problems: int) -> float:
+    """Return by how much the level of a page with so many problems is divided for each single one.
+
+    Where all problems together are tested, too, that has two thirds of the level, and the single ones share the rest.
+    """
+    return 3.0 * problems if problems >= BLOCKS_NEEDED else float(problems)
+
+
+def seeds_needed(problems: int) -> int:
+    """Return the least number of seeds of which any difference on one of so many problems can be found.
+
+    Where all n seeds agree, the p-value of a pair is 2 / 2^n.
+    """
+    return max(BLOCKS_NEEDED, floor(log2(2 * level_divisor(problems) / LEVEL)) + 1)
 
 
 def least_difference(blocks: int, comparisons: int) -> float:

@@ -163,6 +163,12 @@ def test_a_spec_of_somebody_else_is_not_overwritten() -> None:
     assert Path("bench-Adam.toml").read_text(encoding="utf-8") == "mine"
 
 
+def test_too_few_seeds_are_told_before_anything_is_trained() -> None:
+    few, enough = (bench("Adam", *ALIKE[:5], seeds, *ALIKE[6:], "--no-report") for seeds in ("6", "7"))
+    note = "note: 6 fresh seeds cannot tell two optimizers apart on any one of 2 problems; --seeds 7 can"
+    assert note in few.stderr and "cannot tell two" not in enough.stderr
+
+
 def test_the_spec_alone_is_written_where_that_is_asked_for() -> None:
     result = bench("Adam", *ALIKE, "--spec-only")
     assert result.stdout == "wrote bench-Adam.toml\n"

@@ -8,8 +8,15 @@ from math import comb
 import numpy as np
 import pytest
 from scipy import stats
-from xprun.runner.results.paired_test import max_t_test
-from xprun.runner.results.what_shows import LEVEL, least_difference, students_t, what_can_be_shown
+from xprun.runner.results.paired_test import max_t_test, paired_test
+from xprun.runner.results.what_shows import (
+    LEVEL,
+    least_difference,
+    level_divisor,
+    seeds_needed,
+    students_t,
+    what_can_be_shown,
+)
 
 
 def share_found(blocks: int, alternatives: int, difference: float, tables: int) -> float:
@@ -55,3 +62,11 @@ def test_the_words_say_what_to_do() -> None:
     )
     assert what_can_be_shown(2, 2, chosen=False, repeats=3).startswith("2 seeds x 3 repeats, 1 comparison of 2 alter")
     assert what_can_be_shown(20, 1, chosen=True) == ""
+
+
+@pytest.mark.parametrize("problems", [1, 2, 5, 6, 16, 21, 38])
+def test_so_many_seeds_that_all_agree_are_enough_and_one_less_is_not(problems: int) -> None:
+    needed = seeds_needed(problems)
+    p = [level_divisor(problems) * paired_test(np.ones(n)) for n in (needed, needed - 1)]
+    assert p[0] < LEVEL
+    assert p[1] >= LEVEL or needed == 6  # of fewer than six nothing is tested
