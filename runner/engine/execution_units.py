@@ -337,7 +337,7 @@ def _candidates(work: Workload, grid: Grid, program: str) -> Iterator[int]:
     fitting = room.step // (numbers * work.dtype.itemsize * grid.groups)
     most = min(grid.columns, max(1, min(fitting, LARGEST // grid.groups)))
     if program == Traced.name:  # it is traced anew for each size, so only one is tried
-        yield min(most, max(1, room.runs // grid.groups)) if room.runs else most
+        yield min(most, max(1, max(room.runs, room.traced // numbers) // grid.groups)) if room.runs else most
     else:
         yield most
         yield from (size // grid.groups for size in SIZES if 0 < size // grid.groups < most)

@@ -17,7 +17,8 @@ class Room:
     `step` are the bytes that the runs of one unit take in a step. `evaluation` and `outputs` are numbers: those that
     one chunk of an evaluation works on, and those that the layers of one run put out for the rows that are measured at
     once. `epoch` are the bytes of the batches of all seeds up to which a whole epoch is put in order at once. `runs`
-    are those of a traced model that are trained at once, if any number of them is too many.
+    are those of a traced model that are trained at once, if any number of them is too many; more of a model so small
+    that all of them work on no more than so many numbers, `traced`, in a step.
     """
 
     step: int
@@ -25,10 +26,11 @@ class Room:
     outputs: int
     epoch: int
     runs: int | None
+    traced: int = 0
 
 
 # Of an evaluation, more numbers do not fit a cache; a trace of more runs is no faster for a run.
-CPU = Room(step=2**30, evaluation=2**21, outputs=2**26, epoch=2**26, runs=64)
+CPU = Room(step=2**30, evaluation=2**21, outputs=2**26, epoch=2**26, runs=64, traced=2**17)
 
 
 def room_on(device: torch.device) -> Room:

@@ -66,6 +66,15 @@ def test_many_small_runs_are_trained_together(plan: MakePlan) -> None:
     assert {outcome.together for outcome in check(cohort).values()} == {12}
 
 
+def test_a_trace_takes_all_runs_of_a_tiny_model_and_few_of_a_wide_one(plan: MakePlan) -> None:
+    rates = named("Adam", lr={"logspace": [1e-4, 1e-1], "num": 100})
+    for width, columns in ((4, 100), (2000, 64)):
+        model = layers(linear(3, width), "GELU", linear(width, 3))
+        cohort = Cohort(plan, model=model, optimizer=[rates], run={"epochs": 1, "seeds": 1})
+        [runs] = units.grids_of(cohort.work, cohort.runs)
+        assert next(units._candidates(cohort.work, runs, "traced")) == columns
+
+
 def test_optimizers_that_are_no_rules_are_trained_alone_beside_the_others(plan: MakePlan) -> None:
     model = layers(linear(3, 4, bias=False), "Tanh", linear(4, 3, bias=False))  # Muon takes matrices only
     classes = [named("LBFGS", max_iter=3), named("Adafactor"), named("Muon")]
