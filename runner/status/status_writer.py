@@ -54,7 +54,8 @@ class Publisher:
             self._look_at(plan)
 
     def extended(self, plan: Plan) -> None:
-        self._look_at(plan)
+        if self._told:
+            self._look_at(plan)
 
     def confirm(self, plan: Plan, cohorts: list[Cohort], device: str) -> None:
         if self._told:
