@@ -175,8 +175,9 @@ def search_and_confirm(job: Job) -> int:
     job.progress.start(job.plan, searching, job.where, later, _left_out(job, searching, later))
     trained = train(job, job.plan.searched, searching)
     if trained and (job.plan.spec.confirm is not None or not job.plan.is_searched):
+        known = {run.id for run in job.plan.searched}
         job.look()
-        trained += _train_further_rounds(job)
+        trained += _train_further_rounds(job, known)
     if job.plan.confirmed is None:
         job.left = 0
         return trained
@@ -190,16 +191,14 @@ def search_and_confirm(job: Job) -> int:
     return trained + train(job, job.plan.confirmed, confirming)
 
 
-def _train_further_rounds(job: Job) -> int:
-    """Train the rounds of a search that follow from those before them, one after the other; return how many runs."""
+def _train_further_rounds(job: Job, known: set[str]) -> int:
+    """Train the rounds of a search that follow from the `known` runs, one after the other; return how many runs."""
     trained = 0
-    while cohorts := cohorts_to_train(job, job.plan.searched):
-        known = len(job.plan.searched)
+    while further := [run for run in job.plan.searched if run.id not in known]:
+        known |= {run.id for run in further}
         job.progress.extended(job.plan)
-        trained += train(job, job.plan.searched, cohorts)
+        trained += train(job, further, cohorts_to_train(job, further))
         job.look()
-        if len(job.plan.searched) == known:
-            break
     return trained
 
 
