@@ -12,7 +12,7 @@ EQUIVALENT = {
     "bacc8c5c18ba3a35": "8f4ee84b7a42fef7",  # models/layers.py
     "f38719a0da593f1a": "d6387148b202a58e",  # plots/scatter.py
     "fdcdc3bedd3d043f": "933ff9a5a65faf4e",  # schedulers/basic.py
-    "09442aeb226d8104": "d9846fe7d0fe9a90",  # optimizers/textbook.py
+    "bb5e56124fb5e69a": "d9846fe7d0fe9a90",  # optimizers/textbook.py
     "3ab3cc943a505b6a": "b8168267a4f02df1",  # datasets/csv_file.py
     "d65c54d156490ea4": "f87b827c077c174c",  # optimizers/torch_optim.py
     "b1e03ef8d6cc7858": "f1db8067ae927ead",  # metrics/torchmetrics_scores.py

@@ -2,6 +2,8 @@
 
 They are not `torch.optim`'s rules of the same names: Momentum is an average that weights the new gradient 0.8,
 RMSProp and Adam keep 0.8 of the old average, and Adam does not correct its bias.
+
+They are made of operators only, `s**0.5` for a root, so that they run on the tensors of every framework.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def momentum(w: Tensor, g: Tensor, v: Tensor, *, lr: Positive = 0.01, keep: Frac
 def adagrad(w: Tensor, g: Tensor, s: Tensor, *, lr: Positive = 0.01, delta: Positive = 1e-7) -> tuple[Tensor, ...]:
     """Steps scaled by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011)."""
     s = s + g**2
-    return w - lr * g / (s.sqrt() + delta), s
+    return w - lr * g / (s**0.5 + delta), s
 
 
 @optimizer("scratch.rmsprop")
@@ -50,7 +52,7 @@ def rmsprop(
 ) -> tuple[Tensor, ...]:
     """Steps scaled by the root of an average of the squared gradients (Tieleman and Hinton, 2012)."""
     s = keep * s + (1 - keep) * g**2
-    return w - lr * g / (s.sqrt() + delta), s
+    return w - lr * g / (s**0.5 + delta), s
 
 
 @optimizer("scratch.adam")
@@ -67,4 +69,4 @@ def adam(
     """Averages of the gradient and of its square, without bias correction (after Kingma and Ba, 2015)."""
     v = keep * v + (1 - keep) * g
     s = keep * s + (1 - keep) * g**2
-    return w - lr * v / (s.sqrt() + delta), v, s
+    return w - lr * v / (s**0.5 + delta), v, s
