@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.losses.squared import squared
 from xprun.plugins.tensor_groups import Inputs
-from xprun.runner.engine.programs.linear_stack import Layer, read_layers
 from xprun.runner.engine.trajectory_recorder import REPORTED_PARAMETERS, numbers
 from xprun.runner.results.outcome import PARAMETER
 from xprun.runner.workload.batch_feeds import Rows
 from xprun.runner.workload.device_transfer import fetched
+from xprun.runner.workload.linear_chain import Layer, read_layers
 from xprun.runner.workload.workload import Workload
 
 LARGEST = 2**26  # numbers in the inputs; solving for more would cost more than it tells
@@ -31,7 +31,7 @@ def least_squares(work: Workload) -> dict[str, float]:
         return {}
     work = replace(work, device=torch.device("cpu"))  # others have no such solver, or no double precision
     module = work.make_model(0).double().eval()
-    layers = read_layers(module)
+    layers = read_layers(module, ())
     if isinstance(layers, str) or len(layers) > 1:
         return {}
     valid, test = (_double(part) if part else None for part in (work.valid, work.test))

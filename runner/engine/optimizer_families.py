@@ -104,6 +104,7 @@ class Family:
         if not self.rule.elementwise:
             return self._update_by_parameter(w, g, t, n, views, losses, unused)
         loss = losses.unsqueeze(-1) if losses is not None and self.rule.asks_for_loss else None
+        new: Tensor
         new, states = self.rule.update(w, g, self.states, t, n, self._columns_at(t), T=self.steps, loss=loss)
         if unused:
             used = self._used(unused, w, views)

@@ -9,84 +9,24 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from xprun.errors import Error
+from xprun.plugins.rule_calls import RuleCall
 from xprun.plugins.signature import positional_names, read_settings
-
-# Positional parameters with a fixed meaning; all others are state tensors.
-GIVEN = ("w", "g", "t", "n", "T", "loss", "name")
-
-
-class UpdateRuleError(Error):
-    """An update rule does not return what its signature asks for."""
 
 
 @dataclass(frozen=True)
-class Rule:
-    """An update rule `function(w, g, *state, **settings) -> new w, *new state`, seen through its signature.
+class Rule(RuleCall):
+    """An update rule on tensors of torch.
 
     `elementwise` tells that each element of the result depends on the same elements of the inputs alone, so that
     the rule may be applied to all parameters of a model as one vector.
     """
 
-    function: Callable[..., Any]
-    positions: tuple[str, ...]
     elementwise: bool
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        return tuple(name for name in self.positions if name not in GIVEN)
-
-    @property
-    def asks_for_loss(self) -> bool:
-        return "loss" in self.positions
-
-    def update(
-        self,
-        w: Tensor,
-        g: Tensor,
-        states: tuple[Tensor, ...],
-        t: Any,
-        n: Any,
-        settings: dict[str, Any],
-        **others: Any,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the new parameter and the new state tensors; `others` are what else the rule may ask for by name.
-
-        These are `T`, the steps in all, `loss`, that of the batch, and `name`, the parameter's. Raises UpdateRuleError
-        where the rule returns another number of tensors than its signature asks for, or a w of another shape.
-        """
-        given = {"w": w, "g": g, "t": t, "n": n, **others}
-        rest = iter(states)
-        arguments = [given[name] if name in given else next(rest) for name in self.positions]
-        result = self.function(*arguments, **settings)
-        if not isinstance(result, tuple):
-            result = (result,)
-        if len(result) != 1 + len(states):
-            raise UpdateRuleError(self._miscount(len(result)))
-        if getattr(result[0], "shape", None) != w.shape:
-            raise UpdateRuleError(self._misshape(result[0], w))
-        return result[0], result[1:]
-
-    @property
-    def _described(self) -> str:
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        place = f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
-        return f"{getattr(self.function, '__name__', 'the rule')}{place}"
-
-    def _miscount(self, returned: int) -> str:
-        asked = ("w", *self.states)
-        returns = f"{returned} {'value' if returned == 1 else 'values'}"
-        return f"{self._described} returns {returns}; its signature asks for {len(asked)}: {', '.join(asked)}"
-
-    def _misshape(self, new: Any, w: Tensor) -> str:
-        found = f"of the shape {[*new.shape]}" if isinstance(new, Tensor) else f"that is a {type(new).__name__}"
-        return f"{self._described} returns a w {found}; a new w has the shape of w, here {[*w.shape]}"
 
     def try_steps(self, parameters: dict[str, Tensor], settings: dict[str, Any]) -> None:
         """Take two steps with gradients of one, for whatever these raise."""

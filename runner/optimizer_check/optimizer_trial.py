@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from torch import Tensor
 from xprun.plugins.installed_plugins import describe_error
 from xprun.plugins.registry import Component, Registry
+from xprun.plugins.rule_calls import UpdateRuleError
 from xprun.plugins.signature import Setting
-from xprun.runner.engine.update_rules import Rule, UpdateRuleError
+from xprun.runner.engine.update_rules import Rule
 from xprun.runner.optimizer_check.fixed_gradients import STEPS, Path, Settings, Walker, fixed_gradients, start
 from xprun.specs.language.wording import unknown_key, value_problems
 
@@ -198,7 +199,7 @@ def _together(walker: Walker) -> list[str]:
         why = describe_error(error).partition("\n")[0][:200]
         return [f"it cannot be batched, so its runs train one by one: {why}", "write torch.where(...) for an if"]
     for settings, path in zip(columns, together, strict=True):
-        if found := _first_difference(path, walker.path(fixed_gradients(), settings)):
+        if found := first_difference(path, walker.path(fixed_gradients(), settings)):
             return [
                 f"in a batch it differs from step {found[0]} on, by {found[1]:.3g} at first, with {_shown(settings)}"
             ]
@@ -206,7 +207,7 @@ def _together(walker: Walker) -> list[str]:
 
 
 def _agreement(walker: Walker, reference: Walker) -> Check:
-    found = _first_difference(walker.path(fixed_gradients()), reference.path(fixed_gradients()))
+    found = first_difference(walker.path(fixed_gradients()), reference.path(fixed_gradients()))
     wrong = (
         [f"it differs from {reference.name} from step {found[0]} on, by {found[1]:.3g} in a parameter at first"]
         if found
@@ -215,7 +216,7 @@ def _agreement(walker: Walker, reference: Walker) -> Check:
     return Check(f"agrees with {reference.name}, {_shown(reference.settings)}", wrong)
 
 
-def _first_difference(path: Path, other: Path) -> tuple[int, float] | None:
+def first_difference(path: Path, other: Path) -> tuple[int, float] | None:
     """Return the first step after which two paths differ by more than rounding, and by how much at most."""
     for step, (a, b) in enumerate(zip(path, other, strict=True), 1):
         size = (a - b).abs()

@@ -7,15 +7,13 @@ column is the bias, and its input has a last row of ones, so one product does bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from xprun.plugins.models.modules import LinearRegression
 from xprun.runner.engine.programs.linear_stack_losses import StackLoss, stack_loss
 from xprun.runner.engine.programs.stacked import Stacked
+from xprun.runner.workload.linear_chain import Layer, read_layers
 from xprun.runner.workload.run_grid import Batch
 
 aten = torch.ops.aten
@@ -38,26 +36,6 @@ ACTIVATIONS: dict[type[nn.Module], tuple[Any, Any]] = {
 NARROW = 16  # columns: up to here products are faster over rows that lie feature by feature
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One Linear layer: its block of the flat parameter vector, and the activation after it (None at the end)."""
-
-    weight: str
-    bias: str | None
-    outputs: int
-    inputs: int
-    offset: int
-    activation: type[nn.Module] | None
-
-    @property
-    def columns(self) -> int:
-        return self.inputs + (self.bias is not None)
-
-    @property
-    def size(self) -> int:
-        return self.outputs * self.columns
-
-
 class LinearStack(Stacked):
     """The program of one model; it holds scratch buffers for the shape of the runs at hand."""
 
@@ -74,7 +52,7 @@ class LinearStack(Stacked):
     @classmethod
     def of(cls, module: nn.Module, loss: Any, targets: Tensor) -> LinearStack | str:
         """Return the program, or why the model, the loss or the targets [N, ...] are none for it."""
-        layers = read_layers(module)
+        layers = read_layers(module, ACTIVATIONS)
         if isinstance(layers, str):
             return layers
         matched = stack_loss(loss)
@@ -199,52 +177,3 @@ class LinearStack(Stacked):
     def numbers_per_run(self, rows: int) -> int:
         features = sum(layer.columns + 2 * layer.outputs for layer in self.layers[1:]) + 3 * self.layers[0].outputs
         return features * rows
-
-
-def read_layers(module: nn.Module) -> list[Layer] | str:
-    """Return the chain of Linear layers that a module is, or why it is none."""
-    if any(_has_hooks(part) for part in module.modules()):
-        return "a module has hooks"
-    if not all(p.requires_grad for p in module.parameters()):
-        return "some of its parameters are frozen"
-    if type(module) is LinearRegression:
-        return [Layer("w", "b", 1, module.w.numel(), 0, None)]
-    found: list[Layer] = []
-    offset, pending = 0, None
-    for name, part in _parts(module):
-        kind = type(part)
-        if kind is nn.Linear:
-            if found and pending is None:
-                return "two Linear layers without an activation between them"
-            if found:
-                found[-1] = _with_activation(found[-1], pending)
-            bias = f"{name}bias" if part.bias is not None else None
-            found.append(Layer(f"{name}weight", bias, part.out_features, part.in_features, offset, None))
-            offset, pending = offset + found[-1].size, None
-        elif kind in ACTIVATIONS and found and pending is None:
-            pending = kind
-        elif not (kind is nn.Flatten and not found and (part.start_dim, part.end_dim) == (1, -1)):
-            return f"it is not a chain of Linear layers and activations ({kind.__name__})"
-    if not found or pending is not None:
-        return "it does not end in a Linear layer"
-    if len(dict(module.named_parameters())) != sum(1 + (layer.bias is not None) for layer in found):
-        return "its layers share weights"
-    return found
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(module, kind) for kind in kinds) or nn.utils.parametrize.is_parametrized(module)
-
-
-def _parts(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested Sequentials with the prefix of their parameters' names."""
-    if type(module) is nn.Sequential:
-        for name, part in module._modules.items():  # named_children leaves out a module that is there twice
-            yield from _parts(part, f"{prefix}{name}.")
-    else:
-        yield prefix, module
-
-
-def _with_activation(layer: Layer, activation: Any) -> Layer:
-    return Layer(layer.weight, layer.bias, layer.outputs, layer.inputs, layer.offset, activation)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from xprun.runner.engine.programs.linear_stack import Layer, LinearStack
+    from xprun.runner.engine.programs.linear_stack import LinearStack
+    from xprun.runner.workload.linear_chain import Layer
 
 Gradient = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
