@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES = $(shell git ls-files '*.py' '*.toml' | sed 's/ /\\ /g')
 
-.PHONY: demo test lowest cluster browser fuzz faults specs gallery third-party lint types check docs bench clean
+.PHONY: demo test lowest cluster tensorflow browser fuzz faults specs gallery third-party lint types check docs bench clean
 
 demo: .venv/installed ## Install xprun and run the first experiment
 	$(BIN)/xprun specs/optimizers.toml
@@ -33,6 +33,9 @@ specs: .venv/installed-test ## Run the shipped specs and check every figure that
 CLUSTER_TESTS ?= tests/cluster
 cluster: .venv/installed-cluster ## Train on a Ray cluster of two nodes, and by Slurm jobs on this machine, while things are killed
 	XPRUN_CLUSTER=1 $(BIN)/python -m pytest $(CLUSTER_TESTS) --durations=5
+
+tensorflow: .venv/installed-tensorflow ## Train in TensorFlow: the published figures, and what agrees with PyTorch
+	$(BIN)/python -m pytest specs/thermometer_tensorflow.toml specs/three_gradients_tensorflow.toml tests/with_tensorflow --durations=5
 
 third-party: .venv/installed-test ## Install plugins of third parties into a fresh environment and run them
 	$(INSTALL) 'setuptools>=77'
@@ -89,6 +92,11 @@ bench: .venv/installed-test ## Print the figures that the docs quote
 # Beside the tools that CI has installed before.
 .venv/installed-cluster: .venv/installed-test
 	$(INSTALL) --editable '.[ray,slurm,test]' --config-settings editable_mode=strict
+	touch $@
+
+# A gigabyte more, which nothing else needs.
+.venv/installed-tensorflow: .venv/installed-test
+	$(INSTALL) --editable '.[tensorflow,test]' --config-settings editable_mode=strict
 	touch $@
 
 .venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt $(SOURCES)

@@ -1,9 +1,11 @@
 """Components and their registry: what a plugin author imports."""
 
+from xprun.plugins.backends.backend_contract import LinearLayer, Task, Trainer
 from xprun.plugins.datasets.stream import Stream
 from xprun.plugins.datasets.table import Table
 from xprun.plugins.objectives.objective import Objective
 from xprun.plugins.registry import (
+    backend,
     data,
     init,
     launcher,
@@ -44,6 +46,7 @@ __all__ = [
     "Init",
     "Interval",
     "Layer",
+    "LinearLayer",
     "Merit",
     "NonNegative",
     "NonNegativeInt",
@@ -56,10 +59,13 @@ __all__ = [
     "SpecFile",
     "Stream",
     "Table",
+    "Task",
+    "Trainer",
     "Transform",
     "Trial",
     "Values",
     "Vector",
+    "backend",
     "data",
     "init",
     "launcher",

@@ -22,6 +22,7 @@ CALLED_WITH = {
     "metric": ("prediction", "target"),
     "scheduler": ("lr", "t", "T"),
     "launcher": ("cohorts", "context"),
+    "backend": ("task",),
 }
 A_CLASS = "write a torch.optim.Optimizer class, which may take it"
 # Names of positional parameters that no update rule means as a state, and what to do instead.

@@ -33,6 +33,7 @@ from xprun.plugins.registry import REGISTRY, PluginError, PluginFile, Registry
 from xprun.plugins.user_signals import noted_signals
 
 BUILT_IN = (
+    "backends.tensorflow_backend",
     "datasets.csv_file",
     "datasets.digits",
     "datasets.line",

@@ -159,6 +159,11 @@ KINDS = {
             "settings: those of the sweeps, by dotted name; space: what each is drawn from; any of them, by name",
             "a generator of rounds: it yields lists of `Trial`s, and is sent the merit of each",
         ),
+        Kind(
+            "backend",
+            "task: one run as plain values and numpy arrays, a `Task`",
+            "a `Trainer`, which takes its steps in another framework",
+        ),
         Kind("metric", METRIC_RECEIVES, 'a scalar tensor; with goal="none" a matrix, kept at the end', every_metric),
     )
 }

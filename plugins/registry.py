@@ -32,7 +32,13 @@ OBJECTIVE = "objective"
 
 class Decorator(Protocol):
     def __call__(
-        self, name: str, *, goal: str = "min", check: Check | None = None, parts: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        goal: str = "min",
+        check: Check | None = None,
+        parts: Sequence[str] = (),
+        packages: Sequence[str] = (),
     ) -> Callable[[Function], Function]: ...
 
 
@@ -133,6 +139,7 @@ class Component:
     parts: tuple[str, ...] = ()  # of a data set: which of "valid" and "test" its table always brings
     made_in: str = ""  # the module that has registered it
     is_objective: bool = False  # of a model: whether it brings its own data and loss
+    packages: tuple[str, ...] = ()  # that it imports when it is called, and whose versions decide its results
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -260,7 +267,12 @@ class Registry:
         home = "model" if kind == OBJECTIVE else kind
 
         def named(
-            name: str, *, goal: str = "min", check: Check | None = None, parts: Sequence[str] = ()
+            name: str,
+            *,
+            goal: str = "min",
+            check: Check | None = None,
+            parts: Sequence[str] = (),
+            packages: Sequence[str] = (),
         ) -> Callable[[Function], Function]:
             if not isinstance(name, str):
                 raise TypeError(f'write @{kind}("name"): the name under which specs find this component')
@@ -270,6 +282,8 @@ class Registry:
                 )
             if set(parts) - set(PARTS if kind == "data" else ()) or isinstance(parts, str):
                 raise ValueError(f'parts of {name!r} are rows of a data set: parts=("valid",), ("test",) or both')
+            if isinstance(packages, str) or (packages and kind != "backend"):
+                raise ValueError(f'packages of {name!r} are what a backend imports: packages=("jax",)')
 
             def register(function: Function) -> Function:
                 made_in = self._module or sys._getframe(1).f_globals.get("__name__", "")
@@ -280,7 +294,7 @@ class Registry:
                 )
                 made = Component(
                     *(home, name, origin, function, lambda: function, fingerprint),
-                    *(goal, check, tuple(parts), made_in, kind == OBJECTIVE),
+                    *(goal, check, tuple(parts), made_in, kind == OBJECTIVE, tuple(packages)),
                 )
                 self._refuse_taken(made)
                 if wrong := misfit(made):
@@ -383,3 +397,4 @@ observer = REGISTRY.decorator("observer")
 launcher = REGISTRY.decorator("launcher")
 plot = REGISTRY.decorator("plot")
 search = REGISTRY.decorator("search")
+backend = REGISTRY.decorator("backend")

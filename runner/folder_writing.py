@@ -15,6 +15,7 @@ from xprun.runner.outputs.environment import describe_environment, torch_facts
 from xprun.runner.outputs.result_columns import Pairs
 from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.plan import describe
+from xprun.runner.resolve.backend_checks import frameworks_of
 from xprun.runner.results.atomic_files import replace_text
 from xprun.runner.results.run_columns import components_key
 from xprun.runner.store.export_cache import export, hash_of_sources
@@ -83,7 +84,9 @@ def write_environment(job: Job, *, anew: bool) -> None:
     path = job.options.folder / "environment.json"
     if anew or not path.exists():
         facts = torch_facts(job.device_here) if job.options.workers == 0 else run_isolated(torch_facts, job.device_here)
-        environment = describe_environment(job.device, job.options.plugins, job.registry, facts)
+        environment = describe_environment(
+            job.device, job.options.plugins, job.registry, facts, frameworks_of(job.plan.spec, job.registry)
+        )
         replace_text(path, json.dumps(environment, indent=1) + "\n")
 
 

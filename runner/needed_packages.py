@@ -88,6 +88,7 @@ def used_components(spec: Spec, registry: Registry) -> Iterator[Component]:
             metrics = alternative.settings.get("metrics", [])
             yield from (registry.find("metric", metric["name"]) for metric in metrics)
             yield from (registry.find("observer", name) for name in alternative.settings.get("observers", []))
+            yield from (registry.find("backend", name) for name in alternative.frameworks)
         else:
             yield from _of_alternative(alternative, registry)
 

@@ -149,6 +149,15 @@ class SpecFile(pytest.File):
             wanted, confirm = {run for test in tests for run in test.runs}, any(test.confirms for test in tests)
             return self.proof.train(wanted, Path(folder.name), confirm=confirm)
 
+    def skip_without_framework(self) -> None:
+        """Skip a test whose runs need a framework that is not installed."""
+        from xprun.runner.resolve.backend_checks import MissingFrameworkError
+
+        try:
+            self.proof.want_frameworks()
+        except MissingFrameworkError as error:
+            pytest.skip(str(error))
+
     def collect(self) -> Iterator[pytest.Item]:
         from xprun.errors import Error
 
@@ -192,6 +201,9 @@ class ResultTest(pytest.Item):
     def __init__(self, *, number: int, **common: Any) -> None:
         super().__init__(**common)
         self.number = number
+
+    def setup(self) -> None:
+        self.parent.skip_without_framework()
 
     @property
     def runs(self) -> set[int]:

@@ -13,6 +13,7 @@ from xprun.plugins.project_plugins import first_mention, project_plugins
 from xprun.runner.launchers.registration import open_registry
 from xprun.runner.planning.claimed_runs import family_of, needs_confirmation, selected, staged
 from xprun.runner.planning.plan import make_plan
+from xprun.runner.resolve.backend_checks import require_frameworks
 from xprun.runner.resolve.resolver import resolve
 from xprun.runner.results.run_columns import full_name, sections_that_differ
 from xprun.runner.workload.checks_with_torch import check_with_torch
@@ -67,6 +68,10 @@ class Proof:
     def has_confirmation(self) -> bool:
         """Whether the spec has runs that follow from others: rounds of a search, a second stage."""
         return self._spec.confirm is not None or self._spec.search is not None
+
+    def want_frameworks(self) -> None:
+        """Raise MissingFrameworkError where the framework of a backend of the spec is not installed."""
+        require_frameworks(self._spec, self._registry)
 
     def runs_of(self, claim: int) -> set[int]:
         """Return the runs of the search that a claim is about."""

@@ -18,7 +18,7 @@ FLOORS = {
     "specs": ["language", "."],
     "plugins": [
         ".",
-        "datasets losses metrics observers plots models optimizers schedulers searches torch_api/generated",
+        "backends datasets losses metrics observers plots models optimizers schedulers searches torch_api/generated",
         "objectives",
         "torch_api",
         "discovery.py",
@@ -220,8 +220,9 @@ def test_there_is_no_folder_that_would_shadow_the_installed_package() -> None:
     assert not (ROOT / "xprun").exists()
 
 
-# A gradient by hand is compared with autograd's, and groups with the parameters of the model.
-NEEDS_TORCH = {"three_gradients", "sonnets_recipe"}
+# A gradient by hand is compared with autograd's, groups with the parameters of the model, and models are looked at that
+# another framework is to train.
+NEEDS_TORCH = {"three_gradients", "sonnets_recipe", "thermometer_tensorflow", "three_gradients_tensorflow"}
 LIGHT = [
     ["--help"],
     ["check", "good.toml"],

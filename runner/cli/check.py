@@ -24,14 +24,14 @@ from xprun.runner.cli.spec_command import SpecCommand
 from xprun.runner.cli.terminal import FAILED, OK, WRONG, exit_code_of, say, say_json
 
 if TYPE_CHECKING:
-    from xprun.plugins.registry import Registry
+    from xprun.plugins.registry import Component, Registry
     from xprun.runner.plan_summary import PlanSummary
     from xprun.specs import Spec
 
 
 @click.command(cls=SpecCommand)
 @click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEC...|OPTIMIZER...")
-@click.option("--against", metavar="OPTIMIZER", help="Where an optimizer departs from this one.")
+@click.option("--against", metavar="OPTIMIZER|BACKEND", help="Where an optimizer departs from this one.")
 @click.option("--build", is_flag=True, help="Build data and models, too, and pass two rows through each.")
 @json_option
 @spec_options
@@ -114,14 +114,20 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
 
     try:
         component = registry.find("optimizer", name)
-        if against:
+        backend = _backend(registry, against)
+        if against and not backend:
             registry.find("optimizer", against)
         from xprun.runner.needed_packages import import_torch
 
         import_torch()
         from xprun.runner.optimizer_check.optimizer_trial import read_given, try_optimizer
 
-        trial = try_optimizer(registry, name, read_given(component, options.sets), against)
+        given = read_given(component, options.sets)
+        trial = try_optimizer(registry, name, given, None if backend else against)
+        if backend and not trial.problems:
+            from xprun.runner.optimizer_check.backend_trial import agreement
+
+            trial.checks.append(agreement(registry, backend, name, given, options.plugins))
     except UnknownComponentError as error:
         forgotten = advice("optimizer", error.name)
         if against is None and not forgotten:
@@ -132,6 +138,19 @@ def _check_optimizer(name: str, against: str | None, registry: Registry, options
         raise click.UsageError(str(error)) from None
     say(trial.render())
     return FAILED if trial.problems else OK
+
+
+def _backend(registry: Registry, name: str | None) -> Component | None:
+    """Return the backend of that name, if there is one and its framework is installed."""
+    from xprun.plugins.registry import UnknownComponentError
+    from xprun.runner.resolve.backend_checks import require_framework
+
+    try:
+        backend = registry.find("backend", name or "")
+    except UnknownComponentError:
+        return None
+    require_framework(backend)
+    return backend
 
 
 @click.command(cls=SpecCommand)

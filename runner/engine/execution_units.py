@@ -31,6 +31,7 @@ from xprun.runner.workload.device_transfer import fetched, synchronise
 from xprun.runner.workload.run_grid import Grid, make_grids
 from xprun.runner.workload.workload import Workload, trained_parameters
 from xprun.specs import Run
+from xprun.specs.language.schema import TORCH
 
 LARGEST = 2**16  # runs of a unit: of more, a step costs no less a run, while their trial and their outcomes take memory
 PROBE_STEPS = 4
@@ -94,11 +95,19 @@ def select_strategy(work: Workload, runs: list[Run], threads: int = 1) -> list[E
     """
     if not work.schedule.steps:
         return [_alone([run], "it is only measured", 0.0) for run in runs]
+    if work.backend != TORCH:
+        return [_by_backend(work, runs)]
     work = replace(work, feed=work.feed.in_process())
     used = threads_for(work, threads)
     with using_threads(used):
         units = [replace(unit, threads=used) for unit in _choose(work, runs)]
     return [replace(unit, shards=_shards(work, unit, threads // used)) for unit in units]
+
+
+def _by_backend(work: Workload, runs: list[Run]) -> ExecutionUnit:
+    """Return the unit of runs whose steps a backend takes, timed as torch takes them: the backend is not imported."""
+    seconds = time_alone(replace(work, backend=TORCH), runs[0]).seconds
+    return _alone(runs, f"{work.backend} takes the steps of one run after the other; timed with {TORCH}", seconds)
 
 
 def _shards(work: Workload, unit: ExecutionUnit, most: int) -> int:

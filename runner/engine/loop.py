@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from xprun.runner.engine.backend_steps import BackendSteps
 from xprun.runner.engine.checkpoint_tracker import CheckpointTracker
 from xprun.runner.engine.compiled_blocks import CompiledBlocks, compile_if_it_repays
 from xprun.runner.engine.evaluation import Evaluation
@@ -40,6 +42,16 @@ from xprun.specs.language.schema import SaveBest
 
 class CancelledError(Exception):
     """The training was asked to end before its time; its numbers are of no use."""
+
+
+class Blocks(Protocol):
+    """What takes many steps of a training in one call."""
+
+    def most(self, batch: Batch) -> int:
+        """Return how many steps a call may have at most, with batches like this one."""
+
+    def take(self, training: Training, batches: list[Batch]) -> Tensor | None:
+        """Take a step with each batch of one shape and return the losses [n, S, k], or None where it takes none."""
 
 
 class Training:
@@ -111,8 +123,8 @@ class Training:
     def advance(self, end: int) -> Tensor:
         """Take the steps up to `end`; return their losses [steps, S, k]."""
         with torch.set_grad_enabled(self.optimizers.builds_graphs):
-            if self.compiled and self.compiled.work:
-                losses = torch.cat(list(self._compiled_steps(self.compiled, end)))
+            if self.blocks:
+                losses = torch.cat(list(self._steps_in_blocks(self.blocks, end)))
             else:
                 losses = torch.stack(list(self._steps(end)))
         return losses.view(-1, *self.program.shape)
@@ -127,7 +139,14 @@ class Training:
                 self.watch.look(self, losses)
             yield losses
 
-    def _compiled_steps(self, compiled: CompiledBlocks, end: int) -> Iterator[Tensor]:
+    @property
+    def blocks(self) -> Blocks | None:
+        """What takes many steps at once, if anything does: a backend, or a compiled loop."""
+        if isinstance(self.optimizers, BackendSteps):
+            return self.optimizers
+        return self.compiled if self.compiled and self.compiled.work else None
+
+    def _steps_in_blocks(self, blocks: Blocks, end: int) -> Iterator[Tensor]:
         """Take the steps up to `end`, many at once where that can be; yield the losses [n, S, k] of each call."""
         batch: Batch | None = None
         while self.steps < end:
@@ -135,7 +154,7 @@ class Training:
                 raise CancelledError
             batches = [batch or next(self.feed)]
             batch = None
-            most = min(compiled.most(batches[0]), end - self.steps, self.trajectory.until(self.steps + 1))
+            most = min(blocks.most(batches[0]), end - self.steps, self.trajectory.until(self.steps + 1))
             most = min(most, self.running.until(self.steps + 1)) if self.running else most
             while len(batches) < most:
                 batch = next(self.feed)
@@ -143,7 +162,7 @@ class Training:
                     break
                 batches.append(batch)
                 batch = None
-            losses = compiled.take(self, batches)
+            losses = blocks.take(self, batches)
             losses = torch.stack([self.step(b) for b in batches]) if losses is None else losses
             if self.watch:
                 self.watch.look(self, losses[-1])

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from xprun.plugins.blame import blaming, described
 from xprun.plugins.registry import Component
 from xprun.plugins.signature import makes_optimizer
+from xprun.runner.engine.backend_steps import BackendSteps
 from xprun.runner.engine.module_families import ParameterRule, VectorRule
 from xprun.runner.engine.optimizer_families import Families, make_families, parts_of
 from xprun.runner.engine.optimizer_objects import Make, TorchOptimizer, maker
@@ -25,6 +26,7 @@ from xprun.runner.store.snapshots import State
 from xprun.runner.workload.run_grid import Grid
 from xprun.runner.workload.workload import Workload
 from xprun.specs import Choice
+from xprun.specs.language.schema import TORCH
 
 FLAT_LIMIT = 1_000_000  # parameters: above this, gathering the gradients into one vector costs more than it saves
 
@@ -55,6 +57,9 @@ class Optimizers(Protocol):
 
 def make_optimizers(work: Workload, grid: Grid, program: Program) -> Optimizers:
     """Return what takes the steps of a grid on the parameters of its program."""
+    if work.backend != TORCH:
+        [run] = grid.every_run
+        return BackendSteps(work, run, cast(Autograd, program))
     if not program.batched:
         return _for_module(work, grid, cast(Autograd, program))
     batched, steps = cast(Differentiable, program), work.schedule.steps

@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,18 +27,22 @@ def torch_facts(device: str) -> dict[str, Any]:
 
 
 def describe_environment(
-    device: str, plugins: tuple[Path, ...], registry: Registry, facts: dict[str, Any]
+    device: str,
+    plugins: tuple[Path, ...],
+    registry: Registry,
+    facts: dict[str, Any],
+    frameworks: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return versions, hardware, plugins in use, git state and the command line as plain values.
 
-    `facts` are those of torch.
+    `facts` are those of torch, `frameworks` the packages that other backends import.
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["xprun", *sys.argv[1:]]),
         "xprun": _version("xprun"),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in (*PACKAGES, *frameworks)},
         "platform": platform.platform(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),

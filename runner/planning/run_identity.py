@@ -91,7 +91,7 @@ def _without_seed(run: Run, device_kind: str) -> Origin:
 
 
 def _reads(choice: Choice) -> list[str]:
-    return [f"{digest} {name}" for name, digest in choice.alternative.reads.items()]
+    return [f"{digest} {name}" for name, digest in {**choice.alternative.reads, **choice.framework}.items()]
 
 
 @cache

@@ -71,7 +71,7 @@ OTHERS: dict[str, Schema] = {
 COLUMNS: Schema = {"type": "object", "description": "Result columns and their values.", **FURTHER}
 LENGTH: Schema = {"oneOf": [{"required": ["epochs"], **FURTHER}, {"required": ["steps"], **FURTHER}], **FURTHER}
 LABELLED = (*COMPONENT_SECTIONS, "metric", "plot")
-NOT_IN_SPECS = ("launcher",)
+NOT_IN_SPECS = ("launcher", "backend")
 
 
 def make_schema(registry: Registry) -> Schema:

@@ -13,11 +13,13 @@ from pydantic import ValidationError
 from xprun.plugins.component_reads import reads_of
 from xprun.plugins.kinds import PLOT_RECEIVES, SEARCH_RECEIVES
 from xprun.plugins.look_alikes import look_alikes
+from xprun.plugins.python_packages import release_of
 from xprun.plugins.registry import Component, Registry, UnknownComponentError
 from xprun.plugins.signature import Setting, positional_names
+from xprun.runner.resolve.backend_checks import backend_problems
 from xprun.runner.resolve.class_weight_checks import class_weight_problems
 from xprun.runner.resolve.component_checks import component_problems
-from xprun.runner.resolve.data_parts import part_problems, some_hold, with_folds
+from xprun.runner.resolve.data_parts import part_problems, some_hold, values_of, with_folds
 from xprun.runner.resolve.expectation_checks import MEASURED, expect_problems
 from xprun.runner.resolve.forgotten_plugins import advice
 from xprun.runner.resolve.ineffective_settings import idle_problems, is_idle
@@ -72,7 +74,7 @@ from xprun.specs.language.listed_diagnostics import gathered
 from xprun.specs.language.overrides import as_alternatives, names_in
 from xprun.specs.language.parser import complete_run, point_at_item, united
 from xprun.specs.language.repeats import is_repeat
-from xprun.specs.language.schema import PROBLEM_SECTION, REQUIRED_SECTIONS, Compare, Metric, Plot, RunSettings
+from xprun.specs.language.schema import PROBLEM_SECTION, REQUIRED_SECTIONS, TORCH, Compare, Metric, Plot, RunSettings
 from xprun.specs.language.searches import SEARCH_SECTION, Search
 from xprun.specs.language.wording import did_you_mean, listed, quoted, show, unknown_key, value_problems
 
@@ -184,6 +186,7 @@ def _problems_between_settings(spec: Spec, registry: Registry, columns: list[str
         ({"run"}, lambda: recipe_problems(spec)),
         ({"run"}, lambda: measure_train_problems(spec)),
         ({"run", "compare"}, lambda: plot_problems(spec)),
+        ({*components, "run", "exclude", "ablate"}, lambda: backend_problems(spec, registry)),
     ]
     asked = [ask() for needed, ask in questions if not needed & wrong]
     return list(dict.fromkeys(problem for problems in asked for problem in problems))
@@ -345,7 +348,8 @@ class _Checker:
             instead = f": {error.why}" if error.why else "" if forgotten else did_you_mean(name, error.known)
             message = f"there is no {noun} named {quoted(name)}{instead}"
             broken = "".join(f"\nbroken plugin, perhaps the missing one: {plugin}" for plugin in error.broken)
-            known = f"{article} {noun} is one of {listed(name, error.known, f'xprun ls {kind}')}{broken}"
+            names = [*error.known, *([TORCH] if kind == "backend" else [])]
+            known = f"{article} {noun} is one of {listed(name, names, f'xprun ls {kind}')}{broken}"
             help_text = self.several(kind, name, path) or forgotten or known
             self.problems.append(Diagnostic(place or (*path, "name"), message, help_text))
             return None
@@ -503,6 +507,7 @@ class _Checker:
 
     def run(self, run: Alternative) -> Alternative:
         """Return `[run]` with its metrics resolved; their sources are part of its fingerprint."""
+        run = replace(run, frameworks=self.frameworks(run))
         self.made_of = MadeOf()
         metrics = _asked_metrics(run)
         if not metrics:
@@ -526,6 +531,17 @@ class _Checker:
             reads=self.made_of.listed,
             not_read=tuple(self.made_of.unknown),
         )
+
+    def frameworks(self, run: Alternative) -> dict[str, dict[str, str]]:
+        """Return of what each backend but torch is made: a hash of its source, and versions of packages, by name."""
+        found = {}
+        for name in dict.fromkeys(value for value in values_of(run, "backend") if isinstance(value, str)):
+            self.made_of = MadeOf()
+            component = None if name == TORCH else self.find("backend", name, ("run", "backend"), ("run", "backend"))
+            if component:
+                versions = {package: release_of(package) for package in component.packages}
+                found[name] = {f"the backend {name}": self.made_of.digest, **versions}
+        return found
 
     def metric(self, metric: Metric, path: Path, *, as_name: bool) -> dict[str, Any]:
         """Return the name, label, goal and settings of a metric that stands at `path`, as its mere name or a table."""

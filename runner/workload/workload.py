@@ -45,7 +45,7 @@ from xprun.runner.workload.stored_rows import left_in_place
 from xprun.runner.workload.target_shapes import check_classes, check_outputs, with_targets_for
 from xprun.specs import Choice, Run, RunSettings
 from xprun.specs.language.folds import K_FOLDS
-from xprun.specs.language.schema import SaveBest
+from xprun.specs.language.schema import TORCH, SaveBest
 from xprun.specs.language.wording import plural
 
 Criterion = Callable[[Any, Tensor], Tensor]  # outputs, targets
@@ -83,6 +83,7 @@ class Workload:
     output: Which = None  # of several outputs of the model, the one that the loss takes
     accumulate: int = 1  # batches of a step, whose gradient is the mean of theirs
     autocast: torch.dtype | None = None  # of products in the forward pass of a step
+    backend: str = TORCH  # the framework that takes the steps
 
     @property
     def batches_per_epoch(self) -> int | None:
@@ -301,6 +302,7 @@ def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Wo
         accumulate=settings.accumulate,
         autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
         output=output,
+        backend=settings.backend,
     )
 
 

@@ -43,6 +43,11 @@ class Choice:
         return self.alternative.label or self.alternative.name
 
     @property
+    def framework(self) -> Mapping[str, str]:
+        """Of `[run]`: what the backend is made of, hashes and versions by name; nothing for torch."""
+        return self.alternative.frameworks.get(self.settings.get("backend", ""), {})
+
+    @property
     def untold(self) -> dict[Path, Any]:
         """What of `swept` the label does not tell already."""
         return {path: value for path, value in self.swept.items() if path not in self.alternative.told}
@@ -181,7 +186,8 @@ def _changed(choice: Choice, values: dict[Path, Any]) -> Choice:
 
 
 def _common(settings: RunSettings, run_choice: Choice, salt: str) -> str:
-    return identity_of(settings) + run_choice.alternative.fingerprint + salt
+    framework = "".join(f"{digest} {name}" for name, digest in run_choice.framework.items())
+    return identity_of(settings) + run_choice.alternative.fingerprint + framework + salt
 
 
 def _hash(common: str, choices: dict[str, Choice]) -> Any:

@@ -22,6 +22,8 @@ from pydantic import (
 COMPONENT_SECTIONS = ("data", "model", "loss", "optimizer", "scheduler")
 OPTIONAL_SECTIONS = ("scheduler",)  # without it the learning rate is constant
 
+TORCH: Final = "torch"  # the backend that xprun itself is written in
+
 DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN)]
 
@@ -179,7 +181,7 @@ class RunSettings(Strict):
     batches of the epoch as they are trained on ("running"), or neither. `clip_norm` is the largest norm of a gradient,
     over all parameters, and `clip_value` the largest size of one of its components. `accumulate` so many batches make
     one step, whose gradient is the mean of theirs. `autocast` computes the forward pass and the loss of a step in mixed
-    precision. `average` measures and saves averaged weights.
+    precision. `average` measures and saves averaged weights. `backend` is the framework that takes the steps.
     """
 
     epochs: Annotated[int, Ge(0)] | None = None
@@ -206,6 +208,7 @@ class RunSettings(Strict):
     accumulate: Annotated[int, Gt(0), AbsentByDefault()] = 1
     autocast: Annotated[Literal["none", "bfloat16"], BeforeValidator(_needs_no_scaler), AbsentByDefault()] = "none"
     average: Annotated[Average | None, AbsentByDefault()] = None
+    backend: Annotated[str, AbsentByDefault()] = TORCH
 
     @field_validator("seeds")
     @classmethod

@@ -15,7 +15,7 @@ from .conftest import SPECS, Opened, contrasts
 
 Visit = Callable[..., Opened]
 Shipped = Callable[[str], Path]
-ALL = sorted(path.stem for path in SPECS.glob("*.toml"))
+ALL = sorted(path.stem for path in SPECS.glob("*.toml") if not path.stem.endswith("_tensorflow"))
 NAMES = ALL if os.environ.get("XPRUN_BROWSER") == "all" else ["line", "optimizers", "thermometer_paths"]
 COLOURS = {"color-contrast": {"enabled": False}}  # it takes minutes on plots, and `contrasts` looks at all texts
 WIDE = "Math.round(document.documentElement.scrollWidth - window.innerWidth)"
