@@ -14,6 +14,7 @@ from pathlib import Path
 
 import tomli
 from PIL import Image
+from xprun.specs.language.library import FOLDER
 
 DOCS = Path(__file__).parent
 SPECS = DOCS.parent / "specs"
@@ -61,7 +62,8 @@ def run(spec: Path) -> Path | None:
         return None
     folder, kept = Path("runs") / spec.stem, GALLERY / spec.stem
     (kept / "plots").mkdir(parents=True)
-    shutil.copy(folder / "report.md", kept)
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    (kept / "report.md").write_text(text.replace(f"{FOLDER}/", "specs/"), encoding="utf-8")  # of what a spec extends
     shutil.copy(folder / "resolved.json", kept)
     for plot in sorted((folder / "plots").glob("*.png")):
         shrink(plot, kept / "plots" / plot.name)

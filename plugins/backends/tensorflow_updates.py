@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import numpy as np
 from xprun.plugins.backends.backend_contract import Task
 from xprun.plugins.backends.tensorflow_backend import OPTIMIZERS
 from xprun.plugins.backends.tensorflow_import import tf
@@ -82,34 +82,30 @@ class KerasUpdate:
     """An optimizer of Keras with the settings of that of torch.optim which has its name."""
 
     def __init__(self, task: Task, variables: Variables) -> None:
-        self.variables, self.dtype = variables, task.dtype
-        with _numbers_of(task.dtype):
+        self.variables, before = variables, tf.keras.config.floatx()
+        tf.keras.config.set_floatx(task.dtype)  # the precision in which it keeps its learning rate
+        try:
             self.optimizer = getattr(tf.keras.optimizers, task.optimizer)(**_in_keras(task))
             self.optimizer.build(list(variables.values()))
+        finally:
+            tf.keras.config.set_floatx(before)
 
     def apply(self, t: Any, gradients: dict[str, Any], rows: Any, loss: Any) -> None:
-        with _numbers_of(self.dtype):
-            self.optimizer.apply_gradients((gradients[name], variable) for name, variable in self.variables.items())
+        self.optimizer.apply_gradients((gradients[name], variable) for name, variable in self.variables.items())
 
     def states(self) -> Variables:
         return {str(i): variable for i, variable in enumerate(self.optimizer.variables)}
 
 
-@contextmanager
-def _numbers_of(dtype: str) -> Iterator[None]:
-    """Let Keras keep a learning rate, a beta and the like in this precision, and not all in single precision."""
-    before = tf.keras.config.floatx()
-    tf.keras.config.set_floatx(dtype)
-    try:
-        yield
-    finally:
-        tf.keras.config.set_floatx(before)
-
-
 def _in_keras(task: Task) -> dict[str, Any]:
-    """Return the settings of an optimizer as Keras calls them, of a pair two."""
+    """Return the settings of an optimizer as Keras calls them, of a pair two.
+
+    In double precision they are numbers of numpy, since `tf.cast` rounds those of Python to single precision first.
+    """
     found: dict[str, Any] = {}
     for ours, theirs in OPTIMIZERS[task.optimizer].items():
         value = task.settings[ours]
         found |= zip(theirs.split(), value if isinstance(value, tuple) else (value,), strict=True)
+    if task.dtype == "float64":
+        return {name: np.float64(value) if type(value) is float else value for name, value in found.items()}
     return found

@@ -145,8 +145,10 @@ def _backend(registry: Registry, name: str | None) -> Component | None:
     from xprun.plugins.registry import UnknownComponentError
     from xprun.runner.resolve.backend_checks import require_framework
 
+    if name is None:
+        return None
     try:
-        backend = registry.find("backend", name or "")
+        backend = registry.find("backend", name)
     except UnknownComponentError:
         return None
     require_framework(backend)

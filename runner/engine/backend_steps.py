@@ -65,8 +65,8 @@ class BackendSteps:
     def _steps(self, batches: list[Rows], first: int) -> Tensor:
         """Take a step with each batch, and hand the module their numbers; return the losses [n, 1, 1]."""
         different = batches[:1] if self._is_shared else batches
-        inputs = np.stack([cast(Tensor, x).flatten(1).numpy() for x, _ in different])
-        targets = np.stack([y.numpy() for _, y in different])
+        inputs = np.stack([cast(Tensor, x).flatten(1).cpu().numpy() for x, _ in different])
+        targets = np.stack([y.cpu().numpy() for _, y in different])
         losses = self.trainer.take(first, len(batches), inputs, targets)
         self._read(self.trainer.parameters())
         return torch.from_numpy(np.array(losses)).view(-1, 1, 1)
@@ -91,5 +91,5 @@ class BackendSteps:
         return {name: torch.from_numpy(np.array(value)) for name, value in self.trainer.state().items()}
 
     def restore(self, state: State) -> None:
-        parameters = {name: p.detach().numpy().copy() for name, p in self.program.module.named_parameters()}
+        parameters = {name: p.detach().cpu().numpy().copy() for name, p in self.program.module.named_parameters()}
         self.trainer.restore(parameters, {name: value.numpy() for name, value in state.items()})

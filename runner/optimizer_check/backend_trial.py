@@ -7,11 +7,18 @@ from pathlib import Path as FilePath
 from typing import Literal
 
 import torch
-from torch import Tensor
-from xprun.plugins.backends.backend_contract import Task
+from xprun.plugins.backends.backend_contract import Task, Trainer
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import Component, Registry
-from xprun.runner.optimizer_check.fixed_gradients import STEPS, Path, Settings, Walker, fixed_gradients, start
+from xprun.runner.optimizer_check.fixed_gradients import (
+    STEPS,
+    Parameters,
+    Path,
+    Settings,
+    Walker,
+    fixed_gradients,
+    start,
+)
 from xprun.runner.optimizer_check.optimizer_trial import Check, first_difference
 from xprun.runner.resolve.backend_checks import asked_of_backend, rule_of
 from xprun.runner.workers.isolated import run_isolated
@@ -31,8 +38,8 @@ def agreement(
     refused = [why for _, why in backend.faults_of(asked_of_backend(walker.component, walker.settings))]
     if refused:
         return Check(f"is trained by {backend.name}", refused)
-    arguments = (backend.name, name, given, plugins)
-    theirs = {dtype: _tensors(run_isolated(path_in_backend, *arguments, dtype)) for dtype in DTYPES}
+    paths = run_isolated(paths_in_backend, backend.name, name, given, plugins)
+    theirs = {dtype: [torch.tensor(step, dtype=torch.float64) for step in path] for dtype, path in paths.items()}
     own = {dtype: walker.path(fixed_gradients(dtype=getattr(torch, dtype))) for dtype in DTYPES}
     found = first_difference(theirs["float64"], own["float64"])
     wrong = [f"it differs from step {found[0]} on, by {found[1]:.3g} in a parameter at first"] if found else []
@@ -46,22 +53,23 @@ def how_far(path: Path, other: Path) -> str:
     return f"within {furthest:.1g}" if furthest else "to the bit"
 
 
-def path_in_backend(
-    backend: str, name: str, given: Settings, plugins: Iterable[FilePath], dtype: Dtype
-) -> list[list[float]]:
-    """Return where the parameters are after each step that a backend takes."""
+def paths_in_backend(
+    backend: str, name: str, given: Settings, plugins: Iterable[FilePath]
+) -> dict[Dtype, list[list[float]]]:
+    """Return where the parameters are after each step that a backend takes, in both precisions."""
     registry = open_registry(plugins)
-    walker = Walker(registry, registry.find("optimizer", name), given)
-    gradients = fixed_gradients(dtype=getattr(torch, dtype))
-    parameters = {key: value.numpy() for key, value in start(gradients[0]).items()}
+    walker, make = Walker(registry, registry.find("optimizer", name), given), registry.find("backend", backend).load()
     optimizer = name, rule_of(walker.component), walker.live(walker.settings)
-    task = Task((), parameters, "MSELoss", "mean", "autograd", *optimizer, dtype, STEPS)
-    trainer, path = registry.find("backend", backend).load()(task), []
-    for t, gradient in enumerate(gradients, 1):
-        trainer.update(t, {key: value.numpy() for key, value in gradient.items()})
-        path.append([float(x) for part in trainer.parameters().values() for x in part.reshape(-1)])
-    return path
+    found = {}
+    for dtype in DTYPES:
+        gradients = fixed_gradients(dtype=getattr(torch, dtype))
+        parameters = {key: value.numpy() for key, value in start(gradients[0]).items()}
+        trainer = make(Task((), parameters, "MSELoss", "mean", "autograd", *optimizer, dtype, STEPS))
+        found[dtype] = [_after(trainer, t, gradient) for t, gradient in enumerate(gradients, 1)]
+    return found
 
 
-def _tensors(path: list[list[float]]) -> list[Tensor]:
-    return [torch.tensor(step, dtype=torch.float64) for step in path]
+def _after(trainer: Trainer, t: int, gradients: Parameters) -> list[float]:
+    """Return all parameters after a step."""
+    trainer.update(t, {key: value.numpy() for key, value in gradients.items()})
+    return [float(x) for part in trainer.parameters().values() for x in part.reshape(-1)]
