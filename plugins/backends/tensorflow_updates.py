@@ -62,6 +62,15 @@ class Number:
     def _after(self, other: Any, function: Operation) -> Any:
         return self._with(other, lambda own, first: function(first, own))
 
+    def __neg__(self) -> Number:
+        return Number(-self.value)
+
+    def __pos__(self) -> Number:
+        return self
+
+    def __abs__(self) -> Number:
+        return Number(abs(self.value))
+
 
 def _forward(function: Operation) -> Operation:
     return lambda self, other: self._with(other, function)

@@ -60,7 +60,7 @@ def backend_problems(spec: Spec, registry: Registry) -> Iterator[Diagnostic]:
         yield Diagnostic(("device",), "other backends than torch train on the CPU", 'write device = "cpu"')
     seen = set()
     for combination in combinations(spec):
-        key = tuple(combination[section].identity for section in ("loss", "optimizer", "run"))
+        key = tuple(choice.identity for section, choice in combination.items() if section != "data")
         if combination["run"].settings["backend"] != TORCH and key not in seen:
             seen.add(key)
             yield from _combination_problems(combination, registry)
