@@ -13,7 +13,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUN = ("metrics", "optimizers", "parquet", "tensorboard", "test", "third-party")
-LATEST = ("mlflow", "optuna", "ray", "slurm", "tensorflow", "wandb")  # run on the versions of constraints.txt, some by make targets of their own
+LATEST = ("mlflow", "optuna", "ray", "slurm", "tensorflow", "wandb")  # run on the versions of constraints.txt alone
 NOT_RUN = ("browser", "dev", "docs", "peers")  # tools that only work on this repository
 EXTRAS = PROJECT["optional-dependencies"]
 PROMISED = [Requirement(text) for text in (*PROJECT["dependencies"], *(t for extra in RUN for t in EXTRAS[extra]))]

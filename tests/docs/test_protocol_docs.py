@@ -34,7 +34,7 @@ def test_the_suite_is_one() -> None:
     made = CliRunner().invoke(main, ["bench", "NAdam", "--suite", "suite.toml", "--spec-only"])
     assert made.exit_code == 0, made.output
     checked = CliRunner().invoke(main, ["check", "bench-NAdam.toml"]).stdout
-    assert checked.startswith("bench-NAdam.toml: ok, 240 runs, then 120 on fresh seeds\n")
+    assert checked.startswith("bench-NAdam.toml: ok, 360 runs, then 168 on fresh seeds\n")
 
 
 def test_every_option_of_the_command_is_told() -> None:

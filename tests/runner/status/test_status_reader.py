@@ -50,6 +50,7 @@ class Watcher(Silent):
 def grid(tmp_path: Path, write: Write, line_spec: str, monkeypatch: pytest.MonkeyPatch) -> Watcher:
     """A watched grid of two good and two diverging runs, whose pace nothing limits."""
     monkeypatch.setattr("xprun.runner.status.status_writer.EVERY", 0.0)
+    monkeypatch.setattr("xprun.runner.status.status_writer.SHARE", 0)
     text = line_spec.replace("lr = 0.1", "lr = { grid = [0.1, 1e30] }").replace("steps = 5", "steps = 5\nseeds = 2")
     spec = resolve(read_spec(read_document(write(text + 'engine = "alone"\n'), ())), REGISTRY)
     watcher = Watcher(tmp_path / "out")
@@ -85,6 +86,7 @@ def test_what_is_in_training_counts_and_has_its_curves(
 ) -> None:
     """Told as often as it can be, and no more once the grid has ended."""
     monkeypatch.setattr("xprun.runner.status.status_writer.EVERY", 0.0)
+    monkeypatch.setattr("xprun.runner.status.status_writer.SHARE", 0)
     monkeypatch.setattr("xprun.runner.status.status_writer.SHARE", 0.0)
     spec = resolve(
         read_spec(read_document(write(line_spec.replace("steps = 5", "steps = 5\nseeds = 2")), ())), REGISTRY
