@@ -4,7 +4,8 @@
 
 Trains the optimizer at ten rates on so many seeds of each diagnostic of the quick suite; FOLDER keeps the runs.
 In each repeat two copies draw disjoint seeds: some choose a rate, others confirm it, as `xprun bench` does. Whatever
-the test of pages then finds is false. Prints its share for 1 to 10 seeds that choose, and for copies that share a rate.
+the test of pages then finds is false. Prints its share for 1 to 10 seeds that choose, for copies that share a rate, and
+for each task with 3 seeds that choose.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from xprun.runner.results.setting_choice import choose
 from xprun.specs.language.library import suites
 
 METRIC = final("train.suboptimality")
-FRESH = 10
+FRESH = 14  # as `xprun bench` has them
 Copy = tuple[np.ndarray, float]  # its values on fresh seeds, and the rate that it has chosen
 
 
@@ -72,6 +73,21 @@ def share(
     return found / repeats, apart / repeats
 
 
+def drawing(searching: int) -> Callable[[pd.DataFrame], tuple[Copy, Copy]]:
+    """Return what draws two copies, each with so many seeds that choose its rate."""
+    generator = np.random.default_rng(0)
+
+    def draw(table: pd.DataFrame) -> tuple[Copy, Copy]:
+        places, each = generator.permutation(len(table)), searching + FRESH
+        mine, others = places[:each], places[each : 2 * each]
+        return (
+            copy_of(table, mine[:searching], mine[searching:]),
+            copy_of(table, others[:searching], others[searching:]),
+        )
+
+    return draw
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -79,17 +95,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--optimizer", default="Adam")
     asked = parser.parse_args()
-    tables = list(train(asked.folder, asked.optimizer, asked.seeds).values())
+    by_task = train(asked.folder, asked.optimizer, asked.seeds)
+    tables = list(by_task.values())
     print("seeds that choose | told apart | with another rate")
     for searching in (1, 2, 3, 5, 10):
-        generator = np.random.default_rng(0)
-
-        def draw(table: pd.DataFrame, n: int = searching) -> tuple[Copy, Copy]:
-            places = generator.permutation(len(table))  # noqa: B023
-            mine, others = places[: n + FRESH], places[n + FRESH : 2 * (n + FRESH)]
-            return copy_of(table, mine[:n], mine[n:]), copy_of(table, others[:n], others[n:])
-
-        print(f"{searching:17} | {{:10.1%}} | {{:17.1%}}".format(*share(tables, asked.repeats, draw)))
+        print(f"{searching:17} | {{:10.1%}} | {{:17.1%}}".format(*share(tables, asked.repeats, drawing(searching))))
     generator = np.random.default_rng(0)
 
     def draw_at_one_rate(table: pd.DataFrame) -> tuple[Copy, Copy]:
@@ -97,6 +107,8 @@ def main() -> None:
         return tuple(copy_of(table, places[:3], places[3 + FRESH * i : 3 + FRESH * (i + 1)]) for i in (0, 1))  # type: ignore[return-value]
 
     print(f"{'both at one rate':17} | {{:10.1%}} |".format(share(tables, asked.repeats, draw_at_one_rate)[0]))
+    for task, table in by_task.items():
+        print(f"{task:17} | {{:10.1%}} | {{:17.1%}}".format(*share([table], asked.repeats, drawing(3))))
 
 
 if __name__ == "__main__":
