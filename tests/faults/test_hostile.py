@@ -297,7 +297,11 @@ RUBBISH = ["", "[1]", "5", '{"tables": 5}', '{"tables": {"of": 1, "files": []}}'
 
 
 @pytest.mark.parametrize("text", RUBBISH)
-def test_rubbish_in_the_files_beside_a_store_does_no_harm(tmp_path: Path, text: str) -> None:
+def test_rubbish_in_the_files_beside_a_store_does_no_harm(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xprun.runner.store.folder_lock.TRIES", 2)
+
     def write() -> list[Path]:
         (tmp_path / "a.csv").write_text("new", encoding="utf-8")
         return [tmp_path / "a.csv"]
