@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import tomli
 
 ROOT = Path(__file__).parent.parent
 # The folders of each package, from the ground up: none imports from a floor above its own, nor from another folder on
@@ -152,6 +153,13 @@ def _is_allowed(file: str, name: str) -> bool:
 @pytest.mark.parametrize("package", FLOORS)
 def test_imports_follow_the_dependency_direction(package: str) -> None:
     assert [wrong for file in modules(package) for wrong in across(file, imports(file))] == []
+
+
+def test_each_folder_of_code_is_a_package_that_is_installed() -> None:
+    """In a clone all of them are found; what is left out of the list is missing in a wheel alone."""
+    said = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {file.parent.relative_to(ROOT).parts for package in PACKAGES for file in modules(package)}
+    assert sorted(said) == sorted(".".join(("xprun", *(folder if folder != ("api",) else ()))) for folder in folders)
 
 
 @pytest.mark.parametrize("package", FLOORS)
