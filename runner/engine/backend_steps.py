@@ -52,7 +52,7 @@ class BackendSteps:
 
     def most(self, batch: Any) -> int:
         rows, targets = batch
-        return NUMBERS if self._is_shared else max(1, NUMBERS // max(1, rows.numel() + targets.numel()))
+        return NUMBERS if self.work.is_full_batch else max(1, NUMBERS // max(1, rows.numel() + targets.numel()))
 
     def take(self, training: Training, batches: list[Any]) -> Tensor:
         with training.rules.off_the_clock():
@@ -64,17 +64,12 @@ class BackendSteps:
 
     def _steps(self, batches: list[Rows], first: int) -> Tensor:
         """Take a step with each batch, and hand the module their numbers; return the losses [n, 1, 1]."""
-        different = batches[:1] if self._is_shared else batches
+        different = batches[:1] if self.work.is_full_batch else batches
         inputs = np.stack([cast(Tensor, x).flatten(1).cpu().numpy() for x, _ in different])
         targets = np.stack([y.cpu().numpy() for _, y in different])
         losses = self.trainer.take(first, len(batches), inputs, targets)
         self._read(self.trainer.parameters())
         return torch.from_numpy(np.array(losses)).view(-1, 1, 1)
-
-    @property
-    def _is_shared(self) -> bool:
-        """Whether all steps see the same rows, those of a full batch."""
-        return self.work.batch_size is None
 
     def _read(self, found: Arrays) -> None:
         """Give the module the numbers of the backend."""

@@ -176,7 +176,7 @@ class CompiledBlocks:
 
     def _made(self, training: Training, batches: list[Batch]) -> Block | None:
         """Return the block for such batches: from a compiler, or on a GPU recorded. None where it is not there yet."""
-        device, shared = training.work.device, _is_shared(training)
+        device, shared = training.work.device, training.work.is_full_batch
         self._function = self._function or step_function(training, may_draw=has_graphs(device))
         arguments = self._arguments(training, batches)
         if device.type == "cpu":
@@ -193,9 +193,11 @@ class CompiledBlocks:
         t = torch.arange(first, first + steps, dtype=torch.float64, device=flat.device)
         parameters = [flat[:, family.start : family.stop].contiguous() for family in families]
         states = [state for family in families for state in family.states]
-        rows = [stacked(training).rows_of(batch) for batch in (batches[:1] if _is_shared(training) else batches)]
+        rows = [stacked(training).rows_of(batch) for batch in (batches[:1] if training.work.is_full_batch else batches)]
         inputs, targets = [cast(Tensor, x) for x, _ in rows], [y for _, y in rows]
-        x, y = (part[0].contiguous() if _is_shared(training) else torch.stack(part) for part in (inputs, targets))
+        x, y = (
+            part[0].contiguous() if training.work.is_full_batch else torch.stack(part) for part in (inputs, targets)
+        )
         settings = self._function.settings_over(families, training.steps, len(batches))
         return [t, x, y, *parameters, *settings, *states]
 
@@ -220,8 +222,3 @@ class CompiledBlocks:
     def stop(self) -> None:
         """End compilers that are still at work, for nobody."""
         stop_compilers()
-
-
-def _is_shared(training: Training) -> bool:
-    """Whether all steps see the same rows, those of a full batch."""
-    return training.work.batch_size is None

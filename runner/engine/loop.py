@@ -101,10 +101,8 @@ class Training:
 
     def _train_blocks(self, snapshot: Snapshot | None) -> None:
         """Train until the last step, or until all runs have ended."""
-        schedule, every = (
-            self.work.schedule,
-            snapshot.every if snapshot else None,
-        )  # None: only goes on from an earlier one
+        schedule = self.work.schedule
+        every = snapshot.every if snapshot else None  # without it, a snapshot is only there to go on from
         for end in schedule.block_ends(self.steps, every):
             start, before = time.perf_counter(), self.steps
             self._look(self.advance(end))

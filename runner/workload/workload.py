@@ -90,6 +90,11 @@ class Workload:
         """How many batches the rows make up; None for a stream, which draws as many as are asked for."""
         return None if isinstance(self.feed, Drawn) else _batches_in(len(self.train), self.batch_size)
 
+    @property
+    def is_full_batch(self) -> bool:
+        """Whether all steps see the same rows: all that there are."""
+        return self.batch_size is None
+
     def in_training(self, forward: Forward) -> Forward:
         """Return a function of a forward pass in the precision of a step: see `run.autocast`."""
         if self.autocast is None:
