@@ -94,6 +94,19 @@ class Results:
         first = self.alternatives.iloc[0]
         return first if first["ended"] == first["runs"] else None
 
+    def model(self, run: str = "", *, plugins: Iterable[str | Path] = ()) -> Any:
+        """Return the `torch.nn.Module` of a saved run with its trained weights, in evaluation mode on the CPU.
+
+        `run` is a run's id, or the start of it; it may be left out where only one was saved, see `run.save`. The model
+        is built as the spec says and filled from the run's checkpoint. `plugins` are files of components; those that
+        this program has registered are known anyway. Raises CheckpointError where no such run was saved, where its
+        files are not as they were saved, or where its components are missing.
+        """
+        from xprun.plugins.discovery import open_registry
+        from xprun.runner.exports.saved_model import rebuild
+
+        return rebuild(self.folder, run, open_registry(tuple(map(Path, plugins)))).module
+
     def report(self, formats: Iterable[str] = ("html", "md"), *, plugins: Iterable[str | Path] = ()) -> list[Path]:
         """Write the report into the folder, and return the paths of its files, `report.html` among them.
 

@@ -17,12 +17,13 @@ from xprun.runner.outputs.run_observers import observe
 from xprun.runner.planning.plan import describe
 from xprun.runner.resolve.backend_checks import frameworks_of
 from xprun.runner.results.atomic_files import replace_text
+from xprun.runner.results.results_schema import MODELS_FILE
 from xprun.runner.results.run_columns import components_key
 from xprun.runner.store.export_cache import export, hash_of_sources
 from xprun.runner.visuals.data_summaries import distinct_data, summaries_of, write_data
 from xprun.runner.visuals.fitted_curves import data_of, data_sets, write_fits
 from xprun.runner.visuals.loss_surfaces import losses_over, windows, write_surfaces
-from xprun.runner.visuals.model_summaries import distinct_models, summaries, title_of
+from xprun.runner.visuals.model_summaries import TEXT, distinct_models, summaries, write_models
 from xprun.runner.visuals.sample_images import best_runs, pixels_of, wanted_rows, write_samples
 from xprun.runner.workers.isolated import run_isolated
 from xprun.specs import Run
@@ -63,7 +64,7 @@ def write_made_by_components(job: Job, pairs: Pairs, made_of: str, *, anew: bool
     for run in job.plan.rows:  # those of earlier calls, too
         if run.id in ended:
             observe(job.plan, run, ended[run.id], folder, job.plugins, job.run_isolated, again=False)
-    if anew or not (folder / "models.txt").is_file():
+    if anew or not all((folder / file).is_file() for file in (TEXT, MODELS_FILE)):
         _write_models(job)
     for name, write in {"surfaces": _write_surfaces, "fits": _write_fits, "samples": _write_samples}.items():
         export(folder, name, made_of, partial(write, job, pairs))
@@ -93,10 +94,7 @@ def write_environment(job: Job, *, anew: bool) -> None:
 def _write_models(job: Job) -> None:
     """Write what the models look like; building them again costs little beside a run."""
     runs, left_out = distinct_models(job.plan.searched)
-    described = zip(runs, job.map_isolated(summaries, runs), strict=True)
-    shown = [f"{title_of(run)}\n{summary}\n" for run, summary in described]
-    more = [f"and {left_out} more models\n"] if left_out else []
-    replace_text(job.options.folder / "models.txt", "\n".join(shown + more))
+    write_models(job.options.folder, runs, left_out, job.map_isolated(summaries, runs))
 
 
 def _write_data(job: Job, runs: list[Run]) -> list[Path]:

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 from xprun.plugins.registry import Registry
 from xprun.plugins.tensor_groups import Tensors
-from xprun.runner.process.log import words_of
+from xprun.runner.exports.saved_model import rebuild
 from xprun.runner.results.class_names import class_labels, label_of
 from xprun.runner.results.results_schema import PREDICTION, ROW, TARGET
-from xprun.runner.store.checkpoints import CheckpointError, load_state, read_run
+from xprun.runner.store.checkpoints import CheckpointError
 from xprun.runner.workload.evaluation_rows import predictions as outputs_of
 from xprun.runner.workload.model_outputs import pick
-from xprun.runner.workload.workload import make_workload
 from xprun.specs.language.diagnostics import inert
 
 
@@ -28,21 +27,14 @@ def predictions(folder: Path, name: str, split: str | None, registry: Registry) 
     in which classes are called by their names where the data set tells them; else `target` and `prediction`, numbered
     where there are several outputs. Raises CheckpointError.
     """
-    run, path = read_run(folder, name)
-    try:
-        work = make_workload(registry, run, torch.device("cpu"))
-        module = work.make_model(run.seed)
-    except (Exception, SystemExit) as error:  # of a component, or of what a file says about one
-        why = f"{type(error).__name__}: {words_of(error)}"
-        raise CheckpointError(f"run {run.id} cannot be rebuilt: {why[:200]}") from error
+    saved = rebuild(folder, name, registry)
+    run, work = saved.run, saved.work
     parts = work.every_split
     table = parts.get(split) if split else work.valid or work.test or work.train
     if table is None:
         raise CheckpointError(f"run {run.id} has no {split} rows; use --data {list(parts)[-1]}")
-    load_state(module, path)
-    module.eval()
     with torch.no_grad():
-        outputs = pick(outputs_of(module, table.inputs, work.rows_at_once), work.output)
+        outputs = pick(outputs_of(saved.module, table.inputs, work.rows_at_once), work.output)
     columns = _columns(outputs, table.targets)
     return pd.DataFrame({ROW: range(len(table)), **_with_names(columns, table.class_names, table.targets)})
 

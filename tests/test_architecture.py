@@ -36,7 +36,7 @@ FLOORS = {
         "launchers",
         "outputs",
         "visuals",
-        "status optimizer_check bench",
+        "status optimizer_check bench exports",
         ".",
         "cli",
     ],

@@ -1,4 +1,4 @@
-"""TensorBoard: the curves and settings of a run as event files, and the curves so far while it trains."""
+"""TensorBoard: curves, settings and the model of a run as event files, and the curves so far while it trains."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from xprun.plugins.observers.tensorboard_graph import graph_definition
 from xprun.plugins.python_packages import find_package
 from xprun.plugins.registry import observer
 
@@ -17,7 +18,7 @@ SO_FAR = "events.out.tfevents.0.so-far"  # before the name that the whole histor
 
 @observer("tensorboard")
 def tensorboard() -> EventFiles:
-    """Curves by step, and settings with results in the HPARAMS tab; needs `pip install 'xprun[tensorboard]'`."""
+    """Curves, the model's graph, and settings with results in HPARAMS; needs `pip install 'xprun[tensorboard]'`."""
     if find_package("tensorboard") is None:
         raise ModuleNotFoundError("tensorboard is not installed: pip install 'xprun[tensorboard]'")
     return EventFiles()
@@ -27,9 +28,14 @@ class EventFiles:
     """Writes a run that has ended, and before that what it has reached so far."""
 
     def __call__(
-        self, folder: Path, settings: dict[str, str | float], history: History, results: dict[str, float]
+        self,
+        folder: Path,
+        settings: dict[str, str | float],
+        history: History,
+        results: dict[str, float],
+        graph: dict[str, Any] | None = None,
     ) -> None:
-        """Write the curves (steps and values) of each metric, and the results for the settings that led to them."""
+        """Write the curves (steps and values) of each metric, the graph, and what results the settings led to."""
         from torch.utils.tensorboard import SummaryWriter
 
         _append(folder, {})  # who is reading what there was so far looks there, and then goes on to the next file
@@ -39,7 +45,9 @@ class EventFiles:
             for metric, (steps, values) in history.items():
                 for step, value in zip(steps, values, strict=True):
                     writer.add_scalar(tag(metric), value, int(step))
-            finite = {name: value for name, value in results.items() if math.isfinite(value)}
+            if graph:
+                writer.file_writer.add_event(_event(graph_def=graph_definition(graph)))
+            finite = {tag(name): value for name, value in results.items() if math.isfinite(value)}
             writer.add_hparams(settings, finite, run_name=".")
 
     def advance(self, folder: Path, settings: dict[str, str | float], history: History) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 from xprun.reports.data.described_data import DataSet, read_data_sets
+from xprun.reports.data.described_models import ModelGraph, read_graphs
 from xprun.reports.data.older_folders import guess_schema
 from xprun.reports.presentation.report_errors import NewerFolderError, ReportError
 from xprun.runner.results import results_schema
@@ -25,6 +26,7 @@ from xprun.runner.results.results_schema import (
     HOST,
     MATRICES,
     METRIC,
+    MODELS_FILE,
     PLACE,
     PROBLEM,
     RESULTS,
@@ -92,8 +94,8 @@ class Tables:
     `history`: `run` and `metric` categories, `step` an integer from 1, `epoch` and `value` floats (perhaps nan, inf).
     `claims`: what the spec expects, as text; empty where it expects nothing, or where runs are missing.
     `surface`: `run`, parameters and `loss` there. `matrices`, `fits` and `samples`: see the schema; `image` in
-    `samples` is the name of its pixels [H, W, C] in `images`. `data_sets`: what the data are. All
-    are empty where there are none.
+    `samples` is the name of its pixels [H, W, C] in `images`. `data_sets`: what the data are; `graphs`: of the
+    models. All are empty where there are none.
     """
 
     runs: pd.DataFrame
@@ -110,6 +112,7 @@ class Tables:
     samples: pd.DataFrame = field(default_factory=lambda: _empty(SAMPLES))
     images: dict[str, np.ndarray] = field(default_factory=dict)
     data_sets: list[DataSet] = field(default_factory=list)
+    graphs: list[ModelGraph] = field(default_factory=list)
 
 
 def read_tables(folder: Path) -> Tables:
@@ -128,6 +131,7 @@ def read_tables(folder: Path) -> Tables:
         samples=_read_optional(folder, SAMPLES),
         images=_read_images(folder / "images.npz"),
         data_sets=read_data_sets(folder / DATA_FILE),
+        graphs=read_graphs(folder / MODELS_FILE),
     )
 
 

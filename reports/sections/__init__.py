@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from xprun.reports.sections.background_section import environment_section, models_section, spec_section
+from xprun.reports.sections.background_section import environment_section, spec_section
 from xprun.reports.sections.baseline_section import baseline_section
 from xprun.reports.sections.blocks import Section
 from xprun.reports.sections.claims_section import claims_section
@@ -10,6 +10,7 @@ from xprun.reports.sections.confusion_section import confusion_section
 from xprun.reports.sections.curves_section import curves_section
 from xprun.reports.sections.data_section import data_section
 from xprun.reports.sections.fits_section import fits_section
+from xprun.reports.sections.models_section import models_section
 from xprun.reports.sections.parameters_section import parameters_section
 from xprun.reports.sections.paths_section import paths_section
 from xprun.reports.sections.ranking_section import ranking_section

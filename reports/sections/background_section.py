@@ -1,4 +1,4 @@
-"""Where the results come from: the models, the spec, and the environment in which it was run."""
+"""Where the results come from: the spec, and the environment in which it was run."""
 
 import json
 from typing import Any
@@ -7,13 +7,6 @@ from xprun.reports.presentation.formatting import NONE, Listing, listing, texts
 from xprun.reports.sections.blocks import Code, Facts, Folded, Part, Section, Text
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.text.ways_trained import ways_trained
-
-
-def models_section(analysis: Analysis) -> Section:
-    """The layers of every model."""
-    text = analysis.tables.models
-    parts: list[Part] = [Folded("Layers, output shapes and numbers of parameters", [Code(text, "text")])]
-    return Section("models", "Models", parts if text else [])
 
 
 def spec_section(analysis: Analysis) -> Section:

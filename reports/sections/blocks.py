@@ -64,11 +64,15 @@ class Grid(Part):
 
 @dataclass(frozen=True)
 class Gallery(Part):
-    """Pictures side by side. `caption`: what is to be said of all of them, once."""
+    """Pictures side by side. `caption`: what is to be said of all of them, once.
+
+    `natural`: they are as large as they were drawn, where there is room for it.
+    """
 
     template = "gallery"
     pictures: list[Picture]
     caption: str = ""
+    natural: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from xprun.runner.cli.bench import bench
 from xprun.runner.cli.check import check, plan
 from xprun.runner.cli.completion import complete_shipped
 from xprun.runner.cli.components import describe, ls
+from xprun.runner.cli.export import export
 from xprun.runner.cli.merge import merge
 from xprun.runner.cli.report import diff, predict, report
 from xprun.runner.cli.run import run, test
@@ -91,6 +92,8 @@ OTHER_NAMES = {
     "plot": "report",
     "html": "report",
     "predictions": "predict",
+    "save-model": "export",
+    "onnx": "export",
 }
 
 
@@ -128,5 +131,6 @@ def main() -> None:
     """
 
 
-for command in (run, check, test, plan, show, bench, report, diff, merge, predict, ls, describe, init, schema, new):
+COMMANDS = (run, check, test, plan, show, bench, report, diff, merge, predict, export, ls, describe, init, schema, new)
+for command in COMMANDS:
     main.add_command(command)

@@ -12,10 +12,12 @@ from typing import Any
 
 from xprun.plugins.discovery import open_registry
 from xprun.plugins.registry import PluginFile
+from xprun.runner.execution.worker_context import Context
 from xprun.runner.outputs.result_columns import result_columns
 from xprun.runner.outputs.tables_description import columns_told, with_outcomes
+from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.planning.plan import Plan
-from xprun.runner.process.log import note
+from xprun.runner.process.log import note, words_of
 from xprun.runner.resolve.build import build
 from xprun.runner.results.atomic_files import folder_name, replace_folder
 from xprun.runner.results.outcome import Outcome
@@ -26,7 +28,8 @@ from xprun.specs.language.result_words import BETWEEN
 
 RunIsolated = Callable[..., Any]
 PURPOSE = "observers"  # of a worker: what they write are no numbers of another run
-OPTIONAL = ("columns", "stage", "run")  # told to observers that have a parameter of that name
+GRAPH = "graph"
+OPTIONAL = ("columns", "stage", "run", GRAPH)  # told to observers that have a parameter of that name
 UNFINISHED = ".unfinished"  # in a folder that holds what a run has reached so far
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # what no observer is to blame for
 
@@ -49,7 +52,7 @@ def observe(
         target = folder_of(plan, run, name, folder)
         if again or not target.exists() or (target / UNFINISHED).exists():
             try:
-                run_isolated(write_observed, name, plugins, target, _told(plan, run, outcome), purpose=PURPOSE)
+                run_isolated(write_observed, name, plugins, target, _told(plan, run, outcome), run, purpose=PURPOSE)
             except Exception as error:  # whatever an observer raises, the runs are there, and the others' files
                 if isinstance(error, OSError) and error.errno in DISK:
                     raise
@@ -57,10 +60,32 @@ def observe(
                 note(f"the observer {name} did not write run {run.id}: {reason}")
 
 
-def write_observed(name: str, plugins: tuple[Path | PluginFile, ...], target: Path, told: dict[str, Any]) -> None:
+def write_observed(
+    name: str, plugins: tuple[Path | PluginFile, ...], target: Path, told: dict[str, Any], run: Run
+) -> None:
     """Let an observer write what it is told of a run into a folder."""
     observer = build(open_registry(plugins), "observer", name, {})
+    if GRAPH in signature(observer).parameters:
+        told[GRAPH] = _graph(run, plugins)
     replace_folder(target, partial(observer, **asked_by(observer, told)))
+
+
+_graphs: dict[tuple[Any, ...], dict[str, Any] | None] = {}  # of this process, by data and model
+
+
+def _graph(run: Run, plugins: tuple[Path | PluginFile, ...]) -> dict[str, Any] | None:
+    """Return the graph of a run's model, made once for all runs that have it; None where there is none."""
+    from xprun.runner.execution.cohort_execution import FAULTS, workload_of
+    from xprun.runner.workload.model_graph import graph_of_model
+
+    key = (*(run.choices[section].identity for section in ("data", "model")), plugins)
+    if key not in _graphs:
+        try:
+            _graphs[key] = graph_of_model(workload_of(Cohort([run]), Context("cpu", plugins)))
+        except FAULTS as error:
+            note(f"the graph of the model of run {run.id} cannot be shown: {words_of(error)[:200]}")
+            _graphs[key] = None
+    return _graphs[key]
 
 
 def asked_by(call: Callable[..., object], told: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +102,8 @@ def _told(plan: Plan, run: Run, outcome: Outcome) -> dict[str, Any]:
     """Return what an observer hears of a run: `settings`, `history` and `results`, as plain values.
 
     One that asks for `columns` hears what each column of the results is, as in `tables.json`; one that asks for `stage`
-    whether the run is of the search or confirms it; one that asks for `run` its id.
+    whether the run is of the search or confirms it; one that asks for `run` its id; one that asks for
+    `graph` the graph of its model (see `graph_of`), which is made where the observer is called.
     """
     schema = with_outcomes(plan.schema, [outcome])
     found = result_columns(outcome, plan.goals, plan.comparison_of(run))

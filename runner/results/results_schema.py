@@ -71,6 +71,7 @@ DEVICE: Final = "device"
 THREADS: Final = "threads"
 STEP: Final = "step"
 EPOCH: Final = "epoch"
+MODELS_FILE: Final = "models.json"  # the graphs of the models
 DATA_FILE: Final = "data.json"  # what the data are: parts, shapes, classes, a few rows
 METRIC: Final = "metric"
 VALUE: Final = "value"

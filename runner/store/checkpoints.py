@@ -123,7 +123,7 @@ def _to_bytes(state: dict[str, Tensor]) -> bytes:
 
 
 def read_run(folder: Path, name: str) -> tuple[Run, Path]:
-    """Return the run of an output folder whose id starts with a name, and its checkpoint.
+    """Return the run of an output folder whose id starts with a name, and its checkpoint; "" names the only one.
 
     Raises CheckpointError where there is none, or several, where it is not what was saved, or where what stands beside
     it describes no run.
@@ -133,8 +133,11 @@ def read_run(folder: Path, name: str) -> tuple[Run, Path]:
     if not saved:
         raise CheckpointError(f'{folder} has no checkpoints; write save = "last" or "best" in [run]')
     if len(found) != 1:
+        some = _some(found or saved)
+        if not name:
+            raise CheckpointError(f"several runs were saved; name one of {some}")
         why = "several runs are" if found else "no run with a checkpoint is"
-        raise CheckpointError(f"{why} called {name!r}; there are {_some(found or saved)}")
+        raise CheckpointError(f"{why} called {name!r}; there are {some}")
     path = folder / FOLDER / f"{found[0]}.pt"
     check_whole(path)
     beside = path.with_suffix(".json")

@@ -186,12 +186,12 @@ def _scaling(inputs: Inputs, number: int) -> Callable[[Tensor], Tensor]:
     like = tensors_in(first_rows(inputs, 1))[number]
     if not like.is_floating_point():
         return lambda part: part
-    mean, deviation = _mean_and_deviation(inputs, number)
+    mean, deviation = mean_and_deviation(inputs, number)
     shift, scale = mean.to(like), torch.where(deviation > 0, deviation, 1.0).to(like)
     return lambda part: (part - shift) / scale
 
 
-def _mean_and_deviation(inputs: Inputs, number: int) -> tuple[Tensor, Tensor]:
+def mean_and_deviation(inputs: Inputs, number: int) -> tuple[Tensor, Tensor]:
     """Return the mean and the standard deviation over the rows, in double precision."""
     if not isinstance(inputs, LazyRows):
         wide = tensors_in(inputs)[number].double()

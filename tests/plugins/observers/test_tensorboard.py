@@ -54,7 +54,11 @@ def test_a_run_has_its_curves_and_settings_in_a_directory_of_its_own(
     events = read(logs[0])
     assert [point.step for point in events.Scalars("loss")] == list(range(1, 13))
     assert [point.step for point in events.Scalars("train/mae")] == [4, 8, 12]
-    assert {"final.train.mae", "best.loss"} <= set(events.Tags()["scalars"])
+    assert {"final/train.mae", "best/loss"} <= set(events.Tags()["scalars"])
+    [given, linear, output] = events.Graph().node
+    assert (given.name, linear.name, linear.input[0], output.input[0]) == ("input", "linear", "input", "linear")
+    assert [size.size for size in given.attr["_output_shapes"].list.shape[0].dim] == [-1, 1]
+    assert linear.attr["parameters"].i == 2
     started = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     assert b"optimizer.lr" in started
     assert b"a/b: c" in started

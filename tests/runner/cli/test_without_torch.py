@@ -46,7 +46,15 @@ def test_mistakes_are_found(
 
 @pytest.mark.parametrize(
     "command",
-    [["line"], ["test", "line"], ["plan", "line"], ["check", "SGD"], ["predict", ".", "a"], ["line", "-j", "1"]],
+    [
+        ["line"],
+        ["test", "line"],
+        ["plan", "line"],
+        ["check", "SGD"],
+        ["predict", ".", "a"],
+        ["export", ".", "a"],
+        ["line", "-j", "1"],
+    ],
     ids=" ".join,
 )
 def test_what_needs_torch_says_how_to_install_it(command: list[str], tmp_path: Path) -> None:
