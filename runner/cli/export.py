@@ -12,7 +12,7 @@ from xprun.runner.cli.output_folders import is_output_folder, output_folder
 from xprun.runner.cli.terminal import say
 
 if TYPE_CHECKING:
-    from xprun.runner.exports.model_files import Format
+    from xprun.runner.exports import Format
 
 
 @click.command()
@@ -36,13 +36,17 @@ def export(folder: Path, name: str, kind: Format, output: Path | None, plugins: 
     RUN is the id of a run that was saved in the output FOLDER (run.save), or the start of it; it may be left out where
     only one was saved. Nothing that is written needs xprun. Its outputs are compared with the model's first.
     """
+    from xprun.runner.exports import SUFFIXES
     from xprun.runner.needed_packages import import_torch
+
+    if output is not None and output.suffix != SUFFIXES[kind]:
+        raise click.UsageError(f"-o {output}: the name of a file in the format {kind} ends with {SUFFIXES[kind]}")
 
     swapped = is_output_folder(Path(name)) and not folder.exists()
     if not folder.is_dir():  # any other has no checkpoints
         output_folder(folder, f"the folder stands first: xprun export {name} {folder}" if swapped else "")
     import_torch()
-    from xprun.runner.exports.model_files import SUFFIXES, export_model
+    from xprun.runner.exports.model_files import export_model
     from xprun.runner.exports.saved_model import rebuild
 
     saved = rebuild(folder, name, open_registry(plugins))

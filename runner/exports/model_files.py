@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from xprun.errors import Error
 from xprun.plugins.python_packages import PackageError, find_package
 from xprun.plugins.tensor_groups import Tensors, arguments_of, call, count_rows, first_rows, map_parts, tensors_in
+from xprun.runner.exports import Format
 from xprun.runner.exports.description import describe_model
 from xprun.runner.exports.exported_program import any_rows, export_program, quiet
 from xprun.runner.exports.python_source import imports_of, model_class, sources_of
@@ -21,8 +22,6 @@ from xprun.runner.exports.saved_model import SavedModel
 from xprun.runner.process.log import words_of
 from xprun.runner.results.atomic_files import replace_bytes, replace_text, writing
 
-Format = Literal["module", "torch_export", "onnx"]
-SUFFIXES: dict[str, str] = {"module": ".py", "torch_export": ".pt2", "onnx": ".onnx"}
 ROWS = 16  # on which the outputs are compared
 RELATIVE, ABSOLUTE = 1e-3, 1e-5  # by which outputs may differ: other kernels round otherwise
 
@@ -43,7 +42,7 @@ class Exported:
 
 
 def export_model(saved: SavedModel, kind: Format, path: Path) -> Exported:
-    """Write the model of a run to a path, in the format that its suffix should tell; and return what was written.
+    """Write the model of a run to a path, and return what was written.
 
     Raises ExportError where that cannot be done, or where what it would be gives other outputs than the model,
     PackageError where a package is missing.
@@ -69,12 +68,12 @@ def _write_module(saved: SavedModel, path: Path, told: dict[str, str]) -> tuple[
         except Exception as error:  # torch cannot trace every model; another way may do
             why = f"{type(error).__name__}: {words_of(error)[:200]}"
             continue
-        paths = [replace_bytes(weights, _bytes_of(state)), replace_text(path, _file(saved, path, told, source))]
+        paths = [replace_bytes(weights, _bytes_of(state)), replace_text(path, _file(saved, told, source))]
         return paths[::-1], check
     raise ExportError(f"the model of run {saved.run.id} cannot be written as Python: {why}")
 
 
-def _file(saved: SavedModel, path: Path, told: dict[str, str], source: str) -> str:
+def _file(saved: SavedModel, told: dict[str, str], source: str) -> str:
     """Return the text of a module that needs torch alone: what the model takes and gives, its class, and `load`."""
     subjects = "\n".join(f"{subject}: {text}" for subject, text in told.items()).replace("\\", "\\\\").replace('"', "'")
     names = f"CLASSES = {saved.work.train.class_names!r}\n" if saved.work.train.class_names else ""

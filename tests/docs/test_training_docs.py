@@ -129,3 +129,12 @@ def test_there_is_no_other_example() -> None:
     expected = {*specs, "square_root.py", "ray.py"}
     assert set(FILES) == expected
     assert TEXT.count("```toml") + TEXT.count("```python") == len(expected)
+
+
+def test_a_saved_run_is_exported_as_shown() -> None:
+    trained = CliRunner().invoke(main, ["saved.toml", "--no-report", "-q"])
+    assert trained.exit_code == 0, trained.output
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    shown = CliRunner().invoke(main, ["export", "runs/saved", "0b"]).stdout
+    assert shown
+    assert shown in page

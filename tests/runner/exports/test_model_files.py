@@ -251,3 +251,9 @@ def test_the_rebuilt_model_predicts_as_the_run_did(save: Save) -> None:
     assert torch.equal(module(rows), saved.module(rows))
     with pytest.raises(CheckpointError, match="no run with a checkpoint is called 'zz'"):
         open_results(folder).model("zz")
+
+
+def test_a_file_is_called_as_its_format_asks(tmp_path: Path) -> None:
+    done = export(tmp_path, "-o", "net.pt")
+    assert done.exit_code == 2
+    assert "-o net.pt: the name of a file in the format module ends with .py" in done.stderr
