@@ -161,7 +161,7 @@ def test_a_regression_has_numbers(plan: MakePlan, tmp_path: Path, line_spec: str
 
 def test_a_run_that_is_not_there_is_told_with_those_that_are(folder: Path, tmp_path: Path) -> None:
     assert "no run with a checkpoint is called 'zzz'; there are " in predict(folder, "zzz").stderr
-    assert "several runs are called ''" in predict(folder, "").stderr
+    assert "several runs were saved; name one of" in predict(folder, "").stderr
     assert 'has no checkpoints; write save = "last" or "best" in [run]' in predict(tmp_path, "x").stderr
 
 
