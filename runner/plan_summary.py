@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from xprun.plugins.registry import Registry
 from xprun.runner.execution.cost_estimate import Cost, best_workers, estimate, seconds_with
-from xprun.runner.execution.leading import cut
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.launchers.choice import Launcher, planned_device
-from xprun.runner.planning.cohorts import Cohort, cohorts_of
+from xprun.runner.planning.cohorts import Cohort, cohorts_of, cut
 from xprun.runner.planning.plan import Plan, distinct, make_plan
 from xprun.runner.planning.run_identity import not_read_of, why_to_run
 from xprun.runner.resolve.showable import what_shows

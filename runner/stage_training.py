@@ -51,7 +51,7 @@ def train(job: Job, stage: Sequence[Run], cohorts: list[Cohort]) -> int:
     )
     followed = FollowedRuns(job.plan, options.folder, job.plugins, job.run_isolated)
     context = replace(context, tell_every=min(job.progress.every, followed.every))
-    launcher, context = _prepared(job, stage, cohorts, context)
+    launcher, context, cohorts = _prepared(job, stage, cohorts, context)
     runs = {run.id: run for run in stage}
     with heard_by(both(guarded(job.progress.advanced), guarded(followed.advanced))):
         for outcomes in launch(job.registry, launcher, cohorts, context):
@@ -72,17 +72,22 @@ def _take(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:
         job.progress.ended(run, outcome)
 
 
-def _prepared(job: Job, stage: Sequence[Run], cohorts: list[Cohort], context: Context) -> tuple[Launcher, Context]:
-    """Return the launcher of cohorts, and the context in which it has them trained."""
+def _prepared(
+    job: Job, stage: Sequence[Run], cohorts: list[Cohort], context: Context
+) -> tuple[Launcher, Context, list[Cohort]]:
+    """Return the launcher of cohorts, the context in which it has them trained, and what is known of each."""
     options = job.options
     if options.launcher is not None and not options.is_local:
         home = home_of(options.folder, used_components(job.plan.spec, job.registry))
-        return options.launcher, replace(context, undoes_imports=_undoes_imports(job, stage, context), home=home)
+        context = replace(context, undoes_imports=_undoes_imports(job, stage, context), home=home)
+        return options.launcher, context, cohorts
     context = replace(context, devices=job.devices)
-    workers = _workers(job, cohorts, context) if options.workers is None else options.workers
+    workers = options.workers
+    if workers is None:
+        workers, cohorts = _looked_ahead(job, cohorts, context)
     undoes_imports = bool(workers) and _undoes_imports(job, stage, context)
     context = replace(context, workers=max(1, workers), undoes_imports=undoes_imports)
-    return Launcher("processes" if workers else "inline"), context
+    return Launcher("processes" if workers else "inline"), context, cohorts
 
 
 def _undoes_imports(job: Job, stage: Sequence[Run], context: Context) -> bool:
@@ -109,26 +114,31 @@ def _save(job: Job, runs: list[Run], outcomes: list[Outcome]) -> None:
     forget(job.options.folder, [outcome.run for outcome in outcomes if not outcome.errored])
 
 
-def _workers(job: Job, cohorts: list[Cohort], context: Context) -> int:
-    """Return how many processes will end soonest: one, unless the work repays starting more."""
+def _looked_ahead(job: Job, cohorts: list[Cohort], context: Context) -> tuple[int, list[Cohort]]:
+    """Return how many processes will end soonest, and the cohorts with about what each takes.
+
+    It is one, unless the work repays starting more.
+    """
     most = most_workers(sum(len(cohort.runs) for cohort in cohorts), context.spread)
     if most == 1:
-        return 1
+        return 1, cohorts
     program = cohorts[0].program if len(cohorts) == 1 else ""
     ready = Meanwhile(most - 1 if program else 0, program, make_ready, cohorts[0], context)
     try:
-        costs = job.run_isolated(costs_of, cohorts[:SURVEYED], context, purpose=program, meanwhile=ready)
-        workers = _best_of(costs, cohorts, context)
+        looked_at = job.run_isolated(costs_of, cohorts[:SURVEYED], context, purpose=program, meanwhile=ready)
+        costs = _of_all(looked_at, cohorts)
+        workers = best_workers(costs, context.spread)
+        cohorts = [replace(cohort, seconds=cost.whole) for cohort, cost in zip(cohorts, costs, strict=True)]
     except WorkerError as error:
         note(f"could not estimate the training time: {error}")
         workers = most
     except Exception:  # a broken component: the loop reports it as the failure of its runs
         workers = 1
     ready.end(wanted=workers > 1)
-    return workers
+    return workers, cohorts
 
 
-def _best_of(costs: list[Cost], cohorts: list[Cohort], context: Context) -> int:
-    """Return how many processes train cohorts soonest, by what the first of them cost."""
-    others = (costs[i % len(costs)].of_runs(len(cohort.runs)) for i, cohort in enumerate(cohorts[SURVEYED:]))
-    return best_workers([*costs, *others], context.spread)
+def _of_all(costs: list[Cost], cohorts: list[Cohort]) -> list[Cost]:
+    """Return about what each cohort takes: the others as the first ones, which were looked at."""
+    others = (costs[i % len(costs)].of_runs(len(cohort.runs)) for i, cohort in enumerate(cohorts[len(costs) :]))
+    return [*costs, *others]

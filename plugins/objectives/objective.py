@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xprun.plugins.signature import positional_names
 
@@ -58,18 +58,9 @@ class Objective:
         """The function by whose gradient steps are taken."""
         return self.sampled or self.loss
 
-    @property
-    def asks_for_time(self) -> bool:
-        return any(TIME in positional_names(function) for function in (self.loss, self.step_loss))
-
 
 def task_generator(seed: int) -> Generator:
     """Return what draws the part of an objective that is the same for all runs, such as a rotation."""
     import torch
 
     return torch.Generator().manual_seed(TASK_SEEDS + seed)
-
-
-def asked(function: Callable[..., Any], known: Mapping[str, Any]) -> list[Any]:
-    """Return what a function asks for by name, in its order."""
-    return [known[name] for name in positional_names(function)]

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 from xprun.plugins.datasets.table import Table
-from xprun.plugins.objectives.objective import NOISE, TIME, Objective, asked
+from xprun.plugins.objectives.objective import NOISE, TIME, Objective
+from xprun.plugins.signature import positional_names
 
 Sample = Callable[[Generator, int], tuple[Tensor, Tensor]]
 
@@ -28,7 +29,9 @@ class ObjectiveModule(nn.Module):
         for name, value in objective.start.items():
             self.register_parameter(name, nn.Parameter(torch.as_tensor(value).clone()))
         self.constants = {name: torch.as_tensor(value) for name, value in objective.constants.items()}
-        if objective.asks_for_time:
+        # What either function asks for, read once: reading a signature takes as long as a step's arithmetic.
+        self.asked_in_training, self.asked = positional_names(objective.step_loss), positional_names(objective.loss)
+        if TIME in {*self.asked_in_training, *self.asked}:
             self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         for name in self.names if objective.delay else ():
             self.register_buffer(_past(name), torch.stack([getattr(self, name).detach()] * objective.delay))
@@ -41,13 +44,15 @@ class ObjectiveModule(nn.Module):
     def forward(self, noise: Tensor) -> Tensor:
         parameters = {name: getattr(self, name) for name in self.names}
         function = self.objective.step_loss if self.training else self.objective.loss
+        asked = self.asked_in_training if self.training else self.asked
         if self.training and self.objective.delay:
             parameters = {name: self._delayed(name, value) for name, value in parameters.items()}
         known = {**parameters, **self.constants, NOISE: noise[0]}
-        if self.objective.asks_for_time:
+        counts = hasattr(self, "steps")
+        if counts:
             known[TIME] = self.steps.to(next(iter(parameters.values())).dtype)
-        loss = function(*asked(function, known))
-        if self.training and self.objective.asks_for_time:
+        loss = function(*(known[name] for name in asked))
+        if self.training and counts:
             self.steps.add_(1)
         return loss.reshape(1, 1)
 

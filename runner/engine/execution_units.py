@@ -36,7 +36,8 @@ from xprun.specs.language.schema import TORCH
 LARGEST = 2**16  # runs of a unit: of more, a step costs no less a run, while their trial and their outcomes take memory
 PROBE_STEPS = 4
 SIZES = (256, 64, 16, 4)  # runs at once that are tried beside all of them
-TRACING_REPAYS = 4.0  # seconds of lone training below which tracing a model is not worth its start
+TRACING_REPAYS = 1.0  # seconds of lone training below which tracing a model is not worth its start
+TRACING_IS_LITTLE = 100.0  # seconds of lone training beside which its start is nothing
 LONE_STACK = 5_000_000  # parameters times rows up to which the stack is faster for a lone run, too
 LONG_STEP = 1e-3  # seconds
 NOISE = 1.5  # the factor by which the same steps, measured twice, may differ
@@ -290,7 +291,7 @@ def _too_short_to_trace(work: Workload, grid: Grid, alone: float) -> str:
     a small share of the whole, because it will probably be in vain.
     """
     total = work.schedule.seconds(alone) * len(grid)
-    repays = TRACING_REPAYS * (1 if alone < LONG_STEP else 25)
+    repays = TRACING_REPAYS if alone < LONG_STEP else TRACING_IS_LITTLE
     return f"all its steps take {total:.1f} s one by one, too little to be worth tracing" if total < repays else ""
 
 

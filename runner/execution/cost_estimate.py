@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xprun.plugins.machine import usable_cores
 from xprun.plugins.tensor_groups import bytes_of
 from xprun.runner.execution.worker_context import Context
-from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.cohorts import Cohort, parts_of
 from xprun.runner.workers.parent_link import now_training
 
 if TYPE_CHECKING:
@@ -114,11 +114,13 @@ def _with_blocks(work: Workload, unit: ExecutionUnit) -> ExecutionUnit:
 
 
 def costs_of(cohorts: list[Cohort], context: Context) -> list[Cost]:
-    """Return about what each of some cohorts takes."""
-    costs = []
+    """Return about what each of some cohorts takes, up to the one with which they are worth several processes."""
+    costs = list[Cost]()
     for cohort in cohorts:
         now_training([run.id for run in cohort.runs])  # a time limit is for each
         costs.append(estimate(cohort, context).cost)
+        if best_workers(costs, context.spread) > 1:
+            break
     return costs
 
 
@@ -131,7 +133,7 @@ def make_ready(cohort: Cohort, context: Context) -> None:
 
 
 def seconds_with(workers: int, costs: Sequence[Cost]) -> float:
-    """Return how long so many processes take for all cohorts; each of these is cut into parts, two for a process.
+    """Return how long so many processes take for all cohorts, which are cut into parts.
 
     A part is given to the process that is free first. One that has had a part of the same cohort need not start again;
     the first one has looked at the last cohort already.
@@ -139,8 +141,8 @@ def seconds_with(workers: int, costs: Sequence[Cost]) -> float:
     if workers == 1:
         return sum(cost.start + cost.whole for cost in costs) - costs[-1].start if costs else 0.0
     free, latest = [0.0, *[ANOTHER_PROCESS] * (workers - 1)], [len(costs) - 1, *[-1] * (workers - 1)]
-    for number, cost in enumerate(costs):
-        parts = min(2 * workers, cost.runs)
+    for number, (cost, parts) in enumerate(zip(costs, parts_of([cost.whole for cost in costs], workers), strict=True)):
+        parts = min(parts, cost.runs)
         for part in range(parts):
             first = free.index(min(free))
             free[first] += cost.part(cost.runs // parts + (part < cost.runs % parts))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from xprun.plugins.machine import host_mark
 from xprun.runner.execution.dispatcher import Dispatcher, Task
 from xprun.runner.execution.places import arrive
 from xprun.runner.execution.worker_context import Context
-from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.cohorts import Cohort, cut
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workers.pool import get_pool
 from xprun.runner.workload.devices import kind_of
@@ -32,7 +32,7 @@ def lead(context: Context, cohort: Cohort) -> Iterator[list[Outcome]]:
         get_pool().stop_workers()  # the next cohort may be given another GPU
 
 
-def lead_all(context: Context, cohorts: Iterable[Cohort]) -> Iterator[list[Outcome]]:
+def lead_all(context: Context, cohorts: Sequence[Cohort]) -> Iterator[list[Outcome]]:
     """Yield the outcomes of cohorts of which `context.workers` processes of this machine train parts at a time."""
     tasks = [
         Task(part.runs, part.program, part.is_part or len(part.runs) > 1, part.layout)
@@ -47,11 +47,3 @@ def lead_all(context: Context, cohorts: Iterable[Cohort]) -> Iterator[list[Outco
             yield outcomes
     finally:
         dispatcher.stop()
-
-
-def cut(cohorts: Iterable[Cohort], places: int) -> list[Cohort]:
-    """Return the parts in which cohorts are handed to so many places that train at once: two a place, where it can be.
-
-    The seeds of a setting stay together. What one place trains is not cut.
-    """
-    return [part for cohort in cohorts for part in (cohort.split(2 * places) if places > 1 else [cohort])]

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xprun.errors import Error
-from xprun.runner.execution.leading import cut
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.launchers.choice import LauncherError
 from xprun.runner.launchers.launcher_contract import lost
 from xprun.runner.launchers.parcels import lead_in_parcels
-from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.cohorts import Cohort, cut
 from xprun.runner.process.interrupts import NUMBERS, restore
 from xprun.runner.process.log import note, words_of
 from xprun.runner.results.outcome import Outcome

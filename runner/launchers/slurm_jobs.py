@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from xprun.errors import Error
-from xprun.runner.execution.leading import cut
 from xprun.runner.execution.places import PlaceError
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.launchers.built_in import most_jobs
@@ -32,7 +31,7 @@ from xprun.runner.launchers.choice import LauncherError
 from xprun.runner.launchers.launcher_contract import lost
 from xprun.runner.launchers.parcel_files import read_parcels, read_progress, write_parcel, write_progress
 from xprun.runner.launchers.parcels import Parcel, lead_in_parcels
-from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.cohorts import Cohort, cut
 from xprun.runner.process.log import note, words_of
 from xprun.runner.process.training_progress import TrainingProgress, tell
 from xprun.runner.results.atomic_files import replace_text, writing

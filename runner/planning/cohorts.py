@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from xprun.runner.planning.layout import Layout
 from xprun.specs import Run
 from xprun.specs.language.identity import shared_identity_of
+
+ROUNDING = 1e-9  # of a number of parts
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,14 @@ class Cohort:
     And in numbers of `[run]` that each run may have its own of: where gradients are clipped, how weights are averaged.
     `layout` is that of runs whose training was cut off, and goes on in it. `is_part`: there are other runs of the kind,
     which may be trained in the same process. `slot` is the number of the process that trains it, among those at work.
+    `seconds` is about how long its training takes, where somebody has looked.
     """
 
     runs: list[Run]
     layout: Layout | None = None
     is_part: bool = False
     slot: int = 0
+    seconds: float | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be sent to a worker as what the seeds of a setting share, and the seeds: a tenth of so many runs."""
@@ -84,6 +89,25 @@ def cohorts_of(runs: Iterable[Run], leave_out: Container[str] = ()) -> list[Coho
                 latest, group = run, groups.setdefault(program_of(run), [])  # and not once more for each seed
             group.append(run)
     return [Cohort(several) for several in groups.values()]
+
+
+def cut(cohorts: Iterable[Cohort], places: int) -> list[Cohort]:
+    """Return the parts in which cohorts are handed to so many places that train at once."""
+    cohorts = list(cohorts)
+    known = [cohort.seconds for cohort in cohorts if cohort.seconds is not None]
+    lengths = known if len(known) == len(cohorts) else [float(len(cohort.runs)) for cohort in cohorts]
+    numbers = parts_of(lengths, places)
+    return [part for cohort, number in zip(cohorts, numbers, strict=True) for part in cohort.split(number)]
+
+
+def parts_of(lengths: Sequence[float], places: int) -> list[int]:
+    """Return into how many parts to cut cohorts that take so long, for so many places that train at once.
+
+    No part is longer than half of what a place has to do, so that none waits long for the last one. What is shorter
+    stays whole: each part needs a start of its own, and steps of few runs cost nearly as much as those of many.
+    """
+    longest = sum(lengths) / (2 * places)
+    return [1 if places == 1 or not longest else max(1, ceil(length / longest - ROUNDING)) for length in lengths]
 
 
 def unfinished_first(cohorts: list[Cohort], layouts: list[Layout]) -> list[Cohort]:

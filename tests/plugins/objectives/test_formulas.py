@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 from xprun.plugins.discovery import open_registry
-from xprun.plugins.objectives.objective import Objective, asked
+from xprun.plugins.objectives.objective import Objective
 from xprun.plugins.registry import REGISTRY
+from xprun.plugins.signature import positional_names
 
 OBJECTIVES = [c.name for c in open_registry().components("model") if c.is_objective]
 # Objectives, with settings, at places of their parameters, and the loss there as a person works it out.
@@ -54,7 +55,8 @@ def bound(objective: Objective, function: Callable[..., Tensor] | None = None, *
 
     def of_parameters(*values: Tensor) -> Tensor:
         parameters = dict(zip(objective.start, values, strict=True))
-        return function(*asked(function, {**objective.constants, "t": time, **more, **parameters}))
+        known = {**objective.constants, "t": time, **more, **parameters}
+        return function(*(known[name] for name in positional_names(function)))
 
     return of_parameters
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from support.training import MakePlan
 from xprun.runner.cli.main import main
-from xprun.runner.planning.cohorts import Cohort
+from xprun.runner.planning.cohorts import Cohort, cut, parts_of
 from xprun.runner.planning.run_identity import origins_of
 from xprun.specs import SpecError, apart_from_seeds
 
@@ -37,6 +37,26 @@ def test_a_cohort_is_split_without_loss(plan: MakePlan, line_spec: str, parts: i
     assert len(split) == min(parts, 12)
     if parts <= 3:
         assert all(len({run.seed for run in part.runs}) == 4 for part in split)
+
+
+def test_what_is_short_beside_all_the_rest_stays_whole(plan: MakePlan, line_spec: str) -> None:
+    runs = plan(line_spec, "optimizer.lr=[0.1, 0.2, 0.3]", "run.seeds=4").runs
+    alike = [Cohort(runs)] * 4
+    assert [len(part.runs) for part in cut(alike, 2)] == [12, 12, 12, 12]
+    assert [len(part.runs) for part in cut(alike[:1], 2)] == [3, 3, 3, 3]  # two parts a place
+    assert cut(alike[:1], 1) == alike[:1]
+    timed = [Cohort(runs, seconds=seconds) for seconds in (8.0, 1.0, 1.0)]
+    assert [len(part.runs) for part in cut(timed, 2)] == [3, 3, 3, 3, 12, 12]  # none longer than a quarter of all
+    known = [Cohort(runs, seconds=1.0), Cohort(runs[:4])]  # else by the numbers of runs
+    assert [len(part.runs) for part in cut(known, 2)] == [4, 4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "places", "parts"),
+    [([1.0] * 16, 2, [1] * 16), ([1.0], 3, [6]), ([3.0, 1.0], 2, [3, 1]), ([0.0, 0.0], 2, [1, 1]), ([5.0], 1, [1])],
+)
+def test_no_part_is_longer_than_half_of_what_a_place_does(lengths: list[float], places: int, parts: list[int]) -> None:
+    assert parts_of(lengths, places) == parts
 
 
 def test_a_cohort_is_the_same_when_it_has_been_sent(plan: MakePlan, line_spec: str) -> None:
