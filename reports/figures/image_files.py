@@ -50,7 +50,7 @@ def for_page(figure: Figure) -> Figure:
 
     It is not laid out anew, which takes longer than drawing: its axes get a fixed place.
     """
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     for legend in list(figure.legends):
         legend.remove()
     figure.set_size_inches(figure.get_figwidth(), PAGE_HEIGHT)
@@ -66,9 +66,12 @@ def with_epochs(figure: Figure) -> Figure:
 
 
 def _save(figure: Figure, buffer: BytesIO | StringIO, **options: Any) -> None:
-    """Draw a figure; it is laid out then, so that what draws it next need not do so again."""
+    """Draw a figure; it is laid out then, so that what draws it next need not do so again.
+
+    An engine that does nothing, "none", would still have it drawn once for the layout.
+    """
     figure.savefig(buffer, **options)
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
 
 
 def _for_page(match: re.Match[str]) -> str:

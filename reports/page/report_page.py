@@ -26,7 +26,7 @@ from xprun.reports.text.folder_verdict import verdict_of
 from xprun.reports.text.problem_findings import absent_problems, cautions_over, take_together
 from xprun.runner.results.results_schema import ENDED_WELL
 
-HELPED = 10**6  # rows of a history up to which another process draws, too: it has the tables once more
+HELPED = 10**7  # rows of a history up to which another process draws, too: it has the tables once more
 
 
 @dataclass(frozen=True)

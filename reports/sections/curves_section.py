@@ -17,6 +17,7 @@ from xprun.runner.results.results_schema import LOSS, METRIC, STEP, TEST, TRAIN,
 
 TITLE = "Learning curves"
 SPLITS = (TRAIN, VALID, TEST)
+FEW = 4  # problems of which all curves are drawn
 ONE_BY_ONE = 6  # alternatives of which all curves are drawn in one plot each
 
 
@@ -50,15 +51,24 @@ def curves_section(analysis: Analysis) -> Section:
 
 
 def _panels(analysis: Analysis) -> list[_Panel]:
-    """What has curves: the loss of the minibatches, and each quantity that is measured on parts of the data."""
+    """What has curves: the loss of the minibatches, and each quantity that is measured on parts of the data.
+
+    Of one problem among many only what is compared or aimed at, if that has any, or a page would have a hundred plots.
+    """
     comparison = analysis.comparison
-    there = set(map(str, analysis.tables.history[METRIC].unique()))
     aimed = [] if comparison.target is None else [comparison.aim[0]]
-    quantities = dict.fromkeys(map(_quantity, [LOSS, comparison.measured[0], *aimed]))
-    wanted = [("", [LOSS])]
-    wanted += [(name, [f"{split}.{name}" for split in SPLITS if f"{split}.{name}" in there]) for name in quantities]
+    compared = list(dict.fromkeys(map(_quantity, [comparison.measured[0], *aimed])))
+    panels = _panels_of(analysis, compared) if analysis.side_by_side > FEW else []
+    return panels or _panels_of(analysis, ["", *dict.fromkeys([LOSS, *compared])])
+
+
+def _panels_of(analysis: Analysis, quantities: list[str]) -> list[_Panel]:
+    """What has curves of some quantities; the empty one is the loss of the minibatches."""
+    there = set(map(str, analysis.tables.history[METRIC].unique()))
     found = []
-    for quantity, metrics in wanted:
+    for quantity in quantities:
+        measured = [f"{split}.{quantity}" for split in SPLITS if f"{split}.{quantity}" in there]
+        metrics = measured if quantity else [LOSS]
         tables = {_split(name): curves(analysis.tables.history, analysis.best, name) for name in metrics}
         parts = _curves_among(tables)
         if parts:

@@ -9,6 +9,7 @@ from xprun.reports.stats.analysis import Analysis
 from xprun.runner.results.results_schema import REASON, SECONDS, SEED, STAGE, STATUS, STATUSES, STEPS
 
 RUNS_SHOWN = 5000
+CELLS_SHOWN = 60_000  # some three megabytes of a page
 TROUBLED_SHOWN = 50
 
 
@@ -58,4 +59,4 @@ def runs_listing(judged: pd.DataFrame, comparison: Comparison) -> Listing:
         numbers("seconds", judged[SECONDS], digits=3),
         *(numbers(name.replace(".", " ", 1), judged[name]) for name in measured),
     ]
-    return listing(columns, RUNS_SHOWN)
+    return listing(columns, min(RUNS_SHOWN, CELLS_SHOWN // len(columns)))

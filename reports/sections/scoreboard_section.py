@@ -35,13 +35,16 @@ def diagnostics_section(analysis: Analysis, overall: Overall) -> Section:
     shares = diagnostics(analysis)
     if not shares:
         return Section("diagnostics", "Diagnostics", [])
-    passed = [f"{one.name} passes {len(one.passed)}" for one in standings(analysis)]
+    board = standings(analysis)
+    passed = [f"{one.name} passes {len(one.passed)}" for one in board]
     told = f"Of {counted(len(shares), 'diagnostic')}: {', '.join(passed)}."
     caption = (
         f"A diagnostic is passed where more than {MOST:.0%} of the runs at the chosen setting end at its target or "
         "beyond; else the share that does"
     )
-    return Section("diagnostics", "Diagnostics", [Text(told), Grid(diagnostics_listing(analysis), caption, prose=True)])
+    names = [one.name for one in board]
+    listed = diagnostics_listing(shares, names, titles_of(analysis))
+    return Section("diagnostics", "Diagnostics", [Text(told), Grid(listed, caption, prose=True)])
 
 
 def scoreboard_listing(analysis: Analysis) -> Listing:
@@ -64,11 +67,8 @@ def _defaults(rows: list[Standing]) -> list[str]:
     return [NONE if math.isnan(one.default) else f"{one.default:.2f}" for one in rows]
 
 
-def diagnostics_listing(analysis: Analysis) -> Listing:
-    """One row a diagnostic: what it looks at, and who passes it."""
-    shares = diagnostics(analysis)
-    titles = titles_of(analysis)
-    names = [one.name for one in standings(analysis)]
+def diagnostics_listing(shares: dict[str, dict[str, float]], names: list[str], titles: dict[str, str]) -> Listing:
+    """One row a diagnostic: what it looks at, by its title, and who passes it, by the shares of the runs that do."""
     columns = [
         texts("diagnostic", shares),
         *([texts("looks at", [titles.get(label, "") for label in shares])] if any(titles.values()) else []),

@@ -1,9 +1,7 @@
 """The scoreboard over the problems that a spec lists: wins, losses, diagnostics passed, and what tuning is worth."""
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,7 +133,7 @@ def _at_default(analysis: Analysis, name: str) -> float:
         rows = part.judged[(part.judged["alternative"] == name) & (part.judged[STAGE] == SEARCH)]
         swept = [key for key in defaults if key in rows]
         for key in swept:
-            rows = rows[rows[key].map(partial(_is_about, defaults[key]))]
+            rows = rows[_is_about(rows[key], defaults[key])]
         if not swept or rows.empty:
             return np.nan
         told = valued(rows, part.comparison.shown_column)
@@ -144,9 +142,9 @@ def _at_default(analysis: Analysis, name: str) -> float:
     return float(np.mean(found)) if found else np.nan
 
 
-def _is_about(value: Any, found: Any) -> bool:
-    """Whether a setting has a value, a number but for rounding."""
-    try:
-        return math.isclose(float(value), float(found), rel_tol=1e-6)
-    except (TypeError, ValueError):
-        return bool(value == found)
+def _is_about(values: pd.Series, wanted: Any) -> pd.Series:
+    """Which values of a setting are a wanted one, a number but for rounding."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype="float64")
+    is_number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
+    about = np.isclose(numbers, wanted, rtol=1e-6, atol=0) if is_number else False
+    return pd.Series((values == wanted) | about)

@@ -13,7 +13,7 @@ from xprun.reports.sections.problems_section import overall_sections, short_sect
 from xprun.reports.sections.scoreboard_section import diagnostics_listing, scoreboard_listing
 from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.stats.ranking import rank_alternatives
-from xprun.reports.stats.scoreboard import standings
+from xprun.reports.stats.scoreboard import diagnostics, standings, titles_of
 from xprun.reports.text.bench_findings import candidate_findings
 from xprun.reports.text.problem_findings import take_together
 
@@ -75,7 +75,8 @@ def test_a_target_of_the_training_loss_is_passed_or_failed(make_folder: Make) ->
     best, other = standings(analysis_of(make_folder))
     assert (best.passed, best.failed) == (["steep"], [])
     assert (other.passed, other.failed) == ([], ["steep"])
-    listing = diagnostics_listing(analysis_of(make_folder))
+    analysis = analysis_of(make_folder)
+    listing = diagnostics_listing(diagnostics(analysis), ["A", "B"], titles_of(analysis))
     assert listing.head == ["diagnostic", "looks at", "A", "B"]
     assert listing.rows == [("steep", "Steps must be small.", "passed", "failed")]
 
