@@ -24,9 +24,11 @@ from xprun.runner.results.atomic_files import writing
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.store.snapshots import forget, take_stock
 from xprun.runner.workers.isolated import Meanwhile, WorkerError
+from xprun.runner.workers.pool import get_pool
 from xprun.runner.workload.devices import kind_of
 from xprun.specs import Run
 
+TRACING = "torch._dynamo"  # what tracing a model imports, in more than a second
 SURVEYED = 8  # cohorts that are looked at to estimate the whole
 
 
@@ -128,6 +130,8 @@ def _looked_ahead(job: Job, cohorts: list[Cohort], context: Context) -> tuple[in
         looked_at = job.run_isolated(costs_of, cohorts[:SURVEYED], context, purpose=program, meanwhile=ready)
         costs = _of_all(looked_at, cohorts)
         workers = best_workers(costs, context.spread)
+        if any(cost.traced for cost in looked_at) and job.registry.has_run_foreign_code:
+            get_pool().preload(TRACING)  # each cohort will have a worker of its own
         cohorts = [replace(cohort, seconds=cost.whole) for cohort, cost in zip(cohorts, costs, strict=True)]
     except WorkerError as error:
         note(f"could not estimate the training time: {error}")

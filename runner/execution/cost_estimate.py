@@ -33,7 +33,7 @@ class Cost:
     `start` is for the data, the model, and the choice of how to train, which every process has to make that has a part
     of them. `crowded` is the training where each operation has the one thread that is left beside other processes.
     `fixed` is the share of the training that takes as long for a part of the runs as for all: most of it where they are
-    trained `together` in short steps, and nothing where each is trained alone.
+    trained `together` in short steps, and nothing where each is trained alone. `traced`: the model is.
     """
 
     runs: int
@@ -43,6 +43,7 @@ class Cost:
     crowded: float = 0.0
     fixed: float = 0.0
     together: bool = False
+    traced: bool = False
 
     @property
     def whole(self) -> float:
@@ -167,6 +168,7 @@ def most_workers(runs: int, devices: Sequence[str]) -> int:
 
 def _cost(work: Workload, units: list[ExecutionUnit], start: float) -> Cost:
     from xprun.runner.engine.execution_units import select_strategy
+    from xprun.runner.engine.programs.traced import Traced
 
     runs = [run for unit in units for run in unit.runs]
     timed = [_UnitTime.of(work, unit) for unit in units]
@@ -177,7 +179,8 @@ def _cost(work: Workload, units: list[ExecutionUnit], start: float) -> Cost:
         fixed = sum(one.fixed for one in timed) / training if training else 0.0
         if any(unit.threads * unit.shards > 1 for unit in units):
             crowded = sum(_UnitTime.of(work, unit).training for unit in select_strategy(work, runs, 1))
-    return Cost(len(runs), start, training, evaluation, crowded, fixed, together)
+    traced = any(unit.program == Traced.name for unit in units)
+    return Cost(len(runs), start, training, evaluation, crowded, fixed, together, traced)
 
 
 @dataclass(frozen=True)

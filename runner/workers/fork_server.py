@@ -53,8 +53,8 @@ def main(descriptor: int, parent_pid: int, modules: list[str]) -> NoReturn:
 def serve(control: socket.socket, parent_pid: int, modules: list[str]) -> NoReturn:
     """Import modules, then fork workers and report their ends until the parent is gone.
 
-    The parent sends `spawn KEY WARM` with five descriptors, `signal KEY NUMBER` and `exit`; this process sends
-    `ready` and `exited KEY STATUS`.
+    The parent sends `spawn KEY WARM` with five descriptors, `import MODULE`, `signal KEY NUMBER` and `exit`; this
+    process sends `ready` and `exited KEY STATUS`.
     """
     workers: dict[int, str] = {}  # process id: key
     try:
@@ -115,6 +115,9 @@ def _execute(
                 control.send(f"exited {key} {LOST_CONNECTION}".encode())
             for descriptor in descriptors:
                 os.close(descriptor)
+        case ["import", module]:
+            _import(module)
+            gc.freeze()
         case ["signal", key, number]:
             for pid in [pid for pid, of in workers.items() if of == key]:
                 _signal(pid, int(number), group=int(number) == signal.SIGKILL)

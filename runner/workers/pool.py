@@ -104,6 +104,11 @@ class WorkerPool:
                 ahead = self._spawn(warm=warm)
                 self._idle.append(ahead)  # the last: one that has done something of use comes before it
 
+    def preload(self, module: str) -> None:
+        """Let workers that start from now on find one more module imported, where they are forked."""
+        if self.spawner is not None:
+            self.spawner.preload(module)
+
     def _spawn(self, *, warm: bool = False) -> Worker:
         assert self.spawner is not None
         with connect(next(self._keys)) as (worker, descriptors):

@@ -45,6 +45,7 @@ class Spawner(Protocol):
     def signal(self, key: int, number: int) -> None: ...
     def exits(self) -> dict[int, int | None]: ...
     def wake(self) -> None: ...
+    def preload(self, module: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -117,6 +118,10 @@ class ForkSpawner:
         """Let the server go on, if somebody has stopped it: a worker can send it signals."""
         self.server.send_signal(signal.SIGCONT)
 
+    def preload(self, module: str) -> None:
+        """Let workers that are forked from now on find one more module imported."""
+        self._send(f"import {module}")
+
     def _receive(self) -> bytes | None:
         """Return a reply, nothing when there is none, and None when the server has gone."""
         try:
@@ -164,6 +169,9 @@ class SubprocessSpawner:
 
     def wake(self) -> None:
         """Do nothing: there is no server."""
+
+    def preload(self, module: str) -> None:
+        """Do nothing: each worker imports what it needs."""
 
     def close(self) -> None:
         for process in self._processes.values():

@@ -127,6 +127,16 @@ def test_a_worker_that_may_use_a_core_until_its_task_is_warm_then(
         assert isinstance(pool.wait(worker), Result)
 
 
+def test_workers_to_come_find_a_module_that_they_will_need(pool: WorkerPool) -> None:
+    only_forked(pool)
+    for preloaded in (False, True):
+        worker = pool.acquire(fresh=True)
+        pool.submit(worker, exec, f"import sys; assert ('colorsys' in sys.modules) is {preloaded}", {})
+        assert isinstance(pool.wait(worker), Result)
+        pool.preload("colorsys")
+        pool.preload("no_such_module")  # whoever needs it tells
+
+
 SPOILERS = [
     "import sys; sys.stdout.close()",
     "import sys; sys.stdout = sys.stderr = None",
