@@ -79,11 +79,14 @@ class Stroke:
         return IN_PAGE[self.colour]
 
 
-def strokes(alternatives: list[str]) -> dict[str, Stroke]:
-    """A stroke for each alternative shown: the first `SHOWN`, no two of which share colour and dashes, or marker."""
+def strokes(alternatives: list[str], first: int = 0) -> dict[str, Stroke]:
+    """A stroke for each alternative shown: the first `SHOWN`, no two of which share colour and dashes, or marker.
+
+    `first`: how many strokes of the page others have.
+    """
     return {
         name: Stroke(i, COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], _marker(i))
-        for i, name in enumerate(alternatives[:SHOWN])
+        for i, name in enumerate(alternatives[:SHOWN], first)
     }
 
 

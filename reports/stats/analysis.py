@@ -39,7 +39,7 @@ class Analysis:
     alternatives, best first. `formats`: what is written. `problems`: an analysis for each problem, by its label, where
     there are several; `number` is which one this is, from 1, or 0. `present` are the labels of the problems that have
     runs, `absent` those of the ones that were planned and have none. `side_by_side`: how many problems are tested on
-    the page.
+    the page. `strokes_taken`: how many strokes of the page stand for other alternatives.
     """
 
     tables: Tables
@@ -56,11 +56,12 @@ class Analysis:
     number: int = 0
     present: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    strokes_taken: int = 0
 
     @cached_property
     def style(self) -> dict[str, Stroke]:
         """A stroke for each alternative that plots show, best first."""
-        return strokes(self.order)
+        return strokes(self.order, self.strokes_taken)
 
     @cached_property
     def shown(self) -> list[str]:
@@ -205,7 +206,16 @@ def by_sections(analysis: Analysis) -> Analysis:
     if not settings:
         return analysis
     by = [name for name in analysis.comparison.by if name not in settings] or ["optimizer"]
-    return _analysis(analysis.tables, replace(analysis.comparison, by=by), analysis.formats)
+    found = _analysis(analysis.tables, replace(analysis.comparison, by=by), analysis.formats)
+    places = {name: place for place, name in enumerate(analysis.order)}
+    firsts = analysis.judged["alternative"].map(places).groupby(found.judged["alternative"]).min()
+    return replace(
+        found,
+        order=[str(name) for name in firsts.sort_values().index],
+        number=analysis.number,
+        side_by_side=analysis.side_by_side,
+        strokes_taken=len(analysis.style),
+    )
 
 
 def _analysis(tables: Tables, comparison: Comparison, formats: tuple[str, ...]) -> Analysis:

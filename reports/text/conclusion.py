@@ -78,7 +78,7 @@ def _winner(analysis: Analysis, first: str, mean: str) -> Conclusion:
     than = f"{_name(second['alternative'])} with {_mean(second)}"
     if second["bad"]:
         than = f"{_name(second['alternative'])}, some of whose runs {analysis.trouble}"
-    more = f", and than all {len(analysis.ranking) - 2} others" if len(analysis.ranking) > 2 else ""
+    more = ", and than all others" if len(analysis.ranking) > 2 else ""
     sentence = f"{first} is best: {analysis.measure} {mean}, better than {than} ({_p(pair)}){more}."
     return Conclusion("winner", sentence, *_other_split(analysis))
 
@@ -93,10 +93,7 @@ def _tie(analysis: Analysis, first: str, rivals: list[Pair]) -> Conclusion:
 
 
 def _no_clear_winner(analysis: Analysis, first: str, mean: str, rivals: list[Pair]) -> Conclusion:
-    others = len(analysis.ranking) - 1
-    whom = _name(rivals[0].second) if others == 1 else f"{len(rivals)} of the {others} others"
-    if len(rivals) == others > 1:
-        whom = "both others" if others == 2 else f"any of the {others} others"
+    whom = _whom(rivals, len(analysis.ranking) - 1)
     n, fresh = analysis.blocks, "fresh " if analysis.confirmed else ""
     seeds = f"{n} {fresh}{analysis.comparison.repeat}s"
     sentence = f"{first} leads with {analysis.measure} {mean}, but {seeds} cannot separate it from {whom}."
@@ -154,19 +151,27 @@ def _over_problems(analysis: Analysis, overall: Overall) -> Conclusion:
     tied = [name for name in names if means[name] == means.iloc[0]]
     if len(tied) > 1:
         sentence = f"{listed([_name(name) for name in tied], 3)} tie over {n} problems: {rank} each."
-        return Conclusion("tie", sentence, *_more_problems(n))
+        return Conclusion("tie", sentence, *_more_problems(analysis, n))
     if not overall.is_tested:
         sentence = f"{first} leads ({rank}), {ahead}, but {n} problems cannot separate them; it takes {BLOCKS_NEEDED}."
-        return Conclusion("too few problems", sentence, *_more_problems(n))
+        return Conclusion("too few problems", sentence, *_more_problems(analysis, n))
     pairs = [overall.pairwise.of(names[0], name) for name in names[1:]]
     rivals = [pair for pair in pairs if not pair.told_apart]
     if not rivals:
         more = " and all others" if len(names) > 2 else ""
         sentence = f"{first} is best over {n} problems: {rank}, better than {_name(names[1])}{more} ({_p(pairs[0])})."
         return Conclusion("winner", sentence, *_other_seeds(analysis))
-    whom = f"{len(rivals)} of the {len(pairs)} others" if len(pairs) > 1 else _name(names[1])
-    sentence = f"{first} leads ({rank}), but {n} problems cannot separate it from {whom}."
-    return Conclusion("no clear winner", sentence, *_more_problems(n))
+    sentence = f"{first} leads ({rank}), but {n} problems cannot separate it from {_whom(rivals, len(pairs))}."
+    return Conclusion("no clear winner", sentence, *_more_problems(analysis, n))
+
+
+def _whom(rivals: list[Pair], others: int) -> str:
+    """The alternatives that the first one is not told apart from, of so many others."""
+    if others == 1:
+        return _name(rivals[0].second)
+    if len(rivals) < others:
+        return f"{len(rivals)} of the {others} others"
+    return "both others" if others == 2 else f"any of the {others} others"
 
 
 def _rivals_in_words(analysis: Analysis) -> str:
@@ -202,7 +207,10 @@ def _other_seeds(analysis: Analysis) -> tuple[str, str]:
     return f"See how it holds over {number} seeds", _seeds(analysis, number)
 
 
-def _more_problems(n: int) -> tuple[str, str]:
+def _more_problems(analysis: Analysis, n: int) -> tuple[str, str]:
+    words = str(analysis.tables.environment.get("command") or "").split()
+    if "bench" in words and "--suite" not in words:
+        return "Take the larger suite, all problems that need no download", "--suite full"
     number = f", at least {BLOCKS_NEEDED} in all," if n < BLOCKS_NEEDED else ""
     return f"Add problems to the spec{number} and run it again", ""
 

@@ -191,7 +191,7 @@ def _write_spec(
     others = [entrant.label for entrant in entrants if entrant.label not in candidates]
     text = bench_spec(
         name,
-        f"{' and '.join(candidates)} on {Path(suite).stem if is_file else suite}",
+        f"{' and '.join(candidates)} on the {Path(suite).stem if is_file else suite} suite",
         _command(path, folder, options),
         Path(extends).name if is_file else extends,
         entrants,

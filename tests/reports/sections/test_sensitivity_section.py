@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.folders import Case
 from xprun import run
+from xprun.reports.data.results_folder import read_tables
+from xprun.reports.page.report_page import make_page
 
 SPEC = """
 [data]
@@ -102,3 +105,13 @@ def test_a_draw_with_a_tag_of_its_own_is_crossed_with_the_others(page: Callable[
     _, plots = page(INDEPENDENT)
     assert "sensitivity-optimizer.lr" in plots
     assert {"draws-optimizer.momentum", "draws-optimizer.weight_decay"} <= plots
+
+
+@pytest.mark.parametrize("labels", [["SGD"], ["SGD", "Adam"]])
+def test_no_stroke_of_a_page_has_two_meanings(make_folder: Callable[..., Path], labels: list[str]) -> None:
+    cases = [Case(label, lr, [lr, lr + 0.1]) for label in labels for lr in (0.01, 0.1, 0.3)]
+    tables = read_tables(make_folder(cases, by=["optimizer", "optimizer.lr"] if len(labels) > 1 else ["optimizer.lr"]))
+    page = make_page(tables)
+    names = [entry.name for entry in page.legend]
+    assert len(names) == len(set(names)) == len({entry.number for entry in page.legend}) == 4 * len(labels)
+    assert set(labels) < set(names)

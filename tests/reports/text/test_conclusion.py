@@ -1,5 +1,6 @@
 """The first words of a page: a badge, a short sentence that does not go beyond the seeds, and a command."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ def cases(**values: list[float | None]) -> list[Case]:
     ("given", "options", "badge", "words", "command"),
     [
         (cases(A=around(0.9), B=around(0.8, seed=1)), {}, "winner", "A is best: final valid.accuracy 0.9", ""),
+        (
+            cases(A=around(0.9), B=worse(around(0.9), 0.1), C=worse(around(0.9), 0.2)),
+            {},
+            "winner",
+            "(p = 0.0078), and than all others.",
+            "",
+        ),
         (cases(A=SAME, B=SAME), {}, "tie", "A and B tie: the same valid.accuracy in every run.", ""),
         (
             cases(A=SAME, B=worse(SAME, 0.001)),
@@ -117,6 +125,24 @@ def test_over_problems(make_folder: Callable[..., Path], problems: int, flip: bo
     assert conclusion.badge == badge
     assert len(conclusion.sentence.split()) <= LONGEST
     assert summary_table(found, overall).listing.head[:3] == ["alternative", "mean rank", "best on"]
+
+
+@pytest.mark.parametrize("command", ["xprun bench A", "xprun bench A --suite full", "xprun study.toml"])
+def test_where_problems_are_too_few_a_bench_takes_the_larger_suite(
+    make_folder: Callable[..., Path], command: str
+) -> None:
+    given = [
+        Case(name, 0.1, [value], {"data": f"p{i}"})
+        for i in range(7)
+        for name, value in zip("ABC", (0.8, 0.9, 0.85) if i % 2 else (0.9, 0.8, 0.85), strict=True)
+    ]
+    folder = describe_folder(make_folder(given), problems=[f"p{i}" for i in range(7)])
+    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    (folder / "environment.json").write_text(json.dumps(facts | {"command": command}), encoding="utf-8")
+    found = make_analysis(read_tables(folder))
+    conclusion = conclude(found, take_together(found))
+    assert conclusion.sentence.endswith("but 7 problems cannot separate it from both others.")
+    assert conclusion.options == ("--suite full" if command == "xprun bench A" else "")
 
 
 def test_missing_runs_come_first_of_what_to_do(analysis: Make) -> None:
