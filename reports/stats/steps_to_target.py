@@ -11,10 +11,12 @@ from xprun.runner.results.rounding import reached
 def steps_to_target(history: pd.DataFrame, judged: pd.DataFrame, comparison: Comparison) -> pd.Series:
     """For each row of `judged`: the first step whose metric reaches the target.
 
-    Infinite where no step does, or where the run failed or diverged.
+    Infinite where no step does, or where the run failed or diverged. The untrained model, step 0, counts for runs that
+    take no step.
     """
     metric, goal = comparison.aim
     rows = history[history[METRIC] == metric]
+    rows = rows[(rows[STEP] > 0) | rows[RUN].isin(judged.loc[judged[STEPS] == 0, RUN])]
     assert comparison.target is not None
     ahead = reached(rows[VALUE].to_numpy(dtype="float64"), comparison.target, goal)
     first = rows[ahead].groupby(RUN, observed=True)[STEP].min()

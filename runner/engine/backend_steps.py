@@ -57,7 +57,8 @@ class BackendSteps:
     def take(self, training: Training, batches: list[Any]) -> Tensor:
         with training.rules.off_the_clock():
             self.trainer  # noqa: B018 - the framework is imported where this is asked for first
-        training.trajectory.before(training.steps + 1)
+        if training.trajectory.before(training.steps + 1):
+            self.program.gradients(batches[0])  # which is seen: by torch, as all there is to tell
         losses = self._steps(batches, training.steps + 1)
         training.steps += len(batches)
         return losses

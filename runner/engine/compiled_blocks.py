@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from xprun.runner.engine.block_cache import How, block_for, stop_compilers
 from xprun.runner.engine.block_compiler import Block, CompilerError
 from xprun.runner.engine.graph_blocks import GraphBlock, has_graphs
+from xprun.runner.engine.programs.stacked import Stacked
 from xprun.runner.engine.step_function import (
     NotPureError,
     StepFunction,
@@ -134,7 +137,9 @@ class CompiledBlocks:
         return take(training, shapes, batches)
 
     def _step(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:
-        training.trajectory.before(training.steps + 1)
+        if training.trajectory.before(training.steps + 1):
+            with _draws_kept(stacked(training)):
+                stacked(training).differentiate(batches[0])  # which is seen, and changes no step
         losses, *moved = self._blocks[shapes](self._arguments(training, batches))
         families, left = families_of_rules(training), iter(moved)
         parameters = [next(left) for _ in families]
@@ -148,10 +153,8 @@ class CompiledBlocks:
     def _begin(self, training: Training, shapes: Shapes, batches: list[Batch]) -> Tensor:
         """Take the first steps of a shape in both ways, and go on with those of the ordinary one."""
         few, rest = batches[:FEWEST], batches[FEWEST:]
-        before = [generator.get_state() for generator in stacked(training).generators]
-        found = self._blocks[shapes](self._arguments(training, few))[0].clone()
-        for generator, state in zip(stacked(training).generators, before, strict=True):
-            generator.set_state(state)
+        with _draws_kept(stacked(training)):
+            found = self._blocks[shapes](self._arguments(training, few))[0].clone()
         losses = torch.stack([training.step(batch) for batch in few])
         if not torch.allclose(found, losses, AGREEMENT, AGREEMENT, equal_nan=True):
             self.refuse("their losses would be others")
@@ -222,3 +225,12 @@ class CompiledBlocks:
     def stop(self) -> None:
         """End compilers that are still at work, for nobody."""
         stop_compilers()
+
+
+@contextmanager
+def _draws_kept(program: Stacked) -> Iterator[None]:
+    """Leave the generators of a program as they were."""
+    before = [generator.get_state() for generator in program.generators]
+    yield
+    for generator, state in zip(program.generators, before, strict=True):
+        generator.set_state(state)

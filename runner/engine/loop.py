@@ -30,9 +30,10 @@ from xprun.runner.engine.trajectory_recorder import (
     wanted_steps,
 )
 from xprun.runner.engine.weight_average import with_average
-from xprun.runner.results.outcome import PARAMETER, Engine, Outcome, Status
-from xprun.runner.results.results_schema import TEST, is_of_test
+from xprun.runner.results.outcome import Engine, Outcome, Status
+from xprun.runner.results.results_schema import TEST, is_of_step, is_of_test
 from xprun.runner.store.snapshots import Snapshot, State
+from xprun.runner.workload.device_generators import own_draws
 from xprun.runner.workload.device_transfer import fetched
 from xprun.runner.workload.run_grid import Batch, Grid
 from xprun.runner.workload.workload import Workload
@@ -92,6 +93,8 @@ class Training:
         """Train all runs to their ends, and save them to a snapshot from time to time."""
         if not self.work.schedule.steps:
             self._evaluate()
+        elif not self.steps:
+            self._measure_untrained()
         try:
             self._train_blocks(snapshot)
         finally:
@@ -169,9 +172,10 @@ class Training:
     def step(self, batch: Batch) -> Tensor:
         """Take one step with a batch; return its losses [S, k]."""
         self.steps += 1
-        self.trajectory.before(self.steps)
+        batches = len(batch) if self.work.accumulate > 1 else 1
+        self.trajectory.before(self.steps, batches)
         if self.running:
-            self.running.before(self.steps, len(batch) if self.work.accumulate > 1 else 1)
+            self.running.before(self.steps, batches)
         return self.optimizers.step(batch, self.steps)
 
     # --- looks: what the losses and the measures say about each run
@@ -200,6 +204,19 @@ class Training:
             step, loss = int(steps[wrong]), float(values[wrong, s, i])
             self._history("loss").add_last(s, self.columns[i], step, loss)
             self._close(s, self.columns[i], "diverged", f"the loss is {loss} at step {step}", step, measured=False)
+
+    def _measure_untrained(self) -> None:
+        """Begin the histories with what is measured of the runs before their first step, which ends and keeps none.
+
+        Nothing that a step depends on is touched: no optimizer is asked for its parameters, and what a model draws
+        while it is measured is not missed afterwards.
+        """
+        self.program.train(False)
+        with torch.no_grad(), own_draws(self.work.device):
+            measured = self.evaluation.measure()
+        self.program.train(True)
+        for metric, values in measured.items():
+            self._history(metric).add(np.zeros(1, dtype=np.int64), values[None], self.columns)
 
     def _evaluate(self) -> None:
         """Measure all runs on every split; one whose loss is not finite there has diverged, and others may stop."""
@@ -325,7 +342,7 @@ class Training:
     def outcomes(self) -> list[Outcome]:
         """Return the outcomes of all runs with their histories."""
         for (s, k), outcome in self.ended.items():
-            in_steps = [metric for metric in self.histories if metric == "loss" or metric.startswith(PARAMETER)]
+            in_steps = filter(is_of_step, self.histories)
             until = dict.fromkeys(self.histories, self.measured_until[s, k]) | dict.fromkeys(in_steps, outcome.steps)
             found = {metric: history.series(s, k, until[metric]) for metric, history in self.histories.items()}
             outcome.history = {metric: series for metric, series in found.items() if series}
@@ -418,7 +435,9 @@ class Training:
         size = self.program.parameters
         steps = wanted_steps(self.work, size)
         places = number_places(self.program.views(torch.arange(size))) if steps else {}
-        return TrajectoryRecorder(steps, places, lambda: self.optimizers.look(lambda: self.program.flat.clone()))
+        return TrajectoryRecorder(
+            steps, places, lambda: self.optimizers.look(lambda: self.program.flat.clone()), self.program
+        )
 
 
 def _modules(work: Workload, grid: Grid) -> list[list[nn.Module]]:

@@ -37,9 +37,20 @@ class MetricHistory:
         if not self._blocks or not len(self._blocks[-1][0]):
             return None
         steps, values, columns = self._blocks[-1]
+        return int(steps[-1]), self._table(values[-1], columns)
+
+    def untrained(self) -> Numbers | None:
+        """Return the values [S, K] before the first step, which is step 0; None where there are none."""
+        if not self._blocks or not len(self._blocks[0][0]):
+            return None
+        steps, values, columns = self._blocks[0]
+        return None if steps[0] else self._table(values[0], columns)
+
+    def _table(self, values: Numbers, columns: Steps) -> Numbers:
+        """Return values [S, k] of some columns as those of all [S, K]; NaN for the others."""
         table = np.full(self._shape, np.nan)
-        table[:, columns] = values[-1]
-        return int(steps[-1]), table
+        table[:, columns] = values
+        return table
 
     def series(self, s: int, k: int, until: int) -> Series | None:
         """Return the series of one run up to its last step, or None where nothing was measured."""

@@ -23,6 +23,7 @@ from xprun.runner.results.results_schema import (
     DOES_NOT_HOLD,
     DONE,
     FINAL,
+    GRADIENT,
     HOLDS,
     NOT_JUDGED,
     is_of_test,
@@ -218,7 +219,7 @@ def _at(series: Series, step: int) -> np.ndarray:
 
 def _goal(expectation: Expectation, plan: Plan) -> str:
     columns = {column.name: column.metric for column in plan.schema.columns}
-    metric = expectation.value if expectation.step else columns.get(expectation.value)
+    metric = columns.get(expectation.value) if expectation.step is None else expectation.value
     return plan.comparison.goal if metric == plan.comparison.metric else plan.goals.get(metric or "", "min")
 
 
@@ -227,11 +228,15 @@ def _why(expectation: Expectation, outcome: Outcome) -> str:
     if outcome.status != DONE:
         return f"the run {outcome.status} after {outcome.steps} steps"
     name = expectation.value
-    metric = name if expectation.step else name.removeprefix(FINAL).removeprefix(BEST).removeprefix(CHECKPOINT)
+    metric = name
+    if expectation.step is None:
+        metric = name.removeprefix(FINAL).removeprefix(BEST).removeprefix(CHECKPOINT)
     series = outcome.history.get(metric)
     if series and np.isnan(series.values[-1:] if expectation.step is None else _at(series, expectation.step)).any():
         return f"its {metric} is not a number (NaN)"
-    if expectation.step:
+    if series is None and name.startswith(GRADIENT):
+        return "its gradients were not recorded: its model has more than 4 numbers, or an earlier version trained it"
+    if expectation.step is not None:
         see = "run.measure_test" if is_of_test(expectation.value) else "run.record_every"
         return f"nothing was recorded at that step (see {see}, run.evaluate_every)"
     return f"the run has no {name}"

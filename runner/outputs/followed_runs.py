@@ -59,6 +59,7 @@ class FollowedRuns:
         """Take down what is new, and let observers write it if it is time to."""
         for at, run in enumerate(progress.runs):
             if run in self._runs:
+                self._take_down(run, {metric: (0, values[at]) for metric, values in progress.untrained.items()})
                 self._take_down(run, {metric: (step, v[at]) for metric, (step, v) in progress.latest.items()})
         if self._news and time.monotonic() >= self._due:
             start = time.monotonic()

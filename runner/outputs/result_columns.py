@@ -54,7 +54,7 @@ def _metrics(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
     what is kept, `param.<name>` of a tiny model, and `reference.<name>`, what is known in closed form."""
     row: dict[str, Any] = {}
     for metric, goal in goals.items():
-        series = outcome.history.get(metric)
+        series = outcome.trained(metric)
         finite = series.values[np.isfinite(series.values)] if series else np.array([])
         row[final(metric)] = float(series.values[-1]) if series and outcome.ended_well else np.nan
         if not is_of_test(metric):

@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from xprun.runner.process.log import note, words_of
@@ -25,7 +25,8 @@ class TrainingProgress:
 
     `unit` stays the same in the course of their training. `open` of them have not ended, of which `runs` are the first,
     at most MOST_RUNS. They have taken `step` of `steps` steps, of which `per_epoch` make an epoch, and have about
-    `seconds_left` to go. `latest` holds by metric the step at which it was measured last, and the values of `runs`.
+    `seconds_left` to go. `latest` holds by metric the step at which it was measured last, and the values of `runs`;
+    `untrained`, in the first message, those from before the first step, which is step 0.
     """
 
     __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
@@ -38,6 +39,11 @@ class TrainingProgress:
     per_epoch: int
     seconds_left: float
     latest: dict[str, tuple[int, list[float]]]
+    untrained: dict[str, list[float]] = field(default_factory=dict)
+
+    def has_trained(self, metric: str) -> bool:
+        """Whether a metric has been measured since the first step, so that it tells of the training."""
+        return metric in self.latest and self.latest[metric][0] > 0
 
     def values(self, run: str) -> dict[str, tuple[int, float]]:
         """Return the latest step and value of each metric of one of `runs`."""
@@ -60,7 +66,7 @@ def decode(content: bytes) -> TrainingProgress | None:
         progress = _JSON.validate_json(content)
     except ValidationError:
         return None
-    sizes = {len(values) for _, values in progress.latest.values()}
+    sizes = {len(values) for values in [*(v for _, v in progress.latest.values()), *progress.untrained.values()]}
     is_whole = sizes <= {len(progress.runs)} and len(progress.runs) <= MOST_RUNS and progress.step >= 0
     return progress if is_whole and progress.per_epoch > 0 and progress.step <= progress.steps else None
 

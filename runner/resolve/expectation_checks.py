@@ -10,7 +10,17 @@ from typing import Any
 
 from xprun.runner.resolve.data_parts import values_of
 from xprun.runner.resolve.training_rows import cure
-from xprun.runner.results.results_schema import CONFIRM, SEED, STAGE, STAGES, STEPS_TO_TARGET, is_of_test
+from xprun.runner.results.results_schema import (
+    CONFIRM,
+    GRADIENT,
+    SEED,
+    STAGE,
+    STAGES,
+    STEPS_TO_TARGET,
+    TRAIN,
+    is_of_step,
+    is_of_test,
+)
 from xprun.runner.results.run_columns import columns_of_spec, defaults_of_spec
 from xprun.specs import Alternative, Diagnostic, Expectation, Spec
 from xprun.specs.language.claim_stages import most_pairs
@@ -36,7 +46,7 @@ def expect_problems(spec: Spec, metrics: list[str]) -> Iterator[Diagnostic]:
         wrong = [
             *_selection_problems(spec, columns, first.where, (*first.table, "where")),
             *_selection_problems(spec, columns, first.beats or {}, (*first.table, "beats")),
-            *_value_problems(spec, first, [*metrics, *(by_time if not first.step else [])], keeps_best=keeps_best),
+            *_value_problems(spec, first, [*metrics, *(by_time if first.step is None else [])], keeps_best=keeps_best),
         ]
         yield from (replace(problem, about=_about(problem, first.table)) for problem in wrong)
         if not wrong:
@@ -171,7 +181,10 @@ def _value_problems(
 ) -> Iterator[Diagnostic]:
     path, value = (*expectation.table, "value"), expectation.value
     metric = value.removeprefix(FINAL).removeprefix(BEST).removeprefix(CHECKPOINT)
-    if expectation.status or value.startswith((PARAMETER, REFERENCE)):
+    if expectation.step == 0 and is_of_step(value):
+        message = "there is no step 0 of it: the first step is 1, and tells of the untrained model"
+        yield Diagnostic((*expectation.table, "at"), message, f"write at = 1, or claim a result of {TRAIN}.*")
+    elif expectation.status or value.startswith((PARAMETER, REFERENCE, GRADIENT)):
         if expectation.beats is not None:
             yield Diagnostic(path, f"{value} is neither better high nor better low, so nothing can beat anything")
     elif expectation.step or value.startswith((FINAL, BEST, CHECKPOINT)):

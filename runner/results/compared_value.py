@@ -16,7 +16,7 @@ def chosen_by(comparison: Comparison, outcome: Outcome) -> float:
     """Return the value by which a run's setting is chosen; NaN where the run failed or diverged, or has none."""
     if comparison.by_time:
         return steps_to_target(comparison, outcome)
-    series = outcome.history.get(comparison.metric)
+    series = outcome.trained(comparison.metric)
     if series is None or not outcome.ended_well or not len(series.values):
         return math.nan
     if comparison.at == "final":
@@ -37,10 +37,10 @@ def cost(comparison: Comparison, outcome: Outcome) -> float:
 def steps_to_target(comparison: Comparison, outcome: Outcome) -> float:
     """Return the first measured step at which a run has reached the target; NaN where none has, or it failed.
 
-    The loss is measured at recorded steps, other metrics at evaluations.
+    The loss is measured at recorded steps, other metrics at evaluations. What a run begins with is no step of it.
     """
     metric, goal = comparison.aim
-    series, target = outcome.history.get(metric), comparison.target
+    series, target = outcome.trained(metric), comparison.target
     if series is None or target is None or not outcome.ended_well:
         return math.nan
     steps = series.steps[reached(series.values, target, goal)]

@@ -16,10 +16,14 @@ Engine = Literal["", "alone", "together", "compiled"]  # empty: not known, of a 
 
 @dataclass(frozen=True)
 class Series:
-    """One measured quantity over a run: `values[i]` was measured at step `steps[i]`, steps counting from 1."""
+    """One measured quantity over a run: `values[i]` was measured at step `steps[i]`, 0 being before the first one."""
 
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
+
+    def where(self, chosen: NDArray[np.bool_]) -> Series:
+        """Return what was measured at some of the steps."""
+        return Series(self.steps[chosen], self.values[chosen])
 
 
 @dataclass
@@ -64,6 +68,16 @@ class Outcome:
     def errored(self) -> bool:
         """Whether something ended the run that is no result of its training."""
         return self.status in ERRORED
+
+    def trained(self, metric: str) -> Series | None:
+        """Return the history of a metric without the untrained model; of a run of no steps that is all there is.
+
+        None where the metric was not measured then. What is best, or reaches a target, is looked for in it.
+        """
+        series = self.history.get(metric)
+        if series is None or not self.steps or series.steps[0] > 0:
+            return series
+        return series.where(series.steps > 0) if series.steps[-1] > 0 else None
 
     @property
     def ended_well(self) -> bool:

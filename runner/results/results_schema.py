@@ -52,6 +52,7 @@ DATA_ROWS, TRUE_CURVE, FITTED_CURVE = CURVES = ("data", "truth", "fit")
 
 FINAL, BEST, CHECKPOINT = result_words.FINAL, result_words.BEST, result_words.CHECKPOINT
 PARAMETER, REFERENCE = result_words.PARAMETER, result_words.REFERENCE
+GRADIENT = result_words.GRADIENT
 SEED, STEPS = result_words.SEED, result_words.STEPS
 PROBLEM: Final = result_words.PROBLEM
 EPOCHS, SECONDS = result_words.EPOCHS, result_words.SECONDS
@@ -226,13 +227,20 @@ HISTORY = Table(
     "one row a measurement",
     (
         OF_RUN,
-        Column(STEP, "integer", "key", "the step after which, or for `loss` in which, it was measured; from 1"),
+        Column(
+            STEP,
+            "integer",
+            "key",
+            "the step after which, or for `loss`, `param.<name>` and `grad.<name>` in which, it was measured; 0: "
+            "before the first",
+        ),
         Column(EPOCH, "number", "key", "the step divided by the steps of an epoch"),
         Column(
             METRIC,
             "text",
             "key",
-            "what was measured: `loss`, `train.<metric>`, `valid.<metric>`, `test.<metric>`, `param.<name>`",
+            "what was measured: `loss`, `train.<metric>`, `valid.<metric>`, `test.<metric>`, `param.<name>`, "
+            "`grad.<name>`",
         ),
         Column(VALUE, "number", "value", "its value; `inf` and empty (NaN) occur at the last step of a diverged run"),
     ),
@@ -547,6 +555,11 @@ def checkpoint(metric: str) -> str:
 def is_of_test(metric: str) -> bool:
     """Whether a metric is measured on the test rows."""
     return metric.startswith(f"{TEST}.")
+
+
+def is_of_step(metric: str) -> bool:
+    """Whether a metric of the history is told of the steps, and not measured between them."""
+    return metric == LOSS or metric.startswith((PARAMETER, GRADIENT))
 
 
 def parameter(name: str) -> str:

@@ -28,6 +28,8 @@ class CurvesSoFar:
             if run in self.curves or len(self.curves) < MOST_RUNS:
                 curves = self.curves.setdefault(run, {})
                 for metric in wanted:
+                    if metric in progress.untrained:
+                        _add(curves.setdefault(metric, ([], [])), 0, progress.untrained[metric][at])
                     step, values = progress.latest[metric]
                     _add(curves.setdefault(metric, ([], [])), step, values[at])
 

@@ -232,7 +232,7 @@ class Narrator:
 
     def _note_best_seen(self, progress: TrainingProgress) -> None:
         comparison = self._plan.comparison
-        if self._plan.by_problem or comparison.by_time or comparison.metric not in progress.latest:
+        if self._plan.by_problem or comparison.by_time or not progress.has_trained(comparison.metric):
             return
         run = best_run(progress, comparison)
         value = progress.values(run)[comparison.metric][1]

@@ -64,7 +64,7 @@ def best_run(progress: TrainingProgress, comparison: Comparison) -> str:
     A value that is not finite is the worst.
     """
     metric, goal = comparison.measured
-    metric, goal = (metric, goal) if metric in progress.latest else ("loss", "min")
+    metric, goal = (metric, goal) if progress.has_trained(metric) else ("loss", "min")
     costs = [-value if goal == "max" else value for value in progress.latest[metric][1]]
     return min(zip(progress.runs, costs, strict=True), key=lambda pair: _worst_last(pair[1]))[0]
 

@@ -84,13 +84,16 @@ class Schedule:
         return per_step * self.steps if limit is None else min(per_step * self.steps, limit)
 
     def evaluations(self, steps: int) -> int:
-        """Return how many evaluations there are in the first so many steps, of which the last is evaluated."""
+        """Return how many evaluations there are in the first so many steps, of which the last is evaluated.
+
+        That of the untrained model is the first.
+        """
         if self.evaluate_every:
-            return -(-steps // self.evaluate_every) or 1
-        found, step = 0, 0
+            return 1 - (-steps // self.evaluate_every)
+        found, step = 1, 0
         while step < steps:
             found, step = found + 1, self._next_evaluation(step)
-        return found or 1
+        return found
 
     def epoch_of(self, step: int) -> float:
         return step / self.steps_per_epoch

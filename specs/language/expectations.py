@@ -16,7 +16,7 @@ from xprun.specs.language.schema import Strict
 
 Cell = str | bool | int | float | list[Any]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Step = Annotated[int, Gt(0)]
+Step = Annotated[int, Ge(0)]
 COMMON = {"where", "value", "at"}
 FORMS = {  # what is claimed, and the keys that go with it
     "min": COMMON | {"min", "max", "over"},
@@ -112,7 +112,7 @@ class Expectation:
     def subject(self) -> str:
         """What is claimed of: `mean final.valid.accuracy`, `loss at step 30000`."""
         over = "" if self.over == "all" else f"{self.over} "
-        return f"{over}{self.value}" + (f" at step {self.step}" if self.step else "")
+        return f"{over}{self.value}" + (f" at step {self.step}" if self.step is not None else "")
 
     @property
     def _tolerance(self) -> str:

@@ -28,6 +28,7 @@ FINAL: Final = "final."
 BEST: Final = "best."
 CHECKPOINT: Final = "checkpoint."
 PARAMETER: Final = "param."
+GRADIENT: Final = "grad."  # of the history alone: no column of a run begins with it
 REFERENCE: Final = "reference."
 MEASURED: Final = (FINAL, BEST, CHECKPOINT, PARAMETER, REFERENCE)  # what a column of a measured number begins with
 

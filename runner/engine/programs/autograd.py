@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from xprun.plugins.tensor_groups import Tensors, map_parts
 from xprun.runner.engine.programs.dropout_masks import with_drawn_masks
-from xprun.runner.engine.programs.program import See
+from xprun.runner.engine.programs.program import See, SeeGradient
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.device_generators import random_state, restore_random, seed_torch
@@ -36,6 +36,7 @@ class Autograd:
     rows_at_once = None  # there is one run, whose rows are cut by `predictions`
     weights: Tensor  # [P], once flattened, as is their gradient
     gradient: Tensor
+    see_gradient: SeeGradient | None = None
 
     def __init__(self, work: Workload, seed: int) -> None:
         self.work, self.seed = work, seed
@@ -65,14 +66,26 @@ class Autograd:
         """Return the loss of a batch and the gradients of the `trained` parameters, None where one takes no part."""
         with torch.enable_grad():
             loss = self.loss_of(*batch)
-        gradients = torch.autograd.grad(loss, self.trained, allow_unused=True)
-        return loss.detach(), [_dense(g) for g in gradients] if self._sparse else gradients
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(loss, self.trained, allow_unused=True)
+        if self._sparse:
+            gradients = [_dense(g) for g in gradients]
+        if self.see_gradient:
+            self.see_gradient(self._as_one(gradients))
+        return loss.detach(), gradients
 
     def backward(self, batch: Rows, *, create_graph: bool = False) -> Tensor:
         """Return the loss of a batch; add its gradient to the `grad` of each parameter that has a part in it.
 
         With `create_graph` the gradients are differentiable themselves.
         """
+        if self.see_gradient is None:
+            return self._backward(batch, create_graph=create_graph)
+        before = self._as_one([_dense(p.grad) for p in self.trained])
+        loss = self._backward(batch, create_graph=create_graph)
+        self.see_gradient(self._as_one([_dense(p.grad) for p in self.trained]).detach() - before.detach())
+        return loss
+
+    def _backward(self, batch: Rows, *, create_graph: bool) -> Tensor:
         loss = self.loss_of(*batch)
         if not create_graph:
             loss.backward()
@@ -80,6 +93,11 @@ class Autograd:
         with warnings.catch_warnings(action="ignore"):  # of memory that is not freed; the optimizer frees it
             loss.backward(create_graph=True)
         return loss
+
+    def _as_one(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        """Return gradients of the `trained` parameters as one tensor [1, 1, P], zero where one takes no part."""
+        pairs = zip(self.trained, gradients, strict=True)
+        return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for p, g in pairs]).view(1, 1, -1)
 
     def rows_in(self, batch: Rows) -> int:
         return len(batch[1])
@@ -104,6 +122,9 @@ class Autograd:
             return loss
 
         self.loss_of = loss_of(replace(self.work, loss=seen), self.module)
+
+    def watch_gradient(self, see: SeeGradient | None) -> None:
+        self.see_gradient = see
 
     def prepare(self, inputs: Tensors, targets: Tensor) -> Rows:
         return inputs, targets

@@ -116,6 +116,8 @@ class LinearStack(Stacked):
         self._first_gradient(gradient, delta, x)
         if scale_gradient:
             gradient.mul_(factor)
+        if self.see_gradient:
+            self.see_gradient(gradient.clone())
         return losses, x.shape[1]
 
     def _forward(self, flat: Tensor, x: Tensor) -> tuple[list[Tensor], Tensor]:

@@ -11,6 +11,7 @@ from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.measures import Measure
 
+SeeGradient = Callable[[Tensor], None]  # [S, k, P], in memory of its own
 See = Callable[[Tensor, Tensors, Tensor], None]  # losses [S, k], outputs [S, k, B, ...], targets [S, B, ...]
 
 
@@ -41,6 +42,9 @@ class Program(Protocol):
 
     def watch(self, see: See) -> None:
         """Let each batch whose gradient is computed be seen with what the runs make of it, before their update."""
+
+    def watch_gradient(self, see: SeeGradient | None) -> None:
+        """Let the gradient of each batch be seen when it is computed, before anything is made of it; None: no more."""
 
     def prepare(self, inputs: Tensors, targets: Tensor) -> Any:
         """Return rows [N, ...] in the form that predictions and batches are made from."""

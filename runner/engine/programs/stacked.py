@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 from xprun.plugins.tensor_groups import Tensors, map_parts, tensors_in
-from xprun.runner.engine.programs.program import See
+from xprun.runner.engine.programs.program import See, SeeGradient
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.batch_feeds import Batches, Feed
 from xprun.runner.workload.measures import Measure
@@ -29,6 +29,7 @@ class Stacked:
     unused: frozenset[str] = frozenset()
     generators: Sequence[torch.Generator] = ()  # that a step draws from, one for each group
     see: See | None = None
+    see_gradient: SeeGradient | None = None
 
     def pack(self, module: nn.Module) -> Tensor:
         """Return the trained parameters of a module as one vector [P], in the order of this program."""
@@ -60,6 +61,10 @@ class Stacked:
     def predict(self, prepared: Batch, columns: slice) -> Any:
         raise NotImplementedError
 
+    def differentiate(self, batch: Batch) -> tuple[Tensor, int]:
+        """Write the `gradient` for a batch; return the losses [S, k] and how many rows each run has seen."""
+        raise NotImplementedError
+
     def losses_of(self, predictions: Any, prepared: Batch) -> Tensor:
         """Return the losses [S, k] of predictions [S, k, N, ...] for prepared rows."""
         raise NotImplementedError
@@ -78,6 +83,9 @@ class Stacked:
 
     def watch(self, see: See) -> None:
         self.see = see
+
+    def watch_gradient(self, see: SeeGradient | None) -> None:
+        self.see_gradient = see
 
     @property
     def weights(self) -> Tensor:

@@ -92,6 +92,8 @@ class Traced(Stacked):
             losses, outputs = found
             self.see(losses, outputs, y)
         torch.cat([g.reshape(*self.shape, -1) for g in gradients.values()], 2, out=self.gradient)
+        if self.see_gradient:
+            self.see_gradient(self.gradient.clone())
         return losses, rows
 
     def train(self, mode: bool) -> None:

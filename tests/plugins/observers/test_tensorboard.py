@@ -53,7 +53,7 @@ def test_a_run_has_its_curves_and_settings_in_a_directory_of_its_own(
     assert all(log.name.startswith("a_b_c-") for log in logs)
     events = read(logs[0])
     assert [point.step for point in events.Scalars("loss")] == list(range(1, 13))
-    assert [point.step for point in events.Scalars("train/mae")] == [4, 8, 12]
+    assert [point.step for point in events.Scalars("train/mae")] == [0, 4, 8, 12]
     assert {"final/train.mae", "best/loss"} <= set(events.Tags()["scalars"])
     [given, linear, output] = events.Graph().node
     assert (given.name, linear.name, linear.input[0], output.input[0]) == ("input", "linear", "input", "linear")

@@ -20,6 +20,15 @@ def test_a_target_not_reached_is_infinitely_far(parts: Callable[..., Parts]) -> 
     assert steps_to_target(history, judged, comparison).tolist() == [20, np.inf, np.inf]
 
 
+def test_the_untrained_model_takes_no_step_to_the_target(parts: Callable[..., Parts]) -> None:
+    comparison, judged, _, _ = parts(Case("SGD", 0.1, [0.9, 0.9]), target=0.8)
+    history = pd.DataFrame(
+        {"run": judged["run"].repeat(2), "metric": "valid.accuracy", "step": [0, 20] * 2, "value": [0.9, 0.9, 0.9, 0.1]}
+    )
+    assert steps_to_target(history, judged, comparison).tolist() == [20, np.inf]
+    assert steps_to_target(history, judged.assign(steps=0), comparison).tolist() == [0, 0]
+
+
 def reached_at(judged: pd.DataFrame, *steps: int | None) -> pd.DataFrame:
     """A history in which each run reaches 0.8 at this step, or never."""
     rows = [

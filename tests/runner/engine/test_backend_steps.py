@@ -46,6 +46,14 @@ def train(run: Run) -> Outcome:
     return train_alone(make_workload(REGISTRY, run, torch.device("cpu")), run)
 
 
+def test_the_untrained_model_and_its_gradient_are_told_as_in_torch(plan: MakePlan) -> None:
+    of_torch, of_numpy = (train(run).history for run in both(plan))
+    for metric in ("train.loss", "train.mae", "valid.loss"):
+        assert of_numpy[metric].steps[0] == 0
+        assert of_numpy[metric].values[0] == of_torch[metric].values[0]
+    assert of_numpy["grad.w"].values == pytest.approx(of_torch["grad.w"].values, rel=1e-9, abs=1e-12)
+
+
 def alike(found: Outcome, expected: Outcome) -> None:
     assert (found.status, found.reason, found.steps) == (expected.status, expected.reason, expected.steps)
     assert found.history.keys() == expected.history.keys()

@@ -116,6 +116,7 @@ def train_by_hand(work: Workload, run: Run) -> ByHand:
     opt = cls(groups_by_hand(module, choice.settings.get("groups", {})), **without_groups(choice.settings))
     scheduler = torch.optim.lr_scheduler.StepLR(opt, 3, 0.7) if "scheduler" in run.choices else None
     averaged = average_of(module, settings)
+    found.valid.append(loss_on_valid(work, module))
     for step, group in enumerate(islice(batch_groups(work, run), work.schedule.steps), 1):
 
         def closure(group: list[tuple[Tensor, Tensor]] = group) -> float:
@@ -294,8 +295,8 @@ def test_before_its_mean_begins_a_run_is_measured_as_it_is(plan: MakePlan) -> No
     late, never = (Cohort(plan, data=ROWS, run=run_of({**recipe})) for recipe in ({"average": {"swa_from": 0.9}}, {}))
     for one, other in zip(late.alone().values(), never.alone().values(), strict=True):
         with_mean, without = one.history["valid.loss"].values, other.history["valid.loss"].values
-        assert with_mean[:2].tolist() == without[:2].tolist()
-        assert with_mean[2] != without[2]
+        assert with_mean[:3].tolist() == without[:3].tolist()
+        assert with_mean[3] != without[3]
         assert one.history["loss"].values.tolist() == other.history["loss"].values.tolist()
 
 

@@ -82,6 +82,12 @@ def test_what_is_told_is_what_the_history_says(cohort: Cohort) -> None:
             for metric, (step, value) in told.values(run).items():
                 series = outcomes[run].history[metric]
                 assert value == series.values[np.searchsorted(series.steps, step)], (metric, step)
+    first, *later = heard
+    assert first.untrained == {
+        metric: [outcomes[run].history[metric].values[0] for run in first.runs]
+        for metric in ("train.loss", "train.accuracy", "valid.loss", "valid.accuracy")
+    }
+    assert not any(told.untrained for told in later)
     assert {metric for told in heard for metric in told.latest} == {
         "loss",
         *(f"{part}.{metric}" for part in ("train", "valid") for metric in ("loss", "accuracy")),

@@ -46,6 +46,37 @@ def test_a_path_is_where_the_parameters_were_before_each_step(plan: MakePlan) ->
     np.testing.assert_allclose(np.stack([s.values for s in path], 1), walk_by_hand(1e-4, 12), rtol=1e-9)
 
 
+def test_the_gradients_are_those_that_textbooks_print(plan: MakePlan) -> None:
+    """At w = 1, b = 0 and at b = 0.01, by the formula, by autograd, by an object of torch.optim, alone and together."""
+    published = {0.0: (1763.8846, 4517.2969, 82.6), 0.01: (1764.7108, 4518.3325, 82.62)}
+    for b, (loss, *gradient) in published.items():
+        ways = ['run.gradient="manual"', 'run.gradient="autograd"', 'optimizer={ name = "LBFGS", lr = 1e-6 }']
+        found = [each_alone(plan(LINE, f"model.b={b}", "run.steps=3", way).runs) for way in ways]
+        found += [
+            all_together(plan(LINE, f"model.b={b}", "run.steps=3").runs, name) for name in ("linear-stack", "traced")
+        ]
+        for history in (outcome.history for outcomes in found for outcome in outcomes.values()):
+            assert history["loss"].values[0] == pytest.approx(loss, rel=1e-7)
+            assert [history[name].values[0] for name in ("grad.w", "grad.b")] == pytest.approx(gradient, rel=1e-7)
+            assert history["grad.w"].steps.tolist() == history["param.w"].steps.tolist() == [1, 2, 3]
+
+
+def test_the_gradient_is_that_of_the_loss_whatever_is_made_of_it(plan: MakePlan) -> None:
+    """A step of gradient descent gives it away; clipping comes after it, and several batches of a step have a mean."""
+    batches = ['data={ name = "line", samples = 50, batch_size = 8 }', "optimizer.lr=0.1", "run.steps=9"]
+    for more in ([], ["run.accumulate=3"]):
+        runs = plan(LINE, *batches, *more).runs
+        [outcome] = each_alone(runs).values()
+        agree(all_together(runs, "traced"), {outcome.run: outcome})
+        path, gradient = outcome.history["param.w"].values, outcome.history["grad.w"].values
+        np.testing.assert_allclose(np.append(path[1:], outcome.parameters["w"]), path - 0.1 * gradient, rtol=1e-9)
+    plain, clipped = (each_alone(plan(LINE, *batches, f"run.clip_norm={norm}").runs) for norm in (1e9, 1e-3))
+    [first], [second] = ([o.history["grad.w"].values[0] for o in outcomes.values()] for outcomes in (plain, clipped))
+    assert first == second != 0
+    runs = plan(LINE, *batches, "run.clip_norm=1e-3").runs
+    agree(all_together(runs), each_alone(runs))
+
+
 def test_it_is_thinned_as_it_slows_down() -> None:
     steps = sorted(path_steps(330_000))
     assert steps[:EVERY] == [*range(1, EVERY + 1)]
@@ -71,6 +102,8 @@ def test_runs_leave_the_same_paths_together(program: str, sets: list[str], plan:
     for outcome in expected.values():
         paths = [series.steps for name, series in outcome.history.items() if name.startswith("param.")]
         assert len(paths) in (2, 4)
+        gradients = [series.steps.tolist() for name, series in outcome.history.items() if name.startswith("grad.")]
+        assert gradients == [series.tolist() for series in paths]
         assert all(path[-1] <= outcome.steps for path in paths)
 
 
@@ -95,7 +128,7 @@ def test_models_of_more_numbers_leave_none(plan: MakePlan) -> None:
 def test_grids_of_very_many_runs_leave_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "line.toml").write_text(LINE, encoding="utf-8")
     kept = run(tmp_path / "line.toml", output=tmp_path / "few", quiet=True).history
-    assert set(kept["metric"]) == {"loss", "param.w", "param.b"}
+    assert set(kept["metric"]) == {"loss", "param.w", "param.b", "grad.w", "grad.b"}
     monkeypatch.setattr(planning, "MAX_RUNS_WITH_VISUALS", 0)
     kept = run(tmp_path / "line.toml", output=tmp_path / "many", quiet=True).history
     assert set(kept["metric"]) == {"loss"}

@@ -285,3 +285,21 @@ def test_data_that_are_drawn_again_make_pairs_of_their_own(plan: MakePlan, line_
     outcomes = {run.id: outcome(run.id, run.choices["optimizer"].settings["lr"]) for run in made.runs}
     verdict = evaluate(made.spec.expectations[0], made, outcomes)
     assert verdict.found == "better by 0.9 on average over 6 repeats, confidence 0.984"
+
+
+def test_the_untrained_model_and_gradients_can_be_claimed(plan: MakePlan, line_spec: str) -> None:
+    claims = ['value = "valid.loss"\nat = 0\nequals = 3', 'value = "grad.w"\nat = 1\nequals = 4517.2969\nrel = 1e-6']
+    made = plan("\n".join([line_spec, *(f"[[expect]]\n{claim}" for claim in claims)]), "data.valid=0.2")
+    history = {
+        "valid.loss": Series(np.array([0, 5]), np.array([3.0, 1.0])),
+        "grad.w": Series(np.array([1, 2]), np.array([4517.296875, 1859.5])),
+    }
+    outcomes = {run.id: Outcome(run.id, "done", steps=5, history=history) for run in made.runs}
+    found = [evaluate(one, made, outcomes) for one in made.spec.expectations]
+    assert [verdict.claim for verdict in found] == [
+        "valid.loss at step 0 = 3",
+        "grad.w at step 1 = 4517.2969 (rel 1e-06)",
+    ]
+    assert all(verdict.holds for verdict in found)
+    del history["grad.w"]
+    assert "its gradients were not recorded" in evaluate(made.spec.expectations[1], made, outcomes).found

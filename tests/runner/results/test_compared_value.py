@@ -47,3 +47,22 @@ def test_a_run_that_never_reaches_the_target_is_worse_than_any(metric: str, targ
 
 def test_a_run_that_diverged_later_has_reached_nothing() -> None:
     assert math.isnan(chosen_by(by_time("valid.accuracy", 0.5), ended("diverged")))
+
+
+def test_the_untrained_model_is_neither_best_nor_at_the_target() -> None:
+    history = {"valid.accuracy": Series(np.array([0, 10, 20]), np.array([0.9, 0.5, 0.7]))}
+    run = Outcome("a", "done", steps=20, history=history)
+    assert chosen_by(Comparison("valid.accuracy", "max", at="checkpoint"), run) == 0.7
+    assert chosen_by(by_time("valid.accuracy", 0.6), run) == 20
+    assert math.isnan(chosen_by(by_time("valid.accuracy", 0.8), run))
+
+
+def test_what_takes_no_step_is_compared_as_it_starts() -> None:
+    run = Outcome("a", "done", history={"valid.accuracy": Series(np.array([0]), np.array([0.9]))})
+    assert chosen_by(Comparison("valid.accuracy", "max"), run) == 0.9
+    assert chosen_by(by_time("valid.accuracy", 0.8), run) == 0
+
+
+def test_a_run_that_diverged_at_once_has_no_best() -> None:
+    history = {"valid.accuracy": Series(np.array([0]), np.array([0.9]))}
+    assert Outcome("a", "diverged", steps=1, history=history).trained("valid.accuracy") is None

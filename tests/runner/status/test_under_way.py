@@ -48,6 +48,16 @@ def test_the_best_run_has_the_best_finite_value_of_the_metric_and_before_that_of
     assert best_run(told(), Comparison("test.mae", "min")) == "b"
     assert best_run(told(latest={"valid.accuracy": (1, [math.nan, 0.1])}), ACCURACY) == "b"
     assert best_run(told(latest={"loss": (1, [-math.inf, 7.0])}), ACCURACY) == "b"
+    untrained = {"loss": (3, [0.3, 0.2]), "valid.accuracy": (0, [0.9, 0.8])}
+    assert best_run(told(latest=untrained), ACCURACY) == "b"
+
+
+def test_curves_begin_with_the_untrained_model_which_the_first_message_tells() -> None:
+    curves = CurvesSoFar()
+    curves.hear(told(untrained={"valid.accuracy": [0.1, 0.2]}), "valid.accuracy")
+    curves.hear(told(7, latest={"loss": (7, [0.2, 0.1]), "valid.accuracy": (7, [0.95, 0.7])}), "valid.accuracy")
+    assert curves.curves["a"] == {"loss": ([6, 7], [0.3, 0.2]), "valid.accuracy": ([0, 5, 7], [0.1, 0.9, 0.95])}
+    assert curves.curves["b"]["valid.accuracy"] == ([0, 5, 7], [0.2, 0.8, 0.7])
 
 
 def test_steps_count_as_parts_of_runs_until_these_have_ended() -> None:

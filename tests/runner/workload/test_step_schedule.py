@@ -71,7 +71,7 @@ def test_what_is_not_recorded_takes_no_memory() -> None:
 @pytest.mark.parametrize("steps", [1, 4, 30, 1001])
 def test_evaluations_are_counted_as_they_are_made(every: int | None, steps: int) -> None:
     schedule = Schedule(steps, 4, every, 1)
-    assert schedule.evaluations(steps) == sum(map(schedule.evaluates_after, schedule.block_ends()))
+    assert schedule.evaluations(steps) == 1 + sum(map(schedule.evaluates_after, schedule.block_ends()))
 
 
 def test_what_takes_no_step_is_evaluated_once() -> None:

@@ -68,6 +68,8 @@ def test_a_table_of_published_values_is_one_claim_for_each(read: Read) -> None:
             'value = "param.w"\nat = 5\nmax = 1',
             "19:1: expect[0].at: has no effect on param.w, which is one number per run",
         ),
+        ('value = "loss"\nat = 0\nmax = 1', "19:6: expect[0].at: there is no step 0 of it: the first step is 1"),
+        ('value = "loss"\nat = -1\nmax = 1', "expect[0].at: must be"),
         ('value = "loss"\nat = [1, 2]\nequals = 1', "expect[0].at: at and equals differ in length"),
         ('value = "loss"\nat = [1, 2]\nequals = [1, 2, 3]', "expect[0].at: at and equals differ in length"),
         (

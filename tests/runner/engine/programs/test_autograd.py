@@ -109,16 +109,18 @@ def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train
     table, order = line(samples=30, noise=0.1), torch.randperm(30, generator=torch.Generator().manual_seed(0))
     train_rows, valid_rows = order[6:].sort().values, order[:6].sort().values
     x = z = torch.tensor([1.0, 0.5], dtype=torch.float64)
-    losses, measured, averages, path = [], [], [], []
+    losses, gradients, measured, averages, path = [], [], [], [], []
 
     def loss_at(at: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return (table.inputs[rows].double() * at[0] + at[1] - table.targets[rows].double()).square().mean()
 
+    untrained = loss_at(x, valid_rows).item()
     for k in range(1, 41):
         path.append(x)
         y = (0.1 * z + 0.9 * x).requires_grad_()
         losses.append(loss_at(y, train_rows))
-        z = z - 0.2 * torch.autograd.grad(losses[-1], y)[0]
+        gradients.append(torch.autograd.grad(losses[-1], y)[0])
+        z = z - 0.2 * gradients[-1]
         x = x + (z - x) / k
         if k % 8 == 0:
             measured.append(loss_at(x, valid_rows).item())
@@ -127,11 +129,13 @@ def test_a_schedule_free_optimizer_is_measured_where_its_average_is(train: Train
     [outcome] = train(AVERAGED)
     exact = {"rel": 1e-12, "abs": 1e-12}
     assert outcome.history["loss"].values == pytest.approx([loss.item() for loss in losses], **exact)
-    assert outcome.history["valid.loss"].values == pytest.approx(measured, **exact)
+    assert outcome.history["valid.loss"].values == pytest.approx([untrained, *measured], **exact)
     assert [outcome.parameters["w"], outcome.parameters["b"]] == pytest.approx(x.tolist(), **exact)
     for number, name in enumerate(("param.w", "param.b")):  # the path that pictures draw
         assert outcome.history[name].steps.tolist() == list(range(1, 41))
         assert outcome.history[name].values == pytest.approx([at[number].item() for at in path], **exact)
+    for number, name in enumerate(("grad.w", "grad.b")):  # where the step asks for it
+        assert outcome.history[name].values == pytest.approx([g[number].item() for g in gradients], **exact)
     best = averages[measured.index(min(measured))]
     assert [outcome.state["w"].item(), outcome.state["b"].item()] == pytest.approx(best.tolist(), **exact)
     places, curve = outcome.visuals["fit"]
@@ -191,7 +195,7 @@ def test_losses_and_metrics_are_recorded_where_documented(train: Train) -> None:
     assert outcome.epochs == 2.0
     assert outcome.history["loss"].steps.tolist() == list(range(1, 47))
     for metric in ("train.loss", "train.accuracy", "valid.loss", "valid.accuracy"):
-        assert outcome.history[metric].steps.tolist() == [23, 46]
+        assert outcome.history[metric].steps.tolist() == [0, 23, 46]
 
 
 def test_the_history_is_thinned_with_its_ends_kept(train: Train, line_spec: str) -> None:
