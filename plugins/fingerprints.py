@@ -24,6 +24,7 @@ EQUIVALENT = {
     "b13d5efbbae3701e": "6f1427941f1e99d5",  # models/sequences.py
     "19e88a27d672422a": "7ee99519b53357d4",  # models/classics.py
     "e9a0c93467f1f4db": "bb733f070a7c1f99",  # models/sequence_layers.py
+    "fb259f21b795b72d": "5a4ac6c1909d4606",  # losses/squared.py: that it is a sum is said beside it
     "11dd8988c1c0bbdc": "909f7448a1f12320",  # datasets/text.py
 }
 

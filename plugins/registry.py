@@ -39,6 +39,7 @@ class Decorator(Protocol):
         check: Check | None = None,
         parts: Sequence[str] = (),
         packages: Sequence[str] = (),
+        sums: bool = False,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -140,6 +141,7 @@ class Component:
     made_in: str = ""  # the module that has registered it
     is_objective: bool = False  # of a model: whether it brings its own data and loss
     packages: tuple[str, ...] = ()  # that it imports when it is called, and whose versions decide its results
+    sums: bool = False  # of a loss: whether it adds up over the rows of a batch, where it has no setting `reduction`
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -273,6 +275,7 @@ class Registry:
             check: Check | None = None,
             parts: Sequence[str] = (),
             packages: Sequence[str] = (),
+            sums: bool = False,
         ) -> Callable[[Function], Function]:
             if not isinstance(name, str):
                 raise TypeError(f'write @{kind}("name"): the name under which specs find this component')
@@ -284,6 +287,8 @@ class Registry:
                 raise ValueError(f'parts of {name!r} are rows of a data set: parts=("valid",), ("test",) or both')
             if isinstance(packages, str) or (packages and kind != "backend"):
                 raise ValueError(f'packages of {name!r} are what a backend imports: packages=("jax",)')
+            if sums and kind != "loss":
+                raise ValueError(f"sums of {name!r} says that a loss adds up over the rows of a batch: @loss(...)")
 
             def register(function: Function) -> Function:
                 made_in = self._module or sys._getframe(1).f_globals.get("__name__", "")
@@ -295,6 +300,7 @@ class Registry:
                 made = Component(
                     *(home, name, origin, function, lambda: function, fingerprint),
                     *(goal, check, tuple(parts), made_in, kind == OBJECTIVE, tuple(packages)),
+                    sums=sums,
                 )
                 self._refuse_taken(made)
                 if wrong := misfit(made):

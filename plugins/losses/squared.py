@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@loss("squared")
+@loss("squared", sums=True)
 def squared(prediction: Tensor, target: Tensor) -> Tensor:
     """Half the squared error, summed over the batch: the sum of (prediction - target)^2 / 2.
 

@@ -13,6 +13,7 @@ from xprun.reports.sections.blocks import Folded, Gallery, Part, Section
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.closed_form import reference_value
 from xprun.reports.stats.curve_averages import BINS, curves, divergences, steps_of_an_epoch
+from xprun.reports.stats.loss_per_row import loss_per_row
 from xprun.runner.results.results_schema import LOSS, METRIC, STEP, TEST, TRAIN, VALID
 
 TITLE = "Learning curves"
@@ -123,7 +124,7 @@ def _plot(panel: _Panel, analysis: Analysis) -> Plot:
     return Plot(
         name=f"curve-{last}",
         title=f"{title} over the steps",
-        caption=_caption(panel, level, floor) + _ends(lines, lost),
+        caption=_caption(panel, level, floor) + _per_row(last, analysis) + _ends(lines, lost),
         alt=_last_values(panel.parts[_split(last)], analysis),
         figures=figures,
         alternatives=lines["alternative"],
@@ -157,6 +158,16 @@ def _caption(panel: _Panel, level: float | None, floor: float | None) -> str:
     if floor is not None:
         said.append(f"Dashed: least squares in closed form, {value_text(floor)}.")
     return " ".join(said)
+
+
+def _per_row(metric: str, analysis: Analysis) -> str:
+    """What a loss that is a sum comes to for one row at the end."""
+    means = loss_per_row(analysis.finals, metric)
+    if means is None:
+        return ""
+    pairs = zip(analysis.ranking["alternative"], means.reindex(analysis.ranking.index), strict=True)
+    told = [f"{name} {value_text(value)}" for name, value in pairs if value == value]
+    return f" {metric} per row, at the end: {listed(told, SHOWN)}."
 
 
 def _ends(lines: pd.DataFrame, lost: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ from xprun.reports.presentation.formatting import (
     decimals,
     listing,
     marked,
+    numbers,
     setting_texts,
     shorten,
     texts,
@@ -16,6 +17,7 @@ from xprun.reports.presentation.formatting import (
 from xprun.reports.sections.blocks import Grid
 from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.letter_groups import letter_groups
+from xprun.reports.stats.loss_per_row import loss_per_row
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, Pairwise
 from xprun.reports.stats.steps_to_target import time_to_target
 from xprun.reports.text.findings import bad_runs
@@ -44,6 +46,7 @@ def _of_one_problem(analysis: Analysis) -> Listing:
     columns = [
         texts("alternative", [shorten(name, NAME) for name in marked(names, comparison.baseline)]),
         Column(analysis.measure, _results(ranking), number=True),
+        *_per_row(analysis),
     ]
     if comparison.target is not None and not comparison.by_time and not analysis.tables.history.empty:
         steps = time_to_target(analysis.tables.history, analysis.finals, comparison)[STEPS].loc[ranking.index]
@@ -71,6 +74,14 @@ def _of_problems(analysis: Analysis, overall: Overall) -> Listing:
     if totals["sum"].any():
         columns.append(Column("failed", [f"{bad} of {runs}" for bad, runs in totals.to_numpy()], number=True))
     return listing(columns, ROWS)
+
+
+def _per_row(analysis: Analysis) -> list[Column]:
+    """What a loss that is a sum comes to for one row; no column for other metrics."""
+    means = loss_per_row(analysis.finals, analysis.comparison.shown)
+    return (
+        [] if means is None or analysis.comparison.by_time else [numbers("per row", means.loc[analysis.ranking.index])]
+    )
 
 
 def _results(ranking: pd.DataFrame) -> list[str]:

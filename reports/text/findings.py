@@ -15,6 +15,7 @@ from xprun.reports.presentation.formatting import (
     value_text,
 )
 from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.loss_per_row import loss_per_row
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, EQUAL, IDENTICAL, INCONCLUSIVE, WORSE, Pair
 from xprun.reports.stats.ranking import at_edge
 from xprun.runner.results.results_schema import (
@@ -238,7 +239,13 @@ def _result(row: pd.Series) -> str:
 def _with_metric(analysis: Analysis) -> str:
     row, one = analysis.ranking.iloc[0], f"one {analysis.comparison.repeat}, so the spread is unknown"
     over = f"sd over {_blocks(analysis)}" if row["n"] > 1 else one
-    return f"{analysis.comparison.shown}, {_result(row)} ({over})"
+    return f"{analysis.comparison.shown}, {_result(row)}{_per_row(analysis)} ({over})"
+
+
+def _per_row(analysis: Analysis) -> str:
+    """What the best loss comes to for one row, where it is a sum."""
+    means, row = loss_per_row(analysis.finals, analysis.comparison.shown), analysis.ranking.iloc[0]
+    return "" if means is None or row["bad"] else f", {value_text(means.loc[analysis.ranking.index[0]])} per row"
 
 
 def _selection(analysis: Analysis) -> str:

@@ -14,6 +14,7 @@ from xprun.plugins.tensor_groups import LazyRows, Tensors, concatenate, split_in
 from xprun.runner.engine.metric_history import Numbers
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.stop_rules import Mask
+from xprun.runner.results.results_schema import LOSS
 from xprun.runner.workload.data_split import AT_ONCE
 from xprun.runner.workload.device_memory import is_out_of_memory, release_memory, room_on
 from xprun.runner.workload.device_transfer import fetched
@@ -41,7 +42,7 @@ class Evaluation:
         return self._in_what_fits(self._measure)
 
     def _measure(self) -> dict[str, Numbers]:
-        found = {}
+        found: dict[str, Numbers] = {}
         for split, table in self.work.splits.items():
             chunks = [
                 self._measured(self.work.metrics, table, columns, self.prepared[split])
@@ -49,8 +50,12 @@ class Evaluation:
             ]
             for name in chunks[0]:
                 values = torch.cat([chunk[name] for chunk in chunks], 1) if len(chunks) > 1 else chunks[0][name]
-                found[f"{split}.{name}"] = fetched(values).numpy().reshape(self.program.shape)
+                found |= self._told(split, name, fetched(values).numpy().reshape(self.program.shape), len(table))
         return found
+
+    def _told(self, split: str, name: str, values: Numbers, rows: int) -> dict[str, Numbers]:
+        """Return a measure of so many rows as it is told."""
+        return self.work.told_losses(split, values, rows) if name == LOSS else {f"{split}.{name}": values}
 
     def at_end(self, chosen: Mask) -> dict[str, Numbers]:
         """Return what is measured of the chosen runs as they end, `test.loss`, ..., as arrays [S, k]; NaN of others."""
@@ -65,6 +70,8 @@ class Evaluation:
                     for name, values in self._measured(self.work.metrics, table, columns, prepared).items():
                         whole = found.setdefault(f"{split}.{name}", np.full(self.program.shape, np.nan))
                         whole[:, columns] = fetched(values).numpy().reshape(whole[:, columns].shape)
+            if chosen.any():
+                found |= self.work.told_losses(split, found[f"{split}.{LOSS}"], len(table))
         return found
 
     def matrices(self) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from xprun.plugins.datasets.table import Table
 from xprun.plugins.losses.squared import squared
 from xprun.plugins.tensor_groups import Inputs
 from xprun.runner.engine.trajectory_recorder import REPORTED_PARAMETERS, numbers
-from xprun.runner.results.outcome import PARAMETER
+from xprun.runner.results.results_schema import LOSS, LOSS_PER_ROW, PARAMETER
 from xprun.runner.workload.batch_feeds import Rows
 from xprun.runner.workload.device_transfer import fetched
 from xprun.runner.workload.linear_chain import Layer, read_layers
@@ -38,8 +38,9 @@ def least_squares(work: Workload) -> dict[str, float]:
     exact = replace(work, train=_double(work.train), valid=valid, test=test, dtype=torch.float64)
     with torch.no_grad():
         _solve(module, layers[0], exact.train)
-        whole = exact.loss(module(exact.train.inputs), exact.train.targets) / _batches(work)
-        found = {"loss": whole, **exact.measure(module, {**exact.splits, **exact.splits_at_end})}
+        whole = exact.loss(module(exact.train.inputs), exact.train.targets)
+        found = {LOSS: whole / _batches(work), **({LOSS_PER_ROW: whole / len(exact.train)} if work.summed else {})}
+        found |= exact.measure(module, {**exact.splits, **exact.splits_at_end})
     return {name: float(value) for name, value in found.items()} | _parameters(module)
 
 
@@ -69,8 +70,7 @@ def _solve(module: nn.Module, layer: Layer, table: Table) -> None:
 
 def _batches(work: Workload) -> float:
     """Return how many times a batch's loss that of all rows is: a sum grows with its rows, a mean does not."""
-    summed = work.loss is squared or getattr(work.loss, "reduction", "mean") == "sum"
-    return (work.batches_per_epoch or 1) if summed else 1
+    return (work.batches_per_epoch or 1) if work.summed else 1
 
 
 def _double(table: Table) -> Table:

@@ -30,8 +30,8 @@ from xprun.runner.engine.trajectory_recorder import (
     wanted_steps,
 )
 from xprun.runner.engine.weight_average import with_average
-from xprun.runner.results.outcome import Engine, Outcome, Status
-from xprun.runner.results.results_schema import TEST, is_of_step, is_of_test
+from xprun.runner.results.outcome import Engine, Outcome, Series, Status
+from xprun.runner.results.results_schema import LOSS, LOSS_PER_ROW, TEST, is_of_step, is_of_test
 from xprun.runner.store.snapshots import Snapshot, State
 from xprun.runner.workload.device_generators import own_draws
 from xprun.runner.workload.device_transfer import fetched
@@ -345,10 +345,18 @@ class Training:
             in_steps = filter(is_of_step, self.histories)
             until = dict.fromkeys(self.histories, self.measured_until[s, k]) | dict.fromkeys(in_steps, outcome.steps)
             found = {metric: history.series(s, k, until[metric]) for metric, history in self.histories.items()}
-            outcome.history = {metric: series for metric, series in found.items() if series}
+            outcome.history = self._with_loss_per_row({metric: series for metric, series in found.items() if series})
             outcome.state = self.checkpoints.kept_of(s, k)
             outcome.kept = self._measured_as_kept(outcome, self.grid.runs[s][k])
         return [self.ended[s, k] for s, k, _ in self.grid.cells()]
+
+    def _with_loss_per_row(self, history: dict[str, Series]) -> dict[str, Series]:
+        """Return a history with the loss of the steps per row, where it is a sum."""
+        losses = history.get(LOSS)
+        if losses is None or not self.work.summed:
+            return history
+        per_row = losses.values / self.work.rows_of_steps(losses.steps)
+        return {LOSS: losses, LOSS_PER_ROW: Series(losses.steps, per_row), **history}
 
     def _measured_as_kept(self, outcome: Outcome, run: Run) -> dict[str, float]:
         """Return what the best checkpoint of a run reaches on the test rows: `test.loss`, ...; nothing of others."""

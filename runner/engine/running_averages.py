@@ -12,7 +12,7 @@ from xprun.plugins.tensor_groups import Tensors, map_parts
 from xprun.runner.engine.metric_history import Numbers
 from xprun.runner.engine.programs.program import Program
 from xprun.runner.engine.programs.stacked import over_groups
-from xprun.runner.results.results_schema import LOSS, TRAIN
+from xprun.runner.results.results_schema import LOSS, LOSS_PER_ROW, TRAIN
 from xprun.runner.store.snapshots import State
 from xprun.runner.workload.measures import Measure
 from xprun.runner.workload.workload import Workload
@@ -86,6 +86,8 @@ class RunningAverages:
         in_full = torch.autocast(self.work.device.type, enabled=False) if self.work.autocast else nullcontext()
         with torch.no_grad(), in_full:
             self._add(LOSS, losses, rows)
+            if self.work.summed:
+                self._add(LOSS_PER_ROW, losses / rows, rows)
             for name, metric in self.work.metrics.items():
                 self._add(name, self._measured(metric, outputs, targets), rows)
 

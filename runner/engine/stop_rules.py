@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from xprun.runner.results.results_schema import LOSSES
 from xprun.runner.results.rounding import reached
 from xprun.runner.store.snapshots import State
 from xprun.specs.language.schema import Stop
@@ -96,7 +97,7 @@ class StopRules:
 
     def _goal(self, column: str) -> str:
         name = column.partition(".")[2]
-        return "min" if name == "loss" else self.goals[name]
+        return "min" if name in LOSSES else self.goals[name]
 
 
 def _unimproved(best: float) -> str:

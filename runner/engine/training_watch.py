@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from xprun.runner.engine.metric_history import MetricHistory
 from xprun.runner.process.training_progress import MOST_RUNS, NEVER, Hear, TrainingProgress
-from xprun.runner.results.results_schema import is_of_step
+from xprun.runner.results.results_schema import LOSS_PER_ROW, is_of_step
 from xprun.runner.workload.device_transfer import fetched
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def _told(training: Training) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _evaluated(training: Training) -> Iterator[tuple[str, MetricHistory]]:
-    """Yield the histories of what is measured at evaluations, by metric."""
-    for metric, history in training.histories.items():
+    """Yield the histories of what is measured at evaluations, by metric; last what follows from another."""
+    for metric, history in sorted(training.histories.items(), key=lambda item: item[0].endswith(LOSS_PER_ROW)):
         if not is_of_step(metric):
             yield metric, history
 

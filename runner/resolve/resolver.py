@@ -47,6 +47,7 @@ from xprun.runner.resolve.run_setting_checks import (
 from xprun.runner.resolve.scheduler_checks import scheduler_problems
 from xprun.runner.resolve.search_checks import search_problems
 from xprun.runner.resolve.spec_files import SpecFileError, digest, find_folder, find_spec_file
+from xprun.runner.resolve.summed_losses import some_are_sums
 from xprun.runner.resolve.target_checks import target_problems_of
 from xprun.runner.resolve.training_rows import (
     cure,
@@ -57,7 +58,7 @@ from xprun.runner.resolve.training_rows import (
 )
 from xprun.runner.resolve.transform_checks import transform_problems
 from xprun.runner.results import results_schema
-from xprun.runner.results.results_schema import LOSS, STEPS_TO_TARGET, TEST, TRAIN, VALID
+from xprun.runner.results.results_schema import LOSS, LOSS_PER_ROW, STEPS_TO_TARGET, TEST, TRAIN, VALID
 from xprun.specs import Alternative, Axis, Diagnostic, Document, Spec, SpecError, count_grid
 from xprun.specs.language.ablations import Ablation
 from xprun.specs.language.comparison import compared, compared_labels, swept_settings
@@ -207,9 +208,10 @@ def metrics_of(spec: Spec) -> list[results_schema.Metric]:
     scalars = [metric for metric in _asked_metrics(spec.run) if metric.goal != "none"]
     train = [TRAIN] if scalars and measures_train(spec.run) else []
     splits = [*train, *(split for split in (VALID, TEST) if some_hold(spec, split))]
-    measured: dict[str, Any] = {LOSS: "min"} | {metric.column: metric.goal for metric in scalars}
+    losses = [LOSS, *([LOSS_PER_ROW] if some_are_sums(spec) else [])]
+    measured: dict[str, Any] = dict.fromkeys(losses, "min") | {metric.column: metric.goal for metric in scalars}
     return [
-        results_schema.Metric(LOSS, "min", is_loss=True),
+        *(results_schema.Metric(name, "min", is_loss=True) for name in losses),
         *(results_schema.metric_of(split, name, goal) for split in splits for name, goal in measured.items()),
     ]
 
@@ -304,6 +306,7 @@ class _Checker:
             defaults={n: schema[n].typed_default for n in swept if n in schema and not schema[n].required},
             ordered=frozenset(name for name, setting in schema.items() if setting.is_by_parameter),
             own_parts=frozenset(component.parts),
+            sums=component.sums,
         )
 
     def with_fold(self, schema: dict[str, Setting], alternative: Alternative) -> dict[str, Setting]:

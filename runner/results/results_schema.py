@@ -83,6 +83,8 @@ CLAIM: Final = "claim"
 VERDICT: Final = "verdict"
 FOUND: Final = "found"
 LOSS: Final = "loss"
+LOSS_PER_ROW: Final = "loss_per_row"  # of a loss that is a sum
+LOSSES: Final = (LOSS, LOSS_PER_ROW)
 STEPS_TO_TARGET: Final = result_words.STEPS_TO_TARGET
 SERIES: Final = "series"
 X: Final = "x"
@@ -505,7 +507,7 @@ def repeat_column(name: str, section: str, type: Type = "integer") -> Column:
 
 def metric_of(split: Split, name: str, goal: Goal) -> Metric:
     """Return a metric as it is measured on the rows of a split."""
-    return Metric(f"{split}.{name}", goal, split, is_loss=name == LOSS)
+    return Metric(f"{split}.{name}", goal, split, is_loss=name in LOSSES)
 
 
 def matrix_of(split: Split, name: str, component: str) -> Matrix:
@@ -559,7 +561,7 @@ def is_of_test(metric: str) -> bool:
 
 def is_of_step(metric: str) -> bool:
     """Whether a metric of the history is told of the steps, and not measured between them."""
-    return metric == LOSS or metric.startswith((PARAMETER, GRADIENT))
+    return metric in LOSSES or metric.startswith((PARAMETER, GRADIENT))
 
 
 def parameter(name: str) -> str:

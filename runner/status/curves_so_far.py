@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from xprun.runner.process.training_progress import TrainingProgress
+from xprun.runner.results.results_schema import LOSS_PER_ROW
 
 MOST_RUNS = 60  # that are drawn at a time
 MOST_METRICS = 4
@@ -23,7 +24,7 @@ class CurvesSoFar:
     def hear(self, progress: TrainingProgress, first: str) -> None:
         """Add the latest points of the runs that are drawn; where there are many metrics, `first` is among them."""
         self.per_epoch = progress.per_epoch
-        wanted = sorted(progress.latest, key=lambda metric: (metric not in ("loss", first), metric))[:MOST_METRICS]
+        wanted = sorted(progress.latest, key=lambda metric: _rank(metric, first))[:MOST_METRICS]
         for at, run in enumerate(progress.runs):
             if run in self.curves or len(self.curves) < MOST_RUNS:
                 curves = self.curves.setdefault(run, {})
@@ -36,6 +37,11 @@ class CurvesSoFar:
     def ended(self, run: str) -> None:
         """Leave out a run that has ended: the report shows it."""
         self.curves.pop(run, None)
+
+
+def _rank(metric: str, first: str) -> tuple[bool, bool, str]:
+    """Return what sorts metrics by how much they tell: a loss per row has the curve of the loss that it is of."""
+    return metric not in ("loss", first), metric.endswith(LOSS_PER_ROW), metric
 
 
 def _add(curve: Curve, step: int, value: float) -> None:

@@ -39,7 +39,7 @@ def make_task(work: Workload, run: Run) -> Task:
         layers,
         {name: parameter.detach().cpu().numpy().copy() for name, parameter in module.named_parameters()},
         loss.name,
-        loss.settings.get("reduction", "mean" if loss.name != "squared" else "sum"),
+        "sum" if work.summed else "mean",
         run.settings.gradient,
         optimizer.name,
         rule_of(component),

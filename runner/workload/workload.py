@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from xprun.plugins.blame import blaming
 from xprun.plugins.datasets.stream import Stream
@@ -24,8 +26,9 @@ from xprun.plugins.tensor_groups import (
     map_parts,
 )
 from xprun.runner.resolve.build import build, fill_parameters, freeze_parameters
+from xprun.runner.resolve.summed_losses import is_sum
 from xprun.runner.resolve.timetable import Timetable, timetable_of
-from xprun.runner.results.results_schema import TEST, TRAIN, VALID
+from xprun.runner.results.results_schema import LOSS, LOSS_PER_ROW, TEST, TRAIN, VALID
 from xprun.runner.store.checkpoints import load_state
 from xprun.runner.workload.augmentation import Augmented, Fetched
 from xprun.runner.workload.batch_feeds import Drawn, Feed, Rows, sample_of
@@ -48,6 +51,7 @@ from xprun.specs.language.folds import K_FOLDS
 from xprun.specs.language.schema import TORCH, SaveBest
 from xprun.specs.language.wording import plural
 
+T = TypeVar("T", Tensor, NDArray[np.float64])
 Criterion = Callable[[Any, Tensor], Tensor]  # outputs, targets
 Forward = Callable[..., Tensor]  # the loss of a batch, whatever it is given beside
 
@@ -84,6 +88,7 @@ class Workload:
     accumulate: int = 1  # batches of a step, whose gradient is the mean of theirs
     autocast: torch.dtype | None = None  # of products in the forward pass of a step
     backend: str = TORCH  # the framework that takes the steps
+    summed: bool = False  # whether the loss is a sum over the rows, which is told per row, too
 
     @property
     def batches_per_epoch(self) -> int | None:
@@ -215,12 +220,26 @@ class Workload:
         known = {TRAIN: self.train, VALID: self.valid, TEST: self.test}
         return {split: table for split, table in known.items() if table}
 
+    def told_losses(self, split: str, loss: T, rows: int) -> dict[str, T]:
+        """Return the loss on so many rows as it is told: `train.loss`, and where it is a sum `train.loss_per_row`."""
+        told = {f"{split}.{LOSS}": loss}
+        return told | {f"{split}.{LOSS_PER_ROW}": loss / rows} if self.summed else told
+
+    def rows_of_steps(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return how many rows each of these steps sees; of one with several batches, how many each has on average."""
+        if self.batches_per_epoch is None or self.batch_size is None:
+            return np.full(len(steps), float(self.batch_size or len(self.train)))
+        first = (steps - 1) % self.schedule.steps_per_epoch * self.accumulate  # batch of the epoch
+        last = np.minimum(first + self.accumulate, self.batches_per_epoch)
+        rows = np.minimum(last * self.batch_size, len(self.train)) - first * self.batch_size
+        return np.asarray(rows / (last - first), dtype=np.float64)
+
     def measure(self, module: nn.Module, splits: dict[str, Table]) -> dict[str, Tensor]:
         """Return `train.loss`, `valid.accuracy`, ... of a model on some sets, as scalars on its device."""
-        results = {}
+        results: dict[str, Tensor] = {}
         for split, table in splits.items():
             prediction = predictions(module, table.inputs, self.rows_at_once)
-            results[f"{split}.loss"] = self.loss(prediction, table.targets)
+            results |= self.told_losses(split, self.loss(prediction, table.targets), len(table))
             for name, metric in self.metrics.items():
                 results[f"{split}.{name}"] = metric(prediction, table.targets, trained_parameters(module))
         return results
@@ -308,6 +327,7 @@ def unchecked_workload(registry: Registry, run: Run, device: torch.device) -> Wo
         autocast=autocast_on(device) if settings.autocast == "bfloat16" else None,
         output=output,
         backend=settings.backend,
+        summed=is_sum(registry.find("loss", loss.name), loss.settings),
     )
 
 

@@ -60,7 +60,8 @@ class Alternative:
     `reads` has a hash of each by its name, and `not_read` is what could not be looked at. `cache_neutral` names
     settings that change no result, `absent_by_default` those, with their defaults, that change none at these, `ordered`
     tables in which the order of keys counts. `defaults` are those of swept settings, where these have one. `own_parts`
-    are the rows that a data set itself keeps apart. `frameworks` of `[run]` are what each backend but torch is made of,
+    are the rows that a data set itself keeps apart. `sums`: a loss adds up over its rows, whatever its settings.
+    `frameworks` of `[run]` are what each backend but torch is made of,
     hashes and versions by name. All this and the defaults are filled in by whoever knows the
     components.
     """
@@ -80,6 +81,7 @@ class Alternative:
     ordered: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     own_parts: frozenset[str] = frozenset()
+    sums: bool = False
     shown: tuple[Path, ...] = ()
     told: frozenset[Path] = frozenset()
     frameworks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
