@@ -183,23 +183,24 @@ class _Server(ThreadingHTTPServer):
             self.shutdown_request(request)
             return
         self._open[request] = time.monotonic()
-        try:
-            super().process_request(request, client_address)
-        except RuntimeError:  # no more threads
-            self._open.pop(request)
-            raise
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._open.pop(request)
             self._allowance.spend(time.thread_time())
+
+    def shutdown_request(self, request: Any) -> None:
+        """Give the place back, and then close: who sees the connection closed may take the place at once."""
+        self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def service_actions(self) -> None:
         """Drop the connections that take too long, whatever comes through them."""
         for request, since in list(self._open.items()):
             if time.monotonic() - since > self._limits.seconds:
+                self._open.pop(request, None)
                 with suppress(OSError):
                     request.shutdown(socket.SHUT_RDWR)
 
