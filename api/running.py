@@ -13,6 +13,7 @@ from xprun.plugins.machine import most_processes
 from xprun.results import Results
 from xprun.runner.launchers.choice import choose
 from xprun.runner.launchers.registration import open_registry
+from xprun.runner.planning.search_size import refuse_long_search
 from xprun.runner.resolve.ineffective_settings import notes_of
 from xprun.runner.resolve.resolver import MAX_RUNS, resolve
 from xprun.runner.results.atomic_files import folder_name
@@ -60,7 +61,9 @@ def run(
     files = tuple(map(Path, plugins))
     registry = open_registry(files)
     chosen = choose(launcher, registry)
-    resolved = check_with_torch(resolve(read_spec(document), registry, max_runs or MAX_RUNS), registry)
+    resolved = resolve(read_spec(document), registry, max_runs or MAX_RUNS)
+    refuse_long_search(resolved, max_runs or MAX_RUNS)
+    resolved = check_with_torch(resolved, registry)
 
     from xprun.runner.needed_packages import require_torch
 

@@ -70,13 +70,14 @@ def _load(path: Path, registry: Registry, options: SpecOptions, *, build: bool) 
 
 
 def _check_as_object(path: Path, registry: Registry, options: SpecOptions, *, build: bool) -> dict[str, Any]:
-    """Return what a check of a spec finds: `spec`, `runs` (null where there are errors), `errors` and `can_show`."""
+    """Return what a check of a spec finds: `spec`, `runs` (at most; null where there are errors), `errors` and `can_show`."""
+    from xprun.runner.planning.search_size import count_search
     from xprun.runner.resolve.showable import what_shows
-    from xprun.specs import SpecError, count_runs
+    from xprun.specs import SpecError
 
     try:
         spec = _load(path, registry, options, build=build)
-        runs, errors, can_show = count_runs(spec), [], what_shows(spec)
+        runs, errors, can_show = count_search(spec), [], what_shows(spec)
     except SpecError as error:
         runs, errors, can_show = None, error.as_objects(), ""
     return {"spec": str(path), "runs": runs, "errors": errors, "can_show": can_show}
@@ -84,9 +85,9 @@ def _check_as_object(path: Path, registry: Registry, options: SpecOptions, *, bu
 
 def _check(path: Path, against: str | None, registry: Registry, options: SpecOptions, *, build: bool) -> int:
     """Check a spec or an optimizer, say what came out, and return the exit code."""
+    from xprun.runner.planning.search_size import count_search
     from xprun.runner.resolve.output_notes import output_notes
     from xprun.runner.resolve.showable import what_shows
-    from xprun.specs import count_runs
     from xprun.specs.language.confirmation import count_confirmation
     from xprun.specs.language.library import find_spec
 
@@ -98,7 +99,8 @@ def _check(path: Path, against: str | None, registry: Registry, options: SpecOpt
     spec = _load(path, registry, options, build=build)
     confirming = count_confirmation(spec)
     then = f", then {confirming:,} on fresh seeds" if confirming else ""
-    say(f"{path}: ok, {count_runs(spec):,} runs{then}")
+    most = "" if spec.search is None else "at most "
+    say(f"{path}: ok, {most}{count_search(spec):,} runs{then}")
     if can_show := what_shows(spec):
         say(f"  {can_show}")
     for line in output_notes(spec, registry):

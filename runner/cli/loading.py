@@ -38,6 +38,7 @@ def read(path: Path, sets: tuple[str, ...] = ()) -> Document:
 
 def load_spec(path: Path, registry: Registry, options: SpecOptions) -> Spec:
     """Return a checked spec; raise SpecError with everything that is wrong with it, and PluginError."""
+    from xprun.runner.planning.search_size import refuse_long_search
     from xprun.runner.process.log import note
     from xprun.runner.resolve.ineffective_settings import notes_of
     from xprun.runner.resolve.resolver import resolve
@@ -45,6 +46,7 @@ def load_spec(path: Path, registry: Registry, options: SpecOptions) -> Spec:
     from xprun.specs import read_spec
 
     spec = resolve(read_spec(read(path, options.sets)), registry, options.max_runs)
+    refuse_long_search(spec, options.max_runs)
     for text in notes_of(spec):
         note(text)
     return check_with_torch(spec, registry)

@@ -188,3 +188,20 @@ def test_a_search_without_sweeps_has_no_effect(write: Callable[[str], Path]) -> 
     result = click.testing.CliRunner().invoke(main, ["check", str(write(text))])
     assert result.exit_code == 2
     assert "has no effect, because there is one setting of each alternative" in result.stdout + result.stderr
+
+
+def test_what_is_counted_is_what_all_rounds_train(tmp_path: Path) -> None:
+    path = tmp_path / "search.toml"
+    path.write_text(SPEC, encoding="utf-8")
+    search = SHORTER + WHOLE
+
+    def check(*arguments: str) -> click.testing.Result:
+        return click.testing.CliRunner().invoke(main, ["check", str(path), *arguments])
+
+    assert f"ok, at most {search} runs, then {CONFIRMED} on fresh seeds" in check().stdout
+    assert f'"runs": {search}' in check("--json").stdout
+    assert check("--max-runs", str(search + CONFIRMED)).exit_code == 0
+    refused = check("--max-runs", str(search + CONFIRMED - 1))
+    assert refused.exit_code == 2
+    assert f"its rounds are up to {search} runs and up to {CONFIRMED} more on fresh seeds" in refused.output
+    assert f"--max-runs {search + CONFIRMED}" in refused.output
