@@ -70,7 +70,7 @@ def _load(path: Path, registry: Registry, options: SpecOptions, *, build: bool) 
 
 
 def _check_as_object(path: Path, registry: Registry, options: SpecOptions, *, build: bool) -> dict[str, Any]:
-    """Return what a check of a spec finds: `spec`, `runs` (at most; null where there are errors), `errors` and `can_show`."""
+    """Return what a check of a spec finds: `spec`, `runs` (at most; null with errors), `errors` and `can_show`."""
     from xprun.runner.planning.search_size import count_search
     from xprun.runner.resolve.showable import what_shows
     from xprun.specs import SpecError

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
+from xprun.plugins.objectives.objective_module import ObjectiveModule
 from xprun.runner.engine.block_cache import How, block_for, stop_compilers
 from xprun.runner.engine.block_compiler import Block, CompilerError
 from xprun.runner.engine.graph_blocks import GraphBlock, has_graphs
@@ -54,6 +55,8 @@ def compile_if_it_repays(training: Training, seconds_per_step: float, *, saved: 
         return None
     wanted = training.grid.runs[0][0].settings.compile
     left = training.work.schedule.steps - training.steps
+    if wanted == "auto" and _has_constants(training):
+        return None
     if wanted is True and left >= FEWEST:
         return _fresh(training, "wait")
     if not may_repay(wanted, seconds_per_step, left):
@@ -98,7 +101,15 @@ def _fresh(training: Training, how: How, *, quiet: bool = False) -> CompiledBloc
         blocks.refuse(f"with run.{more[0]} they cannot be")
     elif training.running and training.running.counts_all:
         blocks.refuse('run.measure_train = "running" looks at every batch')
+    elif _has_constants(training):
+        blocks.refuse("an objective with constants cannot be")
     return blocks
+
+
+def _has_constants(training: Training) -> bool:
+    """Whether steps have tensors that are no arguments, of which the compiler of a scan makes nothing on the CPU."""
+    module = getattr(training.program, "module", None)
+    return training.work.device.type == "cpu" and isinstance(module, ObjectiveModule) and bool(module.constants)
 
 
 class CompiledBlocks:

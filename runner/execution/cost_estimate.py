@@ -95,22 +95,26 @@ BLOCKS = {
     "beside": "in compiled blocks of steps as soon as these are ready, which is not in the estimate",
     "wait": "in compiled blocks of steps, for which it waits",
 }
+ALONE = 'run.compile = true compiles only what trains together (run.engine = "together")'
 
 
 def _with_blocks(work: Workload, unit: ExecutionUnit) -> ExecutionUnit:
     """Return a unit with what is known of its compiled blocks: the seconds of a step, where these are kept."""
-    if not unit.program or unit.shards > 1 or work.device.type != "cpu":
+    wanted = unit.runs[0].settings.compile
+    if not unit.program:
+        return replace(unit, reason=f"{unit.reason}; {ALONE}") if wanted is True else unit
+    if unit.shards > 1 or work.device.type != "cpu":
         return unit
     from xprun.runner.engine.compiled_blocks import may_repay, outlook
     from xprun.runner.engine.execution_units import make_program
     from xprun.runner.engine.loop import Training
 
     seconds = _seconds_per_step(work, unit)
-    if not may_repay(unit.runs[0].settings.compile, seconds, work.schedule.steps):
+    if not may_repay(wanted, seconds, work.schedule.steps):
         return unit
     how, in_blocks = outlook(Training(work, make_program(work, unit.grid, unit.program), unit.grid), seconds)
     if how is None:
-        return unit
+        return replace(unit, reason=f"{unit.reason}; its steps cannot be compiled") if wanted is True else unit
     return replace(unit, seconds_per_step=in_blocks, reason=f"{unit.reason}; {BLOCKS[how]}")
 
 
