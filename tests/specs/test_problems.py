@@ -11,10 +11,21 @@ from xprun.plugins.discovery import open_registry
 from xprun.runner.cli.main import main
 from xprun.runner.resolve.resolver import columns_of, resolve
 from xprun.specs import Spec, read_document, read_spec
+from xprun.specs.language.confirmation import fresh_seeds, search_seeds
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = {path.stem: path for path in sorted((ROOT / "specs" / "problems").glob("*.toml"))}
 TRUTHS = {path.stem: path for path in sorted((Path(__file__).parent / "truths").glob("*.toml"))}
+# Each truth is checked at the size that its spec has, and at this one.
+OTHER_SIZES = {
+    "coupled": 40,
+    "ill_conditioned": 40,
+    "layer_scales": 25,
+    "narrow_valley": 40,
+    "sparse": 40,
+    "uncorrected": 60,
+    "units": 30,
+}
 BENCH = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
 
 
@@ -54,9 +65,29 @@ def test_a_task_is_on_the_page_with_its_target(name: str) -> None:
     assert int(cells[-3]) == steps
 
 
-@pytest.mark.parametrize("name", TRUTHS)
-def test_a_truth_shows(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "size"), [(name, size) for name in TRUTHS for size in (None, OTHER_SIZES[name])])
+def test_a_truth_shows(name: str, size: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plugin = Path(__file__).parent / "truths" / "rules.py"
-    result = CliRunner().invoke(main, ["test", str(TRUTHS[name]), "--plugin", str(plugin)])
+    sets = ["--set", f"model.size={size}"] if size else []
+    result = CliRunner().invoke(main, ["test", str(TRUTHS[name]), "--plugin", str(plugin), *sets])
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_a_truth_is_checked_at_sizes_and_seeds_that_no_task_has(name: str) -> None:
+    truth = read_spec(read_document(TRUTHS[name]))
+    tasks = [resolved(task) for task in PROBLEMS]
+    (model,) = truth.sections["model"]
+    of_tasks = [one.sections["model"][0].settings for one in tasks if one.sections["model"][0].name == model.name]
+    assert of_tasks
+    assert not {settings["size"] for settings in of_tasks} & {model.settings["size"], OTHER_SIZES[name]}
+    assert (
+        min(seed for seeds in (*search_seeds(truth), fresh_seeds(truth)) for seed in seeds) >= 100
+    )  # a bench's: from 0 on
+
+
+def test_the_page_has_every_truth_with_its_sizes() -> None:
+    for name, path in TRUTHS.items():
+        size = read_spec(read_document(path)).sections["model"][0].settings["size"]
+        assert re.search(rf"^\| `{name}` \|.*\| {size}, {OTHER_SIZES[name]} \|$", BENCH, re.MULTILINE), name
