@@ -1,11 +1,16 @@
 """Runs the shipped specs, checks their claims, and puts their reports into docs/gallery and docs/gallery.md.
 
-`make gallery` calls it. It needs no browser; with Playwright and a chromium it also takes the picture of the README.
+    python docs/make_gallery.py [NAME...]
+
+`make gallery` calls it. With names of specs, or `bench`, only their entries are made anew. It needs no browser; with
+Playwright and a chromium it also takes the picture of the README.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import tomli
+from drawn_clothes import write_clothes
 from PIL import Image
 from xprun.specs.language.library import FOLDER
 
@@ -29,13 +35,44 @@ them all. `make gallery` generates this page, the reports and their pictures.
 """
 
 
-def main() -> None:
-    """Write the page, the reports and their plots."""
-    shutil.rmtree(GALLERY, ignore_errors=True)
-    entries = [entry(spec) for spec in sorted(SPECS.glob("*.toml"))]
-    (DOCS / "gallery.md").write_text("\n".join([HEAD, *entries]), encoding="utf-8")
+BENCH = "bench"
+BENCH_SIZE = tuple(os.environ.get("XPRUN_GALLERY_BENCH", "").split())  # a smaller one, to try the page
+TORCH = ("SGD", "Momentum", "Nesterov", "Rprop", "Adagrad", "RMSprop", "Adam", "AdamW", "NAdam", "RAdam")
+SCRATCH = tuple(f"scratch.{name}" for name in ("gd", "momentum", "adagrad", "rmsprop", "adam"))
+# What may be absent, what then stands in its place, and what is said of that.
+DRAWN = {
+    "softmax_fashion_mnist": (
+        "data/FashionMNIST/raw",
+        write_clothes,
+        "**These are not the images of Fashion-MNIST**, which xprun has not: the report is of 6,000 drawn clothes "
+        "in files of the same format, with its settings and without its claims, which are about the real ones.",
+    )
+}
+
+
+def main(names: list[str]) -> None:
+    """Write the page, the reports and their plots; with names, those alone."""
+    specs = {spec.stem: spec for spec in sorted(SPECS.glob("*.toml"))}
+    if unknown := set(names) - {*specs, BENCH}:
+        sys.exit(f"no shipped specs: {', '.join(sorted(unknown))}")
+    if not names:
+        shutil.rmtree(GALLERY, ignore_errors=True)
+    page = DOCS / "gallery.md"
+    known = entries_of(page.read_text(encoding="utf-8")) if names else {}
+    wanted = names or [*specs, BENCH]
+    made = {name: bench_entry() if name == BENCH else entry(specs[name]) for name in wanted}
+    entries = [(known | made)[name] for name in (*specs, BENCH) if name in known | made]
+    page.write_text("\n".join([HEAD, *entries]), encoding="utf-8")
     name, picture = SHOWN
-    photograph(Path("runs") / name / "report.html", picture)
+    if name in made:
+        photograph(Path("runs") / name / "report.html", picture)
+
+
+def entries_of(page: str) -> dict[str, str]:
+    """Return what a page says of each spec, and of the bench, by name."""
+    entries = [f"## {text.strip()}\n" for text in page.split("\n## ")[1:]]
+    named = [(re.search(r"xprun (?:specs/(\w+)\.toml|bench )", text), text) for text in entries]
+    return {found[1] or BENCH: text for found, text in named if found}
 
 
 def entry(spec: Path) -> str:
@@ -43,24 +80,52 @@ def entry(spec: Path) -> str:
     text = spec.read_text(encoding="utf-8")
     said = tomli.loads(text)
     comment = " ".join(line.lstrip("# ") for line in text.partition("\n\n")[0].splitlines() if line.startswith("#"))
-    links = [f"[`xprun specs/{spec.name}`](../specs/{spec.name})"]
-    lines = [f"## {said['title']}", "", comment, ""]
-    report = run(spec)
+    files, write, note = DRAWN.get(spec.stem, ("", None, ""))
+    if write is None or Path(files).exists():
+        command, note = ["test", str(spec.relative_to(Path.cwd()))], ""
+    else:
+        root = Path("runs") / "drawn"
+        shutil.rmtree(root, ignore_errors=True)
+        write(root)
+        sets = [word for said_so in (f'data.root="{root}"', "expect=[]") for word in ("--set", said_so)]
+        command = ["run", str(spec.relative_to(Path.cwd())), *sets]
+    link = f"[`xprun specs/{spec.name}`](../specs/{spec.name})"
+    return block(said["title"], [comment, note], link, run(command, Path("runs") / spec.stem, spec.stem))
+
+
+def bench_entry() -> str:
+    """Return what the page says of a bench of ten optimizers of torch and the five rules of the textbooks."""
+    said = (
+        "Ten optimizers of `torch.optim` and the five rules of a first course on the quick suite, tuned on each task."
+    )
+    first, *others = (*SCRATCH, *TORCH)
+    command = ["bench", first, "--against", ",".join(others)]
+    title, note = (
+        "Fifteen optimizers on a suite of tasks",
+        "[What the tasks are](bench.md), and [how they are compared](protocol.md).",
+    )
+    link = f"`xprun bench {first} --against {','.join(others)}`"
+    return block(title, [said, note], link, run([*command, *BENCH_SIZE], Path("runs") / f"bench-{first}", BENCH))
+
+
+def block(title: str, said: list[str], link: str, report: Path | None) -> str:
+    """Return an entry: a title, paragraphs, links, and the picture that tells most."""
+    lines = [f"## {title}", "", *(line for text in said if text for line in (text, ""))]
     if report is None:
-        return "\n".join([*lines, *links, ""])
-    links += [f"[its report]({report.relative_to(DOCS)})"]
+        return "\n".join([*lines, link, ""])
     picture = telling(report)
-    shown = ["", f"![{said['title']}]({picture.relative_to(DOCS)})"] if picture else []
-    return "\n".join([*lines, " · ".join(links), *shown, ""])
+    shown = ["", f"![{title}]({picture.relative_to(DOCS)})"] if picture else []
+    return "\n".join([*lines, f"{link} · [its report]({report.relative_to(DOCS)})", *shown, ""])
 
 
-def run(spec: Path) -> Path | None:
-    """Run a spec and return its report in the gallery, or None where its data are absent."""
+def run(arguments: list[str], folder: Path, name: str) -> Path | None:
+    """Run a command and return its report in the gallery, or None where its data are absent."""
     xprun = Path(sys.executable).with_name("xprun")
-    done = subprocess.run([xprun, "test", spec.relative_to(Path.cwd())], check=False)
+    done = subprocess.run([xprun, *arguments], check=False)
     if done.returncode != 0:
         return None
-    folder, kept = Path("runs") / spec.stem, GALLERY / spec.stem
+    kept = GALLERY / name
+    shutil.rmtree(kept, ignore_errors=True)
     (kept / "plots").mkdir(parents=True)
     text = (folder / "report.md").read_text(encoding="utf-8")
     (kept / "report.md").write_text(text.replace(f"{FOLDER}/", "specs/"), encoding="utf-8")  # of what a spec extends
@@ -112,4 +177,4 @@ def photograph(page: Path, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
