@@ -18,7 +18,6 @@ from xprun.runner.results.results_schema import LOSS, METRIC, STEP, TEST, TRAIN,
 
 TITLE = "Learning curves"
 SPLITS = (TRAIN, VALID, TEST)
-FEW = 4  # problems of which all curves are drawn
 ONE_BY_ONE = 6  # alternatives of which all curves are drawn in one plot each
 
 
@@ -54,12 +53,12 @@ def curves_section(analysis: Analysis) -> Section:
 def _panels(analysis: Analysis) -> list[_Panel]:
     """What has curves: the loss of the minibatches, and each quantity that is measured on parts of the data.
 
-    Of one problem among many only what is compared or aimed at, if that has any, or a page would have a hundred plots.
+    Of one problem among many only what is compared or aimed at, if that has any.
     """
     comparison = analysis.comparison
     aimed = [] if comparison.target is None else [comparison.aim[0]]
     compared = list(dict.fromkeys(map(_quantity, [comparison.measured[0], *aimed])))
-    panels = _panels_of(analysis, compared) if analysis.side_by_side > FEW else []
+    panels = _panels_of(analysis, compared) if analysis.is_one_of_many else []
     return panels or _panels_of(analysis, ["", *dict.fromkeys([LOSS, *compared])])
 
 

@@ -51,7 +51,7 @@ def sensitivity_section(analysis: Analysis) -> Section:
         *(plot for key in keys for plot in [*_plot(key, alone[key], analysis), *_draws(key, linked[key], analysis)]),
         *_heat(crossed[:2], analysis),
         *_parallel(analysis),
-        *([_tuning(analysis)] if budgets.rows else []),
+        *([_tuning(analysis)] if budgets.rows and not analysis.is_one_of_many else []),
     ]
     tried = [key for key in keys if len(alone[key])]
     parts: list[Part] = [Gallery([draw(plot, analysis) for plot in plots])]

@@ -22,7 +22,8 @@ def targets_section(analysis: Analysis) -> Section:
     caption = f"{until}; {comparison.how_timed}"
     if not table.rows:
         return Section("target", "Time to target", [])
-    return Section("target", "Time to target", [Grid(table, caption), Gallery([draw(_plot(analysis), analysis)])])
+    plots = [] if analysis.is_one_of_many else [Gallery([draw(_plot(analysis), analysis)])]
+    return Section("target", "Time to target", [Grid(table, caption), *plots])
 
 
 def _plot(analysis: Analysis) -> Plot:

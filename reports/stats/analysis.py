@@ -1,5 +1,6 @@
 """What every section of a report starts from: the tables of a folder, judged, summarised and ranked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -28,8 +29,10 @@ from xprun.runner.results.results_schema import (
     compared_settings,
 )
 
+FEW = 4  # problems of which all is drawn
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """The tables of a folder, or of one problem in it, and what the comparison makes of them.
 
@@ -57,6 +60,11 @@ class Analysis:
     present: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     strokes_taken: int = 0
+
+    @property
+    def is_one_of_many(self) -> bool:
+        """Whether it is of one problem among so many that each has the most telling plots alone."""
+        return self.side_by_side > FEW
 
     @cached_property
     def style(self) -> dict[str, Stroke]:
@@ -182,10 +190,8 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
     if len(present) == 1:
         return whole
     parts = {
-        str(label): replace(
-            _analysis(replace(tables, runs=runs), comparison.on(str(label)), formats), side_by_side=len(present)
-        )
-        for label, runs in groups
+        label: replace(_analysis(one, comparison.on(label), formats), side_by_side=len(present))
+        for label, one in _by_problem(tables, dict(list(groups))).items()
     }
     if comparison.is_mixed:  # each run is judged by the metric of its problem
         judged = pd.concat([part.judged for part in parts.values()])[["bad", VALUE]].reindex(whole.judged.index)
@@ -198,6 +204,18 @@ def make_analysis(tables: Tables, formats: tuple[str, ...] = DEFAULT) -> Analysi
         order=order,
         problems={label: replace(part, order=order, number=number) for number, (label, part) in numbered},
     )
+
+
+def _by_problem(tables: Tables, runs: Mapping[Any, pd.DataFrame]) -> dict[str, Tables]:
+    """The tables of each problem, by its label; the history is gone through once."""
+    problem = {run: place for place, rows in enumerate(runs.values()) for run in rows[RUN]}
+    places = tables.history[RUN].map(problem).to_numpy(dtype="float64", na_value=np.nan)
+    order = np.argsort(places, kind="stable")
+    cuts = np.searchsorted(places[order], np.arange(len(runs) + 1))
+    return {
+        str(label): replace(tables, runs=rows, history=tables.history.take(order[cuts[i] : cuts[i + 1]]))
+        for i, (label, rows) in enumerate(runs.items())
+    }
 
 
 def by_sections(analysis: Analysis) -> Analysis:

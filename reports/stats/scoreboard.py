@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from xprun.reports.stats.analysis import Analysis
 from xprun.reports.stats.pairwise import BETTER, WORSE
 from xprun.reports.stats.problem_scores import rank_table, score_scale, scores
 from xprun.reports.stats.ranking import valued
-from xprun.runner.results.results_schema import PROBLEM, SEARCH, STAGE, TRAIN, VALUE, final
+from xprun.runner.results.results_schema import PROBLEM, SEARCH, STAGE, STATUS, TRAIN, VALUE, final
 from xprun.runner.results.rounding import reached
 
 MOST = 0.5  # of the fresh seeds: more of them must reach the target of a diagnostic
@@ -71,6 +72,7 @@ def diagnostics(analysis: Analysis) -> dict[str, dict[str, float]]:
     return {label: {name: pass_shares(part).get(name, 0.0) for name in analysis.order} for label, part in found.items()}
 
 
+@lru_cache(maxsize=1)  # the page and what is printed ask for the same
 def standings(analysis: Analysis) -> list[Standing]:
     """The alternatives over the problems of an analysis, the best mean rank first."""
     parts = parts_of(analysis)
@@ -130,13 +132,14 @@ def _at_default(analysis: Analysis, name: str) -> float:
     defaults = (analysis.tables.resolved.get("defaults") or {}).get(name, {})
     found = []
     for part in parts_of(analysis).values():
-        rows = part.judged[(part.judged["alternative"] == name) & (part.judged[STAGE] == SEARCH)]
-        swept = [key for key in defaults if key in rows]
+        runs, column = part.judged, part.comparison.shown_column
+        wanted = (runs["alternative"] == name) & (runs[STAGE] == SEARCH)
+        swept = [key for key in defaults if key in runs]
         for key in swept:
-            rows = rows[_is_about(rows[key], defaults[key])]
-        if not swept or rows.empty:
+            wanted &= _is_about(runs[key], defaults[key])
+        if not swept or not wanted.any():
             return np.nan
-        told = valued(rows, part.comparison.shown_column)
+        told = valued(runs.loc[wanted, [STATUS, column]], column)  # not all columns, which are hundreds
         scale = score_scale(part.finals[VALUE].mask(part.finals["bad"]), part.comparison)
         found.append(float(scale(told[VALUE].mask(told["bad"])).mean()))
     return float(np.mean(found)) if found else np.nan
