@@ -9,7 +9,6 @@ Playwright and a chromium it also takes the picture of the README.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -36,7 +35,6 @@ them all. `make gallery` generates this page, the reports and their pictures.
 
 
 BENCH = "bench"
-BENCH_SIZE = tuple(os.environ.get("XPRUN_GALLERY_BENCH", "").split())  # a smaller one, to try the page
 TORCH = ("SGD", "Momentum", "Nesterov", "Rprop", "Adagrad", "RMSprop", "Adam", "AdamW", "NAdam", "RAdam")
 SCRATCH = tuple(f"scratch.{name}" for name in ("gd", "momentum", "adagrad", "rmsprop", "adam"))
 # What may be absent, what then stands in its place, and what is said of that.
@@ -105,7 +103,7 @@ def bench_entry() -> str:
         "[What the tasks are](bench.md), and [how they are compared](protocol.md).",
     )
     link = f"`xprun bench {first} --against {','.join(others)}`"
-    return block(title, [said, note], link, run([*command, *BENCH_SIZE], Path("runs") / f"bench-{first}", BENCH))
+    return block(title, [said, note], link, run(command, Path("runs") / f"bench-{first}", BENCH))
 
 
 def block(title: str, said: list[str], link: str, report: Path | None) -> str:
@@ -136,13 +134,14 @@ def run(arguments: list[str], folder: Path, name: str) -> Path | None:
 
 
 def telling(report: Path) -> Path | None:
-    """Return the plot of a report that tells most: paths, else how sensitive, else how the metric compared went."""
+    """Return the plot of a report that tells most: a map, paths, how sensitive, or how the metric compared went."""
     facts = report.with_name("resolved.json")
     metric = json.loads(facts.read_text(encoding="utf-8"))["compare"]["metric"]
     facts.unlink()
     plots = report.parent / "plots"
     several = [plot for kind in ("paths", "sensitivity") for plot in sorted(plots.glob(f"{kind}-*.png"))]
-    wanted = [*several, plots / f"curve-{metric}.png"]
+    curves = [plots / f"curve-{metric}.png", *sorted(plots.glob("curve-*.png"))]
+    wanted = [plots / "map.png", *several, *curves]
     return next((plot for plot in wanted if plot.exists()), None)
 
 

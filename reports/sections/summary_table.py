@@ -47,12 +47,12 @@ def _of_one_problem(analysis: Analysis) -> Listing:
         texts("alternative", [shorten(name, NAME) for name in marked(names, comparison.baseline)]),
         Column(analysis.measure, _results(ranking), number=True),
         *_per_row(analysis),
+        *_groups(names, analysis.pairwise, is_tested=_is_tested(analysis)),  # a phone shows it beside what it is about
     ]
     if comparison.target is not None and not comparison.by_time and not analysis.tables.history.empty:
         steps = time_to_target(analysis.tables.history, analysis.finals, comparison)[STEPS].loc[ranking.index]
         told = [value_text(value) if value != float("inf") else "never" for value in steps]
         columns.append(Column(f"steps to {value_text(comparison.target)}", told, number=True))
-    columns += _groups(names, analysis.pairwise, is_tested=_is_tested(analysis))
     if ranking["all_bad"].any():
         pairs = zip(ranking["all_bad"], ranking["all_runs"], strict=True)
         columns.append(Column("failed", [f"{bad:.0f} of {runs:.0f}" for bad, runs in pairs], number=True))

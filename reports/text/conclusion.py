@@ -78,7 +78,8 @@ def _winner(analysis: Analysis, first: str, mean: str) -> Conclusion:
     than = f"{_name(second['alternative'])} with {_mean(second)}"
     if second["bad"]:
         than = f"{_name(second['alternative'])}, some of whose runs {analysis.trouble}"
-    more = ", and than all others" if len(analysis.ranking) > 2 else ""
+    others = [_name(name) for name in analysis.ranking["alternative"].iloc[2:]]
+    more = f", and than {others[0] if len(others) == 1 else 'all others'}" if others else ""
     sentence = f"{first} is best: {analysis.measure} {mean}, better than {than} ({_p(pair)}){more}."
     return Conclusion("winner", sentence, *_other_split(analysis))
 

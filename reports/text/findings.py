@@ -14,7 +14,7 @@ from xprun.reports.presentation.formatting import (
     short_names,
     value_text,
 )
-from xprun.reports.stats.analysis import Analysis
+from xprun.reports.stats.analysis import Analysis, by_sections
 from xprun.reports.stats.loss_per_row import loss_per_row
 from xprun.reports.stats.pairwise import BLOCKS_NEEDED, EQUAL, IDENTICAL, INCONCLUSIVE, WORSE, Pair
 from xprun.reports.stats.ranking import at_edge
@@ -169,7 +169,8 @@ def _concluded(analysis: Analysis, names: list[str]) -> str:
 
 def _winner(analysis: Analysis, names: list[str], pairs: list[Pair]) -> str:
     second = next(pair for pair in pairs if pair.second == analysis.ranking["alternative"].iloc[1])
-    others = f", and than every other of {len(names)}" if len(names) > 2 else ""
+    whom = names[2] if len(names) == 3 else f"all {len(names) - 2} others"
+    others = f", and than {whom}" if len(names) > 2 else ""
     return (
         f"{names[0]} is best: mean {_with_metric(analysis)}, better than {names[1]} with "
         f"{_result(analysis.ranking.iloc[1])}{_by_how_much(second)}{others}."
@@ -295,6 +296,7 @@ def _few_blocks(analysis: Analysis) -> str:
 
 
 def _edges(analysis: Analysis) -> str:
+    analysis = by_sections(analysis)  # where values of a setting are compared, that is what was swept
     summary, comparison = analysis.summary, analysis.comparison
     names = short_names(comparison.keys)
     numeric = [key for key in comparison.keys if is_number(summary[key])]

@@ -39,7 +39,7 @@ def cases(**values: list[float | None]) -> list[Case]:
             cases(A=around(0.9), B=worse(around(0.9), 0.1), C=worse(around(0.9), 0.2)),
             {},
             "winner",
-            "(p = 0.0078), and than all others.",
+            "(p = 0.0078), and than C.",
             "",
         ),
         (cases(A=SAME, B=SAME), {}, "tie", "A and B tie: the same valid.accuracy in every run.", ""),
@@ -154,10 +154,10 @@ def test_the_table_says_what_differs_in_practice(analysis: Make) -> None:
     values = around(0.9)
     given = [Case("A", 0.1, values), Case("B", 0.1, worse(values, 0.1)), Case("C", 0.1, [None] * 8)]
     table = summary_table(analysis(*given, target=0.7)).listing
-    assert table.head == ["alternative", "final valid.accuracy", "steps to 0.7", "group", "failed"]
+    assert table.head == ["alternative", "final valid.accuracy", "group", "steps to 0.7", "failed"]
     assert [row[0] for row in table.rows] == ["A", "B", "C"]
-    assert [row[3] for row in table.rows] == ["a", "b", "c"]
-    assert table.rows[2][1:3] == ("8 of 8 diverged", "never")
+    assert [row[2] for row in table.rows] == ["a", "b", "c"]
+    assert table.rows[2][1:4] == ("8 of 8 diverged", "c", "never")
     assert table.rows[2][4] == "8 of 8"
 
 
