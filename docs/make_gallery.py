@@ -146,11 +146,11 @@ def telling(report: Path) -> Path | None:
 
 
 def shrink(plot: Path, path: Path) -> None:
-    """Save a plot in a size for a page, in 128 colours."""
+    """Save a plot in a size for a page, in 128 colours; the graph of a model, which may be long, in 16."""
     with Image.open(plot) as image:
         height = round(image.height * WIDTH / image.width)
         small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-        small.quantize(128).save(path, optimize=True)
+        small.quantize(16 if plot.name.startswith("model-") else 128).save(path, optimize=True)
 
 
 def photograph(page: Path, path: Path) -> None:

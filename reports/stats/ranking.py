@@ -25,7 +25,10 @@ from xprun.runner.results.results_schema import (
     STATUSES,
     VALUE,
 )
-from xprun.runner.results.setting_choice import DIGITS, merit
+from xprun.runner.results.rounding import SINGLE
+from xprun.runner.results.setting_choice import merit
+
+SAME = 4 * SINGLE  # relative, between means of which some may have been rounded otherwise
 
 
 def judge(runs: pd.DataFrame, comparison: Comparison, column: str | None = None) -> pd.DataFrame:
@@ -118,13 +121,10 @@ def rank(finals: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     totals = groups.agg(tried=("runs", "size"), all_runs=("runs", "sum"), all_bad=("bad", "sum"))
     best = finals.drop_duplicates("alternative").join(totals, on="alternative")
     place = pd.Series(np.arange(1, len(best) + 1), index=best.index)
-    score = best["mean"].map(_rounded).fillna(np.inf)  # without a mean: the last rank
-    return best.assign(rank=place.where(score.ne(score.shift())).ffill().astype(int))
-
-
-def _rounded(mean: float) -> float:
-    """A mean without its last digits, in which equal runs may differ that were added up in another order."""
-    return float(f"{mean:.{DIGITS}g}")
+    score = best["mean"].fillna(np.inf)  # without a mean: the last rank
+    # Equal runs that trained alone and together differ in the last digits.
+    ties = np.isclose(score, score.shift(), rtol=SAME, atol=0.0)
+    return best.assign(rank=place.where(~ties).ffill().astype(int))
 
 
 def rank_settings(tables: Tables) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click.testing
 import pandas as pd
@@ -82,6 +83,11 @@ def test_json_and_requirements_are_for_pipelines() -> None:
     assert result.stdout == ""
 
 
+def alike(value: Any) -> Any:
+    """A number but for its last digits: in which place of a stack a run stands may change how it is rounded."""
+    return pytest.approx(value, rel=1e-5) if isinstance(value, float) else value
+
+
 def test_equal_rules_tie_whatever_they_are_called() -> None:
     rule = "def {0}(w, g, *, lr: Positive = 0.1):\n    return w - lr * g\n"
     names = ("z_copy", "a_copy")
@@ -92,7 +98,7 @@ def test_equal_rules_tie_whatever_they_are_called() -> None:
         result = bench(*order, *ALIKE, "--no-report", "--json", "--plugin", "mine.py")
         assert result.exit_code == 0, result.output
         found = {one.pop("name"): one for one in json.loads(result.stdout)["candidates"]}
-        assert found["a_copy"] == found["z_copy"]
+        assert found["a_copy"] == {key: alike(value) for key, value in found["z_copy"].items()}
         assert found["a_copy"]["wins"] == found["a_copy"]["losses"] == 0
         both.append(found)
     assert both[0] == both[1]

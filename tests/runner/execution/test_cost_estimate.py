@@ -74,11 +74,11 @@ def test_an_estimate_has_the_evaluations_and_what_is_measured_at_the_end(
         return sum(evaluation_seconds(cohort.work, unit, 10) for unit in select_strategy(cohort.work, cohort.runs))
 
     each = 1 / 20  # second a row, of a trial on all 20
-    assert seconds(metrics=["accuracy"]) == pytest.approx(3 * each * (5 * 16 + 4))
-    assert seconds(metrics=["accuracy"], evaluate_every=2) == pytest.approx(3 * each * (3 * 16 + 4))
-    assert seconds(metrics=["accuracy"], measure_test="each") == pytest.approx(3 * each * 5 * 20)
-    assert seconds(metrics=["accuracy", "confusion"]) == pytest.approx(3 * each * (5 * 16 + 4 + 20))
-    assert seconds(metrics=["accuracy"], measure_train="none") == pytest.approx(3 / 8 * (5 * 4 + 4))
+    assert seconds(metrics=["accuracy"]) == pytest.approx(3 * each * (6 * 16 + 4))  # the untrained model, and 5 epochs
+    assert seconds(metrics=["accuracy"], evaluate_every=2) == pytest.approx(3 * each * (4 * 16 + 4))
+    assert seconds(metrics=["accuracy"], measure_test="each") == pytest.approx(3 * each * 6 * 20)
+    assert seconds(metrics=["accuracy", "confusion"]) == pytest.approx(3 * each * (6 * 16 + 4 + 20))
+    assert seconds(metrics=["accuracy"], measure_train="none") == pytest.approx(3 / 8 * (6 * 4 + 4))
 
 
 def test_what_a_cohort_takes_is_told_in_its_parts(plan: MakePlan, write: Callable[..., Path]) -> None:

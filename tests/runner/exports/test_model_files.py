@@ -95,7 +95,7 @@ class Residual(nn.Module):
         return scores
 
 
-@model("branching")
+@model("export.branching")
 class Branching(nn.Module):
     """Something that depends on numbers, which no trace of symbols passes."""
 
@@ -111,7 +111,7 @@ class Branching(nn.Module):
 @pytest.fixture(autouse=True)
 def _registered() -> None:
     model("residual")(Residual)
-    model("branching")(Branching)
+    model("export.branching")(Branching)
 
 
 def test_a_chain_becomes_layers_that_one_can_read(save: Save, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_how_inputs_were_scaled_is_told_in_numbers(save: Save) -> None:
 
 @pytest.mark.parametrize("kind", ["module", "torch_export"])
 def test_a_model_that_branches_on_numbers_is_refused_and_nothing_is_written(kind: str, save: Save) -> None:
-    folder = save('{ name = "branching" }')
+    folder = save('{ name = "export.branching" }')
     done = export(folder, "--format", kind)
     assert done.exit_code == 1
     assert done.stderr.startswith("the model of run ")
