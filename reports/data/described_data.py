@@ -1,12 +1,12 @@
 """What `data.json` says of the data of a folder."""
 
-import json
 from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from xprun.reports.data.described_file import read_described
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,7 @@ class DataSet:
 
 def read_data_sets(path: Path) -> list[DataSet]:
     """The data sets in a file; none where it is absent, or holds something else."""
-    try:
-        return [data_set(one) for one in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
-        return []
+    return read_described(path, data_set)
 
 
 def data_set(content: dict[str, Any]) -> DataSet:

@@ -1,9 +1,10 @@
 """What `models.json` says of the models of a folder: the graph of each one's forward pass."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from xprun.reports.data.described_file import read_described
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,7 @@ class ModelGraph:
 
 def read_graphs(path: Path) -> list[ModelGraph]:
     """The graphs in a file; none where it is absent, or holds something else."""
-    try:
-        return [_graph(one) for one in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
-        return []
+    return read_described(path, _graph)
 
 
 def _graph(content: dict[str, Any]) -> ModelGraph:
