@@ -28,8 +28,11 @@ class CheckpointTracker:
     def evaluated(
         self, measured: dict[str, Numbers], open_: Mask, columns: NDArray[np.int64], tensors: Tensors
     ) -> None:
-        """Keep the runs [S, k] in these columns of all that are better than ever, where the best is asked for."""
-        if not isinstance(self.save, SaveBest):
+        """Keep the runs [S, k] in these columns of all that are better than ever, where the best is asked for.
+
+        The untrained model has no average over the batches of an epoch: where that is what is asked for, it is none.
+        """
+        if not isinstance(self.save, SaveBest) or self.save.metric not in measured:
             return
         values, best = measured[self.save.metric], self.best[:, columns]
         better = open_ & improved(values, best, self.save.goal)

@@ -206,7 +206,7 @@ class Training:
             self._close(s, self.columns[i], "diverged", f"the loss is {loss} at step {step}", step, measured=False)
 
     def _measure_untrained(self) -> None:
-        """Begin the histories with what is measured of the runs before their first step, which ends and keeps none.
+        """Begin histories with what is measured of runs before their first step: it may be the best, but ends none.
 
         Nothing that a step depends on is touched: no optimizer is asked for its parameters, and what a model draws
         while it is measured is not missed afterwards.
@@ -217,6 +217,7 @@ class Training:
         self.program.train(True)
         for metric, values in measured.items():
             self._history(metric).add(np.zeros(1, dtype=np.int64), values[None], self.columns)
+        self.checkpoints.evaluated(measured, self.open, self.columns, self.program.tensors)
 
     def _evaluate(self) -> None:
         """Measure all runs on every split; one whose loss is not finite there has diverged, and others may stop."""

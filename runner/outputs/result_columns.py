@@ -55,10 +55,9 @@ def _metrics(outcome: Outcome, goals: Mapping[str, str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for metric, goal in goals.items():
         series = outcome.trained(metric)
-        finite = series.values[np.isfinite(series.values)] if series else np.array([])
         row[final(metric)] = float(series.values[-1]) if series and outcome.ended_well else np.nan
         if not is_of_test(metric):
-            row[best(metric)] = float(finite.max() if goal == "max" else finite.min()) if len(finite) else np.nan
+            row[best(metric)] = outcome.best(metric, goal)
     row |= {checkpoint(metric): value for metric, value in outcome.kept.items()}
     row |= {parameter(name): value for name, value in outcome.parameters.items()}
     return row | {reference(name): value for name, value in outcome.reference.items()}

@@ -16,13 +16,12 @@ def chosen_by(comparison: Comparison, outcome: Outcome) -> float:
     """Return the value by which a run's setting is chosen; NaN where the run failed or diverged, or has none."""
     if comparison.by_time:
         return steps_to_target(comparison, outcome)
-    series = outcome.trained(comparison.metric)
-    if series is None or not outcome.ended_well or not len(series.values):
+    if not outcome.ended_well:
         return math.nan
-    if comparison.at == "final":
-        return float(series.values[-1])
-    finite = [float(value) for value in series.values if math.isfinite(value)]
-    return (max if comparison.goal == "max" else min)(finite, default=math.nan)
+    if comparison.at == "checkpoint":
+        return outcome.best(comparison.metric, comparison.goal)
+    series = outcome.trained(comparison.metric)
+    return math.nan if series is None or not len(series.values) else float(series.values[-1])
 
 
 def cost(comparison: Comparison, outcome: Outcome) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -72,12 +73,17 @@ class Outcome:
     def trained(self, metric: str) -> Series | None:
         """Return the history of a metric without the untrained model; of a run of no steps that is all there is.
 
-        None where the metric was not measured then. What is best, or reaches a target, is looked for in it.
+        None where the metric was not measured then. What is final, or reaches a target, is looked for in it.
         """
         series = self.history.get(metric)
         if series is None or not self.steps or series.steps[0] > 0:
             return series
         return series.where(series.steps > 0) if series.steps[-1] > 0 else None
+
+    def best(self, metric: str, goal: str) -> float:
+        """Return the best finite value of a metric, be it that of the untrained model; NaN where there is none."""
+        values = self.history[metric].values.tolist() if metric in self.history else []
+        return float((max if goal == "max" else min)(filter(math.isfinite, values), default=math.nan))
 
     @property
     def ended_well(self) -> bool:

@@ -246,6 +246,7 @@ def resumes_to_the_bit(name: str, program: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         snapshot = Snapshot(Path(folder), unit.layout, 0, 1)
         begun = Training(work, make_program(work, grid, program or Autograd.name), grid)
+        begun._measure_untrained()
         begun._look(begun.advance(min(work.schedule.steps_per_epoch, work.schedule.steps // 2)))
         if work.schedule.evaluates_after(begun.steps):
             begun._evaluate()

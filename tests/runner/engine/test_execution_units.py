@@ -35,8 +35,9 @@ def _points(_registry_as_installed: None, one_thread: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small cohorts be traced, too."""
+    """Let small cohorts be traced, too, and all their runs train at once, whatever a busy machine finds faster."""
     monkeypatch.setattr(units, "TRACING_REPAYS", 0.0)
+    monkeypatch.setattr(units, "SIZES", ())
 
 
 def ways(units: list[ExecutionUnit]) -> dict[str, tuple[str | None, str]]:
@@ -162,7 +163,6 @@ def test_runs_that_do_not_fit_the_memory_are_trained_in_units(
 ) -> None:
     optimizers = [SGD, named("scratch.adam", lr=grid(0.01, 0.03))]
     data, run = DATA | {"batch_size": batch_size}, {"epochs": 3, "seeds": 2, "engine": "together"}
-    monkeypatch.setattr(units, "SIZES", ())  # whatever a busy machine would find faster
     cohort = Cohort(plan, data=data, model=model, optimizer=optimizers, run=run)
     [whole] = select_strategy(cohort.work, cohort.runs)
     assert len(whole.runs) == 10

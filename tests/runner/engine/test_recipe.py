@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_avg_fn
 from xprun.plugins.registry import data, optimizer
-from xprun.runner.engine.execution_units import select_strategy
+from xprun.runner.engine.execution_units import grids_of, select_strategy
 from xprun.runner.engine.weight_average import first_step
 from xprun.runner.results.outcome import Outcome
 from xprun.runner.workload.workload import Workload, autocast_on
@@ -351,8 +351,9 @@ def test_a_rule_is_told_the_mean_number_of_rows(plan: MakePlan) -> None:
 def test_numbers_of_the_recipe_may_differ_between_runs_that_train_together(plan: MakePlan) -> None:
     recipe = {"clip_norm": grid(0.1, 1.0), "average": {"ema": grid(0.9, 0.99)}}
     cohort = Cohort(plan, data=ROWS, run={"epochs": 1, "seeds": 2, "engine": "together", **recipe})
-    [unit] = select_strategy(cohort.work, cohort.runs)
-    assert (unit.program, len(unit.grid)) == ("linear-stack", 24)
+    [cells] = grids_of(cohort.work, cohort.runs)
+    assert len(cells) == 24
+    assert {unit.program for unit in select_strategy(cohort.work, cohort.runs)} == {"linear-stack"}
     assert len({run.id for run in cohort.runs}) == 24
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -101,17 +102,27 @@ def test_what_is_measured_as_usual_has_no_step_0(plan: MakePlan) -> None:
     assert none.history["test.loss"].steps.tolist() == [60]
 
 
-def test_nothing_is_chosen_by_it(plan: MakePlan) -> None:
-    """A rate of 300 makes the model worse than it was; it stops for that after two epochs, and keeps one of these."""
+def test_it_is_the_best_of_a_training_that_makes_it_worse_and_ends_none(plan: MakePlan) -> None:
+    """A rate of 300 makes the model worse than it was; it stops for that after two epochs, and its start is kept."""
     sets = ["optimizer.lr=300.0", "run.stop={ patience = 1 }", 'run.save="best"', "compare.metric=valid.loss"]
     made = plan(TRAINED, *sets, "run.epochs=9", 'optimizer.name="SGD"')
     [run] = made.runs
-    [outcome] = each_alone([run]).values()
-    losses = outcome.history["valid.loss"]
-    assert losses.values[0] < losses.values[1:].min()
-    columns = result_columns(outcome, made.goals, made.comparison)
-    assert columns["best.valid.loss"] == losses.values[1:].min()
-    assert outcome.steps >= 40  # patience waits from the first evaluation on
+    for outcomes in (each_alone([run]), all_together([run]), all_together([run], "traced")):
+        [outcome] = outcomes.values()
+        losses = outcome.history["valid.loss"]
+        assert losses.values[0] < losses.values[1:].min()
+        columns = result_columns(outcome, made.goals, made.comparison)
+        assert columns["best.valid.loss"] == losses.values[0]
+        assert outcome.steps >= 40  # patience waits from the first evaluation on
+        start = make_workload(REGISTRY, run, torch.device("cpu")).make_model(run.seed).state_dict()
+        for name, values in outcome.state.items():
+            assert np.array_equal(values, start[name].numpy())
+
+
+def test_averages_over_batches_cannot_say_that_it_is_the_best(plan: MakePlan) -> None:
+    sets = ['run.measure_train="running"', 'run.save="best"', "compare.metric=train.loss"]
+    [outcome, *_] = each_alone(plan(TRAINED, *sets).runs).values()
+    assert outcome.state  # of an epoch
 
 
 def test_what_a_model_draws_while_it_is_measured_changes_no_step(plan: MakePlan) -> None:

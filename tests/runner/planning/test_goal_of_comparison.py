@@ -55,7 +55,6 @@ def test_the_best_value_and_the_checkpoint_follow_the_goal(
     tables: Callable[..., tuple[pd.Series, pd.DataFrame]], metric: str, goal: str
 ) -> None:
     row, history = tables(metric, goal)
-    history = history[history["step"] > 0]  # the untrained model is no result
     quantity = metric.partition(".")[2]
     for name in (f"train.{quantity}", f"valid.{quantity}") if quantity != "loss" else ("valid.loss",):
         values = history[history["metric"] == name]["value"]

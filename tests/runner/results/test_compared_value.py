@@ -49,10 +49,11 @@ def test_a_run_that_diverged_later_has_reached_nothing() -> None:
     assert math.isnan(chosen_by(by_time("valid.accuracy", 0.5), ended("diverged")))
 
 
-def test_the_untrained_model_is_neither_best_nor_at_the_target() -> None:
+def test_the_untrained_model_may_be_the_best_but_takes_no_step_to_the_target() -> None:
     history = {"valid.accuracy": Series(np.array([0, 10, 20]), np.array([0.9, 0.5, 0.7]))}
     run = Outcome("a", "done", steps=20, history=history)
-    assert chosen_by(Comparison("valid.accuracy", "max", at="checkpoint"), run) == 0.7
+    assert chosen_by(Comparison("valid.accuracy", "max", at="checkpoint"), run) == 0.9
+    assert chosen_by(Comparison("valid.accuracy", "max"), run) == 0.7
     assert chosen_by(by_time("valid.accuracy", 0.6), run) == 20
     assert math.isnan(chosen_by(by_time("valid.accuracy", 0.8), run))
 
@@ -63,6 +64,13 @@ def test_what_takes_no_step_is_compared_as_it_starts() -> None:
     assert chosen_by(by_time("valid.accuracy", 0.8), run) == 0
 
 
-def test_a_run_that_diverged_at_once_has_no_best() -> None:
-    history = {"valid.accuracy": Series(np.array([0]), np.array([0.9]))}
-    assert Outcome("a", "diverged", steps=1, history=history).trained("valid.accuracy") is None
+def test_a_run_that_diverged_at_once_has_nothing_but_its_start() -> None:
+    run = Outcome("a", "diverged", steps=1, history={"valid.accuracy": Series(np.array([0]), np.array([0.9]))})
+    assert run.trained("valid.accuracy") is None
+    assert run.best("valid.accuracy", "max") == 0.9
+    assert math.isnan(chosen_by(Comparison("valid.accuracy", "max", at="checkpoint"), run))
+
+
+def test_what_was_never_finite_has_no_best() -> None:
+    run = Outcome("a", "done", steps=1, history={"valid.loss": Series(np.array([0, 1]), np.array([np.nan, np.inf]))})
+    assert math.isnan(run.best("valid.loss", "min")) and math.isnan(run.best("valid.mae", "min"))

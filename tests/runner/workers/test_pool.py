@@ -20,6 +20,7 @@ from xprun.plugins.discovery import open_registry
 from xprun.runner.execution.dispatcher import Dispatcher, Task
 from xprun.runner.planning.cohorts import Cohort
 from xprun.runner.results.outcome import Outcome
+from xprun.runner.workers import spawner as spawners
 from xprun.runner.workers.exits import ForkServerExit, StartFailure, WorkerExit
 from xprun.runner.workers.handle import Worker
 from xprun.runner.workers.isolated import WorkerError, run_isolated
@@ -394,9 +395,10 @@ def assert_gone(pid: int) -> None:
 def test_what_workers_are_made_from_may_be_started_ahead() -> None:
     start_ahead()
     start_ahead()  # once is enough
+    [started] = spawners._ahead
     ahead, other = default_spawner(), default_spawner()
     assert isinstance(ahead, ForkSpawner) and isinstance(other, ForkSpawner)
-    assert ahead.server.pid < other.server.pid  # type: ignore[attr-defined]
+    assert ahead is started and other is not started
     pool = WorkerPool(lambda: ahead)
     worker = pool.acquire()
     pool.submit(worker, os.getppid)
