@@ -106,7 +106,7 @@ def scoreboard(folder: Path, candidates: list[str]) -> "list[dict[str, Any]]":
     """
     from xprun.reports.data.results_folder import read_results
     from xprun.reports.stats.analysis import make_analysis
-    from xprun.reports.text.bench_findings import candidate_findings
+    from xprun.reports.text.candidate_findings import candidate_findings
 
     with about(folder):
         return candidate_findings(make_analysis(read_results(folder)), candidates)

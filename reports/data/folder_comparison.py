@@ -44,7 +44,7 @@ class Comparison(results_schema.Comparison):
         own = self.schema.by_problem.get(problem)
         if own is None:
             return self
-        shared = ("by", "problems", "swept", "linked", "baseline")
+        shared = ("by", "problems", "swept", "linked", "baseline", "candidates")
         return replace(self, **{name: value for name, value in vars(own).items() if name not in shared})
 
     @property

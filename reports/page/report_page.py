@@ -20,6 +20,7 @@ from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_
 from xprun.reports.sections.problems_section import DETAILED, PROFILES, overall_sections, problem_section, short_section
 from xprun.reports.sections.summary_table import summary_table
 from xprun.reports.stats.analysis import Analysis, make_analysis
+from xprun.reports.text.candidate_findings import standing_lines
 from xprun.reports.text.conclusion import Conclusion, conclude
 from xprun.reports.text.findings import cautions, counts, unfinished
 from xprun.reports.text.folder_verdict import verdict_of
@@ -33,14 +34,16 @@ HELPED = 10**7  # rows of a history up to which another process draws, too: it h
 class Page:
     """What all pages show: the answer first, then the sections that bear it out.
 
-    `summary`: what differs in practice; `next_command`: what the conclusion advises, as a command, or empty where the
-    command of the folder is not known. `verdict`: the conclusion with all of its numbers.
+    `standings`: where the alternatives stand that the report is about. `summary`: what differs in practice;
+    `next_command`: what the conclusion advises, as a command, or empty where the command of the folder is not known.
+    `verdict`: the conclusion with all of its numbers.
     """
 
     name: str
     title: str
     created: str
     conclusion: Conclusion
+    standings: list[str]
     summary: Grid
     next_command: str
     verdict: str
@@ -116,6 +119,7 @@ def _findings(analysis: Analysis) -> dict[str, Any]:
     conclusion = conclude(analysis, overall, missing)
     return {
         "conclusion": conclusion,
+        "standings": standing_lines(analysis),
         "summary": summary_table(analysis, overall),
         "next_command": _next_command(analysis, conclusion),
         "verdict": verdict_of(analysis),

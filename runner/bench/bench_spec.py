@@ -73,15 +73,19 @@ def bench_spec(
     suite: str,
     entrants: Sequence[Entrant],
     *,
+    candidates: list[str],
     baseline: str | None,
     search: int,
     fresh: int,
 ) -> str:
     """Return the text of a spec: a suite is extended, and all optimizers are chosen and confirmed alike on it.
 
-    `suite` is what the spec extends; `search` seeds choose the settings, and so many `fresh` ones confirm them.
+    `suite` is what the spec extends, `candidates` the optimizers that it is about; `search` seeds choose the settings,
+    and so many `fresh` ones confirm them.
     """
-    against = f"\n[compare]\nbaseline = {toml_value(baseline)}\n" if baseline else ""
+    against = f"baseline = {toml_value(baseline)}\n" if baseline else ""
+    about = f"candidates = [{', '.join(map(toml_value, candidates))}]\n" if len(entrants) > 1 else ""
+    compared = f"\n[compare]\n{against}{about}" if against or about else ""
     optimizers = "\n\n".join(entrant.as_toml() for entrant in entrants)
     return f"""{MARK}, which writes it anew: change a copy.
 # {command}
@@ -96,4 +100,4 @@ seeds = {search}
 
 [confirm]
 seeds = {fresh}
-{against}"""
+{compared}"""

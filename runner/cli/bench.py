@@ -195,6 +195,7 @@ def _write_spec(
         _command(path, folder, options),
         Path(extends).name if is_file else extends,
         entrants,
+        candidates=candidates,
         baseline=next(iter(others), None),
         search=search,
         fresh=fresh,

@@ -292,6 +292,7 @@ def compare(spec: Spec) -> Comparison:
         swept=swept_settings(spec),
         linked=linked_settings(spec),
         curves=list(asked.curves),
+        candidates=list(asked.candidates),
     )
     chooses = comparison.measured[0].startswith(f"{VALID}.")
     return replace(comparison, chosen_on_test=chooses and chooses_on_test(spec))

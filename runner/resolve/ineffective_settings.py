@@ -87,8 +87,9 @@ def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def _baseline_problems(spec: Spec) -> Iterator[Diagnostic]:
-    if spec.compare.baseline is not None and len(compared_labels(spec)) == 1:
-        yield _idle(("compare", "baseline"), "there is no other alternative to compare it with", "remove it")
+    for key in ("baseline", "candidates"):
+        if getattr(spec.compare, key) and len(compared_labels(spec)) == 1:
+            yield _idle(("compare", key), "there is no other alternative to compare it with", "remove it")
 
 
 def _evaluated(*, each: bool) -> tuple[str, ...]:

@@ -718,7 +718,7 @@ def _plain(value: Any) -> str:
 
 def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     columns = choosing_columns(columns_of(spec))
-    metric, baseline = spec.compare.metric, spec.compare.baseline
+    metric = spec.compare.metric
     yield from concluded_from(target_problems(spec, columns), *MEASURED)
     if metric == STEPS_TO_TARGET:
         yield from by_time_problems(spec.compare, most_telling(metrics_of(spec)))
@@ -738,12 +738,15 @@ def _compare_problems(spec: Spec) -> Iterator[Diagnostic]:
     if absent:
         return
     labels = compared_labels(spec)
-    if baseline is not None and baseline not in labels:
-        message = f"no alternative is labelled {quoted(baseline)}{did_you_mean(baseline, labels)}"
-        about = tuple((section,) for section in by)
-        inherited = spec.document.is_inherited(("compare", "baseline"))
-        away = '; or take it away: unset = ["compare.baseline"]' if inherited else ""
-        yield Diagnostic(("compare", "baseline"), message, f"there are {listed(baseline, labels)}{away}", about=about)
+    named: dict[Path, str | None] = {("compare", "baseline"): spec.compare.baseline}
+    named |= {("compare", "candidates", i): name for i, name in enumerate(spec.compare.candidates)}
+    about = tuple((section,) for section in by)
+    for path, label in named.items():
+        if label is not None and label not in labels:
+            message = f"no alternative is labelled {quoted(label)}{did_you_mean(label, labels)}"
+            inherited = spec.document.is_inherited(path[:2])
+            away = f'; or take it away: unset = ["compare.{path[1]}"]' if inherited else ""
+            yield Diagnostic(path, message, f"there are {listed(label, labels)}{away}", about=about)
 
 
 def _not_compared(spec: Spec, name: str, swept: list[str]) -> Diagnostic:

@@ -359,7 +359,7 @@ class Comparison:
     and `goal`. `chosen_on_test`: the part that chooses is the official test part of a data set. `by` and
     `problems` are sections, `swept` the settings whose values are compared, `linked` groups of them of which no one
     varies while the others stay: they are drawn together, or share a tag. `curves` are the metrics that are drawn over
-    the steps; none for those that suit.
+    the steps; none for those that suit. `candidates` are the alternatives that a report says most about.
     """
 
     metric: str
@@ -377,6 +377,7 @@ class Comparison:
     linked: list[list[str]] = field(default_factory=list)
     chosen_on_test: bool = False
     curves: list[str] = field(default_factory=list)
+    candidates: list[str] = field(default_factory=list)
 
     @property
     def by_time(self) -> bool:

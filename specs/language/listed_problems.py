@@ -21,7 +21,7 @@ from xprun.specs.language.source import Source, Span
 from xprun.specs.language.wording import did_you_mean, show
 
 TASK = ("data", "model", "loss", "run", "compare")  # the sections that a problem may have
-COMPARED = ("by", "baseline", "plots")  # what of `[compare]` is said once for all problems
+COMPARED = ("by", "baseline", "candidates", "plots")  # what of `[compare]` is said once for all problems
 SEEDS = ("seeds", "search_seed")  # what of `[run]` is
 LENGTHS = ("epochs", "steps")
 KEYS = ("extends", UNSET, "label", "title", *TASK)

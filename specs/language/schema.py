@@ -244,6 +244,7 @@ class Compare(Strict):
     problems, on each of which the alternatives are tried. `at` says whether runs are ranked as they ended, or as the
     checkpoint that `run.save = "best"` keeps. A difference of at most `tolerance` is none in practice. `target` is a
     value of `metric`, or of the metric that it names; with the metric "steps_to_target" the fastest there is best.
+    `candidates` are the alternatives that the report is about: its first screen says where each of them stands.
     `plots` are drawn for the report beside its own. `curves` are the metrics that one plot shows over the steps, as
     in ["train.loss", "train.accuracy", "valid.accuracy"]; by default the loss and the compared metric have one each.
     `window` is what pictures of paths show of the parameters: a range for each, { w = [-1, 3], b = [0, 2] }.
@@ -256,6 +257,7 @@ class Compare(Strict):
     tolerance: Annotated[float, Ge(0)] = 0.0
     target: float | dict[str, float] | None = None
     baseline: str | None = None
+    candidates: list[str] = []
     plots: list[Plot] = []
     curves: list[str] = []
     window: dict[str, list[float]] = {}
@@ -267,12 +269,12 @@ class Compare(Strict):
             raise ValueError("must be the lowest and the highest value of each parameter, as in { w = [-1, 3] }")
         return window
 
-    @field_validator("curves")
+    @field_validator("curves", "candidates")
     @classmethod
-    def _curves_differ(cls, curves: list[str]) -> list[str]:
-        if len(set(curves)) < len(curves):
-            raise ValueError("must name each metric once")
-        return curves
+    def _names_differ(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("must name each once")
+        return names
 
     @field_validator("by")
     @classmethod

@@ -54,8 +54,10 @@ def test_a_candidate_is_ranked_and_its_spec_can_be_run_again() -> None:
     assert lines[1].startswith("  passes ") and lines[1].partition(";")[0].endswith("of 1 diagnostic")
     spec = Path("bench-Adam.toml").read_text(encoding="utf-8")
     assert 'extends = "tiny.toml"' in spec and "lr = { grid = [" in spec
-    again = click.testing.CliRunner().invoke(main, ["bench-Adam.toml", "--no-report"])
+    assert 'baseline = "SGD"' in spec and 'candidates = ["Adam"]' in spec
+    again = click.testing.CliRunner().invoke(main, ["bench-Adam.toml", "--format", "md"])
     assert "36 cached, 0 to run" in again.stderr, again.output
+    assert "\nAdam: rank 2 of 2, passes " in Path("runs/bench-Adam/report.md").read_text(encoding="utf-8")
     runs = pd.read_csv("runs/bench-Adam/results.csv")
     assert runs.groupby(["problem", "optimizer"]).size().unique().tolist() == [9]
 

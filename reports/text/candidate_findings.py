@@ -1,4 +1,4 @@
-"""What a bench says of its candidates: where they stand, what they pass, and from whom they cannot be told apart."""
+"""What is said of the candidates of a bench, or of any spec that names some: where they stand, what they pass."""
 
 from dataclasses import asdict
 from typing import Any
@@ -20,6 +20,22 @@ def candidate_findings(analysis: Analysis, candidates: list[str]) -> list[dict[s
         for one in table
         if one.name in candidates
     ]
+
+
+def standing_lines(analysis: Analysis) -> list[str]:
+    """Return where each of the candidates stands, the best first: a line each, for the first screen of a page."""
+    candidates = analysis.comparison.candidates
+    if not candidates:
+        return []
+    table = standings(analysis)
+    pairwise = take_together(analysis).pairwise if analysis.problems else analysis.pairwise
+    return [_in_short(one, table, pairwise) for one in table if one.name in candidates]
+
+
+def _in_short(one: Standing, table: list[Standing], pairwise: Pairwise) -> str:
+    tests = len(one.passed) + len(one.failed)
+    passes = f", passes {len(one.passed)} of {counted(tests, 'diagnostic')}" if tests else ""
+    return f"{one.name}: rank {one.rank} of {len(table)}{passes}; {_equals(one, table, pairwise)}."
 
 
 def as_values(standing: Standing) -> dict[str, Any]:
@@ -51,16 +67,19 @@ def _lines(one: Standing, table: list[Standing], pairwise: Pairwise, analysis: A
 
 def _about(one: Standing, table: list[Standing], pairwise: Pairwise) -> str:
     """Return who is ahead, and from whom it cannot be told apart."""
-    ahead = [other.name for other in table if other.rank < one.rank]
-    others = [other.name for other in table if other is not one]
-    if not others:
+    if len(table) == 1:
         return ""
-    level = [name for name in others if name in pairwise.names and not _told_apart(pairwise, one.name, name)]
+    ahead = [other.name for other in table if other.rank < one.rank]
     behind = f"behind {listed(ahead)}" if ahead else "the best mean rank"
+    return f" ({behind}; {_equals(one, table, pairwise)})"
+
+
+def _equals(one: Standing, table: list[Standing], pairwise: Pairwise) -> str:
+    others = [other.name for other in table if other is not one]
+    level = [name for name in others if name in pairwise.names and not _told_apart(pairwise, one.name, name)]
     if not level:
-        return f" ({behind}; told apart from every other)"
-    every = "any other" if len(level) == len(others) else listed(level)
-    return f" ({behind}; cannot be told apart from {every})"
+        return "told apart from every other"
+    return f"cannot be told apart from {'any other' if len(level) == len(others) else listed(level)}"
 
 
 def _told_apart(pairwise: Pairwise, one: str, other: str) -> bool:
