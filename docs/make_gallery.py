@@ -96,14 +96,14 @@ def bench_entry() -> str:
     said = (
         "Ten optimizers of `torch.optim` and the five rules of a first course on the quick suite, tuned on each task."
     )
-    first, *others = (*SCRATCH, *TORCH)
-    command = ["bench", first, "--against", ",".join(others)]
+    command = ["bench", *SCRATCH, "--against", ",".join(TORCH)]
+    folder = Path("runs") / "bench-fifteen"
     title, note = (
         "Fifteen optimizers on a suite of tasks",
         "[What the tasks are](bench.md), and [how they are compared](protocol.md).",
     )
-    link = f"`xprun bench {first} --against {','.join(others)}`"
-    return block(title, [said, note], link, run(command, Path("runs") / f"bench-{first}", BENCH))
+    link = f"`xprun {' '.join(command)}`"
+    return block(title, [said, note], link, run([*command, "-o", str(folder)], folder, BENCH))
 
 
 def block(title: str, said: list[str], link: str, report: Path | None) -> str:

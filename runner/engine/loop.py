@@ -342,12 +342,13 @@ class Training:
 
     def outcomes(self) -> list[Outcome]:
         """Return the outcomes of all runs with their histories."""
+        in_steps = set(filter(is_of_step, self.histories))
         for (s, k), outcome in self.ended.items():
-            in_steps = filter(is_of_step, self.histories)
             until = dict.fromkeys(self.histories, self.measured_until[s, k]) | dict.fromkeys(in_steps, outcome.steps)
             found = {metric: history.series(s, k, until[metric]) for metric, history in self.histories.items()}
             outcome.history = self._with_loss_per_row({metric: series for metric, series in found.items() if series})
-            outcome.state = self.checkpoints.kept_of(s, k)
+            if outcome.ended_well or any(outcome.trained(metric) for metric in found.keys() - in_steps):
+                outcome.state = self.checkpoints.kept_of(s, k)  # of one that diverged at once there is but the start
             outcome.kept = self._measured_as_kept(outcome, self.grid.runs[s][k])
         return [self.ended[s, k] for s, k, _ in self.grid.cells()]
 
