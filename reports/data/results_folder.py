@@ -283,6 +283,7 @@ def _read_csv(path: Path, types: Any, missing: dict[str, list[str]], rows: int |
             nrows=rows,
             encoding="utf-8",
             index_col=False,
+            low_memory=False,  # or what a column without a type is would be guessed anew for each stretch of rows
             **EXACTLY,
         )
     except Exception as error:  # of pandas, for which there are many ways not to be a table

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xprun.plugins.registry import OBJECTIVE
 from xprun.plugins.tensor_groups import first_rows
 from xprun.runner.execution.worker_context import Context
 from xprun.runner.planning.cohorts import Cohort
@@ -24,9 +25,14 @@ Summary = dict[str, Any]  # `text`, and the `graph` where there is one
 
 
 def distinct_models(runs: list[Run]) -> tuple[list[Run], int]:
-    """Return a run of each distinct model on each data set, at most twelve, and the number of those left out."""
-    firsts = {(run.choices["data"].label, run.choices["model"].identity): run for run in reversed(runs)}
-    chosen = list(firsts.values())[::-1]
+    """Return a run of each distinct model on each data set, at most twelve, and the number of those left out.
+
+    Objectives, of which there is nothing to see, come last.
+    """
+    firsts: dict[tuple[str, Any], Run] = {}
+    for run in runs:
+        firsts.setdefault((run.choices["data"].label, run.choices["model"].identity), run)
+    chosen = sorted(firsts.values(), key=lambda run: run.choices["data"].name == OBJECTIVE)
     return chosen[:MOST], len(chosen[MOST:])
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from support.folders import Case
 from xprun.reports import ReportError
-from xprun.reports.data.results_folder import read_tables, text_columns
+from xprun.reports.data.results_folder import _read_csv, read_tables, text_columns
 
 Make = Callable[..., Path]
 
@@ -39,6 +39,14 @@ def test_columns_of_texts_are_known_by_any_pandas() -> None:
     table["old text"] = pd.Series(["a"], dtype=object)
     table["either"] = pd.Series([1], dtype=object)
     assert text_columns(table) == ["text", "old text", "either"]
+
+
+def test_what_a_column_is_does_not_depend_on_where_its_first_text_stands(tmp_path: Path) -> None:
+    """Else one of numbers in the first thousands of rows would have both, and pandas warn of it."""
+    columns = ["more", *(f"c{i}" for i in range(100))]  # of so many pandas reads 8,192 rows at once
+    rows = [",".join([more, *"0" * 100]) for more in [*map(str, range(10_000)), "text"]]
+    (path := tmp_path / "results.csv").write_text("\n".join([",".join(columns), *rows]), encoding="utf-8")
+    assert set(map(type, _read_csv(path, {}, {})["more"])) == {str}
 
 
 def test_a_diverged_run_has_no_final_value(make_folder: Make) -> None:
