@@ -37,6 +37,8 @@ them all. `make gallery` generates this page, the reports and their pictures.
 BENCH = "bench"
 TORCH = ("SGD", "Momentum", "Nesterov", "Rprop", "Adagrad", "RMSprop", "Adam", "AdamW", "NAdam", "RAdam")
 SCRATCH = tuple(f"scratch.{name}" for name in ("gd", "momentum", "adagrad", "rmsprop", "adam"))
+# What of a bench is shown here.
+OF_ALL = ("Scoreboard", "Diagnostics", "Ranking", "Profiles and ranks", "How to read this page")
 # What may be absent, what then stands in its place, and what is said of that.
 DRAWN = {
     "softmax_fashion_mnist": (
@@ -103,7 +105,21 @@ def bench_entry() -> str:
         "[What the tasks are](bench.md), and [how they are compared](protocol.md).",
     )
     link = f"`xprun {' '.join(command)}`"
-    return block(title, [said, note], link, run([*command, "-o", str(folder)], folder, BENCH))
+    report = run([*command, "-o", str(folder)], folder, BENCH)
+    if report:
+        leave_out(report)
+    return block(title, [said, note], link, report)
+
+
+def leave_out(report: Path) -> None:
+    """Leave in a report what is about all of its problems, with the pictures that it shows, and say so."""
+    head, *sections = re.split(r"(?m)^(?=## )", report.read_text(encoding="utf-8"))
+    kept = [section for section in sections if section.startswith(tuple(f"## {title}\n" for title in OF_ALL))]
+    note = "Left out here: each problem with its plots, the data, the models, the runs and the spec.\n"
+    report.write_text("".join([head, *kept, "\n", note]), encoding="utf-8")
+    shown = {report.parent / path for path in re.findall(r"\]\((plots/[^)]+)\)", report.read_text(encoding="utf-8"))}
+    for picture in set((report.parent / "plots").glob("*.png")) - shown:
+        picture.unlink()
 
 
 def block(title: str, said: list[str], link: str, report: Path | None) -> str:

@@ -20,7 +20,7 @@ from xprun.reports.sections.plugin_plots_section import PluginPlot, plugin_plot_
 from xprun.reports.sections.problems_section import DETAILED, PROFILES, overall_sections, problem_section, short_section
 from xprun.reports.sections.summary_table import summary_table
 from xprun.reports.stats.analysis import Analysis, make_analysis
-from xprun.reports.text.candidate_findings import standing_lines
+from xprun.reports.text.candidate_findings import candidate_standings
 from xprun.reports.text.conclusion import Conclusion, conclude
 from xprun.reports.text.findings import cautions, counts, unfinished
 from xprun.reports.text.folder_verdict import verdict_of
@@ -43,7 +43,7 @@ class Page:
     title: str
     created: str
     conclusion: Conclusion
-    standings: list[str]
+    standings: list[tuple[str, str]]
     summary: Grid
     next_command: str
     verdict: str
@@ -119,7 +119,7 @@ def _findings(analysis: Analysis) -> dict[str, Any]:
     conclusion = conclude(analysis, overall, missing)
     return {
         "conclusion": conclusion,
-        "standings": standing_lines(analysis),
+        "standings": candidate_standings(analysis),
         "summary": summary_table(analysis, overall),
         "next_command": _next_command(analysis, conclusion),
         "verdict": verdict_of(analysis),

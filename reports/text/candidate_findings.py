@@ -10,6 +10,8 @@ from xprun.reports.stats.scoreboard import Standing, parts_of, standings
 from xprun.reports.text.problem_findings import take_together
 from xprun.runner.results.results_schema import CONFIRM, SEED, STAGE
 
+FEW = 2  # candidates of which the first screen says all
+
 
 def candidate_findings(analysis: Analysis, candidates: list[str]) -> list[dict[str, Any]]:
     """Return for each candidate its standing as plain values, and as `text` the lines that tell it."""
@@ -22,20 +24,24 @@ def candidate_findings(analysis: Analysis, candidates: list[str]) -> list[dict[s
     ]
 
 
-def standing_lines(analysis: Analysis) -> list[str]:
-    """Return where each of the candidates stands, the best first: a line each, for the first screen of a page."""
+def candidate_standings(analysis: Analysis) -> list[tuple[str, str]]:
+    """Return each of the candidates, the best first, and where it stands: a line each for the first screen of a page.
+
+    Of more than a few the table and the diagram of the ranking say from whom they are told apart.
+    """
     candidates = analysis.comparison.candidates
     if not candidates:
         return []
     table = standings(analysis)
     pairwise = take_together(analysis).pairwise if analysis.problems else analysis.pairwise
-    return [_in_short(one, table, pairwise) for one in table if one.name in candidates]
-
-
-def _in_short(one: Standing, table: list[Standing], pairwise: Pairwise) -> str:
-    tests = len(one.passed) + len(one.failed)
-    passes = f", passes {len(one.passed)} of {counted(tests, 'diagnostic')}" if tests else ""
-    return f"{one.name}: rank {one.rank} of {len(table)}{passes}; {_equals(one, table, pairwise)}."
+    found = []
+    for one in table:
+        if one.name in candidates:
+            tests = len(one.passed) + len(one.failed)
+            passes = f", passes {len(one.passed)} of {counted(tests, 'diagnostic')}" if tests else ""
+            equals = f"; {_equals(one, table, pairwise)}" if len(candidates) <= FEW else ""
+            found.append((one.name, f"rank {one.rank} of {len(table)}{passes}{equals}."))
+    return found
 
 
 def as_values(standing: Standing) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def _write_spec(
     others = [entrant.label for entrant in entrants if entrant.label not in candidates]
     text = bench_spec(
         name,
-        f"{' and '.join(candidates)} on the {Path(suite).stem if is_file else suite} suite",
+        f"{_in_words(candidates)} on the {Path(suite).stem if is_file else suite} suite",
         _command(path, folder, options),
         Path(extends).name if is_file else extends,
         entrants,
@@ -204,6 +204,14 @@ def _write_spec(
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, text)
     return path, folder
+
+
+def _in_words(candidates: list[str]) -> str:
+    """Return the candidates as a title names them: by their number where they are many."""
+    if len(candidates) > 3:
+        return f"{len(candidates)} optimizers"
+    *others, last = candidates
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _command(path: Path, folder: Path, options: RunOptions) -> str:

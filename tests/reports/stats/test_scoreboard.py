@@ -14,7 +14,7 @@ from xprun.reports.sections.scoreboard_section import diagnostics_listing, score
 from xprun.reports.stats.analysis import Analysis, make_analysis
 from xprun.reports.stats.ranking import rank_alternatives
 from xprun.reports.stats.scoreboard import diagnostics, standings, titles_of
-from xprun.reports.text.candidate_findings import candidate_findings, standing_lines
+from xprun.reports.text.candidate_findings import candidate_findings, candidate_standings
 from xprun.reports.text.problem_findings import take_together
 
 Make = Callable[..., Path]
@@ -121,11 +121,11 @@ def test_the_words_of_a_bench(make_folder: Make) -> None:
 
 def test_the_first_screen_says_where_those_stand_that_it_is_about(make_folder: Make) -> None:
     analysis = analysis_of(make_folder)
-    assert standing_lines(analysis) == []
+    assert candidate_standings(analysis) == []
     about_both = replace(analysis, comparison=replace(analysis.comparison, candidates=["B", "A"]))
-    assert standing_lines(about_both) == [
-        "A: rank 1 of 2, passes 1 of 1 diagnostic; cannot be told apart from any other.",
-        "B: rank 2 of 2, passes 0 of 1 diagnostic; cannot be told apart from any other.",
+    assert candidate_standings(about_both) == [
+        ("A", "rank 1 of 2, passes 1 of 1 diagnostic; cannot be told apart from any other."),
+        ("B", "rank 2 of 2, passes 0 of 1 diagnostic; cannot be told apart from any other."),
     ]
 
 
