@@ -104,7 +104,7 @@ def test_the_comparison_is_that_of_the_plan(folder: Path) -> None:
     resolved = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
     assert resolved["swept"] == schema.comparison.swept
     keys = ["metric", "goal", "reported", "at", "tolerance", "target", "target_metric", "target_goal", "baseline"]
-    assert list(resolved["compare"]) == [*keys, "by", "problems", "chosen_on_test", "curves", "plots"]
+    assert list(resolved["compare"]) == [*keys, "by", "problems", "chosen_on_test", "curves", "candidates", "plots"]
 
 
 def test_runs_share_what_is_the_same_whatever_it_is_called(folder: Path) -> None:
