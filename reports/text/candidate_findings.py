@@ -15,8 +15,7 @@ FEW = 2  # candidates of which the first screen says all
 
 def candidate_findings(analysis: Analysis, candidates: list[str]) -> list[dict[str, Any]]:
     """Return for each candidate its standing as plain values, and as `text` the lines that tell it."""
-    table = standings(analysis)
-    pairwise = take_together(analysis).pairwise if analysis.problems else analysis.pairwise
+    table, pairwise = standings(analysis), _pairwise(analysis)
     return [
         {**as_values(one), "text": "\n".join(_lines(one, table, pairwise, analysis))}
         for one in table
@@ -32,16 +31,25 @@ def candidate_standings(analysis: Analysis) -> list[tuple[str, str]]:
     candidates = analysis.comparison.candidates
     if not candidates:
         return []
-    table = standings(analysis)
-    pairwise = take_together(analysis).pairwise if analysis.problems else analysis.pairwise
+    table, pairwise = standings(analysis), _pairwise(analysis)
     found = []
     for one in table:
         if one.name in candidates:
-            tests = len(one.passed) + len(one.failed)
-            passes = f", passes {len(one.passed)} of {counted(tests, 'diagnostic')}" if tests else ""
+            passes = f", {words}" if (words := _passes(one)) else ""
             equals = f"; {_equals(one, table, pairwise)}" if len(candidates) <= FEW else ""
             found.append((one.name, f"rank {one.rank} of {len(table)}{passes}{equals}."))
     return found
+
+
+def _pairwise(analysis: Analysis) -> Pairwise:
+    """The pairs over all problems, or on the one."""
+    return take_together(analysis).pairwise if analysis.problems else analysis.pairwise
+
+
+def _passes(one: Standing) -> str:
+    """How many diagnostics an alternative passes; nothing where there are none."""
+    tests = len(one.passed) + len(one.failed)
+    return f"passes {len(one.passed)} of {counted(tests, 'diagnostic')}" if tests else ""
 
 
 def as_values(standing: Standing) -> dict[str, Any]:
@@ -63,9 +71,9 @@ def _lines(one: Standing, table: list[Standing], pairwise: Pairwise, analysis: A
     confirmed = f", confirmed on {counted(seeds, 'fresh seed')}" if seeds else ""
     where = f"{one.name} on {counted(len(problems), 'problem')}{tuned}{confirmed}"
     lines = [f"{where}: rank {one.rank} of {len(table)}{_about(one, table, pairwise)}"]
-    if tests := len(one.passed) + len(one.failed):
+    if passes := _passes(one):
         fails = f"; fails: {', '.join(one.failed)}" if one.failed else ""
-        lines.append(f"  passes {len(one.passed)} of {counted(tests, 'diagnostic')}{fails}")
+        lines.append(f"  {passes}{fails}")
     if one.diverged:
         lines.append(f"  no run of it came to its end on {listed(one.diverged)}")
     return lines

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,7 @@ class Overall:
         return len(self.ranks) >= BLOCKS_NEEDED and not self.pairwise.exploratory
 
 
+@lru_cache(maxsize=1)  # every part of a page asks for the same
 def take_together(analysis: Analysis) -> Overall:
     """The problems of an analysis that has several."""
     parts = analysis.problems

@@ -22,7 +22,7 @@ def idle_problems(spec: Spec, columns: list[str]) -> Iterator[Diagnostic]:
     yield from _search_problems(spec)
     yield from _interval_problems(spec, columns)
     yield from _recipe_problems(spec)
-    yield from _baseline_problems(spec)
+    yield from _comparison_problems(spec)
 
 
 def is_idle(problem: Diagnostic) -> bool:
@@ -86,7 +86,7 @@ def _recipe_problems(spec: Spec) -> Iterator[Diagnostic]:
         yield _idle(("run", "autocast"), why, 'write dtype = "float32", or leave autocast out')
 
 
-def _baseline_problems(spec: Spec) -> Iterator[Diagnostic]:
+def _comparison_problems(spec: Spec) -> Iterator[Diagnostic]:
     for key in ("baseline", "candidates"):
         if getattr(spec.compare, key) and len(compared_labels(spec)) == 1:
             yield _idle(("compare", key), "there is no other alternative to compare it with", "remove it")
